@@ -1,0 +1,237 @@
+"""How each band is represented in memory, on disk and in front of a network.
+
+Three representations: *memory* (physical units, NaN = no data), *disk* (compact integers) and *model* (0..1 float32).
+``decoded = encoded * scale + offset`` and ``model = (memory - lo) / (hi - lo)``. The model ranges are part of every
+trained checkpoint.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import xarray as xr
+
+from darts_utils.errors import ConfigError
+from darts_utils.files import atomic_file
+
+type Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BandCodec:
+    """The three representations of one band."""
+
+    memory_dtype: str
+    """dtype of a tile variable in memory."""
+    disk_dtype: str
+    """dtype of the compact form."""
+    valid_range: tuple[float, float]
+    """Lowest and highest value in memory; the model sees this range as 0..1."""
+    scale: float | None = None
+    """Size of one step on disk, None where memory and disk hold the same numbers."""
+    offset: float = 0.0
+    """Memory value of the code 0."""
+    fill_value: int | None = None
+    """Code for no data on disk, None where the band has none."""
+
+    def encode(self, memory: Array) -> Array:
+        """Return the disk form: clipped to the valid range and rounded to nearest, NaN as the fill value.
+
+        Where the fill value is itself the code of the lowest valid value, that value is stored one step higher, so
+        that valid ground never turns into no data.
+        """
+        if self.scale is None:
+            return memory.astype(self.disk_dtype)
+        codes = np.rint((self.clip(memory).astype(np.float64) - self.offset) / self.scale)
+        if self.fill_value is not None:
+            lowest = round((self.valid_range[0] - self.offset) / self.scale)
+            if lowest == self.fill_value:
+                codes = np.maximum(codes, lowest + 1)
+            codes = np.where(np.isnan(codes), self.fill_value, codes)
+        return codes.astype(self.disk_dtype)
+
+    def decode(self, encoded: Array) -> Array:
+        """Return the memory form of values that `encode` made, the fill value as NaN."""
+        if self.scale is None:
+            return encoded.astype(self.memory_dtype)
+        memory = (encoded.astype(np.float64) * self.scale + self.offset).astype(self.memory_dtype)
+        if self.fill_value is not None:
+            memory[encoded == self.fill_value] = np.nan
+        return memory
+
+    def clip(self, memory: Array) -> Array:
+        """Return the values clipped to the valid range, NaN kept, dtype unchanged."""
+        low, high = self.valid_range
+        return memory if memory.dtype == bool else np.clip(memory, low, high).astype(memory.dtype, copy=False)
+
+    def normalize(self, memory: Array) -> Array:
+        """Return what a network sees: float32 from 0 to 1 over the valid range, NaN as 0."""
+        low, high = self.valid_range
+        model = memory.astype(np.float32)
+        model -= np.float32(low)
+        model /= np.float32(high - low)
+        np.clip(model, 0.0, 1.0, out=model)
+        return np.nan_to_num(model, copy=False, nan=0.0)
+
+    @property
+    def cf_attributes(self) -> dict[str, float | int]:
+        """CF conventions attributes with which any reader can decode the disk form."""
+        if self.scale is None:
+            return {}
+        attributes: dict[str, float | int] = {"scale_factor": self.scale, "add_offset": self.offset}
+        if self.fill_value is not None:
+            attributes["_FillValue"] = np.dtype(self.disk_dtype).type(self.fill_value)
+        return attributes
+
+
+class BandManager(Mapping[str, BandCodec]):
+    """The codecs of all bands by name; a name may hold a wildcard, as in ``probabilities-*``."""
+
+    def __init__(self, codecs: Mapping[str, BandCodec]) -> None:
+        self._codecs = dict(codecs)
+
+    def __getitem__(self, name: str) -> BandCodec:
+        """Return the codec of a band, or raise KeyError with the known names."""
+        if name in self._codecs:
+            return self._codecs[name]
+        for pattern, codec in self._codecs.items():
+            if "*" in pattern and fnmatchcase(name, pattern):
+                return codec
+        raise KeyError(f"no band is called {name!r}; known bands: {', '.join(self._codecs)}")
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether a band of this name, or a wildcard for it, is known."""
+        return isinstance(name, str) and any(name == p or fnmatchcase(name, p) for p in self._codecs)
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names and wildcards."""
+        return iter(self._codecs)
+
+    def __len__(self) -> int:
+        """Return the number of codecs."""
+        return len(self._codecs)
+
+    @overload
+    def normalize(self, tile: xr.DataArray) -> xr.DataArray: ...
+    @overload
+    def normalize(self, tile: xr.Dataset) -> xr.Dataset: ...
+    def normalize(self, tile: xr.Dataset | xr.DataArray) -> xr.Dataset | xr.DataArray:
+        """Return the model representation (float32, 0..1, NaN as 0) of a band or of every known band of a tile."""
+        return self._map(tile, lambda codec, values: codec.normalize(values))
+
+    @overload
+    def crop(self, tile: xr.DataArray) -> xr.DataArray: ...
+    @overload
+    def crop(self, tile: xr.Dataset) -> xr.Dataset: ...
+    def crop(self, tile: xr.Dataset | xr.DataArray) -> xr.Dataset | xr.DataArray:
+        """Return a band, or every known band of a tile, clipped to its valid range."""
+        return self._map(tile, lambda codec, values: codec.clip(values))
+
+    def _map(self, tile: Any, function: Any) -> Any:
+        if isinstance(tile, xr.DataArray):
+            if tile.name not in self:
+                raise ConfigError(f"no band is called {tile.name!r}; known bands: {', '.join(self)}.")
+            return tile.copy(data=function(self[str(tile.name)], tile.values))
+        return tile.assign({name: self._map(tile[name], function) for name in tile.data_vars if name in self})
+
+    def encode(self, tile: xr.Dataset) -> xr.Dataset:
+        """Return the tile in disk representation, with CF attributes on each band that has a codec."""
+        known = self._known(tile)
+        return tile.assign(
+            {
+                name: tile[name].copy(data=self[name].encode(tile[name].values)).assign_attrs(self[name].cf_attributes)
+                for name in known
+            }
+        )
+
+    def decode(self, encoded: xr.Dataset) -> xr.Dataset:
+        """Return the memory representation of a tile that `encode` made."""
+        decoded = {}
+        for name in self._known(encoded):
+            band = encoded[name].copy(data=self[name].decode(encoded[name].values))
+            band.attrs = {k: v for k, v in band.attrs.items() if k not in self[name].cf_attributes}
+            decoded[name] = band
+        return encoded.assign(decoded)
+
+    def _known(self, tile: xr.Dataset) -> Iterable[str]:
+        return [str(name) for name in tile.data_vars if name in self]
+
+    def to_netcdf(self, tile: xr.Dataset, path: Path) -> None:
+        """Write a tile as compressed netCDF in disk representation; the file appears whole or not at all."""
+        encoded = self.encode(tile)
+        for name in encoded.data_vars:
+            if encoded[name].dtype == bool:
+                encoded[name] = encoded[name].astype("uint8")
+            encoded[name].encoding = {"zlib": True, "complevel": 4}
+        with atomic_file(path) as part:
+            encoded.to_netcdf(part, engine="netcdf4")
+
+    def open(self, path: Path) -> xr.Dataset:
+        """Return a tile that `to_netcdf` wrote, loaded and in memory representation."""
+        with xr.open_dataset(path, engine="netcdf4", mask_and_scale=False, decode_coords="all") as encoded:
+            return self.decode(encoded.load())
+
+
+def _reflectance() -> BandCodec:
+    return BandCodec(
+        memory_dtype="float32",
+        disk_dtype="uint16",
+        valid_range=(-0.1, 0.5),
+        scale=1 / 10_000,
+        offset=-0.1,
+        fill_value=0,
+    )
+
+
+def _float_as_int16(low: float, high: float, scale: float) -> BandCodec:
+    """Return a codec whose code 0 is the lowest value and -1 is no data."""
+    return BandCodec(
+        memory_dtype="float32",
+        disk_dtype="int16",
+        valid_range=(low, high),
+        scale=scale,
+        offset=low,
+        fill_value=-1,
+    )
+
+
+def _uint8(high: float) -> BandCodec:
+    return BandCodec(memory_dtype="uint8", disk_dtype="uint8", valid_range=(0, high))
+
+
+_BOOL = BandCodec(memory_dtype="bool", disk_dtype="bool", valid_range=(0, 1))
+_PROBABILITY = BandCodec(
+    memory_dtype="float32", disk_dtype="uint8", valid_range=(0, 1), scale=0.01, offset=0, fill_value=255
+)
+
+manager = BandManager(
+    {
+        "red": _reflectance(),
+        "green": _reflectance(),
+        "blue": _reflectance(),
+        "nir": _reflectance(),
+        "ndvi": _float_as_int16(-1, 1, 1 / 10_000),
+        "relative_elevation": _float_as_int16(-50, 50, 100 / 30_000),
+        "slope": _float_as_int16(0, 90, 0.01),
+        "aspect": _float_as_int16(0, 360, 0.1),
+        "hillshade": _float_as_int16(0, 1, 1 / 10_000),
+        "curvature": _float_as_int16(-1, 1, 1 / 10_000),
+        "tc_brightness": _uint8(255),
+        "tc_greenness": _uint8(255),
+        "tc_wetness": _uint8(255),
+        "dem": _float_as_int16(-100, 3000, 0.1),
+        "quality_data_mask": _uint8(2),
+        "s2_scl": _uint8(11),
+        "planet_udm": _uint8(8),
+        "arcticdem_data_mask": BandCodec(memory_dtype="uint8", disk_dtype="bool", valid_range=(0, 1)),
+        "probabilities": _PROBABILITY,
+        "probabilities-*": _PROBABILITY,
+        "binarized_segmentation": _BOOL,
+        "binarized_segmentation-*": _BOOL,
+        "extent": _BOOL,
+    }
+)
+"""The codecs of every band of the tile contract."""

@@ -1,0 +1,144 @@
+"""Everything written is whole or absent: write beside, flush, rename. Nobody else opens a final path for writing."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+from filelock import FileLock, Timeout
+
+from darts_utils.errors import OutputError
+
+_PART_MARK = ".part-"
+
+
+def _part_path(final: Path) -> Path:
+    """Return a hidden path beside the final one, with the same suffix because writers choose formats by it."""
+    return final.with_name(f".{final.stem}{_PART_MARK}{os.getpid()}-{uuid4().hex[:8]}{final.suffix}")
+
+
+def is_part(path: Path) -> bool:
+    """Tell whether a path is an unfinished file or folder that a killed process left behind."""
+    return path.name.startswith(".") and _PART_MARK in path.name
+
+
+def sync_path(path: Path) -> None:
+    """Flush a file, or the entries of a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:  # some network file systems refuse to flush a folder
+        if not path.is_dir():
+            raise error
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def atomic_file(final: Path) -> Iterator[Path]:
+    """Give a path to write to; when the block ends well the file stands at `final`, else nothing does.
+
+    Raises:
+        OutputError: If the folder of `final` cannot be made or written to.
+    """
+    make_folder(final.parent)
+    part = _part_path(final)
+    try:
+        yield part
+        sync_path(part)
+        part.replace(final)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def atomic_folder(final: Path) -> Iterator[Path]:
+    """Give an empty folder to fill; when the block ends well it stands at `final`, replacing what was there.
+
+    Raises:
+        OutputError: If the parent of `final` cannot be made or written to.
+    """
+    make_folder(final.parent)
+    part = _part_path(final)
+    make_folder(part)
+    try:
+        yield part
+        for path in part.rglob("*"):
+            sync_path(path)
+        replace_folder(part, final)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+def replace_folder(source: Path, final: Path) -> None:
+    """Put the folder `source` at `final`; an older folder there is moved aside first and then deleted."""
+    aside = None
+    if final.exists():
+        aside = _part_path(final)
+        final.rename(aside)
+    source.rename(final)
+    if aside is not None:
+        shutil.rmtree(aside, ignore_errors=True)
+    with suppress(OSError):
+        sync_path(final.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents.
+
+    Raises:
+        OutputError: If that is not possible; the message names the folder and the reason.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror}. Choose another folder.") from error
+
+
+def remove_parts(folder: Path) -> int:
+    """Delete what killed processes of this machine left unfinished in a folder; return how many there were.
+
+    Parts of processes that still run are kept.
+    """
+    stale = [path for path in folder.glob(f".*{_PART_MARK}*") if not _is_running(_owner(path))]
+    for path in stale:
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+    return len(stale)
+
+
+def _owner(part: Path) -> int:
+    """Return the process id in the name of a part."""
+    digits = part.name.split(_PART_MARK)[-1].split("-")[0]
+    return int(digits) if digits.isdigit() else -1
+
+
+def _is_running(pid: int) -> bool:
+    if pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@contextmanager
+def exclusive_lock(path: Path, *, timeout_s: float = -1) -> Iterator[None]:
+    """Hold the lock file `path` against other threads and processes; a negative timeout waits for ever.
+
+    Raises:
+        OutputError: If another process still holds the lock after `timeout_s` seconds.
+    """
+    make_folder(path.parent)
+    try:
+        with FileLock(path, timeout=timeout_s):
+            yield
+    except Timeout as error:
+        raise OutputError(f"{path} is still locked by another process after {timeout_s:g} s. Wait for it.") from error

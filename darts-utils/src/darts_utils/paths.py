@@ -1,0 +1,172 @@
+"""Where data lies by default; reading a default never creates a folder."""
+
+import logging
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DefaultPaths:
+    """Base folders as a user gives them; what is not given is taken from the environment, else the working folder."""
+
+    fast_dir: Path | None = None
+    """Folder on a fast disk, for training data and models. Environment: DARTS_FAST_DATA_DIR, DARTS_DATA_DIR."""
+    large_dir: Path | None = None
+    """Folder on a large disk, for everything else. Environment: DARTS_LARGE_DATA_DIR, DARTS_DATA_DIR."""
+    training_dir: Path | None = None
+    """Training data, `training` on the fast disk by default."""
+    models_dir: Path | None = None
+    """Model checkpoints, `models` on the fast disk by default."""
+    aux_dir: Path | None = None
+    """Auxiliary data such as datacubes, `aux` on the large disk by default."""
+    artifacts_dir: Path | None = None
+    """Artifacts of training runs, `artifacts` on the large disk by default."""
+    cache_dir: Path | None = None
+    """Caches, `cache` on the large disk by default."""
+    logs_dir: Path | None = None
+    """Log files, `logs` on the large disk by default."""
+    output_dir: Path | None = None
+    """Results, `output` on the large disk by default."""
+    input_dir: Path | None = None
+    """Input scenes, `input` on the large disk by default."""
+    archive_dir: Path | None = None
+    """Archived data, `archive` on the large disk by default."""
+
+
+def _from_environment(*names: str) -> Path:
+    for name in names:
+        if os.environ.get(name):
+            return Path(os.environ[name])
+    return Path.cwd()
+
+
+class PathManager:
+    """Resolves every default location from `DefaultPaths`, the environment and the working folder, in that order."""
+
+    def __init__(self, defaults: DefaultPaths | None = None) -> None:
+        self._defaults = DefaultPaths() if defaults is None else defaults
+
+    def set_defaults(self, defaults: DefaultPaths) -> None:
+        """Replace the base folders."""
+        self._defaults = defaults
+
+    def _folder(self, name: str, base: Path) -> Path:
+        given = getattr(self._defaults, f"{name}_dir")
+        return base / name if given is None else Path(given)
+
+    @property
+    def fast(self) -> Path:
+        """Base folder on the fast disk."""
+        given = self._defaults.fast_dir
+        return _from_environment("DARTS_FAST_DATA_DIR", "DARTS_DATA_DIR") if given is None else Path(given)
+
+    @property
+    def large(self) -> Path:
+        """Base folder on the large disk."""
+        given = self._defaults.large_dir
+        return _from_environment("DARTS_LARGE_DATA_DIR", "DARTS_DATA_DIR") if given is None else Path(given)
+
+    @property
+    def training(self) -> Path:
+        """Folder of the training data."""
+        return self._folder("training", self.fast)
+
+    @property
+    def models(self) -> Path:
+        """Folder of the model checkpoints."""
+        return self._folder("models", self.fast)
+
+    @property
+    def aux(self) -> Path:
+        """Folder of the auxiliary data."""
+        return self._folder("aux", self.large)
+
+    @property
+    def artifacts(self) -> Path:
+        """Folder of training artifacts."""
+        return self._folder("artifacts", self.large)
+
+    @property
+    def cache(self) -> Path:
+        """Folder of the caches."""
+        return self._folder("cache", self.large)
+
+    @property
+    def logs(self) -> Path:
+        """Folder of the log files."""
+        return self._folder("logs", self.large)
+
+    @property
+    def output(self) -> Path:
+        """Folder of the results."""
+        return self._folder("output", self.large)
+
+    @property
+    def input(self) -> Path:
+        """Folder of the input scenes."""
+        return self._folder("input", self.large)
+
+    @property
+    def archive(self) -> Path:
+        """Folder of archived data."""
+        return self._folder("archive", self.large)
+
+    def arcticdem(self, resolution_m: int) -> Path:
+        """Return where the ArcticDEM datacube of a resolution lies."""
+        return self.aux / f"arcticdem_{resolution_m}m.icechunk"
+
+    @property
+    def tcvis(self) -> Path:
+        """Where the TCVIS datacube lies."""
+        return self.aux / "tcvis.icechunk"
+
+    @property
+    def admin_boundaries(self) -> Path:
+        """Folder of the administrative boundaries."""
+        return self.aux / "admin_boundaries"
+
+    @property
+    def planet_orthotiles(self) -> Path:
+        """Folder of PlanetScope orthotiles."""
+        return self.input / "planet" / "tiles"
+
+    @property
+    def planet_scenes(self) -> Path:
+        """Folder of PlanetScope scenes."""
+        return self.input / "planet" / "scenes"
+
+    @property
+    def sentinel2_grid(self) -> Path:
+        """Folder of the Sentinel-2 tiling grid."""
+        return self.input / "sentinel2" / "grid"
+
+    def sentinel2_raw_data(self, source: str) -> Path:
+        """Return the raw scene store of a Sentinel-2 source (`cdse` or `gee`)."""
+        return self.input / "sentinel2" / f"{source}-scenes"
+
+    def train_data(self, pipeline: str, patch_size: int) -> Path:
+        """Return the training-data folder of a pipeline and patch size."""
+        return self.training / f"{pipeline}_{patch_size}"
+
+    def output_data(self, pipeline: str) -> Path:
+        """Return the results folder of a pipeline."""
+        return self.output / pipeline
+
+    def all_paths(self) -> dict[str, Path]:
+        """Return every base folder by name."""
+        return {
+            name.name.removesuffix("_dir"): getattr(self, name.name.removesuffix("_dir"))
+            for name in fields(DefaultPaths)
+        }
+
+    def log_all_paths(self, level: int = logging.DEBUG) -> None:
+        """Log every base folder."""
+        for name, path in self.all_paths().items():
+            logger.log(level, "%s: %s", name, path)
+
+
+paths = PathManager()
+"""The locations that scripts use; pipelines make their own from their parameters, so two runs never share them."""

@@ -1,0 +1,1 @@
+"""Auxiliary layers from datacubes: elevation and vegetation trends."""

@@ -1,0 +1,136 @@
+"""Windows out of smart-geocubes datacubes, opened read-only, with a check that the window was really filled.
+
+Opening goes straight through icechunk and zarr: the accessor classes of smart-geocubes ask the network for index files.
+"""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import icechunk
+import numpy as np
+import shapely
+import xarray as xr
+import zarr
+from odc.geo.geobox import GeoBox
+from odc.geo.xr import wrap_xr
+
+from darts_utils.errors import CoverageError, DataError, MissingDataError
+
+logger = logging.getLogger(__name__)
+
+type Bounds = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Cube:
+    """An opened datacube."""
+
+    path: Path
+    group: zarr.Group
+    geobox: GeoBox
+
+    @property
+    def patches(self) -> list[str]:
+        """Ids of the patches that were filled in."""
+        return [str(patch) for patch in self.group.attrs.get("loaded_patches", [])]  # type: ignore[union-attr]
+
+    @property
+    def recorded_bounds(self) -> dict[str, Bounds]:
+        """Bounds in the cube's CRS of those patches whose writer recorded them."""
+        recorded: Any = self.group.attrs.get("patch_bounds", {})
+        return {str(patch): tuple(map(float, bounds)) for patch, bounds in recorded.items()}  # type: ignore[misc]
+
+    def read(self, variables: list[str], window: GeoBox) -> xr.Dataset:
+        """Return variables of the cube within a window of its grid, (y, x), in their stored dtypes.
+
+        Raises:
+            DataError: If the stored data is damaged.
+        """
+        rows, columns = _window_slices(self.geobox, window)
+        data = {}
+        for name in variables:
+            try:
+                array = self.group[name]
+                data[name] = wrap_xr(np.asarray(array[rows, columns]), window)  # type: ignore[index]
+            except Exception as error:
+                raise DataError(
+                    f"{name} of the datacube {self.path} cannot be read ({error}). Stage it again."
+                ) from error
+        return xr.Dataset(data)
+
+
+def cube_path(data_dir: Path, name: str) -> Path:
+    """Return the icechunk folder: `data_dir` itself, or the folder `name` in it."""
+    inside = Path(data_dir) / name
+    return inside if inside.is_dir() else Path(data_dir)
+
+
+def open_cube(path: Path, geobox: GeoBox, stage_with: str) -> Cube:
+    """Return a datacube opened read-only.
+
+    Args:
+        path: The icechunk folder.
+        geobox: Grid of the whole cube; it is defined by the data set, and reading its long coordinates back costs time.
+        stage_with: Command that fetches the cube, for the error message.
+
+    Raises:
+        MissingDataError: If there is no cube.
+        DataError: If what is there cannot be opened.
+    """
+    if not path.is_dir() or not any(path.iterdir()):
+        raise MissingDataError(f"there is no datacube at {path}. Stage it with `{stage_with}`.")
+    try:
+        repository = icechunk.Repository.open(icechunk.local_filesystem_storage(str(path.resolve())))
+        group = zarr.open_group(repository.readonly_session("main").store, mode="r")
+    except Exception as error:
+        raise DataError(
+            f"the datacube {path} cannot be opened ({error}). Stage it again with `{stage_with}`."
+        ) from error
+    return Cube(path, group, geobox)
+
+
+def window_around(cube: GeoBox, needed: shapely.Geometry, buffer_px: int) -> GeoBox:
+    """Return the part of the cube's grid that holds a geometry (in the cube's CRS) and a buffer around it."""
+    left, bottom, right, top = needed.bounds
+    corners = [~cube.affine * corner for corner in ((left, top), (right, bottom))]
+    (x_0, y_0), (x_1, y_1) = (np.asarray(corner) for corner in corners)
+    rows = _clipped(min(y_0, y_1) - buffer_px, max(y_0, y_1) + buffer_px, cube.shape[0])
+    columns = _clipped(min(x_0, x_1) - buffer_px, max(x_0, x_1) + buffer_px, cube.shape[1])
+    return cube[rows, columns]
+
+
+def _clipped(start: float, stop: float, length: int) -> slice:
+    return slice(int(np.clip(np.floor(start), 0, length - 1)), int(np.clip(np.ceil(stop), 1, length)))
+
+
+def _window_slices(cube: GeoBox, window: GeoBox) -> tuple[slice, slice]:
+    """Return the rows and columns of the cube that a window made by `window_around` covers."""
+    column, row = ~cube.affine * (window.affine.c, window.affine.f)
+    row_0, column_0 = round(row), round(column)
+    return slice(row_0, row_0 + window.shape[0]), slice(column_0, column_0 + window.shape[1])
+
+
+def check_coverage(cube: Cube, needed: shapely.Geometry, filled: shapely.Geometry, stage_with: str) -> None:
+    """Do nothing if the filled part of the cube holds what is needed.
+
+    Args:
+        cube: The datacube.
+        needed: Area in the cube's CRS that a tile needs.
+        filled: Union of what was filled into the cube, in its CRS.
+        stage_with: Command that fetches the rest.
+
+    Raises:
+        CoverageError: If at least a pixel of the area is missing; it names cube, share, bounds and the call to make.
+    """
+    missing = shapely.difference(needed, filled)
+    pixel_area = abs(cube.geobox.resolution.x * cube.geobox.resolution.y)
+    if missing.area < pixel_area:
+        return
+    share = 100 * missing.area / needed.area
+    bounds = ", ".join(f"{number:.6g}" for number in missing.bounds)
+    raise CoverageError(
+        f"the datacube {cube.path} lacks {share:.1f} % of the area that this tile needs "
+        f"(bounds of what is missing in {cube.geobox.crs}: {bounds}). Stage it with `{stage_with}`."
+    )

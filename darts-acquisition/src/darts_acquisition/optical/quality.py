@@ -1,0 +1,52 @@
+"""Scene classifications as one mask: 0 invalid, 1 low quality, 2 high quality."""
+
+import numpy as np
+import xarray as xr
+
+from darts_utils.errors import DataError
+
+INVALID, LOW_QUALITY, HIGH_QUALITY = 0, 1, 2
+
+SCL_QUALITY = {0: INVALID, 1: INVALID, **dict.fromkeys((2, 4, 5, 6, 7, 10), HIGH_QUALITY)}
+"""Quality of each Sentinel-2 scene class (0 no data, 1 defective, 2 dark, 4 vegetation, 5 bare, 6 water,
+7 unclassified, 10 thin cirrus); every other code (3 shadow, 8 and 9 cloud, 11 snow, unknown) is of low quality."""
+
+
+def _lookup_table(quality_of_code: dict[int, int], default: int) -> np.ndarray:
+    table = np.full(256, default, dtype=np.uint8)
+    for code, quality in quality_of_code.items():
+        table[code] = quality
+    return table
+
+
+_SCL_TABLE = _lookup_table(SCL_QUALITY, default=LOW_QUALITY)
+
+
+def convert_masks(ds_s2: xr.Dataset) -> xr.Dataset:
+    """Return the scene with a `quality_data_mask` made from its scene classification `s2_scl`.
+
+    Args:
+        ds_s2: Scene with `s2_scl`, (y, x) uint8, classes 0 to 11, and optionally `blue green red nir`, whose NaN count
+            as no data.
+
+    Returns:
+        The scene with `quality_data_mask`, (y, x) uint8: 0 invalid, 1 low quality, 2 high quality.
+
+    Raises:
+        DataError: If there is no scene classification, or it is not uint8.
+    """
+    if "s2_scl" not in ds_s2:
+        raise DataError(f"the scene has no s2_scl band, only {', '.join(map(str, ds_s2.data_vars))}. Load SCL with it.")
+    if ds_s2.s2_scl.dtype != np.uint8:
+        raise DataError(f"s2_scl is {ds_s2.s2_scl.dtype} but must be uint8. Convert it, missing as 0.")
+    quality = _SCL_TABLE[ds_s2.s2_scl.values]
+    for band in ("blue", "green", "red", "nir"):
+        if band in ds_s2:
+            quality[np.isnan(ds_s2[band].values)] = INVALID
+    mask = ds_s2.s2_scl.copy(data=quality)
+    mask.attrs = {
+        "long_name": "Quality data mask",
+        "description": "0 = invalid, 1 = low quality, 2 = high quality",
+        "data_source": ds_s2.s2_scl.attrs.get("data_source", "Sentinel-2 L2A SCL"),
+    }
+    return ds_s2.assign(quality_data_mask=mask)

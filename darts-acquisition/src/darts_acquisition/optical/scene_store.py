@@ -1,0 +1,179 @@
+"""The raw scene store: one zarr group a scene, one array a band with the digital numbers as the source gave them.
+
+A scene appears whole or not at all: it is written beside its place and renamed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import zarr
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from odc.geo.xr import wrap_xr
+from zarr.codecs import ZstdCodec
+
+from darts_utils.errors import DataError, MissingDataError
+from darts_utils.files import atomic_folder
+
+CHUNK_PX = 4096
+
+
+@dataclass(frozen=True)
+class RawScene:
+    """A staged scene, opened: its bands are read one by one when asked for."""
+
+    scene_id: str
+    path: Path
+
+    @cached_property
+    def _group(self) -> zarr.Group:
+        try:
+            return zarr.open_group(self.path, mode="r", use_consolidated=False)
+        except Exception as error:
+            raise DataError(
+                f"the staged scene {self.path} cannot be opened ({error}). Delete it and stage it again."
+            ) from error
+
+    @cached_property
+    def attributes(self) -> dict[str, Any]:
+        """Metadata of the scene as the source gave it."""
+        return dict(self._group.attrs)
+
+    @cached_property
+    def bands(self) -> tuple[str, ...]:
+        """Names of the staged bands, as the source calls them."""
+        return tuple(sorted(name for name, array in self._group.arrays() if array.ndim == 2))
+
+    def band_attributes(self, band: str) -> dict[str, Any]:
+        """Metadata of one band, such as its scale and offset."""
+        return dict(self._array(band).attrs)
+
+    @cached_property
+    def geobox(self) -> GeoBox:
+        """Grid of the scene, north up.
+
+        Raises:
+            DataError: If the store has no usable coordinates or CRS.
+        """
+        try:
+            reference = dict(self._group["spatial_ref"].attrs)
+            x, y = np.asarray(self._array("x")[:]), np.asarray(self._array("y")[:])
+            return GeoBox((len(y), len(x)), _transform(x, y, reference), str(reference["crs_wkt"]))
+        except KeyError as error:
+            raise DataError(f"the staged scene {self.path} lacks {error}. Delete it and stage it again.") from error
+
+    def _array(self, name: str) -> zarr.Array[Any]:
+        array = self._group[name]
+        if not isinstance(array, zarr.Array):
+            raise KeyError(name)
+        return array
+
+    def read(self, band: str) -> xr.DataArray:
+        """Return the digital numbers of a band, (y, x), uint16 with 0 = no data, or uint8 for a classification.
+
+        Raises:
+            MissingDataError: If the band is not staged.
+            DataError: If the stored data is damaged.
+        """
+        if band not in self.bands:
+            staged = ", ".join(self.bands) or "none"
+            raise MissingDataError(
+                f"scene {self.scene_id} has no band {band} in {self.path} (staged: {staged}). "
+                "Stage it with `darts prep-data sentinel2 --optical`."
+            )
+        array = self._array(band)
+        if array.shape != tuple(self.geobox.shape):
+            raise DataError(
+                f"band {band} of {self.path} has the shape {array.shape}, its coordinates {tuple(self.geobox.shape)}. "
+                "Delete the scene and stage it again."
+            )
+        try:
+            values = np.asarray(array[:])
+        except Exception as error:
+            raise DataError(
+                f"band {band} of {self.path} is damaged ({type(error).__name__}: {error}). "
+                "Delete the scene and stage it again."
+            ) from error
+        return wrap_xr(values, self.geobox)
+
+
+def _transform(x: np.ndarray, y: np.ndarray, reference: Mapping[str, Any]) -> Affine:
+    """Return the affine transform from pixels to metres, from the GDAL attribute or else from the coordinates."""
+    if "GeoTransform" in reference:
+        x_0, a, b, y_0, d, e = (float(number) for number in str(reference["GeoTransform"]).split())
+        return Affine(a, b, x_0, d, e, y_0)
+    a = (float(x[-1]) - float(x[0])) / (len(x) - 1)
+    e = (float(y[-1]) - float(y[0])) / (len(y) - 1)
+    return Affine(a, 0, float(x[0]) - a / 2, 0, e, float(y[0]) - e / 2)
+
+
+class SceneStore:
+    """A folder of staged scenes of one source.
+
+    Args:
+        folder: Where the scenes lie; it is not made before something is written.
+        source: Short name of the source, `cdse` or `gee`.
+    """
+
+    def __init__(self, folder: Path, source: str) -> None:
+        self.folder = Path(folder)
+        self._prefix = f"{source}-s2-sr-scene-"
+
+    def path(self, scene_id: str) -> Path:
+        """Return where a scene lies or would lie."""
+        return self.folder / f"{self._prefix}{scene_id}.zarr"
+
+    def scene_ids(self) -> list[str]:
+        """Return the ids of all staged scenes in alphabetical order."""
+        return sorted(path.stem.removeprefix(self._prefix) for path in self.folder.glob(f"{self._prefix}*.zarr"))
+
+    def open(self, scene_id: str) -> RawScene:
+        """Return a staged scene.
+
+        Raises:
+            MissingDataError: If it is not in the store.
+        """
+        path = self.path(scene_id)
+        if not path.is_dir():
+            raise MissingDataError(
+                f"scene {scene_id} is not staged in {self.folder}. "
+                f"Stage it with `darts prep-data sentinel2 --optical --scene-ids {scene_id}`."
+            )
+        return RawScene(scene_id, path)
+
+    def write(
+        self,
+        scene_id: str,
+        bands: Mapping[str, xr.DataArray],
+        attributes: Mapping[str, Any],
+    ) -> Path:
+        """Write a scene, replacing an older one of the same id; return its path.
+
+        Args:
+            scene_id: Id of the scene.
+            bands: Digital numbers by the source's band name, (y, x) uint16 with 0 = no data or uint8, all on one grid;
+                their attributes (`raster:scale`, `raster:offset`) are kept.
+            attributes: Metadata of the scene; anything that JSON can hold.
+        """
+        path = self.path(scene_id)
+        scene = xr.Dataset(dict(bands), attrs=dict(attributes))
+        encoding = {name: _encoding(band) for name, band in bands.items()}
+        with atomic_folder(path) as part:
+            scene.to_zarr(part, mode="w", zarr_format=3, consolidated=False, encoding=encoding)
+        return path
+
+
+def _encoding(band: xr.DataArray) -> dict[str, Any]:
+    """Return how a band is stored: large zstd chunks with a checksum, so that damage is noticed when reading."""
+    encoding: dict[str, Any] = {
+        "chunks": tuple(min(CHUNK_PX, length) for length in band.shape),
+        "compressors": [ZstdCodec(level=3, checksum=True)],
+    }
+    if band.dtype == np.uint16:
+        encoding["_FillValue"] = 0
+    return encoding

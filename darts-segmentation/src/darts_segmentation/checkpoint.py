@@ -1,0 +1,287 @@
+"""Model checkpoints, read as the untrusted files that they are.
+
+A checkpoint holds the arguments of `segmentation_models_pytorch.create_model`, the ordered bands and the weights. Only
+tensors and plain containers are unpickled, so that a file from a stranger cannot run code; nothing is downloaded.
+"""
+
+import inspect
+import logging
+import pickle
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from darts_utils.bands import manager
+from darts_utils.errors import CheckpointError
+from darts_utils.files import atomic_file
+
+logger = logging.getLogger(__name__)
+
+FORMAT = "darts-segmentation"
+"""Marks a file of our own format."""
+VERSION = 1
+"""Version of our own format that is written, and the newest that is read."""
+
+_ZIP_MAGIC = b"PK\x03\x04"
+_PICKLE_MAGIC = b"\x80"
+_CONVERT = (
+    "Only tensors and plain containers are read: on a machine where you trust the file, load it with torch and write it"
+    " anew with darts_segmentation.checkpoint.save_checkpoint."
+)
+_WEIGHT_PREFIXES = ("model.", "_orig_mod.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """What a checkpoint file says, checked for form but not yet built into a network."""
+
+    path: Path
+    """The file it came from."""
+    model_config: Mapping[str, Any]
+    """Arguments of `segmentation_models_pytorch.create_model`; `encoder_weights` is None, whatever the file says."""
+    bands: tuple[str, ...]
+    """Bands in the order of the network's input channels."""
+    state_dict: Mapping[str, torch.Tensor]
+    """Weights by name, in whatever float type the file holds."""
+
+
+def save_checkpoint(
+    path: Path,
+    model_config: Mapping[str, Any],
+    bands: Sequence[str],
+    state_dict: Mapping[str, torch.Tensor],
+    *,
+    metadata: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a checkpoint in our own format; the file appears whole or not at all.
+
+    Args:
+        path: The file to write, usually ending in `.pt`.
+        model_config: Arguments of `segmentation_models_pytorch.create_model`, `arch` among them; plain values only.
+        bands: Bands in the order of the network's input channels.
+        state_dict: Weights by name; half-precision weights make a smaller file and are widened on loading.
+        metadata: Plain values worth keeping, such as how the model was trained.
+
+    Raises:
+        CheckpointError: If the band list does not fit the network, so that the file could not be read back.
+    """
+    config = _checked_config(path, dict(model_config))
+    _check_bands(path, tuple(bands), config)
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "config": {"model": config},
+        "bands": list(bands),
+        "state_dict": {name: weight.detach().cpu().contiguous() for name, weight in state_dict.items()},
+        "metadata": {} if metadata is None else dict(metadata),
+    }
+    with atomic_file(Path(path)) as part:
+        torch.save(content, part)
+
+
+def read_bands(path: Path) -> tuple[str, ...]:
+    """Return the bands that a checkpoint needs, in channel order, without reading its weights or building a network.
+
+    Raises:
+        CheckpointError: If the file is not a usable checkpoint.
+    """
+    return read_checkpoint(path).bands
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Return the content of a checkpoint of any accepted layout; weights stay on disk until they are used.
+
+    Raises:
+        CheckpointError: If the file is missing, damaged, unsafe or incomplete; the message says which and what to do.
+    """
+    path = Path(path)
+    content = _load_safely(path)
+    config, weights = _split(path, content)
+    model_config = _checked_config(path, _plain_dict(path, config.get("model"), "config.model"))
+    bands = _bands_of(path, config, content)
+    _check_bands(path, bands, model_config)
+    return Checkpoint(path=path, model_config=model_config, bands=bands, state_dict=_checked_weights(path, weights))
+
+
+def load_model(path: Path) -> tuple[nn.Module, tuple[str, ...]]:
+    """Return the network of a checkpoint, on the CPU in evaluation mode with float32 weights, and its ordered bands.
+
+    Raises:
+        CheckpointError: If the file is not a usable checkpoint or its weights do not fit its architecture.
+    """
+    checkpoint = read_checkpoint(path)
+    model = _build(checkpoint)
+    _fill_in(model, checkpoint)
+    return model.eval().requires_grad_(False), checkpoint.bands
+
+
+def _load_safely(path: Path) -> dict[str, Any]:
+    """Return the dict in a file, unpickling nothing but tensors and plain containers."""
+    magic = _first_bytes(path)
+    if magic != _ZIP_MAGIC and not magic.startswith(_PICKLE_MAGIC):
+        raise CheckpointError(f"{path} is not a model checkpoint. Give a .pt or .ckpt file written by torch.")
+    try:
+        # files of the old, non-zip layout cannot be mapped; they are rare and read whole
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=magic == _ZIP_MAGIC)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(_refusal(path, str(error))) from error
+    except Exception as error:  # a damaged file makes torch raise almost anything
+        if magic != _ZIP_MAGIC:  # torch gives up on a pickle of other make before it looks at what is in there
+            raise CheckpointError(f"{path} is a pickle that torch did not write, or damaged. {_CONVERT}") from error
+        raise CheckpointError(f"{path} is damaged or cut short and cannot be read. Copy it again.") from error
+    return _plain_dict(path, content, "the content")
+
+
+def _first_bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(4)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"there is no model file {path}. Check the path.") from error
+    except OSError as error:
+        raise CheckpointError(f"cannot read the model file {path}: {error.strerror}. Check the path.") from error
+
+
+def _refusal(path: Path, reason: str) -> str:
+    """Return the line for a file that holds more than tensors and plain containers, naming the object if known."""
+    named = re.search(r"(?:GLOBAL|function) ([\w.]+)", reason)
+    what = f"the object {named[1]}" if named else "objects"
+    return f"{path} holds {what} that could run code on loading and was refused. {_CONVERT}"
+
+
+def _plain_dict(path: Path, value: object, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        found = "missing" if value is None else f"a {type(value).__name__}"
+        raise CheckpointError(f"{path} is not a DARTS checkpoint: {name} must be a dict but is {found}. {_CONVERT}")
+    return dict(value)
+
+
+def _split(path: Path, content: dict[str, Any]) -> tuple[dict[str, Any], object]:
+    """Return the config and the weights of any accepted layout."""
+    if content.get("format") == FORMAT and content.get("version") != VERSION:
+        version = content.get("version")
+        raise CheckpointError(f"{path} has the format version {version}, but {VERSION} is known. Update DARTS.")
+    if "hyper_parameters" in content:
+        parameters = _plain_dict(path, content["hyper_parameters"], "hyper_parameters")
+        return _plain_dict(path, parameters.get("config"), "hyper_parameters.config"), content.get("state_dict")
+    config = _plain_dict(path, content.get("config"), "config")
+    return config, content.get("state_dict", content.get("statedict"))
+
+
+def _bands_of(path: Path, config: Mapping[str, Any], content: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the ordered bands from wherever a layout keeps them; a dict by band counts in its order."""
+    parameters = content.get("hyper_parameters", {})
+    for place in (content, config, parameters):
+        for key in ("bands", "input_combination"):
+            found = place.get(key)
+            if found is not None and not isinstance(found, str):
+                return _band_names(path, found)
+    raise CheckpointError(f"{path} does not say which bands it needs (bands or input_combination). {_CONVERT}")
+
+
+def _band_names(path: Path, found: object) -> tuple[str, ...]:
+    names = tuple(found) if isinstance(found, (list, tuple, dict)) else ()
+    if not names or not all(isinstance(name, str) for name in names):
+        raise CheckpointError(f"{path} has the band list {found!r}, but a list of band names is needed. {_CONVERT}")
+    return names
+
+
+def _check_bands(path: Path, bands: tuple[str, ...], model_config: Mapping[str, Any]) -> None:
+    unknown = [name for name in bands if name not in manager]
+    if unknown:
+        raise CheckpointError(
+            f"{path} needs the unknown bands {', '.join(unknown)}; known bands: {', '.join(manager)}."
+            " Rename them in the checkpoint."
+        )
+    twice = sorted({name for name in bands if bands.count(name) > 1})
+    if twice:
+        raise CheckpointError(f"{path} lists the bands {', '.join(twice)} more than once. Write the checkpoint anew.")
+    channels = model_config["in_channels"]
+    if len(bands) != channels:
+        raise CheckpointError(
+            f"{path} lists {len(bands)} bands ({', '.join(bands)}) but its network has {channels} input channels."
+            " Write the checkpoint anew with the right list."
+        )
+
+
+def _checked_config(path: Path, config: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a network, refusing those that could read or fetch anything but what the file holds."""
+    import segmentation_models_pytorch as smp
+
+    architectures = smp.MODEL_ARCHITECTURES_MAPPING
+    arch = config.get("arch")
+    if not isinstance(arch, str) or arch.lower() not in architectures:
+        raise CheckpointError(
+            f"{path} has the unknown architecture {arch!r}; known: {', '.join(architectures)}."
+            " Update segmentation-models-pytorch if it is a newer one."
+        )
+    if "decoder_use_batchnorm" in config:  # what SMP called it before 0.5
+        config["decoder_use_norm"] = config.pop("decoder_use_batchnorm")
+    legal = {"arch", *inspect.signature(architectures[arch.lower()].__init__).parameters} - {"self", "kwargs"}
+    strange = sorted(set(config) - legal)
+    if strange:
+        raise CheckpointError(f"{path} has unknown arguments for {arch}: {', '.join(strange)}. Write it anew without.")
+    return _checked_values(path, {"encoder_name": "resnet34", "in_channels": 3, "classes": 1, **config})
+
+
+def _checked_values(path: Path, config: dict[str, Any]) -> dict[str, Any]:
+    encoder = config["encoder_name"]
+    if not isinstance(encoder, str) or re.search(r"[:/\\]", encoder):  # timm would fetch "hf-hub:..." or open a path
+        raise CheckpointError(f"{path} has the encoder {encoder!r}, but only the name of a known encoder is accepted.")
+    if config["classes"] != 1:
+        raise CheckpointError(f"{path} predicts {config['classes']} classes, but 1 (slump or not) is needed.")
+    if config.get("activation") not in (None, "sigmoid", "identity"):
+        raise CheckpointError(f"{path} has the activation {config['activation']!r}, but only sigmoid or none is known.")
+    # the sigmoid is applied outside of the network, once, in float32; pretrained weights are never fetched
+    return {**config, "activation": None, "encoder_weights": None}
+
+
+def _checked_weights(path: Path, weights: object) -> dict[str, torch.Tensor]:
+    """Return the weights by the network's own names: of a Lightning file those of `model`, without its prefix."""
+    named = _plain_dict(path, weights, "the state dict (state_dict or statedict)")
+    if not named or not all(isinstance(weight, torch.Tensor) for weight in named.values()):
+        raise CheckpointError(f"{path} holds no weights, or some that are not tensors. {_CONVERT}")
+    for prefix in _WEIGHT_PREFIXES:
+        inner = {name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)}
+        named = inner or named
+    return named
+
+
+def _build(checkpoint: Checkpoint) -> nn.Module:
+    import segmentation_models_pytorch as smp
+
+    try:
+        model: nn.Module = smp.create_model(**checkpoint.model_config)
+    except Exception as error:  # SMP and timm raise all kinds for an argument they reject
+        reason = " ".join(str(error).split())[:300]
+        raise CheckpointError(
+            f"{checkpoint.path} describes a network that cannot be built ({type(error).__name__}: {reason})."
+            " Check its arguments, or the version of segmentation-models-pytorch."
+        ) from error
+    return model
+
+
+def _fill_in(model: nn.Module, checkpoint: Checkpoint) -> None:
+    """Copy the weights into the network, widened to its float32; every single one must fit."""
+    wanted, given = model.state_dict(), checkpoint.state_dict
+    problems = {
+        "missing": sorted(set(wanted) - set(given)),
+        "unexpected": sorted(set(given) - set(wanted)),
+        "of another shape": sorted(k for k in wanted if k in given and wanted[k].shape != given[k].shape),
+    }
+    parts = [f"{len(names)} {how} ({', '.join(names[:2])}{', ...' if names[2:] else ''})"
+             for how, names in problems.items() if names]  # fmt: skip
+    if parts:
+        config = checkpoint.model_config
+        raise CheckpointError(
+            f"the weights in {checkpoint.path} do not fit {config['arch']} with {config['encoder_name']}:"
+            f" {', '.join(parts)}. Write the checkpoint anew with the arguments it was trained with."
+        )
+    with torch.no_grad():
+        for name, weight in wanted.items():
+            weight.copy_(given[name])

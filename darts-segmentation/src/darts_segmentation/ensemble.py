@@ -1,0 +1,94 @@
+"""`EnsembleV1`: the mean of several networks over a tile."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+import xarray as xr
+
+from darts_segmentation.checkpoint import load_model
+from darts_segmentation.inference import predict
+from darts_segmentation.network import Member, place
+from darts_segmentation.patches import Array, Patching
+from darts_utils.devices import DeviceSpec, decide_device
+from darts_utils.errors import ConfigError
+
+_ATTRS: dict[str, str | float] = {
+    "long_name": "Probability of a retrogressive thaw slump",
+    "units": "1",
+    "valid_min": 0.0,
+    "valid_max": 1.0,
+}
+
+
+class EnsembleV1:
+    """Several networks whose probabilities are averaged; each sees its own bands in its own order.
+
+    Args:
+        model_dict: Checkpoints by the name that their results get.
+        device: Where the networks run, see `darts_utils.devices`.
+
+    Raises:
+        ConfigError: If there is no model, or no such device.
+        CheckpointError: If a checkpoint cannot be used.
+    """
+
+    def __init__(self, model_dict: Mapping[str, Path | str], device: DeviceSpec | torch.device = None) -> None:
+        if not model_dict:
+            raise ConfigError("an ensemble needs at least one model but got none. Give the path of a checkpoint.")
+        self.device = decide_device(device)  # type: ignore[arg-type]
+        self.members = tuple(load_member(name, Path(path), self.device) for name, path in model_dict.items())
+
+    @property
+    def model_names(self) -> list[str]:
+        """Names of the networks, in the order given."""
+        return [member.name for member in self.members]
+
+    @property
+    def required_bands(self) -> set[str]:
+        """Bands that at least one of the networks needs."""
+        return {band for member in self.members for band in member.bands}
+
+    def segment_tile(
+        self,
+        tile: xr.Dataset,
+        patch_size: int = Patching.patch_size,
+        overlap: int = Patching.overlap,
+        batch_size: int = Patching.batch_size,
+        reflection: int = Patching.reflection,
+        keep_inputs: bool = False,
+    ) -> xr.Dataset:
+        """Return the tile with `probabilities`, the mean of all networks.
+
+        Args:
+            tile: A preprocessed tile with all `required_bands`, in memory representation.
+            patch_size: Edge length of a patch in pixels; rounded up to what the networks accept.
+            overlap: Pixels that neighbouring patches share at least.
+            batch_size: Patches that go through the networks at once; the result does not depend on it.
+            reflection: Pixels by which the tile is mirrored at its edges before it is cut.
+            keep_inputs: Whether `probabilities-{model}` is added for each network.
+
+        Returns:
+            A new tile; the added bands are float32 from 0 to 1, NaN where `quality_data_mask` is 0 or an optical
+            band is missing.
+
+        Raises:
+            ConfigError: If a patch parameter is illegal or does not go with another one.
+            DataError: If the tile lacks a band; the message names the model.
+        """
+        patching = Patching(patch_size=patch_size, overlap=overlap, batch_size=batch_size, reflection=reflection)
+        prediction = predict(tile, self.members, patching, self.device, keep_members=keep_inputs)
+        added = {"probabilities": _band(prediction.mean, _ATTRS)}
+        for name, values in prediction.members.items():
+            added[f"probabilities-{name}"] = _band(values, {**_ATTRS, "model": name})
+        return tile.assign(added)
+
+
+def load_member(name: str, path: Path, device: torch.device) -> Member:
+    """Return the network of a checkpoint, placed on a device."""
+    model, bands = load_model(path)
+    return Member(name=name, model=place(model, device), bands=bands)
+
+
+def _band(values: Array, attrs: dict[str, str | float]) -> xr.Variable:
+    return xr.Variable(("y", "x"), values, attrs)

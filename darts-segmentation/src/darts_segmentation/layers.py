@@ -1,0 +1,71 @@
+"""The bands of a tile as networks see them, read patch by patch."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+from darts_segmentation.patches import Array, Patch
+from darts_utils.bands import manager
+from darts_utils.errors import DataError
+
+OPTICAL_BANDS = frozenset({"blue", "green", "red", "nir"})
+"""Without one of these a pixel was not seen at all; a hole in any other band leaves it valid."""
+_STRIP_ROWS = 512
+
+
+class TileLayers:
+    """The union of some bands of a tile; nothing is copied until a patch is read.
+
+    Args:
+        tile: A tile in memory representation, dims (y, x).
+        bands: Names of the bands, in the order in which they are read.
+    """
+
+    def __init__(self, tile: xr.Dataset, bands: Sequence[str]) -> None:
+        self.bands = tuple(bands)
+        self.shape: tuple[int, int] = (tile.sizes["y"], tile.sizes["x"])
+        self._arrays = {name: tile[name].values for name in bands}
+        self._quality = tile["quality_data_mask"].values if "quality_data_mask" in tile else None
+
+    def read_normalized(self, patch: Patch, out: Array) -> None:
+        """Fill `out`, (band, y, x) float32, with the model representation of a patch: 0..1, NaN as 0."""
+        for layer, name in zip(out, self.bands, strict=True):
+            layer[...] = manager[name].normalize(patch.read(self._arrays[name]))
+
+    def read_valid(self, patch: Patch, optical: frozenset[str]) -> Array:
+        """Return (y, x) bool, True where the patch has quality above 0 and no NaN in the optical bands given."""
+        valid = np.ones((_length(patch.rows.source), _length(patch.columns.source)), dtype=bool)
+        if self._quality is not None:
+            valid &= patch.read(self._quality) != 0
+        for name in optical:
+            valid &= ~np.isnan(patch.read(self._arrays[name]))
+        patch.mask_outside(valid)
+        return valid
+
+    def blank_invalid(self, values: Array, optical: frozenset[str]) -> None:
+        """Set a whole (y, x) layer to NaN, in place, wherever the tile is not valid; strip by strip to save memory."""
+        for start in range(0, self.shape[0], _STRIP_ROWS):
+            rows = slice(start, start + _STRIP_ROWS)
+            invalid = np.zeros(values[rows].shape, dtype=bool)
+            if self._quality is not None:
+                invalid |= self._quality[rows] == 0
+            for name in optical:
+                invalid |= np.isnan(self._arrays[name][rows])
+            values[rows][invalid] = np.nan
+
+
+def check_bands(tile: xr.Dataset, needs: dict[str, Sequence[str]]) -> None:
+    """Check that a tile has the bands that each model needs.
+
+    Raises:
+        DataError: If bands are missing; the message names each model and what it lacks.
+    """
+    lacking = {model: [band for band in bands if band not in tile] for model, bands in needs.items()}
+    parts = [f"{', '.join(missing)} for the model {model}" for model, missing in lacking.items() if missing]
+    if parts:
+        raise DataError(f"the tile lacks {' and '.join(parts)}. Add the bands, or leave out the model.")
+
+
+def _length(source: Array | slice) -> int:
+    return source.stop - source.start if isinstance(source, slice) else len(source)

@@ -1,0 +1,156 @@
+"""Networks on a device: one batch of patches in, their probabilities out."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from darts_segmentation.layers import OPTICAL_BANDS
+from darts_utils.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """One network of an ensemble."""
+
+    name: str
+    """How it is called in results and messages."""
+    model: nn.Module
+    """(n, band, y, x) float32 from 0 to 1 to (n, 1, y, x) logits; in evaluation mode."""
+    bands: tuple[str, ...]
+    """Its input channels in order."""
+
+    @property
+    def optical(self) -> frozenset[str]:
+        """The optical bands among its bands; where one of them is NaN, it has nothing to say."""
+        return OPTICAL_BANDS & frozenset(self.bands)
+
+    @property
+    def multiple(self) -> int:
+        """Pixels of which a patch's edge must be a multiple."""
+        return int(getattr(getattr(self.model, "encoder", None), "output_stride", 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Patches on their way through the networks."""
+
+    inputs: torch.Tensor
+    """(n, band, y, x) float32 model representation of the union of all bands, on the host."""
+    valid: Mapping[frozenset[str], torch.Tensor]
+    """(n, y, x) bool for each set of optical bands, on the host; empty where every pixel is valid."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """Probabilities that the device may still be working on."""
+
+    probabilities: torch.Tensor
+    """(layer, n, y, x) float32 on the host, complete once `done` has passed."""
+    done: torch.cuda.Event | None
+
+    def wait(self) -> torch.Tensor:
+        """Return the probabilities as soon as they are complete."""
+        if self.done is not None:
+            self.done.synchronize()
+        return self.probabilities
+
+
+class NetworkGroup:
+    """The members of an ensemble on one device, fed from the union of their bands.
+
+    On CUDA they run in bfloat16 (float16 where the GPU lacks it) with channels last; on the CPU in plain float32.
+
+    Args:
+        members: The networks.
+        bands: The union of their bands, in the order of a batch's channels.
+        device: Where they run.
+        keep_members: Whether each member's probabilities are returned, after the mean.
+    """
+
+    def __init__(
+        self, members: Sequence[Member], bands: Sequence[str], device: torch.device, *, keep_members: bool
+    ) -> None:
+        self._members = members
+        self._channels = [[bands.index(band) for band in member.bands] for member in members]
+        self._n_bands = len(bands)
+        self._device = device
+        self._keep_members = keep_members
+        self._largest: int | None = None  # batch size that fits, once a larger one did not
+
+    def launch(self, batch: Batch) -> Running:
+        """Start the networks on a batch; on CUDA this returns before they are done."""
+        layers = self._fitting(batch)
+        if self._device.type != "cuda":
+            return Running(probabilities=layers, done=None)
+        on_host = layers.to("cpu", non_blocking=True)
+        done = torch.cuda.Event()
+        done.record(torch.cuda.current_stream(self._device))
+        return Running(probabilities=on_host, done=done)
+
+    def _fitting(self, batch: Batch) -> torch.Tensor:
+        """Return the probabilities of a batch, in as many parts as the memory of the device asks for."""
+        size = len(batch.inputs)
+        limit = size if self._largest is None else min(size, self._largest)
+        try:
+            return torch.cat([self._layers(_part(batch, start, limit)) for start in range(0, size, limit)], dim=1)
+        except torch.cuda.OutOfMemoryError as error:
+            self._shrink(limit, error)
+        # outside of the handler, whose traceback would keep the failed batch's tensors alive
+        torch.cuda.empty_cache()
+        return self._fitting(batch)
+
+    def _shrink(self, limit: int, error: torch.cuda.OutOfMemoryError) -> None:
+        if limit == 1:
+            raise ConfigError(
+                f"one patch does not fit into the memory of {self._device}. Lower patch_size or use device cpu."
+            ) from error
+        if self._largest is None:
+            logger.warning("%s has too little memory for %d patches at once; fewer are used", self._device, limit)
+        self._largest = limit // 2
+
+    @torch.inference_mode()
+    def _layers(self, batch: Batch) -> torch.Tensor:
+        """Return (layer, n, y, x) float32 on the device: the mean, then the members if they are kept."""
+        inputs = batch.inputs.to(self._device, non_blocking=True)
+        valid = {key: mask.to(self._device, non_blocking=True) for key, mask in batch.valid.items()}
+        mean: torch.Tensor | None = None
+        kept = []
+        for member, channels in zip(self._members, self._channels, strict=True):
+            chosen = inputs if channels == list(range(self._n_bands)) else inputs[:, channels]
+            if valid:
+                chosen = chosen * valid[member.optical][:, None]
+            probabilities = self._probabilities(member, chosen)
+            mean = probabilities.clone() if mean is None else mean.add_(probabilities)
+            if self._keep_members:
+                kept.append(probabilities)
+        assert mean is not None, "a group always has members"
+        return torch.stack([mean.div_(len(self._members)), *kept])
+
+    def _probabilities(self, member: Member, inputs: torch.Tensor) -> torch.Tensor:
+        """Return (n, y, x) float32 from 0 to 1."""
+        with self._autocast():
+            output = member.model(inputs.contiguous(memory_format=torch.channels_last))
+        logits = output[0] if isinstance(output, tuple) else output  # a network with an auxiliary head gives two
+        return torch.sigmoid(logits[:, 0].float())
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        if self._device.type != "cuda":
+            return nullcontext()
+        dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        return torch.autocast("cuda", dtype=dtype)
+
+
+def place(model: nn.Module, device: torch.device) -> nn.Module:
+    """Return a network on a device, in evaluation mode, with its weights laid out channels last."""
+    return model.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+
+
+def _part(batch: Batch, start: int, size: int) -> Batch:
+    part = slice(start, start + size)
+    return Batch(inputs=batch.inputs[part], valid={key: mask[part] for key, mask in batch.valid.items()})

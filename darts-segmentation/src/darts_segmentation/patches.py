@@ -1,0 +1,182 @@
+"""Where the patches of a tile lie, and how much each of their pixels counts where they overlap.
+
+A plan is the product of two axes, so it holds a few numbers a patch row or column whatever the size of the tile. The
+blending window is separable too, and normalised along each axis: no map of weights is ever needed.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from darts_utils.errors import ConfigError
+
+type Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patching:
+    """How a tile is cut into patches."""
+
+    patch_size: int = 1024
+    """Edge length of a patch in pixels; rounded up to what the networks accept, usually a multiple of 32."""
+    overlap: int = 16
+    """Pixels that neighbouring patches share at least."""
+    batch_size: int = 8
+    """Patches that go through the network at once."""
+    reflection: int = 0
+    """Pixels by which the tile is mirrored at its edges before it is cut."""
+
+    def __post_init__(self) -> None:
+        for name, lowest in (("patch_size", 1), ("overlap", 0), ("batch_size", 1), ("reflection", 0)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < lowest:
+                raise ConfigError(f"{name} is {value!r} but must be a whole number of at least {lowest}.")
+        if self.overlap >= self.patch_size:
+            raise ConfigError(
+                f"overlap is {self.overlap} px but must be below patch_size ({self.patch_size} px)."
+                " Lower overlap or raise patch_size."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """One patch along one axis."""
+
+    source: Array | slice
+    """Which pixels of the tile the patch reads: a slice where they follow one another, else their indices."""
+    inside: Array | None
+    """(patch,) bool, False where the patch reaches over the tile's edge; None where it lies inside."""
+    target: slice
+    """Pixels of the tile that the patch writes."""
+    written: slice
+    """The pixels of the patch that belong there."""
+    weights: Array
+    """(written,) float32, above 0: the share of this patch in each pixel; the shares of all patches add up to 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patch:
+    """One patch of a plan: its rows and its columns."""
+
+    rows: Span
+    columns: Span
+
+    def read(self, band: Array) -> Array:
+        """Return the (y, x) pixels of a band under the patch; those beyond the tile's edge are to be masked."""
+        return band[self.rows.source][:, self.columns.source]
+
+    def mask_outside(self, valid: Array) -> None:
+        """Set a (y, x) bool mask to False, in place, beyond the tile's edge."""
+        if self.rows.inside is not None:
+            valid[~self.rows.inside] = False
+        if self.columns.inside is not None:
+            valid[:, ~self.columns.inside] = False
+
+    def add_to(self, total: Array, values: Array) -> None:
+        """Add the patch's (y, x) values, times its share in each pixel, to a whole tile in place."""
+        share = values[self.rows.written, self.columns.written] * self.columns.weights
+        share *= self.rows.weights[:, None]
+        total[self.rows.target, self.columns.target] += share
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchPlan:
+    """All patches of a tile, row by row."""
+
+    rows: tuple[Span, ...]
+    columns: tuple[Span, ...]
+    patch_shape: tuple[int, int]
+    """(y, x) pixels of every patch."""
+
+    def __len__(self) -> int:
+        """Return the number of patches."""
+        return len(self.rows) * len(self.columns)
+
+    def __iter__(self) -> Iterator[Patch]:
+        """Iterate over the patches."""
+        return (Patch(rows=rows, columns=columns) for rows in self.rows for columns in self.columns)
+
+
+def plan_patches(shape: tuple[int, int], patching: Patching, multiple: int = 32) -> PatchPlan:
+    """Return patches that cover every pixel of a tile.
+
+    Args:
+        shape: (y, x) pixels of the tile.
+        patching: Size, overlap and mirroring.
+        multiple: Patch sizes are rounded up to a multiple of this. A tile that is smaller than a patch gets one just
+            large enough for it.
+    """
+    (rows, height), (columns, width) = (_plan_axis(length, patching, multiple) for length in shape)
+    return PatchPlan(rows=rows, columns=columns, patch_shape=(height, width))
+
+
+def blending_window(length: int) -> Array:
+    """Return how much each pixel along a patch counts before normalising: sin^2, highest in the middle, above 0.
+
+    Two patches cross-fade smoothly, and the outermost pixels, which the network saw with little around them, hardly
+    count wherever another patch saw them better.
+
+    Returns:
+        (length,) float64, 0 < window <= 1.
+    """
+    return np.sin(np.pi * (np.arange(length) + 0.5) / length) ** 2
+
+
+def patch_starts(length: int, patch: int, overlap: int) -> Array:
+    """Return where patches begin so that they cover a length, as few as possible and evenly spread.
+
+    Returns:
+        Ascending int64 from 0 to `length - patch`; neighbours share at least `overlap` pixels.
+    """
+    count = 1 if length <= patch else math.ceil((length - overlap) / (patch - overlap))
+    return np.rint(np.linspace(0, max(length - patch, 0), count)).astype(np.int64)
+
+
+def _plan_axis(length: int, patching: Patching, multiple: int) -> tuple[tuple[Span, ...], int]:
+    """Return the patches along one axis and their length."""
+    padded = length + 2 * patching.reflection
+    patch = min(_round_up(patching.patch_size, multiple), _round_up(padded, multiple))
+    index = _source_index(length, patching.reflection, max(padded, patch))
+    starts = patch_starts(len(index), patch, patching.overlap)
+    shares = _shares(starts, patch, len(index))
+    own = slice(patching.reflection, patching.reflection + length)
+    return tuple(_span(index, own, int(start), share) for start, share in zip(starts, shares, strict=True)), patch
+
+
+def _round_up(value: int, multiple: int) -> int:
+    return math.ceil(value / multiple) * multiple
+
+
+def _source_index(length: int, reflection: int, padded: int) -> Array:
+    """Return for each pixel of the padded axis which pixel of the tile it shows, -1 for none."""
+    after = padded - length - reflection
+    index = np.arange(length)
+    if reflection > 0:
+        return np.pad(index, (reflection, after), mode="reflect" if length > 1 else "edge")
+    return np.pad(index, (0, after), constant_values=-1)
+
+
+def _shares(starts: Array, patch: int, length: int) -> list[Array]:
+    """Return the share of each patch in each of its pixels, float64."""
+    window = blending_window(patch)
+    total = np.zeros(length)
+    for start in starts:
+        total[start : start + patch] += window
+    return [window / total[start : start + patch] for start in starts]
+
+
+def _span(index: Array, own: slice, start: int, share: Array) -> Span:
+    source = index[start : start + len(share)]
+    first, last = max(start, own.start), min(start + len(share), own.stop)
+    written = slice(first - start, max(first, last) - start)
+    consecutive = bool(np.all(np.diff(source) == 1)) and source[0] >= 0
+    return Span(
+        source=slice(int(source[0]), int(source[-1]) + 1) if consecutive else np.maximum(source, 0),
+        inside=None if source.min() >= 0 else source >= 0,
+        target=slice(first - own.start, max(first, last) - own.start),
+        written=written,
+        weights=share[written].astype(np.float32),
+    )

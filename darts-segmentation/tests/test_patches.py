@@ -1,0 +1,108 @@
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from darts_segmentation.patches import Patching, blending_window, patch_starts, plan_patches
+from darts_utils.errors import ConfigError
+
+sizes = st.integers(1, 200)
+
+
+@st.composite
+def patchings(draw) -> Patching:
+    patch_size = draw(st.integers(1, 70))
+    return Patching(
+        patch_size=patch_size,
+        overlap=draw(st.integers(0, patch_size - 1)),
+        reflection=draw(st.sampled_from([0, 0, 1, 5, 40])),
+    )
+
+
+@settings(deadline=None, max_examples=150)
+@given(height=sizes, width=sizes, patching=patchings(), multiple=st.sampled_from([1, 8, 32]))
+def test_shares_add_up_to_one_in_every_pixel_of_any_tile(height, width, patching, multiple):
+    plan = plan_patches((height, width), patching, multiple)
+    total = np.zeros((height, width), dtype=np.float32)
+    for patch in plan:
+        patch.add_to(total, np.ones(plan.patch_shape, dtype=np.float32))
+    np.testing.assert_allclose(total, 1, atol=1e-5)
+    assert all(size % multiple == 0 for size in plan.patch_shape)
+
+
+@settings(deadline=None, max_examples=150)
+@given(height=sizes, width=sizes, patching=patchings(), multiple=st.sampled_from([1, 8, 32]))
+def test_a_patch_reads_the_pixels_that_it_writes(height, width, patching, multiple):
+    plan = plan_patches((height, width), patching, multiple)
+    band = np.arange(height * width, dtype=np.float32).reshape(height, width)
+    for patch in plan:
+        values = patch.read(band)
+        assert values.shape == plan.patch_shape
+        written = values[patch.rows.written, patch.columns.written]
+        np.testing.assert_array_equal(written, band[patch.rows.target, patch.columns.target])
+
+
+@pytest.mark.parametrize(
+    ("length", "patch", "overlap", "starts"),
+    [
+        (100, 32, 8, [0, 23, 45, 68]),
+        (32, 32, 8, [0]),
+        (33, 32, 8, [0, 1]),
+        (20, 32, 8, [0]),
+        (96, 32, 0, [0, 32, 64]),
+    ],
+)
+def test_patches_start_evenly_spread_and_as_few_as_possible(length, patch, overlap, starts):
+    assert patch_starts(length, patch, overlap).tolist() == starts
+
+
+@given(length=st.integers(1, 5000), patch=st.integers(2, 600), data=st.data())
+def test_neighbours_share_at_least_the_overlap(length, patch, data):
+    overlap = data.draw(st.integers(0, patch - 1))
+    starts = patch_starts(length, patch, overlap)
+    assert starts[0] == 0
+    assert starts[-1] == max(length - patch, 0)
+    assert np.diff(starts).max(initial=0) <= patch - overlap
+
+
+def test_a_tile_without_mirroring_is_masked_beyond_its_edge():
+    plan = plan_patches((5, 40), Patching(patch_size=32, overlap=8), 32)
+    valid = np.ones(plan.patch_shape, dtype=bool)
+    next(iter(plan)).mask_outside(valid)
+    assert valid[:5].all()
+    assert not valid[5:].any()
+
+
+def test_mirroring_shows_the_tile_beyond_its_edge_and_masks_nothing():
+    plan = plan_patches((6, 6), Patching(patch_size=8, overlap=2, reflection=1), 8)
+    (patch,) = plan
+    band = np.arange(36, dtype=np.float32).reshape(6, 6)
+    np.testing.assert_array_equal(patch.read(band), np.pad(band, 1, mode="reflect"))
+    assert patch.rows.inside is None
+
+
+def test_the_window_is_symmetric_positive_and_weak_at_the_border():
+    window = blending_window(64)
+    np.testing.assert_allclose(window, window[::-1])
+    assert 0 < window[0] < 0.001
+    assert window.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        (
+            {"patch_size": 64, "overlap": 64},
+            "overlap is 64 px but must be below patch_size (64 px). Lower overlap or raise patch_size.",
+        ),
+        ({"patch_size": 0}, "patch_size is 0 but must be a whole number of at least 1."),
+        ({"overlap": -1}, "overlap is -1 but must be a whole number of at least 0."),
+        ({"batch_size": 0}, "batch_size is 0 but must be a whole number of at least 1."),
+        ({"reflection": 1.5}, "reflection is 1.5 but must be a whole number of at least 0."),
+    ],
+)
+def test_illegal_parameters_are_named_with_their_value(parameters, message):
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        Patching(**parameters)

@@ -7,8 +7,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-from filelock import FileLock, Timeout
-
 from darts_utils.errors import OutputError
 
 _PART_MARK = ".part-"
@@ -136,6 +134,8 @@ def exclusive_lock(path: Path, *, timeout_s: float = -1) -> Iterator[None]:
     Raises:
         OutputError: If another process still holds the lock after `timeout_s` seconds.
     """
+    from filelock import FileLock, Timeout  # here, because every command imports this module and few take a lock
+
     make_folder(path.parent)
     try:
         with FileLock(path, timeout=timeout_s):

@@ -48,8 +48,8 @@ def grid_convergence(geobox: GeoBox, step_px: int = 256) -> np.ndarray:
     height, width = geobox.shape
     rows = _coarse_positions(height, step_px)
     columns = _coarse_positions(width, step_px)
-    xs, ys = geobox.affine * (columns[None, :] + 0.5 + 0 * rows[:, None], rows[:, None] + 0.5 + 0 * columns[None, :])
-    angle = _convergence_at(geobox, np.asarray(xs), np.asarray(ys))
+    xs, ys = _to_metres(geobox, columns[None, :] + 0.5, rows[:, None] + 0.5)
+    angle = _convergence_at(geobox, xs, ys)
     # interpolated as a unit vector, because the angle jumps by 360 degrees at the antimeridian of a polar grid
     east = _bilinear(np.sin(angle), rows, columns, height, width)
     north = _bilinear(np.cos(angle), rows, columns, height, width)
@@ -59,8 +59,15 @@ def grid_convergence(geobox: GeoBox, step_px: int = 256) -> np.ndarray:
 def convergence_at_centre(geobox: GeoBox) -> float:
     """Return the angle from grid north to true north at the middle of the grid, in degrees, clockwise positive."""
     height, width = geobox.shape
-    x, y = geobox.affine * (width / 2, height / 2)
-    return float(np.degrees(_convergence_at(geobox, np.asarray(x), np.asarray(y))))
+    x, y = _to_metres(geobox, np.asarray(width / 2), np.asarray(height / 2))
+    return float(np.degrees(_convergence_at(geobox, x, y)))
+
+
+def _to_metres(geobox: GeoBox, columns: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the projected coordinates of pixel positions, 0.5 being the middle of the first pixel."""
+    columns, rows = np.broadcast_arrays(columns, rows)
+    a, b, c, d, e, f = geobox.affine[:6]
+    return a * columns + b * rows + c, d * columns + e * rows + f
 
 
 def _convergence_at(geobox: GeoBox, xs: np.ndarray, ys: np.ndarray) -> np.ndarray:

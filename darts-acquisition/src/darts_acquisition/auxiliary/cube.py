@@ -94,7 +94,7 @@ def open_cube(path: Path, geobox: GeoBox, stage_with: str) -> Cube:
 def window_around(cube: GeoBox, needed: shapely.Geometry, buffer_px: int) -> GeoBox:
     """Return the part of the cube's grid that holds a geometry (in the cube's CRS) and a buffer around it."""
     left, bottom, right, top = needed.bounds
-    corners = [~cube.affine * corner for corner in ((left, top), (right, bottom))]
+    corners = [~cube.affine @ corner for corner in ((left, top), (right, bottom))]
     (x_0, y_0), (x_1, y_1) = (np.asarray(corner) for corner in corners)
     rows = _clipped(min(y_0, y_1) - buffer_px, max(y_0, y_1) + buffer_px, cube.shape[0])
     columns = _clipped(min(x_0, x_1) - buffer_px, max(x_0, x_1) + buffer_px, cube.shape[1])
@@ -107,7 +107,7 @@ def _clipped(start: float, stop: float, length: int) -> slice:
 
 def _window_slices(cube: GeoBox, window: GeoBox) -> tuple[slice, slice]:
     """Return the rows and columns of the cube that a window made by `window_around` covers."""
-    column, row = ~cube.affine * (window.affine.c, window.affine.f)
+    column, row = ~cube.affine @ (window.affine.c, window.affine.f)
     row_0, column_0 = round(row), round(column)
     return slice(row_0, row_0 + window.shape[0]), slice(column_0, column_0 + window.shape[1])
 

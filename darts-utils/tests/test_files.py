@@ -1,0 +1,112 @@
+"""What is written is whole or absent."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from darts_utils.errors import OutputError
+from darts_utils.files import atomic_file, atomic_folder, exclusive_lock, is_part, make_folder, remove_parts
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_appears_when_the_block_ends_well(tmp_path):
+    with atomic_file(tmp_path / "deep" / "a.txt") as part:
+        part.write_text("whole")
+        assert part.suffix == ".txt"
+        assert not (tmp_path / "deep" / "a.txt").exists()
+        assert is_part(part)
+    assert (tmp_path / "deep" / "a.txt").read_text() == "whole"
+    assert names(tmp_path / "deep") == ["a.txt"]
+
+
+def _write_half_and_fail(part):
+    part.write_text("half")
+    raise RuntimeError("broken off")
+
+
+def test_a_failed_file_leaves_nothing_and_the_old_one_in_place(tmp_path):
+    (tmp_path / "a.txt").write_text("old")
+    with pytest.raises(RuntimeError, match="broken off"), atomic_file(tmp_path / "a.txt") as part:
+        _write_half_and_fail(part)
+    assert (tmp_path / "a.txt").read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_a_folder_appears_whole_and_replaces_the_old_one(tmp_path):
+    (tmp_path / "scene").mkdir()
+    (tmp_path / "scene" / "old.txt").write_text("old")
+    with atomic_folder(tmp_path / "scene") as part:
+        (part / "sub").mkdir()
+        (part / "sub" / "new.txt").write_text("new")
+        assert (tmp_path / "scene" / "old.txt").exists()
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["new.txt", "scene", "sub"]
+
+
+def test_a_failed_folder_leaves_nothing(tmp_path):
+    with pytest.raises(RuntimeError, match="broken off"), atomic_folder(tmp_path / "scene") as part:
+        _write_half_and_fail(part / "a.txt")
+    assert names(tmp_path) == []
+
+
+def test_parts_of_dead_processes_are_removed_and_those_of_living_ones_kept(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+        dead.wait()
+    (tmp_path / f".scene.part-{dead.pid}-abc").mkdir()
+    (tmp_path / f".a.part-{dead.pid}-abc.tif").write_text("half")
+    living = tmp_path / f".b.part-{os.getpid()}-abc.tif"
+    living.write_text("half")
+    (tmp_path / "whole.tif").write_text("whole")
+    assert remove_parts(tmp_path) == 2
+    assert names(tmp_path) == [living.name, "whole.tif"]
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError) as caught:
+        make_folder(tmp_path / "file" / "sub")
+    assert str(caught.value) == (
+        f"cannot make the folder {tmp_path / 'file' / 'sub'}: Not a directory. Choose another folder."
+    )
+
+
+def test_a_lock_keeps_others_out(tmp_path):
+    order = []
+
+    def second():
+        with exclusive_lock(tmp_path / "cube.lock"):
+            order.append("second")
+
+    with exclusive_lock(tmp_path / "cube.lock"):
+        thread = threading.Thread(target=second)
+        thread.start()
+        time.sleep(0.2)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
+
+
+def test_a_lock_held_too_long_says_so(tmp_path):
+    def hold_twice():
+        with exclusive_lock(tmp_path / "cube.lock", timeout_s=0.1):
+            pass
+
+    errors = []
+
+    def other_thread():
+        try:
+            hold_twice()
+        except OutputError as error:
+            errors.append(str(error))
+
+    with exclusive_lock(tmp_path / "cube.lock"):
+        thread = threading.Thread(target=other_thread)
+        thread.start()
+        thread.join()
+    assert errors == [f"{tmp_path / 'cube.lock'} is still locked by another process after 0.1 s. Wait for it."]

@@ -1,0 +1,168 @@
+"""The command tree of `darts`. Nothing heavy is imported here: a command imports what it needs when it runs."""
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import cyclopts
+from cyclopts import Parameter
+
+from darts import __version__
+from darts.pipelines.paths import PipelineV2Paths
+from darts.pipelines.sentinel2 import Sentinel2Pipeline
+from darts.utils.bench import benchviz as _benchviz
+from darts.utils.config import ConfigParser
+from darts.utils.console import error_console, output_console
+from darts.utils.logging import LoggingManager, VerbosityLevel
+from darts_utils.errors import ConfigError, DartsError
+
+logger = logging.getLogger(__name__)
+
+root_file = Path(__file__).resolve()
+config_parser = ConfigParser()
+
+subcommands_group = cyclopts.Group.create_ordered("Pipelines & Scripts")
+sequential_group = cyclopts.Group.create_ordered("Sequential Pipelines")
+ray_group = cyclopts.Group.create_ordered("Ray Pipelines")
+utilities_group = cyclopts.Group.create_ordered("Utilities")
+
+app = cyclopts.App(
+    name="darts",
+    version=__version__,
+    help="Map retrogressive thaw slumps from satellite images.",
+    config=config_parser,
+    default_parameter=Parameter(consume_multiple=True, negative_iterable=()),
+    help_format="plaintext",
+    version_format="plaintext",
+)
+app.meta.group_parameters = cyclopts.Group("Options of every command", sort_key=1_000)
+inference_app = cyclopts.App(name="inference", group=subcommands_group, help="Predefined inference pipelines")
+app.command(inference_app)
+app.register_install_completion_command(group=utilities_group)
+
+
+@app.command(group=utilities_group)
+def hello(name: str, *, n: int = 1) -> None:
+    """Say hello to someone.
+
+    Args:
+        name: Whom to greet.
+        n: How often.
+
+    Raises:
+        ConfigError: If n is negative.
+    """
+    if n < 0:
+        raise ConfigError(f"n is {n} but must not be negative. Use 0 or more.")
+    for _ in range(n):
+        output_console().print(f"Hello {name}", highlight=False)
+
+
+@app.command(group=utilities_group)
+def shell() -> None:
+    """Open an interactive shell, in which commands are typed without `darts`."""
+    app.interactive_shell(prompt="darts> ")
+
+
+@app.command(name="help", group=utilities_group)
+def help() -> None:  # noqa: A001  (the documented name of the command)
+    """Display the help screen."""
+    app.help_print([])
+
+
+@app.command(group=utilities_group)
+def env_info() -> None:
+    """Print versions, processors and GPUs that a run would use."""
+    from darts.utils.cuda import environment
+
+    for name, value in environment():
+        output_console().print(f"{name}: {value}", highlight=False, soft_wrap=True)
+
+
+@app.command(group=utilities_group)
+def debug_default_paths(*, paths: Annotated[PipelineV2Paths | None, Parameter(name="*")] = None) -> None:
+    """Print the locations that a run would use; nothing is made on disk."""
+    for name, value in (PipelineV2Paths() if paths is None else paths).resolved().items():
+        output_console().print(f"{name}: {value}", highlight=False, soft_wrap=True)
+
+
+inference_app.command(Sentinel2Pipeline.cli, name="sentinel2-sequential", group=sequential_group)
+
+
+@inference_app.command(group=utilities_group)
+def benchviz(stopuhr_data: Path, *, viz_dir: Path | None = None) -> None:
+    """Draw how long each stage of a run took and when it worked, as PNG.
+
+    Args:
+        stopuhr_data: The `{time}.timer.parquet` (or `.stopwatch.parquet`) of a run.
+        viz_dir: Folder for the picture, that of the timer file if not given.
+    """
+    _benchviz(stopuhr_data, viz_dir=viz_dir)
+    picture = (stopuhr_data.parent if viz_dir is None else viz_dir) / f"{stopuhr_data.stem}.png"
+    output_console().print(f"Picture: {picture}", highlight=False, soft_wrap=True)
+
+
+@app.meta.default
+def launcher(
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    log_dir: Path = Path("logs"),
+    config_file: Path = Path("config.toml"),
+    verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative=())] = False,
+    very_verbose: Annotated[bool, Parameter(name=["--very-verbose", "-vv"], negative=())] = False,
+    debug: Annotated[bool, Parameter(name=["--debug", "-vvv"], negative=())] = False,
+    log_plain: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Map retrogressive thaw slumps from satellite images.
+
+    Args:
+        tokens: The command and its arguments.
+        log_dir: Folder for the log file.
+        config_file: TOML file with parameters under [darts].
+        verbose: Show what is done, step by step.
+        very_verbose: Show details and tracebacks.
+        debug: Show details of the libraries too.
+        log_plain: Write plain lines, without colours and progress bar.
+
+    Returns:
+        The exit status: 0 done, 1 something failed, 2 wrong usage or configuration, 130 interrupted.
+    """
+    verbosity = VerbosityLevel.from_cli(verbose, very_verbose, debug)
+    LoggingManager.setup_logging(verbosity, log_plain=log_plain)
+    try:
+        config_parser.open_config(config_file)
+        command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
+        LoggingManager.add_log_file(log_dir, getattr(command, "__name__", "darts"))
+        return _exit_code(command(*bound.args, **bound.kwargs))
+    except cyclopts.CycloptsError as error:
+        error_console().print(f"Error: {error}", style="red", highlight=False, soft_wrap=True, markup=False)
+        return 2
+    except (DartsError, OSError) as error:
+        logger.debug("the command failed", exc_info=True)
+        error_console().print(f"Error: {error}", style="red", highlight=False, soft_wrap=True, markup=False)
+        return getattr(error, "exit_code", 1)
+    except KeyboardInterrupt:
+        error_console().print("Interrupted.", style="red")
+        return 130
+
+
+def _exit_code(result: Any) -> int:
+    """Return the exit status of what a command returned: a report of a run knows its own."""
+    return int(getattr(result, "exit_code", 0))
+
+
+def start_app() -> None:
+    """Run the command line, as the `darts` script does."""
+    code = app.meta(result_action="return_value", exit_on_error=False)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    logging.shutdown()
+    if code == 130:
+        # a worker may be inside a long computation that Python cannot end; everything is on disk, so leave at once
+        os._exit(code)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    start_app()

@@ -1,0 +1,1 @@
+"""Pipelines: from scenes to mapped slumps."""

@@ -1,0 +1,242 @@
+"""What all pipelines share: resolve the parameters, find the tiles, send them through the stages, keep the record."""
+
+import logging
+import os
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from darts.pipelines.parameters import (
+    DeviceParameters,
+    EarthEngineParameters,
+    ExportParameters,
+    InferenceParameters,
+    PathParameters,
+    PostprocessingParameters,
+    RunParameters,
+    TpiParameters,
+)
+from darts.pipelines.tiles import Outcome, Source, StageStarted, TileRef
+from darts_utils.errors import ConfigError, OutputError
+from darts_utils.files import make_folder, remove_parts
+from darts_utils.paths import PathManager
+
+if TYPE_CHECKING:
+    from darts.pipelines.journal import Journal
+    from darts_segmentation import EnsembleV1
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """How a run ended."""
+
+    outcomes: tuple[Outcome, ...]
+    folder: Path
+    """The results folder."""
+    interrupted: bool = False
+
+    def count(self, status: str) -> int:
+        """Return how many tiles ended with a status."""
+        return sum(outcome.status == status for outcome in self.outcomes)
+
+    @property
+    def exit_code(self) -> int:
+        """Exit status for the shell: 0 all done, 1 something failed, 130 interrupted."""
+        if self.interrupted:
+            return 130
+        return 1 if self.count("failed") else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline(
+    RunParameters,
+    ExportParameters,
+    PostprocessingParameters,
+    InferenceParameters,
+    TpiParameters,
+    EarthEngineParameters,
+    DeviceParameters,
+    PathParameters,
+):
+    """Parameters and course of a pipeline; a subclass says where its images come from."""
+
+    resolution_m: ClassVar[int]
+    """Pixel size of the ArcticDEM mosaic that suits the images."""
+
+    @property
+    def pipeline_name(self) -> str:
+        """Name of the pipeline, which is also the name of its results folder."""
+        raise NotImplementedError
+
+    def source(self) -> Source:
+        """Return where the images come from."""
+        raise NotImplementedError
+
+    @property
+    def paths(self) -> PathManager:
+        """Default locations of this run."""
+        return PathManager(self.default_dirs)
+
+    def resolved(self) -> Self:
+        """Return a copy with every location and the list of models filled in; resolving it again changes nothing.
+
+        Raises:
+            ConfigError: If there is no model, or two models have the same name.
+        """
+        return replace(
+            self,
+            model_files=list(self._models().values()),
+            output_data_dir=_or_default(self.output_data_dir, self.paths.output_data(self.pipeline_name)),
+            arcticdem_dir=_or_default(self.arcticdem_dir, self.paths.arcticdem(self.resolution_m)),
+            tcvis_dir=_or_default(self.tcvis_dir, self.paths.tcvis),
+            write_model_outputs=self.write_model_outputs and not isinstance(self.model_files, Path),
+        )
+
+    def _models(self) -> dict[str, Path]:
+        """Return the checkpoints by file stem."""
+        if self.model_files is None:
+            files = sorted(self.paths.models.glob("*.pt"))
+            if not files:
+                raise ConfigError(
+                    f"there is no model (*.pt) in {self.paths.models}. Put one there, or name one with --model-files."
+                )
+        else:
+            files = [self.model_files] if isinstance(self.model_files, Path) else [Path(f) for f in self.model_files]
+        models = {file.stem: file for file in files}
+        if not models:
+            raise ConfigError("model_files is empty. Name at least one checkpoint, or leave it out.")
+        if len(models) < len(files):
+            raise ConfigError(
+                f"two models have the same name: {', '.join(map(str, files))}. Rename one."
+            )
+        return models
+
+    def run(self) -> RunReport:
+        """Map all selected tiles and return how each ended; a failing tile does not end the run.
+
+        Writes a folder a tile and the run record (`{time}.config.toml`, `.results.parquet`, `.timer.parquet`,
+        `.stopwatch.parquet`) to the results folder.
+
+        Raises:
+            ConfigError: If parameters are wrong or contradict each other.
+            CheckpointError: If a model cannot be used.
+            OutputError: If the results folder cannot be written to.
+        """
+        from darts.pipelines.journal import Journal
+        from darts.utils.console import run_view
+
+        run = self.resolved()
+        source = run.source()
+        run._check_exports()
+        folder = run._prepare_folder()
+        ensemble = run._load_models()
+        refs = source.find()
+        journal = Journal(folder, run.to_config())
+        skipped, todo = run._split(refs, ensemble)
+        journal.add(*skipped)
+        with run_view(n_tiles=len(refs), n_skipped=len(skipped)) as view:
+            interrupted = run._execute(source, ensemble, todo, journal, view)
+            report = RunReport(tuple(journal.outcomes), folder, interrupted)
+            view.finish(report)
+        return report
+
+    def _execute(
+        self, source: Source, ensemble: "EnsembleV1", todo: list[TileRef], journal: "Journal", view: Any
+    ) -> bool:
+        """Send the tiles through the stages; return whether the user broke the run off."""
+        from darts.pipelines.executors.sequential import SequentialExecutor
+        from darts.pipelines.stages import build_stages
+
+        stages = build_stages(self, source, ensemble, self._features(ensemble))
+        executor = SequentialExecutor(stages, budget_bytes=memory_budget_bytes(self.max_memory_gb))
+        try:
+            for event in executor.run(todo):
+                if isinstance(event, StageStarted):
+                    view.stage(event)
+                else:
+                    journal.add(event)
+                    view.tile(event)
+        except KeyboardInterrupt:
+            journal.add(*executor.close())
+            remove_parts(journal.folder)
+            return True
+        return False
+
+    def _check_exports(self) -> None:
+        from darts_export import check_bands
+
+        check_bands(self.export_bands)
+
+    def _load_models(self) -> "EnsembleV1":
+        from darts_segmentation import EnsembleV1
+
+        return EnsembleV1(self._models(), self.device)
+
+    def _features(self, ensemble: "EnsembleV1") -> frozenset[str]:
+        """Return the bands that the models or the exports read."""
+        from darts_export import bands_read
+
+        return frozenset(ensemble.required_bands) | bands_read(self.export_bands)
+
+    def _prepare_folder(self) -> Path:
+        """Return the results folder, made, found writable, and freed of what killed runs left half done.
+
+        Raises:
+            OutputError: If it cannot be made or written to.
+        """
+        assert self.output_data_dir is not None, "resolved() fills it"
+        make_folder(self.output_data_dir)
+        if not os.access(self.output_data_dir, os.W_OK | os.X_OK):
+            raise OutputError(
+                f"the results folder {self.output_data_dir} is not writable. Choose another with --output-data-dir."
+            )
+        for folder in (self.output_data_dir, *(path for path in self.output_data_dir.iterdir() if path.is_dir())):
+            remove_parts(folder)
+        return self.output_data_dir
+
+    def _split(self, refs: list[TileRef], ensemble: "EnsembleV1") -> tuple[list[Outcome], list[TileRef]]:
+        """Return outcomes for the tiles whose results are all there, and the tiles that are to be made."""
+        from darts.pipelines.stages import subsets
+        from darts_export import missing_outputs
+
+        assert self.output_data_dir is not None, "resolved() fills it"
+        names = subsets(self, ensemble.model_names)
+        todo = [
+            ref
+            for ref in refs
+            if self.overwrite
+            or missing_outputs(self.output_data_dir / ref.output_folder, self.export_bands, names) != "none"
+        ]
+        made = set(todo)
+        return [Outcome(ref=ref, status="skipped") for ref in refs if ref not in made], todo
+
+    def to_config(self) -> dict[str, Any]:
+        """Return the parameters as a config file holds them; a run from it gives the same results."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        directories = values.pop("default_dirs")
+        given = {field.name: getattr(directories, field.name) for field in fields(directories)}
+        return {"darts": {**values, **{name: path for name, path in given.items() if path is not None}}}
+
+
+def _or_default(given: Path | None, default: Path) -> Path:
+    return default if given is None else Path(given)
+
+
+def memory_budget_bytes(max_memory_gb: float | None) -> int:
+    """Return the memory that tiles in work may take: as given in GiB, else half of what this process may use."""
+    if max_memory_gb is not None:
+        return int(max_memory_gb * 2**30)
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return min(total, _cgroup_limit_bytes()) // 2
+
+
+def _cgroup_limit_bytes() -> int:
+    """Return the memory limit of a container or a SLURM job, a very large number if there is none."""
+    for file in (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")):
+        try:
+            return int(file.read_text())
+        except (OSError, ValueError):
+            continue
+    return 2**62

@@ -1,0 +1,1 @@
+"""Executors: ways to bring tiles through the stages."""

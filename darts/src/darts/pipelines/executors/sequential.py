@@ -1,0 +1,179 @@
+"""The executor for one machine: loads the next tile and exports the last one while the present one is segmented."""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+from darts.pipelines.stages import LANES, Lane, Stage
+from darts.pipelines.tiles import Outcome, StageStarted, StageTime, TileRef, Work
+
+logger = logging.getLogger(__name__)
+
+_POLL_S = 0.1
+_PEAK_OVER_TILE = 2.0
+"""A stage holds about this many times the size of a prepared tile at its peak (its input and its output)."""
+
+type Event = StageStarted | Outcome
+
+
+class StoppedError(Exception):
+    """The run was closed while a worker waited."""
+
+
+class _InFlight:
+    """Counts the tiles in work and lets no more begin than fit into the memory budget; at most one a lane."""
+
+    def __init__(self, budget_bytes: int) -> None:
+        self._budget = budget_bytes
+        self._slots = 1
+        self._count = 0
+        self._changed = threading.Condition()
+
+    def enter(self, stop: threading.Event) -> None:
+        with self._changed:
+            while self._count >= self._slots:
+                if stop.is_set():
+                    raise StoppedError
+                self._changed.wait(_POLL_S)
+            self._count += 1
+
+    def leave(self) -> None:
+        with self._changed:
+            self._count -= 1
+            self._changed.notify_all()
+
+    def learn(self, tile_bytes: int) -> None:
+        """Set the number of slots from the size of a prepared tile; a larger tile later lowers it again."""
+        fit = int(self._budget / (_PEAK_OVER_TILE * max(tile_bytes, 1)))
+        with self._changed:
+            self._slots = max(1, min(len(LANES), fit))
+            self._changed.notify_all()
+
+
+class SequentialExecutor:
+    """Brings tiles through the stages in order, with one worker thread a lane.
+
+    Args:
+        stages: What is done with a tile, in order; a stage belongs to a lane, and lanes work side by side.
+        budget_bytes: Memory that the tiles in work may take together.
+        grace_s: How long `close` waits for workers that are busy in a long computation.
+    """
+
+    def __init__(self, stages: Sequence[Stage], *, budget_bytes: int, grace_s: float = 3.0) -> None:
+        self._lanes: dict[Lane, list[Stage]] = {lane: [s for s in stages if s.lane == lane] for lane in LANES}
+        self._grace_s = grace_s
+        self._in_flight = _InFlight(budget_bytes)
+        self._stop = threading.Event()
+        self._events: queue.Queue[Event | None] = queue.Queue()
+        self._threads: list[threading.Thread] = []
+
+    def run(self, refs: Sequence[TileRef]) -> Iterator[Event]:
+        """Yield what happens, stage by stage, and an outcome for each tile; closing early stops the workers."""
+        handovers: list[queue.Queue[tuple[Work, list[StageTime]] | None]] = [
+            queue.Queue() for _ in range(len(LANES) - 1)
+        ]
+        workers = [
+            threading.Thread(target=self._feed, args=(refs, handovers[0]), name="darts-prepare", daemon=True),
+            threading.Thread(target=self._pass_on, args=("device", *handovers), name="darts-device", daemon=True),
+            threading.Thread(target=self._finish, args=(handovers[1],), name="darts-finish", daemon=True),
+        ]
+        self._threads = workers
+        for worker in workers:
+            worker.start()
+        try:
+            while (event := self._next_event()) is not None:
+                yield event
+        finally:
+            self.close()
+
+    def _next_event(self) -> Event | None:
+        while True:  # with a time-out, because a blocking wait without one would not see Ctrl-C on every platform
+            with suppress(queue.Empty):
+                return self._events.get(timeout=_POLL_S)
+
+    def close(self) -> list[Outcome]:
+        """Stop all workers and return the outcomes that nobody has seen yet."""
+        self._stop.set()
+        deadline = time.monotonic() + self._grace_s
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        late = []
+        with suppress(queue.Empty):
+            while True:
+                event = self._events.get_nowait()
+                if isinstance(event, Outcome):
+                    late.append(event)
+        return late
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a worker still runs, after `close` inside a computation that cannot be interrupted."""
+        return any(thread.is_alive() for thread in self._threads)
+
+    def _feed(self, refs: Sequence[TileRef], done: "queue.Queue[tuple[Work, list[StageTime]] | None]") -> None:
+        with suppress(StoppedError):
+            for ref in refs:
+                self._in_flight.enter(self._stop)
+                times: list[StageTime] = []
+                work = self._work_on("prepare", Work(ref), times)
+                if work is not None:
+                    self._in_flight.learn(work.nbytes)
+                    done.put((work, times))
+                    del work
+        done.put(None)
+
+    def _pass_on(
+        self,
+        lane: Lane,
+        todo: "queue.Queue[tuple[Work, list[StageTime]] | None]",
+        done: "queue.Queue[tuple[Work, list[StageTime]] | None]",
+    ) -> None:
+        with suppress(StoppedError):
+            while (item := todo.get()) is not None:
+                work, times = item
+                del item  # the only other reference to a whole scene
+                result = self._work_on(lane, work, times)
+                del work
+                if result is not None:
+                    done.put((result, times))
+                    del result
+        done.put(None)
+
+    def _finish(self, todo: "queue.Queue[tuple[Work, list[StageTime]] | None]") -> None:
+        with suppress(StoppedError):
+            while (item := todo.get()) is not None:
+                work, times = item
+                del item
+                if self._work_on("finish", work, times) is not None:
+                    self._end(Outcome(ref=work.ref, status="done", times=tuple(times)))
+                del work
+        self._events.put(None)
+
+    def _work_on(self, lane: Lane, work: Work, times: list[StageTime]) -> Work | None:
+        """Return the tile after all stages of a lane, or None if one failed: then its outcome is on its way."""
+        for stage in self._lanes[lane]:
+            if self._stop.is_set():
+                raise StoppedError
+            self._events.put(StageStarted(work.ref, stage.name))
+            start = time.time()
+            try:
+                work = stage.run(work)
+            except Exception as error:  # noqa: BLE001  (one bad tile must not end a night's run)
+                times.append(StageTime(stage.name, start, time.time()))
+                self._end(_failed(work.ref, stage.name, error, times))
+                return None
+            times.append(StageTime(stage.name, start, time.time()))
+        return work
+
+    def _end(self, outcome: Outcome) -> None:
+        self._in_flight.leave()
+        self._events.put(outcome)
+
+
+def _failed(ref: TileRef, stage: str, error: Exception, times: list[StageTime]) -> Outcome:
+    logger.debug("%s failed at %s", ref.tile_id, stage, exc_info=error)
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return Outcome(ref=ref, status="failed", error=f"{stage}: {reason}", times=tuple(times))

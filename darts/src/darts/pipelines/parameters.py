@@ -1,0 +1,219 @@
+"""Every parameter of the pipelines, declared once; command line, config keys, docs and dumped configs come from here.
+
+The text under a field is its help. `None` means not given. Units are in the text where a name cannot carry them.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from darts_utils.errors import ConfigError
+from darts_utils.paths import DefaultPaths
+
+QUALITY_LEVELS = {"none": 0, "low_quality": 1, "high_quality": 2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    """Root of all groups, so that the checks of several groups chain."""
+
+    def __post_init__(self) -> None:
+        """Check the values; nothing is assigned, so running it twice changes nothing."""
+
+
+def _check_not_negative(name: str, value: float | None) -> None:
+    if value is not None and value < 0:
+        raise ConfigError(f"{name} is {value} but must not be negative. Use 0 or more.")
+
+
+def _check_positive(name: str, value: float | None) -> None:
+    if value is not None and value <= 0:
+        raise ConfigError(f"{name} is {value} but must be positive. Use 1 or more.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathParameters(Parameters):
+    """Where models, auxiliary data and results lie."""
+
+    model_files: list[Path] | Path | None = None
+    """Model checkpoints; several make an ensemble. If not given, every `*.pt` file of the models folder is taken."""
+    default_dirs: Annotated[DefaultPaths, Parameter(name="*")] = field(default_factory=DefaultPaths)
+    """Base folders of all default locations."""
+    output_data_dir: Path | None = None
+    """Folder for the results, `{output}/{pipeline}` if not given."""
+    arcticdem_dir: Path | None = None
+    """ArcticDEM datacube, `{aux}/arcticdem_{resolution}m.icechunk` if not given."""
+    tcvis_dir: Path | None = None
+    """TCVIS datacube, `{aux}/tcvis.icechunk` if not given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceParameters(Parameters):
+    """What computes."""
+
+    device: Literal["cuda", "cpu", "auto"] | int | None = None
+    """cpu, cuda (the first GPU), the number of a GPU, or auto (a mostly free GPU, else the CPU)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarthEngineParameters(Parameters):
+    """Access to Google Earth Engine."""
+
+    ee_project: str | None = None
+    """Earth Engine project; not needed if the stored credentials name one."""
+    ee_use_highvolume: bool = True
+    """Use Earth Engine's high-volume endpoint."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TpiParameters(Parameters):
+    """The topographic position index (relative elevation)."""
+
+    tpi_outer_radius: int = 100
+    """Outer radius of the neighbourhood, in metres."""
+    tpi_inner_radius: int = 0
+    """Inner radius of the neighbourhood, in metres; 0 makes it a disk, more a ring."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        super().__post_init__()
+        _check_positive("tpi_outer_radius", self.tpi_outer_radius)
+        _check_not_negative("tpi_inner_radius", self.tpi_inner_radius)
+        if self.tpi_inner_radius >= self.tpi_outer_radius:
+            raise ConfigError(
+                f"tpi_inner_radius is {self.tpi_inner_radius} m but must be below tpi_outer_radius "
+                f"({self.tpi_outer_radius} m). Lower the inner or raise the outer radius."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class InferenceParameters(Parameters):
+    """How a tile is cut into patches for the networks."""
+
+    patch_size: int = 1024
+    """Edge of a patch, in pixels."""
+    overlap: int = 256
+    """Overlap of neighbouring patches, in pixels."""
+    batch_size: int = 8
+    """Patches that a network sees at once; less needs less memory."""
+    reflection: int = 0
+    """Pixels by which the tile's border is mirrored outwards before it is cut into patches."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        super().__post_init__()
+        for name in ("patch_size", "batch_size"):
+            _check_positive(name, getattr(self, name))
+        for name in ("overlap", "reflection"):
+            _check_not_negative(name, getattr(self, name))
+        if self.overlap >= self.patch_size:
+            raise ConfigError(
+                f"overlap is {self.overlap} px but must be below patch_size ({self.patch_size} px). "
+                "Lower overlap or raise patch_size."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostprocessingParameters(Parameters):
+    """From probabilities to objects."""
+
+    binarization_threshold: float = 0.5
+    """A pixel is a slump where its probability is above this, 0 to 1."""
+    mask_erosion_size: int = 10
+    """Radius of the disk by which valid ground is eroded, in pixels."""
+    edge_erosion_size: int | None = None
+    """Rows and columns cut at the tile's edge, in pixels; as mask_erosion_size if not given, 0 cuts nothing."""
+    min_object_size: int = 32
+    """Smallest object that is kept, in pixels."""
+    quality_level: int | Literal["high_quality", "low_quality", "none"] = 1
+    """Least quality of ground that counts as valid: none (0), low_quality (1) or high_quality (2)."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        super().__post_init__()
+        for name in ("mask_erosion_size", "edge_erosion_size", "min_object_size"):
+            _check_not_negative(name, getattr(self, name))
+        if not 0 <= self.binarization_threshold <= 1:
+            raise ConfigError(
+                f"binarization_threshold is {self.binarization_threshold} but must be from 0 to 1. "
+                "It is a probability, not percent."
+            )
+        if self.quality_level not in (*QUALITY_LEVELS, *QUALITY_LEVELS.values()):
+            raise ConfigError(
+                f"quality_level is {self.quality_level!r} but must be none (0), low_quality (1) or high_quality (2)."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportParameters(Parameters):
+    """What is written for a tile."""
+
+    export_bands: list[str] = field(
+        default_factory=lambda: ["probabilities", "binarized", "polygonized", "extent", "thumbnail"]
+    )
+    """probabilities, binarized, polygonized, extent, thumbnail, optical, dem, tcvis, metadata, or names of bands."""
+    write_model_outputs: bool = False
+    """Also write the result of each model, not only that of the ensemble."""
+    overwrite: bool = False
+    """Make tiles again that are there already."""
+    debug_data: bool = False
+    """Also write all bands of a tile as netCDF."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunParameters(Parameters):
+    """How a run works through its tiles."""
+
+    offline: bool = False
+    """Use only what is staged; open no network connection."""
+    max_memory_gb: float | None = None
+    """Memory for the tiles in work together, in GiB; half of this machine's if not given."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        super().__post_init__()
+        _check_positive("max_memory_gb", self.max_memory_gb)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneSelection(Parameters):
+    """Which Sentinel-2 scenes are mapped."""
+
+    scene_ids: list[str] | None = None
+    """Ids of scenes."""
+    scene_id_file: Path | None = None
+    """File with ids of scenes: a JSON list, or one id a line."""
+    tile_ids: list[str] | None = None
+    """Sentinel-2 tiles such as 33UVP, to search scenes in."""
+    aoi_file: Path | None = None
+    """Vector file with an area of interest, to search scenes in."""
+    start_date: str | None = None
+    """First day of a search, YYYY-MM-DD."""
+    end_date: str | None = None
+    """Last day of a search, YYYY-MM-DD."""
+    max_cloud_cover: int | None = 10
+    """Most cloud cover of a scene in a search, in percent."""
+    max_snow_cover: int | None = 10
+    """Most snow cover of a scene in a search, in percent."""
+    months: list[int] | None = None
+    """Months of a search, 1 to 12."""
+    years: list[int] | None = None
+    """Years of a search."""
+    prep_data_scene_id_file: Path | None = None
+    """File with the ids that data preparation found; an offline run reads them from it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sentinel2Storage(Parameters):
+    """Where Sentinel-2 scenes come from and are kept."""
+
+    sentinel2_grid_dir: Path | None = None
+    """Folder of the Sentinel-2 tiling grid, `{input}/sentinel2/grid` if not given."""
+    raw_data_store: Path | None = None
+    """Folder of the raw scene store, `{input}/sentinel2/{source}-scenes` if not given."""
+    no_raw_data_store: bool = False
+    """Keep no raw scenes on disk."""
+    raw_data_source: Literal["gee", "cdse"] = "cdse"
+    """Copernicus Data Space (cdse) or Google Earth Engine (gee)."""

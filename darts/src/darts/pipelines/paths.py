@@ -1,0 +1,67 @@
+"""The locations that a run would use, for showing them to the user."""
+
+import logging
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from darts_utils.paths import DefaultPaths, PathManager
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineV2Paths:
+    """All locations of the pipelines, as given or by default."""
+
+    model_files: list[Path] | None = None
+    """Model checkpoints."""
+    default_dirs: Annotated[DefaultPaths, Parameter(name="*")] = field(default_factory=DefaultPaths)
+    """Base folders of all default locations."""
+    output_data_dir: Path | None = None
+    """Folder for the results."""
+    arcticdem_dir: Path | None = None
+    """ArcticDEM datacube."""
+    tcvis_dir: Path | None = None
+    """TCVIS datacube."""
+    orthotiles_dir: Path | None = None
+    """Folder of PlanetScope orthotiles."""
+    scenes_dir: Path | None = None
+    """Folder of PlanetScope scenes."""
+    sentinel2_grid_dir: Path | None = None
+    """Folder of the Sentinel-2 tiling grid."""
+    raw_data_store: Path | None = None
+    """Folder of the raw scene store."""
+    raw_data_source: Literal["cdse", "gee"] = "cdse"
+    """Source of Sentinel-2 scenes."""
+    no_raw_data_store: bool = False
+    """Keep no raw scenes on disk."""
+
+    def resolved(self) -> dict[str, object]:
+        """Return every location by name, the defaults filled in; nothing is made on disk."""
+        paths = PathManager(self.default_dirs)
+        defaults: dict[str, object] = {
+            "model_files": sorted(paths.models.glob("*.pt")),
+            "output_data_dir": paths.output_data(f"sentinel2-{self.raw_data_source}"),
+            "arcticdem_dir": paths.arcticdem(10),
+            "tcvis_dir": paths.tcvis,
+            "orthotiles_dir": paths.planet_orthotiles,
+            "scenes_dir": paths.planet_scenes,
+            "sentinel2_grid_dir": paths.sentinel2_grid,
+            "raw_data_store": paths.sentinel2_raw_data(self.raw_data_source),
+        }
+        given = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
+        del given["default_dirs"]
+        merged: dict[str, object] = {
+            **{name: str(path) for name, path in paths.all_paths().items()},
+            **defaults,
+            **given,
+        }
+        return {**merged, "raw_data_store": None} if self.no_raw_data_store else merged
+
+    def log(self, level: int = logging.DEBUG) -> None:
+        """Log every location."""
+        for name, value in self.resolved().items():
+            logger.log(level, "%s: %s", name, value)

@@ -1,0 +1,103 @@
+"""What is passed around: references to tiles, tiles in work, and outcomes. All typed and picklable."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@dataclass(frozen=True, kw_only=True)
+class TileRef:
+    """One tile to map, parsed once where it is found."""
+
+    tile_id: str
+    """Id as the source calls it."""
+    output_folder: Path
+    """Where its results go, relative to the results folder."""
+    year: int | None = None
+    """Year of the image."""
+
+
+class Source(Protocol):
+    """Where tiles come from; one class a source."""
+
+    resolution_m: int
+    """Pixel size of the ArcticDEM mosaic that suits its images."""
+
+    def find(self) -> list[TileRef]:
+        """Return the tiles that the user selected.
+
+        Raises:
+            ConfigError: If the selection is empty, contradictory or cannot be read.
+        """
+        ...
+
+    def load(self, ref: TileRef) -> "xr.Dataset":
+        """Return the optical part of a tile as the contract says, with its quality mask.
+
+        Raises:
+            DartsError: If the image is missing or damaged.
+        """
+        ...
+
+    def stage_command(self, ref: TileRef) -> str:
+        """Return the shell command that fetches the auxiliary data of a tile."""
+        ...
+
+
+@dataclass(frozen=True)
+class Work:
+    """A tile on its way through the stages."""
+
+    ref: TileRef
+    tile: "xr.Dataset | None" = None
+    arcticdem: "xr.Dataset | None" = None
+    tcvis: "xr.Dataset | None" = None
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that its arrays take, in bytes."""
+        return sum(part.nbytes for part in (self.tile, self.arcticdem, self.tcvis) if part is not None)
+
+
+@dataclass(frozen=True)
+class StageTime:
+    """When a stage worked on a tile, in seconds since the epoch."""
+
+    stage: str
+    start: float
+    end: float
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return self.end - self.start
+
+
+type Status = Literal["done", "skipped", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a tile ended."""
+
+    ref: TileRef
+    status: Status
+    error: str | None = None
+    """One line with the stage and the reason, None unless it failed."""
+    times: tuple[StageTime, ...] = field(default=())
+
+    @property
+    def seconds(self) -> float:
+        """Time spent on the tile in all stages together."""
+        return sum(time.seconds for time in self.times)
+
+
+@dataclass(frozen=True)
+class StageStarted:
+    """A stage begins with a tile."""
+
+    ref: TileRef
+    stage: str

@@ -1,0 +1,1 @@
+"""Around the pipelines: configuration, logging, console, environment, benchmarks."""

@@ -1,0 +1,125 @@
+"""The config file: `[darts]` and its sub-tables, flattened, as a source of command parameters."""
+
+import difflib
+import logging
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cyclopts
+from cyclopts.config import Dict
+
+from darts_utils.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_FILE = Path("config.toml")
+
+
+class ConfigParser:
+    """Hands the keys of a config file to the command that is called; flags win over keys.
+
+    Keys may be written with `-` or `_` and stand in any sub-table of `[darts]`: tables only group.
+    """
+
+    def __init__(self) -> None:
+        self._values: dict[str, Any] = {}
+        self._file = DEFAULT_FILE
+
+    def open_config(self, file_path: str | Path) -> None:
+        """Read a config file; the default one may be missing.
+
+        Raises:
+            ConfigError: If the file is missing or not TOML, or the same key has two values.
+        """
+        self._file = Path(file_path)
+        self._values = {}
+        try:
+            content = tomllib.loads(self._file.read_text())
+        except FileNotFoundError as error:
+            if self._file == DEFAULT_FILE:
+                return
+            raise ConfigError(f"the config file {self._file} does not exist. Check --config-file.") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"the config file {self._file} is not valid TOML: {error}. Mend it.") from error
+        except OSError as error:
+            raise ConfigError(f"the config file {self._file} cannot be read: {error.strerror}.") from error
+        self._values = _flatten(content.get("darts", {}), self._file)
+
+    def __call__(
+        self,
+        app: cyclopts.App,
+        commands: tuple[str, ...],
+        arguments: cyclopts.ArgumentCollection,
+    ) -> None:
+        """Give the keys that the command knows to its arguments."""
+        self.apply_config(arguments)
+        source = Dict(data=self._values, source=str(self._file), use_commands_as_keys=False, allow_unknown=True)
+        source(app, commands, arguments)
+
+    def apply_config(self, arguments: cyclopts.ArgumentCollection) -> None:
+        """Report keys of the file that no command knows, each with the nearest known name."""
+        unknown = [key for key in self._values if key not in _names(arguments)]
+        if not unknown:
+            return
+        known = known_keys()
+        for key in unknown:
+            if key not in known:
+                near = difflib.get_close_matches(key, sorted(known), n=1, cutoff=0.5)
+                hint = f" Did you mean {near[0]}?" if near else ""
+                logger.warning("%s: no darts command knows the key %s, it is ignored.%s", self._file, key, hint)
+
+
+def _normal(key: str) -> str:
+    return key.strip().lstrip("-").replace("-", "_")
+
+
+def _names(arguments: cyclopts.ArgumentCollection) -> set[str]:
+    return {_normal(name) for argument in arguments for name in argument.names}
+
+
+def known_keys() -> set[str]:
+    """Return every parameter name of every command, as config keys."""
+    from darts.cli import app
+
+    return {name for command in _commands(app) for name in _names(command.assemble_argument_collection())}
+
+
+def _commands(app: cyclopts.App) -> Iterator[cyclopts.App]:
+    """Yield all commands below an app."""
+    for name in app:
+        if name.startswith("-"):
+            continue
+        command = app[name]
+        yield from _commands(command)
+        if command.default_command is not None:
+            yield command
+
+
+def _flatten(table: Any, file: Path) -> dict[str, Any]:
+    """Return all keys of a table and its sub-tables.
+
+    Raises:
+        ConfigError: If `darts` is no table, or a key stands in two tables with different values.
+    """
+    if not isinstance(table, dict):
+        raise ConfigError(f"{file}: darts is {table!r} but must be a table. Write [darts] and the keys below it.")
+    values: dict[str, Any] = {}
+    places: dict[str, str] = {}
+    for place, raw_key, value in _leaves(table, "darts"):
+        key = _normal(raw_key)
+        if key in values and values[key] != value:
+            raise ConfigError(
+                f"{file}: {key} is {values[key]!r} in [{places[key]}] and {value!r} in [{place}]. Keep one of them."
+            )
+        values[key], places[key] = value, place
+    return values
+
+
+def _leaves(table: dict[str, Any], place: str) -> Iterator[tuple[str, str, Any]]:
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{place}.{key}")
+        else:
+            yield place, key, value

@@ -1,0 +1,213 @@
+"""What a run shows: a live view with a progress bar on a terminal, plain lines anywhere else."""
+
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+from darts.pipelines.tiles import Outcome, StageStarted
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from darts.pipelines.base import RunReport
+
+
+@cache
+def output_console() -> "Console":
+    """Return the console for results."""
+    from rich.console import Console
+
+    return Console()
+
+
+@cache
+def error_console() -> "Console":
+    """Return the console for messages."""
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+class RunView(Protocol):
+    """Shows a run as it goes."""
+
+    def stage(self, event: StageStarted) -> None:
+        """Show that a stage begins with a tile."""
+        ...
+
+    def tile(self, outcome: Outcome) -> None:
+        """Show that a tile has ended."""
+        ...
+
+    def finish(self, report: "RunReport") -> None:
+        """Show the summary."""
+        ...
+
+
+@contextmanager
+def run_view(n_tiles: int, n_skipped: int) -> Iterator[RunView]:
+    """Give the view that suits the output: live on a terminal, else (or with `--log-plain`) plain lines."""
+    from darts.utils.logging import LoggingManager
+
+    if LoggingManager.plain or not sys.stdout.isatty():
+        yield PlainView(n_tiles, n_skipped)
+        return
+    view = LiveView(n_tiles, n_skipped)
+    with view.progress:
+        yield view
+
+
+class _Clock:
+    """Estimates the time left from the tiles that were really worked on."""
+
+    def __init__(self, todo: int) -> None:
+        self._todo = todo
+        self._done = 0
+        self._start = time.monotonic()
+
+    def tick(self) -> None:
+        self._done += 1
+
+    @property
+    def left_s(self) -> float | None:
+        if self._done == 0:
+            return None
+        return (time.monotonic() - self._start) / self._done * (self._todo - self._done)
+
+
+class PlainView:
+    """One line a tile, for log files and pipes."""
+
+    def __init__(self, n_tiles: int, n_skipped: int) -> None:
+        self._n_tiles = n_tiles
+        self._n_ended = n_skipped
+        self._clock = _Clock(n_tiles - n_skipped)
+        _say(f"{n_tiles} tiles selected, {n_skipped} done before")
+
+    def stage(self, event: StageStarted) -> None:
+        """Say nothing: a line a stage would drown the log."""
+
+    def tile(self, outcome: Outcome) -> None:
+        """Say how a tile ended, and the estimated time left."""
+        self._n_ended += 1
+        self._clock.tick()
+        left = self._clock.left_s
+        result = outcome.status if outcome.error is None else f"{outcome.status} at {outcome.error}"
+        time_left = "" if left is None or self._n_ended == self._n_tiles else f", about {duration(left)} left"
+        _say(f"[{self._n_ended}/{self._n_tiles}] {outcome.ref.tile_id}: {result} ({outcome.seconds:.1f} s{time_left})")
+
+    def finish(self, report: "RunReport") -> None:
+        """Say the summary."""
+        for line in summary_lines(report):
+            _say(line)
+
+
+class LiveView:
+    """A progress bar over tiles with the stage at work and the estimated time left."""
+
+    def __init__(self, n_tiles: int, n_skipped: int) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self.progress = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=output_console(),
+            transient=True,
+        )
+        self._clock = _Clock(n_tiles - n_skipped)
+        self._at_work: dict[str, str] = {}
+        self._task = self.progress.add_task("starting", total=n_tiles, completed=n_skipped, left="")
+
+    def stage(self, event: StageStarted) -> None:
+        """Show which stages are at work."""
+        self._at_work[event.ref.tile_id] = event.stage
+        self._describe()
+
+    def tile(self, outcome: Outcome) -> None:
+        """Advance the bar; say failures at once."""
+        self._at_work.pop(outcome.ref.tile_id, None)
+        self._clock.tick()
+        self._describe()
+        left = self._clock.left_s
+        self.progress.update(self._task, advance=1, left="" if left is None else f"{duration(left)} left")
+        if outcome.error is not None:
+            self.progress.console.print(f"[red]failed[/] {outcome.ref.tile_id}: {outcome.error}", highlight=False)
+
+    def _describe(self) -> None:
+        self.progress.update(self._task, description=" + ".join(dict.fromkeys(self._at_work.values())) or "finishing")
+
+    def finish(self, report: "RunReport") -> None:
+        """Show the summary tables."""
+        self.progress.stop()
+        show_tables(report)
+
+
+def show_tables(report: "RunReport") -> None:
+    """Show the summary of a run as tables."""
+    from rich.table import Table
+
+    console = output_console()
+    counts = Table("tiles", "number", title="Interrupted" if report.interrupted else "Done", title_justify="left")
+    for status in ("done", "skipped", "failed"):
+        counts.add_row(status, str(report.count(status)))
+    console.print(counts)
+    _print_table(console, "Time", ("stage", "tiles", "mean s", "total s"), stage_rows(report.outcomes))
+    failures = [(outcome.ref.tile_id, outcome.error) for outcome in report.outcomes if outcome.error is not None]
+    _print_table(console, "Failed", ("tile", "reason"), failures)
+    console.print(f"Results: {report.folder}", soft_wrap=True, highlight=False)
+
+
+def _print_table(console: "Console", title: str, columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
+    from rich.table import Table
+
+    rows = list(rows)
+    if rows:
+        table = Table(*columns, title=title, title_justify="left")
+        for row in rows:
+            table.add_row(*map(str, row))
+        console.print(table)
+
+
+def stage_rows(outcomes: Iterable[Outcome]) -> list[tuple[str, int, str, str]]:
+    """Return for each stage: name, number of tiles, mean and total seconds."""
+    seconds: dict[str, list[float]] = defaultdict(list)
+    for outcome in outcomes:
+        for spent in outcome.times:
+            seconds[spent.stage].append(spent.seconds)
+    return [
+        (stage, len(all_s), f"{sum(all_s) / len(all_s):.2f}", f"{sum(all_s):.1f}") for stage, all_s in seconds.items()
+    ]
+
+
+def summary_lines(report: "RunReport") -> list[str]:
+    """Return the summary of a run as plain lines."""
+    counts = ", ".join(f"{report.count(status)} {status}" for status in ("done", "skipped", "failed"))
+    lines = [f"{'interrupted' if report.interrupted else 'finished'}: {counts}"]
+    lines += [
+        f"failed {outcome.ref.tile_id}: {outcome.error}" for outcome in report.outcomes if outcome.error is not None
+    ]
+    lines += [
+        f"stage {stage}: {n} tiles, mean {mean} s, total {total} s"
+        for stage, n, mean, total in stage_rows(report.outcomes)
+    ]
+    return [*lines, f"results: {report.folder}"]
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time for people, such as 2 h 05 min, 3 min 20 s or 12 s."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201  (this is the console)

@@ -1,0 +1,154 @@
+"""Logging: short on the console, full in a file that appears with the first record."""
+
+import logging
+from datetime import datetime
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, Self
+
+_OUR_LOGGERS = (
+    "darts",
+    "darts_acquisition",
+    "darts_export",
+    "darts_postprocessing",
+    "darts_preprocessing",
+    "darts_segmentation",
+    "darts_utils",
+)
+_THEIR_LOGGERS = ("smart_geocubes", "odc", "stopuhr")
+_FILE_FORMAT = "%(asctime)s %(levelname)-8s %(name)s (%(threadName)s): %(message)s"
+_PLAIN_FORMAT = "%(levelname)s: %(message)s"
+
+
+class VerbosityLevel(IntEnum):
+    """How much the console shows; the log file always holds all of it."""
+
+    NORMAL = 0
+    """Warnings and the progress of a run."""
+    VERBOSE = 1
+    """What DARTS does, step by step."""
+    VERY_VERBOSE = 2
+    """Details of DARTS, and tracebacks."""
+    DEBUG = 3
+    """Details of the libraries too."""
+
+    @classmethod
+    def from_cli(cls, verbose: bool, very_verbose: bool, debug: bool) -> Self:
+        """Return the highest level of which the flag is set."""
+        if debug:
+            return cls(cls.DEBUG)
+        if very_verbose:
+            return cls(cls.VERY_VERBOSE)
+        return cls(cls.VERBOSE if verbose else cls.NORMAL)
+
+    @property
+    def own_level(self) -> int:
+        """Logging level of our loggers on the console."""
+        return {0: logging.WARNING, 1: logging.INFO}.get(int(self), logging.DEBUG)
+
+    @property
+    def library_level(self) -> int:
+        """Logging level of the libraries' loggers on the console."""
+        return logging.DEBUG if self >= VerbosityLevel.DEBUG else logging.WARNING
+
+
+class _LazyFileHandler(logging.FileHandler):
+    """A log file that, with its folder, is only made when there is something to write."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, delay=True, encoding="utf-8")
+        self._given_up = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record; a folder that cannot be written to costs the log file, not the run."""
+        if self._given_up:
+            return
+        try:
+            if self.stream is None:
+                Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
+                self.stream = self._open()
+        except OSError as error:
+            self._given_up = True
+            logging.getLogger("darts").warning("no log file: %s cannot be written (%s)", self.baseFilename, error)
+            return
+        super().emit(record)
+
+
+class LoggingManagerSingleton:
+    """Sets up the loggers of DARTS and of the libraries that it shows; one for the process, because logging is too."""
+
+    def __init__(self) -> None:
+        self._handlers: list[logging.Handler] = []
+        self.verbosity = VerbosityLevel.NORMAL
+        self.plain = False
+
+    def setup_logging(self, verbosity: VerbosityLevel = VerbosityLevel.NORMAL, *, log_plain: bool = False) -> None:
+        """Send records to the console; calling it again replaces the earlier setting."""
+        self.verbosity, self.plain = verbosity, log_plain
+        self._remove_handlers()
+        handler = _plain_console() if log_plain else _rich_console(verbosity)
+        handler.addFilter(lambda record: record.levelno >= self._console_level(record.name))
+        self._add(handler)
+
+    def add_log_file(self, log_dir: Path, command: str) -> Path:
+        """Also write all records to `{log_dir}/darts_{time}_{command}.log`; return that path."""
+        stamp = datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
+        path = Path(log_dir) / f"darts_{stamp}_{command}.log"
+        handler = _LazyFileHandler(path)
+        handler.setFormatter(logging.Formatter(_FILE_FORMAT))
+        self._add(handler)
+        return path
+
+    def _console_level(self, logger_name: str) -> int:
+        ours = logger_name.split(".")[0] in _OUR_LOGGERS
+        return self.verbosity.own_level if ours else self.verbosity.library_level
+
+    def _add(self, handler: logging.Handler) -> None:
+        self._handlers.append(handler)
+        for name in (*_OUR_LOGGERS, *_THEIR_LOGGERS, "py.warnings"):
+            logger = logging.getLogger(name)
+            logger.addHandler(handler)
+            logger.setLevel(logging.DEBUG if name in _OUR_LOGGERS else logging.INFO)
+            logger.propagate = False
+        logging.captureWarnings(capture=True)
+
+    def _remove_handlers(self) -> None:
+        for name in (*_OUR_LOGGERS, *_THEIR_LOGGERS, "py.warnings"):
+            for handler in self._handlers:
+                logging.getLogger(name).removeHandler(handler)
+        for handler in self._handlers:
+            handler.close()
+        self._handlers.clear()
+
+
+def _plain_console() -> logging.Handler:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(_PLAIN_FORMAT))
+    return handler
+
+
+def _rich_console(verbosity: VerbosityLevel) -> logging.Handler:
+    from darts.utils.console import error_console
+
+    return _LazyRichHandler(error_console, show_path=verbosity >= VerbosityLevel.VERY_VERBOSE)
+
+
+class _LazyRichHandler(logging.Handler):
+    """Hands records to rich, whose logging module is only imported for the first record: start-up stays cheap."""
+
+    def __init__(self, make_console: Any, *, show_path: bool) -> None:
+        super().__init__()
+        self._make_console = make_console
+        self._show_path = show_path
+        self._rich: logging.Handler | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show a record."""
+        if self._rich is None:
+            from rich.logging import RichHandler
+
+            self._rich = RichHandler(console=self._make_console(), show_path=self._show_path, rich_tracebacks=True)
+        self._rich.emit(record)
+
+
+LoggingManager = LoggingManagerSingleton()

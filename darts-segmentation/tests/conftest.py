@@ -65,7 +65,7 @@ def small_unet() -> nn.Module:
     torch.manual_seed(3)
     model = smp.create_model(**SMALL_UNET, encoder_weights=None)
     with torch.no_grad():
-        model.segmentation_head[0].weight.mul_(5)
+        model.segmentation_head[0].weight.mul_(15)
     return model.eval()
 
 

@@ -45,23 +45,29 @@ def test_a_patch_reads_the_pixels_that_it_writes(height, width, patching, multip
 
 
 @pytest.mark.parametrize(
-    ("length", "patch", "overlap", "starts"),
+    ("length", "patch", "overlap", "multiple", "starts"),
     [
-        (100, 32, 8, [0, 23, 45, 68]),
-        (32, 32, 8, [0]),
-        (33, 32, 8, [0, 1]),
-        (20, 32, 8, [0]),
-        (96, 32, 0, [0, 32, 64]),
+        (100, 32, 8, 1, [0, 23, 45, 68]),
+        (32, 32, 8, 1, [0]),
+        (33, 32, 8, 1, [0, 1]),
+        (20, 32, 8, 1, [0]),
+        (96, 32, 0, 1, [0, 32, 64]),
+        (96, 32, 0, 32, [0, 32, 64]),
+        (320, 128, 16, 32, [0, 96, 192]),
+        (352, 128, 16, 32, [0, 64, 160, 224]),
+        (96, 64, 60, 32, [0, 4, 8, 12, 16, 20, 24, 28, 32]),
+        (11008, 1024, 256, 32, [768 * i for i in range(13)] + [9984]),
     ],
 )
-def test_patches_start_evenly_spread_and_as_few_as_possible(length, patch, overlap, starts):
-    assert patch_starts(length, patch, overlap).tolist() == starts
+def test_patches_start_evenly_spread_at_multiples_and_as_few_as_possible(length, patch, overlap, multiple, starts):
+    assert patch_starts(length, patch, overlap, multiple).tolist() == starts
 
 
-@given(length=st.integers(1, 5000), patch=st.integers(2, 600), data=st.data())
-def test_neighbours_share_at_least_the_overlap(length, patch, data):
+@given(length=st.integers(1, 300), patch=st.integers(1, 40), multiple=st.sampled_from([1, 8, 32]), data=st.data())
+def test_neighbours_share_at_least_the_overlap(length, patch, multiple, data):
+    length, patch = length * multiple, patch * multiple
     overlap = data.draw(st.integers(0, patch - 1))
-    starts = patch_starts(length, patch, overlap)
+    starts = patch_starts(length, patch, overlap, multiple)
     assert starts[0] == 0
     assert starts[-1] == max(length - patch, 0)
     assert np.diff(starts).max(initial=0) <= patch - overlap
@@ -76,7 +82,7 @@ def test_a_tile_without_mirroring_is_masked_beyond_its_edge():
 
 
 def test_mirroring_shows_the_tile_beyond_its_edge_and_masks_nothing():
-    plan = plan_patches((6, 6), Patching(patch_size=8, overlap=2, reflection=1), 8)
+    plan = plan_patches((6, 6), Patching(patch_size=8, overlap=2, reflection=1), 1)
     (patch,) = plan
     band = np.arange(36, dtype=np.float32).reshape(6, 6)
     np.testing.assert_array_equal(patch.read(band), np.pad(band, 1, mode="reflect"))

@@ -27,7 +27,7 @@ class Patching:
     batch_size: int = 8
     """Patches that go through the network at once."""
     reflection: int = 0
-    """Pixels by which the tile is mirrored at its edges before it is cut."""
+    """Pixels by which the tile is mirrored at its edges, at least, before it is cut."""
 
     def __post_init__(self) -> None:
         for name, lowest in (("patch_size", 1), ("overlap", 0), ("batch_size", 1), ("reflection", 0)):
@@ -125,24 +125,38 @@ def blending_window(length: int) -> Array:
     return np.sin(np.pi * (np.arange(length) + 0.5) / length) ** 2
 
 
-def patch_starts(length: int, patch: int, overlap: int) -> Array:
+def patch_starts(length: int, patch: int, overlap: int, multiple: int = 1) -> Array:
     """Return where patches begin so that they cover a length, as few as possible and evenly spread.
 
+    A network that halves its resolution five times sees a place differently when it is moved by anything but a multiple
+    of 32 pixels. So all patches begin at such multiples, and agree with one another where they overlap; only where the
+    overlap leaves no room for that do they begin anywhere.
+
+    Args:
+        length: Pixels to cover, a multiple of `multiple`.
+        patch: Length of a patch, a multiple of `multiple`.
+        overlap: Pixels that neighbours share at least.
+        multiple: Unit in which patches are placed.
+
     Returns:
-        Ascending int64 from 0 to `length - patch`; neighbours share at least `overlap` pixels.
+        Ascending int64 from 0 to `length - patch`.
     """
-    count = 1 if length <= patch else math.ceil((length - overlap) / (patch - overlap))
-    return np.rint(np.linspace(0, max(length - patch, 0), count)).astype(np.int64)
+    if length <= patch:
+        return np.zeros(1, dtype=np.int64)
+    unit = multiple if patch - overlap >= multiple else 1
+    steps, step = (length - patch) // unit, (patch - overlap) // unit
+    return unit * np.rint(np.linspace(0, steps, 1 + math.ceil(steps / step))).astype(np.int64)
 
 
 def _plan_axis(length: int, patching: Patching, multiple: int) -> tuple[tuple[Span, ...], int]:
     """Return the patches along one axis and their length."""
-    padded = length + 2 * patching.reflection
-    patch = min(_round_up(patching.patch_size, multiple), _round_up(padded, multiple))
-    index = _source_index(length, patching.reflection, max(padded, patch))
-    starts = patch_starts(len(index), patch, patching.overlap)
-    shares = _shares(starts, patch, len(index))
-    own = slice(patching.reflection, patching.reflection + length)
+    before = _round_up(patching.reflection, multiple)  # so that mirroring does not move the tile against the grid
+    padded = _round_up(before + length + patching.reflection, multiple)
+    patch = min(_round_up(patching.patch_size, multiple), padded)
+    index = _source_index(length, before, padded)
+    starts = patch_starts(padded, patch, patching.overlap, multiple)
+    shares = _shares(starts, patch, padded)
+    own = slice(before, before + length)
     return tuple(_span(index, own, int(start), share) for start, share in zip(starts, shares, strict=True)), patch
 
 
@@ -150,12 +164,12 @@ def _round_up(value: int, multiple: int) -> int:
     return math.ceil(value / multiple) * multiple
 
 
-def _source_index(length: int, reflection: int, padded: int) -> Array:
+def _source_index(length: int, before: int, padded: int) -> Array:
     """Return for each pixel of the padded axis which pixel of the tile it shows, -1 for none."""
-    after = padded - length - reflection
+    after = padded - length - before
     index = np.arange(length)
-    if reflection > 0:
-        return np.pad(index, (reflection, after), mode="reflect" if length > 1 else "edge")
+    if before > 0:
+        return np.pad(index, (before, after), mode="reflect" if length > 1 else "edge")
     return np.pad(index, (0, after), constant_values=-1)
 
 

@@ -1,1 +1,24 @@
-"""x."""
+"""Features for slump mapping: indices, terrain and trends on the grid of the optical bands."""
+
+from darts_preprocessing.align import TCVIS_BANDS, align_dem, align_dem_mask, align_tcvis
+from darts_preprocessing.indices import calculate_ndvi
+from darts_preprocessing.preprocess import DEM_BANDS, preprocess_v2
+from darts_preprocessing.terrain import Sun, aspect, curvature, derive_terrain, hillshade, slope
+from darts_preprocessing.tpi import topographic_position_index
+
+__all__ = [
+    "DEM_BANDS",
+    "TCVIS_BANDS",
+    "Sun",
+    "align_dem",
+    "align_dem_mask",
+    "align_tcvis",
+    "aspect",
+    "calculate_ndvi",
+    "curvature",
+    "derive_terrain",
+    "hillshade",
+    "preprocess_v2",
+    "slope",
+    "topographic_position_index",
+]

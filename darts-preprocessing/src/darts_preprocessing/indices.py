@@ -1,0 +1,44 @@
+"""Spectral indices of the optical bands."""
+
+import numpy as np
+import xarray as xr
+
+from darts_preprocessing.blocks import HOST_BLOCK_PX, Array, Block, for_each_block
+from darts_utils.errors import DataError
+
+
+def calculate_ndvi(tile: xr.Dataset) -> xr.DataArray:
+    """Return the normalised difference vegetation index, (nir - red) / (nir + red).
+
+    Args:
+        tile: Holds `red` and `nir`, (y, x) float32 surface reflectance, NaN where unknown. Both are clipped to 0..1
+            first, because atmospheric correction leaves small negative values over water and shadow.
+
+    Returns:
+        (y, x) float32 from -1 to 1, dimensionless; NaN where a band is NaN or both are 0.
+        Method: Tucker (1979), doi:10.1016/0034-4257(79)90013-0.
+
+    Raises:
+        DataError: If a band is missing.
+    """
+    missing = [name for name in ("red", "nir") if name not in tile]
+    if missing:
+        raise DataError(f"NDVI needs the bands red and nir, but the tile lacks {' and '.join(missing)}. Load them.")
+    attributes = {"long_name": "Normalised difference vegetation index", "units": "1"}
+    values = _ndvi(tile["red"].values, tile["nir"].values)
+    return xr.DataArray(values, dims=("y", "x"), coords=tile["red"].coords, name="ndvi", attrs=attributes)
+
+
+def _ndvi(red: Array, nir: Array) -> Array:
+    """Return the index of two (y, x) arrays; block-wise, so that no temporary array is as large as the scene."""
+    out = np.empty(red.shape, dtype=np.float32)
+
+    def compute(block: Block) -> None:
+        window = (block.rows, block.columns)
+        r = np.clip(red[window], 0, 1, dtype=np.float32)
+        n = np.clip(nir[window], 0, 1, dtype=np.float32)
+        with np.errstate(invalid="ignore"):  # 0/0 is NaN on purpose
+            np.divide(n - r, n + r, out=out[window])
+
+    for_each_block(compute, (red.shape[0], red.shape[1]), HOST_BLOCK_PX)
+    return out

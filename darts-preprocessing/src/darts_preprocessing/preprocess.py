@@ -1,0 +1,176 @@
+"""From optical bands and auxiliary layers to the features that models see."""
+
+import logging
+import math
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from odc.geo.geobox import GeoBox
+
+from darts_preprocessing.align import TCVIS_BANDS, align_dem, align_dem_mask, align_tcvis
+from darts_preprocessing.indices import calculate_ndvi
+from darts_preprocessing.terrain import TERRAIN_BANDS, Sun, band_attributes, terrain_arrays
+from darts_preprocessing.tpi import check_radii, disk_kernel, position_index, radii_px
+from darts_utils.bands import manager
+from darts_utils.devices import DeviceSpec
+from darts_utils.errors import ConfigError
+from darts_utils.grid import pixel_size_m
+from darts_utils.tile import geobox_of, validate
+
+logger = logging.getLogger(__name__.replace("darts_", "darts."))
+
+DEM_BANDS = frozenset({"dem", "arcticdem_data_mask", "relative_elevation", *TERRAIN_BANDS})
+
+_STENCIL_PX = 2
+_ATTRIBUTES = {
+    "dem": {"long_name": "Elevation", "units": "m"},
+    "arcticdem_data_mask": {"long_name": "ArcticDEM data mask, 1 = data"},
+    "relative_elevation": {"long_name": "Topographic position index", "units": "m"},
+    "tc_brightness": {"long_name": "Tasseled-cap brightness trend"},
+    "tc_greenness": {"long_name": "Tasseled-cap greenness trend"},
+    "tc_wetness": {"long_name": "Tasseled-cap wetness trend"},
+}
+
+
+def preprocess_v2(
+    ds_optical: xr.Dataset,
+    ds_arcticdem: xr.Dataset | None = None,
+    ds_tcvis: xr.Dataset | None = None,
+    tpi_outer_radius: float = 100,
+    tpi_inner_radius: float = 0,
+    device: DeviceSpec = None,
+    *,
+    bands: Collection[str] | None = None,
+) -> xr.Dataset:
+    """Return the optical tile with all features added on its own grid: NDVI, elevation, terrain and trends.
+
+    Args:
+        ds_optical: Tile with `red`, `nir` and whatever else it has, which is passed on untouched. Its attributes
+            `azimuth` and `elevation` tell where the sun stood, in degrees.
+        ds_arcticdem: `dem` (float32, metres, NaN where unknown) and `arcticdem_data_mask` (uint8) on their own grid,
+            reaching beyond the tile by the outer radius. None leaves out all that is made from it.
+        ds_tcvis: `tc_brightness`, `tc_greenness`, `tc_wetness` (uint8) on their own grid. None leaves them out.
+        tpi_outer_radius: Radius in metres of the disk to whose mean a place is compared.
+        tpi_inner_radius: Radius in metres of the disk that is left out of the mean.
+        device: Where terrain is computed: OpenCV in host memory, torch on a GPU.
+        bands: Which features to make. None makes all that the inputs allow.
+
+    Returns:
+        A new tile with the attributes of the optical one. Features, all (y, x):
+        `ndvi` float32 -1..1; `dem` float32 metres, clipped to -100..3000; `arcticdem_data_mask` uint8, 1 = data;
+        `relative_elevation` float32 metres; `slope` float32 degrees 0..90; `aspect` float32 degrees 0..360 from true
+        north, -1 = flat; `hillshade` float32 0..1; `curvature` float32; `tc_*` uint8, 0 = no data.
+        Terrain is derived from the resampled DEM before that is clipped, on a grid padded by the outer radius.
+
+    Raises:
+        ConfigError: If a radius is illegal, or a band is asked for that is unknown or whose source is not given.
+        GridError: If an input has no georeference, or the tile is not on a metric grid with square pixels.
+        DataError: If an input lacks a band that is needed.
+    """
+    check_radii(tpi_outer_radius, tpi_inner_radius)
+    geobox = geobox_of(ds_optical)
+    pixel_size_m(geobox)
+    wanted = _features_to_make(bands, ds_optical, ds_arcticdem, ds_tcvis)
+    made: dict[str, Any] = {}
+    if "ndvi" in wanted:
+        made["ndvi"] = calculate_ndvi(ds_optical).variable
+    if ds_tcvis is not None and wanted.intersection(TCVIS_BANDS):
+        made |= _as_variables(align_tcvis(ds_tcvis, geobox, wanted), "TCVIS")
+    if ds_arcticdem is not None and wanted & DEM_BANDS:
+        sun = _sun_of(ds_optical.attrs) if "hillshade" in wanted else Sun()
+        radii = (tpi_outer_radius, tpi_inner_radius)
+        made |= _as_variables(_dem_features(ds_arcticdem, geobox, wanted, radii, sun, device), "ArcticDEM")
+    return validate(ds_optical.assign(made))
+
+
+def _features_to_make(
+    bands: Collection[str] | None, optical: xr.Dataset, arcticdem: xr.Dataset | None, tcvis: xr.Dataset | None
+) -> frozenset[str]:
+    """Return the features to make; refuse what nobody can make of these inputs."""
+    possible = frozenset(["ndvi"] if {"red", "nir"} <= set(optical.data_vars) else [])
+    possible |= frozenset(() if arcticdem is None else DEM_BANDS) | frozenset(() if tcvis is None else TCVIS_BANDS)
+    if bands is None:
+        return possible
+    unknown = sorted(name for name in bands if name not in manager and name not in optical)
+    if unknown:
+        raise ConfigError(
+            f"no band is called {', '.join(unknown)}; known bands: {', '.join(manager)}. Correct the name."
+        )
+    features = frozenset(bands) & ({"ndvi", *DEM_BANDS, *TCVIS_BANDS})
+    impossible = sorted(features - possible - set(optical.data_vars))
+    if impossible:
+        raise ConfigError(
+            f"cannot make {', '.join(impossible)}: ndvi needs red and nir, terrain needs ArcticDEM, tc_* needs TCVIS. "
+            "Give the missing data or leave the bands out."
+        )
+    return features & possible
+
+
+def _dem_features(
+    ds_arcticdem: xr.Dataset,
+    geobox: GeoBox,
+    wanted: Collection[str],
+    radii_m: tuple[float, float],
+    sun: Sun,
+    device: DeviceSpec,
+) -> dict[str, np.ndarray]:
+    """Return what is made from the DEM, computed on a padded grid so that no edge effect reaches the tile."""
+    padding, kernel = _STENCIL_PX, None
+    if "relative_elevation" in wanted:
+        outer_px, inner_px = radii_px(*radii_m, pixel_size_m(geobox))
+        padding, kernel = max(padding, outer_px), disk_kernel(outer_px, inner_px)
+    padded = geobox.pad(padding)
+    dem = align_dem(ds_arcticdem, padded)
+    made: dict[str, np.ndarray] = {}
+    if kernel is not None:
+        made["relative_elevation"] = position_index(dem, kernel, padding, device)
+    made |= terrain_arrays(dem, padded, wanted, sun, padding, device)
+    inner = dem[padding:-padding, padding:-padding]
+    if "arcticdem_data_mask" in wanted:
+        made["arcticdem_data_mask"] = _data_mask(ds_arcticdem, geobox, inner)
+    if "dem" in wanted:
+        made["dem"] = np.clip(inner, *manager["dem"].valid_range, dtype=np.float32)
+    return made
+
+
+def _data_mask(ds_arcticdem: xr.Dataset, geobox: GeoBox, dem: np.ndarray) -> np.ndarray:
+    """Return 1 where the resampled DEM is known and its nearest cell was measured, else 0."""
+    known = np.isfinite(dem).view(np.uint8)
+    return known & align_dem_mask(ds_arcticdem, geobox) if "arcticdem_data_mask" in ds_arcticdem else known
+
+
+def _as_variables(arrays: Mapping[str, np.ndarray], source: str) -> dict[str, xr.Variable]:
+    """Return arrays as variables on (y, x) that say what they are and where they come from."""
+    return {
+        name: xr.Variable(
+            ("y", "x"),
+            values,
+            (band_attributes(name) if name in TERRAIN_BANDS else _ATTRIBUTES[name]) | {"data_source": source},
+        )
+        for name, values in arrays.items()
+    }
+
+
+def _sun_of(attributes: Mapping[Any, Any]) -> Sun:
+    """Return where the sun stood; unknown angles get the customary ones, with one warning."""
+    angles = {
+        "azimuth_deg": _number(attributes.get("azimuth")),
+        "elevation_deg": _number(attributes.get("elevation")),
+    }
+    known = {name: angle for name, angle in angles.items() if angle is not None}
+    sun = Sun(**known)
+    if len(known) < len(angles):
+        logger.warning(
+            f"the sun angles of {attributes.get('tile_id', 'the tile')} are unknown; hillshade is made with "
+            f"azimuth {sun.azimuth_deg:g} and elevation {sun.elevation_deg:g} degrees"
+        )
+    return sun
+
+
+def _number(value: object) -> float | None:
+    """Return a finite number, or None for anything else."""
+    if isinstance(value, int | float | np.number) and math.isfinite(value):
+        return float(value)
+    return None

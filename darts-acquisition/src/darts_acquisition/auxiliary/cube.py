@@ -53,7 +53,7 @@ class Cube:
         for name in variables:
             try:
                 array = self.group[name]
-                data[name] = wrap_xr(np.asarray(array[rows, columns]), window)  # type: ignore[index]
+                data[name] = wrap_xr(np.asarray(array[rows, columns]), window, nodata=None, always_yx=True)  # type: ignore[index]
             except Exception as error:
                 raise DataError(
                     f"{name} of the datacube {self.path} cannot be read ({error}). Stage it again."

@@ -52,7 +52,9 @@ def load_tcvis(
     cube = open_cube(cube_path(data_dir, "tcvis.icechunk"), _grid(), stage_with)
     parts = _footprint_parts(geobox)
     check_coverage(cube, shapely.union_all(parts), _filled_area(cube), stage_with)
-    windows = [cube.read(list(_VARIABLES), window_around(cube.geobox, part, buffer_px=4)) for part in parts]
+    _, bottom, _, top = shapely.union_all(parts).bounds  # the same rows for both sides of the antimeridian
+    boxes = [shapely.box(part.bounds[0], bottom, part.bounds[2], top) for part in parts]
+    windows = [cube.read(list(_VARIABLES), window_around(cube.geobox, box, buffer_px=4)) for box in boxes]
     trends = windows[0] if len(windows) == 1 else _joined(windows)
     return _described(trends.rename(_VARIABLES))
 
@@ -93,15 +95,17 @@ def _chunk_px(cube: Cube) -> int:
 
 def _joined(windows: list[xr.Dataset]) -> xr.Dataset:
     """Return the windows west and east of the antimeridian side by side, with longitudes counted from 180 degrees."""
-    west, east = (window.odc.geobox for window in windows)
-    top = min(west.affine.f, east.affine.f)
-    height = min(west.shape[0], east.shape[0])
-    rows = [round((geobox.affine.f - top) / -geobox.affine.e) for geobox in (west, east)]
-    cut = [window.isel(y=slice(row, row + height)) for window, row in zip(windows, rows, strict=True)]
-    affine = Affine(west.affine.a, 0, west.affine.c - 180, 0, west.affine.e, top)
-    grid = GeoBox((height, west.shape[1] + east.shape[1]), affine, _ANTIMERIDIAN_CRS)
+    west = windows[0].odc.geobox
+    width = sum(window.sizes["x"] for window in windows)
+    affine = Affine(west.affine.a, 0, west.affine.c - 180, 0, west.affine.e, west.affine.f)
+    grid = GeoBox((west.shape[0], width), affine, _ANTIMERIDIAN_CRS)
     return xr.Dataset(
-        {name: wrap_xr(np.concatenate([part[name].values for part in cut], axis=1), grid) for name in _VARIABLES}
+        {
+            name: wrap_xr(
+                np.concatenate([window[name].values for window in windows], axis=1), grid, nodata=None, always_yx=True
+            )
+            for name in _VARIABLES
+        }
     )
 
 

@@ -99,7 +99,7 @@ class RawScene:
                 f"band {band} of {self.path} is damaged ({type(error).__name__}: {error}). "
                 "Delete the scene and stage it again."
             ) from error
-        return wrap_xr(values, self.geobox)
+        return wrap_xr(values, self.geobox, nodata=None)
 
 
 def _transform(x: np.ndarray, y: np.ndarray, reference: Mapping[str, Any]) -> Affine:

@@ -1,0 +1,160 @@
+"""Datacubes: the right window, holes as no data, unfilled ground refused, and no network ever."""
+
+import socket
+
+import numpy as np
+import pytest
+import smart_geocubes
+from odc.geo.geobox import GeoBox
+
+from darts_acquisition import load_arcticdem, load_tcvis
+from darts_acquisition.auxiliary.arcticdem import _mosaic_tiles
+from darts_utils.errors import ConfigError, CoverageError, DataError, MissingDataError
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    def refuse(*_args, **_kwargs):
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+def test_elevation_is_read_where_it_lies(dem_cube, dem_window, geobox, ramp):
+    ds = load_arcticdem(geobox, dem_cube, 10, buffer=10, offline=True)
+    assert ds.odc.geobox.crs.epsg == 3413
+    needed = geobox.footprint("EPSG:3413", npoints=100).boundingbox
+    have = ds.odc.geobox.boundingbox
+    assert have.left <= needed.left - 100
+    assert have.top >= needed.top + 100
+    column, row = ~dem_window.affine @ (ds.odc.geobox.affine.c, ds.odc.geobox.affine.f)
+    rows, columns = (
+        slice(round(start), round(start) + n) for start, n in zip((row, column), ds.dem.shape, strict=True)
+    )
+    dem, mask = ds.dem.values, ds.arcticdem_data_mask.values
+    np.testing.assert_array_equal(dem[mask == 1], ramp(dem_window)[rows, columns][mask == 1])
+    np.testing.assert_array_equal(np.isnan(dem), mask == 0)
+    assert 30 <= (mask == 0).sum() <= 42
+    assert (dem.dtype, mask.dtype, ds.datamask.dtype) == (np.float32, np.uint8, np.uint8)
+
+
+def test_the_folder_of_the_cube_will_do(dem_cube, tcvis_cube, geobox):
+    assert load_arcticdem(geobox, dem_cube.parent, 10).dem.size > 0
+    assert load_tcvis(geobox, tcvis_cube.parent).tc_wetness.size > 0
+
+
+def test_trends_are_read(tcvis_cube, geobox):
+    ds = load_tcvis(geobox, tcvis_cube, offline=True)
+    assert ds.odc.geobox.crs.epsg == 4326
+    values = {name: (str(ds[name].dtype), np.unique(ds[name]).tolist()) for name in ds.data_vars}
+    assert values == {
+        "tc_brightness": ("uint8", [10]),
+        "tc_greenness": ("uint8", [20]),
+        "tc_wetness": ("uint8", [30]),
+    }
+
+
+def test_ground_outside_the_filled_part_is_refused(dem_cube, tcvis_cube, make_grid):
+    beside = make_grid(left=500_400)
+    with pytest.raises(CoverageError) as caught:
+        load_arcticdem(beside, dem_cube, 10, buffer=10, offline=True, stage_with="darts prep-data sentinel2 --aux")
+    message = str(caught.value)
+    assert message.startswith(f"the datacube {dem_cube} lacks ")
+    assert " % of the area that this tile needs (bounds of what is missing in EPSG:3413: " in message
+    assert message.endswith("Stage it with `darts prep-data sentinel2 --aux`.")
+    with pytest.raises(CoverageError, match=r"tcvis\.icechunk lacks 100\.0 % of the area"):
+        load_tcvis(make_grid(left=540_000), tcvis_cube, offline=True)
+
+
+def test_a_larger_margin_than_was_filled_is_refused(dem_cube, geobox):
+    load_arcticdem(geobox, dem_cube, 10, buffer=25, offline=True)
+    with pytest.raises(CoverageError):
+        load_arcticdem(geobox, dem_cube, 10, buffer=60, offline=True)
+
+
+def test_a_missing_cube_is_named_with_the_call_that_fetches_it(tmp_path, geobox):
+    with pytest.raises(MissingDataError) as caught:
+        load_arcticdem(geobox, tmp_path / "none.icechunk", 10, offline=True)
+    assert str(caught.value) == (
+        f"there is no datacube at {tmp_path / 'none.icechunk'}. Stage it with `darts prep-data sentinel2 --aux`."
+    )
+
+
+def test_a_broken_cube_is_an_error(tmp_path, geobox):
+    (tmp_path / "tcvis.icechunk").mkdir()
+    (tmp_path / "tcvis.icechunk" / "junk").write_text("junk")
+    with pytest.raises(DataError, match=r"the datacube .*tcvis\.icechunk cannot be opened"):
+        load_tcvis(geobox, tmp_path, offline=True)
+
+
+def test_a_damaged_chunk_of_a_cube_is_an_error(tcvis_cube, geobox):
+    for chunk in (tcvis_cube / "chunks").iterdir():
+        chunk.write_bytes(b"damaged")
+    with pytest.raises(DataError, match=r"TCB_slope of the datacube .* cannot be read"):
+        load_tcvis(geobox, tcvis_cube, offline=True)
+
+
+def test_other_resolutions_are_refused(tmp_path, geobox):
+    with pytest.raises(ConfigError, match=r"^ArcticDEM resolution is 5 m but must be 2, 10 or 32\.$"):
+        load_arcticdem(geobox, tmp_path, 5)
+
+
+def test_reading_changes_nothing_in_the_cube(dem_cube, geobox):
+    before = {path: path.stat().st_mtime_ns for path in dem_cube.rglob("*")}
+    load_arcticdem(geobox, dem_cube, 10, offline=True)
+    assert {path: path.stat().st_mtime_ns for path in dem_cube.rglob("*")} == before
+
+
+def test_mosaic_tiles_are_found_by_their_ids():
+    whole = _mosaic_tiles(["36_24_10m_v4.1", "nonsense", "demo-1"])
+    assert [tile.bounds for tile in whole] == [(-1_700_000, -500_000, -1_600_000, -400_000)]
+
+
+def test_quarters_count_when_all_four_are_there():
+    quarters = [f"36_24_{quarter}_2m_v4.1" for quarter in ("1_1", "1_2", "2_1")]
+    assert _mosaic_tiles(quarters) == []
+    assert len(_mosaic_tiles([*quarters, "36_24_2_2_2m_v4.1"])) == 1
+
+
+def test_chunks_of_the_trends_are_found_by_their_ids(tmp_path, make_cube, geobox, tcvis_window):
+    """Without recorded bounds a patch is the chunk that its id names."""
+    extent = smart_geocubes.TCTrend.extent
+    column, row = ~extent.affine @ (tcvis_window.affine.c, tcvis_window.affine.f)
+    chunk = f"{int(row) // 3600}-{int(column) // 3600}"
+
+    def fill(name, window):
+        return np.ones(window.shape, dtype=np.uint8)
+
+    cube = make_cube(smart_geocubes.TCTrend, tmp_path / "tcvis.icechunk", chunk, fill, tcvis_window)
+    assert load_tcvis(geobox, cube, offline=True).tc_wetness.values.any()
+
+
+def test_a_tile_across_the_antimeridian_is_in_one_piece(tmp_path, make_cube, make_grid):
+    tile = make_grid("EPSG:32601", left=366_000, bottom=7_500_000, size=(20, 40), resolution=500)
+    extent = smart_geocubes.TCTrend.extent
+    longitudes = tile.footprint("+proj=longlat +pm=180", npoints=50).boundingbox
+    assert longitudes.left < 0 < longitudes.right
+    top, bottom = longitudes.top + 0.01, longitudes.bottom - 0.01
+    rows = slice(int((top - extent.affine.f) / extent.affine.e), int((bottom - extent.affine.f) / extent.affine.e))
+    n = int((abs(longitudes.left) + abs(longitudes.right)) / extent.affine.a) + 50
+    west, east = extent[rows, extent.shape[1] - n :], extent[rows, :n]
+
+    def fill(name, window):
+        return np.full(window.shape, 7 if window is west else 9, dtype=np.uint8)
+
+    path = tmp_path / "tcvis.icechunk"
+    make_cube(smart_geocubes.TCTrend, path, "west", fill, west)
+    make_cube(smart_geocubes.TCTrend, path, "east", fill, east)
+    session = smart_geocubes.TCTrend(path, backend="simple").repo.writable_session("main")
+    import zarr
+
+    bounds = {"west": list(west.boundingbox), "east": list(east.boundingbox)}
+    zarr.open_group(session.store, mode="r+").attrs["patch_bounds"] = bounds
+    session.commit("bounds")
+    ds = load_tcvis(tile, path, offline=True)
+    box = ds.odc.geobox
+    assert isinstance(box, GeoBox)
+    at_meridian = round(-box.affine.c / box.affine.a)
+    assert np.unique(ds.tc_wetness.values[:, :at_meridian]).tolist() == [7]
+    assert np.unique(ds.tc_wetness.values[:, at_meridian:]).tolist() == [9]

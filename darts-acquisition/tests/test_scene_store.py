@@ -1,0 +1,125 @@
+"""The raw store: its layout, whole scenes only, damage noticed."""
+
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+
+from darts_acquisition.optical.scene_store import SceneStore
+from darts_utils.errors import DataError, MissingDataError
+
+SCENE_ID = "S2B_MSIL2A_20240720T200909_N0510_R128_T08WNB_20240720T234418"
+
+
+def test_layout_is_that_of_the_contract(store, raw_bands):
+    path = store.write(SCENE_ID, raw_bands, {"view:sun_azimuth": 170.5, "grid:code": "MGRS-08WNB"})
+    assert path.name == f"cdse-s2-sr-scene-{SCENE_ID}.zarr"
+    group = zarr.open_group(path, mode="r")
+    assert {name for name, _ in group.arrays()} == {*raw_bands, "x", "y", "spatial_ref"}
+    assert group["B02_10m"].dtype == np.uint16
+    assert group["B02_10m"].fill_value == 0
+    assert group["SCL_20m"].dtype == np.uint8
+    assert "zstd" in str(group["B02_10m"].compressors).lower()
+    assert group.attrs["view:sun_azimuth"] == 170.5
+
+
+def test_what_was_written_is_read(store, raw_bands, geobox):
+    store.write(SCENE_ID, raw_bands, {"a": [1, 2]})
+    scene = store.open(SCENE_ID)
+    assert scene.geobox == geobox
+    assert scene.attributes["a"] == [1, 2]
+    for name, band in raw_bands.items():
+        np.testing.assert_array_equal(scene.read(name).values, band.values)
+    assert store.scene_ids() == [SCENE_ID]
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("consolidated", [False, True])
+@pytest.mark.filterwarnings("ignore:Consolidated metadata")
+def test_stores_of_earlier_releases_open_unchanged(store, raw_bands, geobox, zarr_format, consolidated):
+    chunks = {name: {"chunks": (25, 25)} for name in raw_bands}
+    xr.Dataset(raw_bands).drop_attrs().assign_coords(spatial_ref=raw_bands["SCL_20m"].spatial_ref).to_zarr(
+        store.path(SCENE_ID), zarr_format=zarr_format, consolidated=consolidated, encoding=chunks
+    )
+    before = sorted(store.path(SCENE_ID).rglob("*"))
+    scene = store.open(SCENE_ID)
+    assert scene.geobox == geobox
+    np.testing.assert_array_equal(scene.read("B08_10m").values, raw_bands["B08_10m"].values)
+    assert sorted(store.path(SCENE_ID).rglob("*")) == before
+
+
+def test_a_grid_without_gdal_transform_is_taken_from_the_coordinates(store, raw_bands, geobox):
+    path = store.write(SCENE_ID, raw_bands, {})
+    reference = zarr.open_group(path, mode="r+")["spatial_ref"]
+    attributes = dict(reference.attrs)
+    del attributes["GeoTransform"]
+    reference.attrs.clear()
+    reference.attrs.update(attributes)
+    assert store.open(SCENE_ID).geobox == geobox
+
+
+def test_writing_again_replaces_the_scene(store, raw_bands):
+    store.write(SCENE_ID, raw_bands, {"try": 1})
+    del raw_bands["B08_10m"]
+    store.write(SCENE_ID, raw_bands, {"try": 2})
+    assert store.open(SCENE_ID).attributes["try"] == 2
+    assert "B08_10m" not in store.open(SCENE_ID).bands
+
+
+def test_a_scene_that_failed_half_way_is_not_there(store, raw_bands, monkeypatch):
+    original = xr.Dataset.to_zarr
+
+    def fail_after(self, part, **options):
+        original(self[["B02_10m"]], part, **{**options, "encoding": {}})
+        raise OSError("disk full")
+
+    monkeypatch.setattr(xr.Dataset, "to_zarr", fail_after)
+    with pytest.raises(OSError, match="disk full"):
+        store.write(SCENE_ID, raw_bands, {})
+    assert list(store.folder.iterdir()) == []
+    assert store.scene_ids() == []
+
+
+def test_a_missing_scene_is_named_with_the_call_that_fetches_it(store):
+    with pytest.raises(MissingDataError) as caught:
+        store.open(SCENE_ID)
+    assert str(caught.value) == (
+        f"scene {SCENE_ID} is not staged in {store.folder}. "
+        f"Stage it with `darts prep-data sentinel2 --optical --scene-ids {SCENE_ID}`."
+    )
+
+
+def test_a_missing_band_is_named(store, raw_bands):
+    del raw_bands["B08_10m"]
+    path = store.write(SCENE_ID, raw_bands, {})
+    with pytest.raises(MissingDataError) as caught:
+        store.open(SCENE_ID).read("B08_10m")
+    assert str(caught.value) == (
+        f"scene {SCENE_ID} has no band B08_10m in {path} (staged: B02_10m, B03_10m, B04_10m, SCL_20m). "
+        "Stage it with `darts prep-data sentinel2 --optical`."
+    )
+
+
+def test_a_corrupt_chunk_is_an_error_that_names_the_band(store, raw_bands):
+    path = store.write(SCENE_ID, raw_bands, {})
+    chunk = path / "B04_10m" / "c" / "0" / "0"
+    damaged = bytearray(chunk.read_bytes())
+    damaged[len(damaged) // 2] ^= 0xFF
+    chunk.write_bytes(bytes(damaged))
+    with pytest.raises(DataError, match=r"band B04_10m of .*\.zarr is damaged \(.*\)\. Delete the scene and stage it"):
+        store.open(SCENE_ID).read("B04_10m")
+
+
+def test_a_truncated_chunk_is_an_error(store, raw_bands):
+    path = store.write(SCENE_ID, raw_bands, {})
+    chunk = path / "B04_10m" / "c" / "0" / "0"
+    chunk.write_bytes(chunk.read_bytes()[:100])
+    with pytest.raises(DataError, match=r"band B04_10m of .* is damaged"):
+        store.open(SCENE_ID).read("B04_10m")
+
+
+def test_a_folder_that_is_no_store_is_an_error(tmp_path):
+    store = SceneStore(tmp_path, "cdse")
+    store.path("a").mkdir()
+    with pytest.raises(DataError, match=r"cannot be opened .* Delete it and stage it again"):
+        store.open("a").read("B02_10m")

@@ -77,7 +77,7 @@ def _one_column_a_stage(timers: list[tuple[str, str, float, float, float]]) -> A
     chronometer = Chronometer(log=False)
     for _, stage, _, _, seconds in timers:
         chronometer.durations[stage].append(seconds)
-    return pd.DataFrame(chronometer.export() if timers else None, dtype="Float64")
+    return chronometer.export().astype("Float64") if timers else pd.DataFrame()
 
 
 def _write_parquet(table: Any, path: Path) -> None:

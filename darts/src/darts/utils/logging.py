@@ -85,7 +85,7 @@ class LoggingManagerSingleton:
     def setup_logging(self, verbosity: VerbosityLevel = VerbosityLevel.NORMAL, *, log_plain: bool = False) -> None:
         """Send records to the console; calling it again replaces the earlier setting."""
         self.verbosity, self.plain = verbosity, log_plain
-        self._remove_handlers()
+        self.reset()
         handler = _plain_console() if log_plain else _rich_console(verbosity)
         handler.addFilter(lambda record: record.levelno >= self._console_level(record.name))
         self._add(handler)
@@ -112,7 +112,8 @@ class LoggingManagerSingleton:
             logger.propagate = False
         logging.captureWarnings(capture=True)
 
-    def _remove_handlers(self) -> None:
+    def reset(self) -> None:
+        """Take all handlers away again."""
         for name in (*_OUR_LOGGERS, *_THEIR_LOGGERS, "py.warnings"):
             for handler in self._handlers:
                 logging.getLogger(name).removeHandler(handler)

@@ -1,0 +1,34 @@
+"""A clean environment: every test has its own working folder and no DARTS settings."""
+
+import logging
+
+import pytest
+
+from darts.utils.logging import LoggingManager
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("DARTS_DATA_DIR", "DARTS_FAST_DATA_DIR", "DARTS_LARGE_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    yield tmp_path
+    LoggingManager.reset()
+    logging.captureWarnings(capture=False)
+
+
+@pytest.fixture
+def darts(capfd):
+    """Run the command line in this process; give exit status, standard output and standard error."""
+    from darts.cli import app, config_parser
+    from darts.utils import console
+
+    def run(*tokens):
+        for cached in (console.output_console, console.error_console):
+            cached.cache_clear()
+        config_parser.__init__()
+        code = app.meta([str(token) for token in tokens], result_action="return_value", exit_on_error=False)
+        captured = capfd.readouterr()
+        return code or 0, captured.out, captured.err
+
+    return run

@@ -1,0 +1,89 @@
+"""Resolving: flag > environment > default, models by file stem, and the record of it."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from darts.pipelines.base import memory_budget_bytes
+from darts.pipelines.sentinel2 import Sentinel2Pipeline
+from darts_utils.errors import ConfigError
+from darts_utils.functools import write_toml
+from darts_utils.paths import DefaultPaths
+
+
+@pytest.fixture
+def models(tmp_path):
+    (tmp_path / "models").mkdir()
+    for name in ("b.pt", "a.pt", "notes.txt"):
+        (tmp_path / "models" / name).touch()
+    return tmp_path / "models"
+
+
+def test_defaults_hang_off_the_working_folder(models, tmp_path):
+    run = Sentinel2Pipeline().resolved()
+    assert run.model_files == [models / "a.pt", models / "b.pt"]
+    assert run.output_data_dir == tmp_path / "output" / "sentinel2-cdse"
+    assert run.arcticdem_dir == tmp_path / "aux" / "arcticdem_10m.icechunk"
+    assert run.tcvis_dir == tmp_path / "aux" / "tcvis.icechunk"
+    assert run.raw_data_store == tmp_path / "input" / "sentinel2" / "cdse-scenes"
+    assert run.sentinel2_grid_dir == tmp_path / "input" / "sentinel2" / "grid"
+
+
+def test_given_locations_win(models):
+    run = Sentinel2Pipeline(
+        output_data_dir=Path("/o"), raw_data_store=Path("/r"), default_dirs=DefaultPaths(aux_dir=Path("/a"))
+    ).resolved()
+    assert run.output_data_dir == Path("/o")
+    assert run.raw_data_store == Path("/r")
+    assert run.tcvis_dir == Path("/a/tcvis.icechunk")
+
+
+def test_resolving_makes_a_copy_and_twice_is_the_same_as_once(models):
+    pipeline = Sentinel2Pipeline(model_files=models / "a.pt", write_model_outputs=True)
+    run = pipeline.resolved()
+    assert pipeline.output_data_dir is None
+    assert run.resolved() == run
+    assert run.write_model_outputs is False
+
+
+def test_no_model_is_one_clear_line(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        Sentinel2Pipeline().resolved()
+    assert str(caught.value) == (
+        f"there is no model (*.pt) in {tmp_path / 'models'}. Put one there, or name one with --model-files."
+    )
+
+
+def test_two_models_of_the_same_name_are_refused():
+    with pytest.raises(ConfigError, match=r"^two models have the same name: x/a\.pt, y/a\.ckpt\. Rename one\.$"):
+        Sentinel2Pipeline(model_files=[Path("x/a.pt"), Path("y/a.ckpt")]).resolved()
+
+
+def test_the_dumped_config_gives_the_same_run_again(models, tmp_path, darts, monkeypatch):
+    run = Sentinel2Pipeline(
+        scene_ids=["a", "b"], edge_erosion_size=0, device="cpu", default_dirs=DefaultPaths(aux_dir=Path("/a"))
+    ).resolved()
+    write_toml(tmp_path / "again.toml", run.to_config())
+    assert "default_dirs" not in tomllib.loads((tmp_path / "again.toml").read_text())["darts"]
+    seen = []
+    monkeypatch.setattr(Sentinel2Pipeline, "run", lambda self: seen.append(self))
+    code, _, err = darts("inference", "sentinel2-sequential", "--config-file", tmp_path / "again.toml", "--log-plain")
+    assert (code, err) == (0, "")
+    assert seen[0].resolved() == run
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_flags_reach_the_pipeline(darts, monkeypatch, count):
+    seen = []
+    monkeypatch.setattr(Sentinel2Pipeline, "run", lambda self: seen.append(self))
+    names = [f"scene{n}" for n in range(count)]
+    darts("inference", "sentinel2-sequential", "--scene-ids", *names, "--offline", "--quality-level", "high_quality")
+    assert seen[0].scene_ids == names
+    assert seen[0].offline is True
+    assert seen[0].quality_level == "high_quality"
+
+
+def test_the_memory_budget_is_what_the_user_gave_or_half_of_the_machine():
+    assert memory_budget_bytes(1.5) == 1.5 * 2**30
+    assert 0 < memory_budget_bytes(None) < 2**50

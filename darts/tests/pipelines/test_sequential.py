@@ -1,0 +1,153 @@
+"""The executor: all tiles, overlap, failures alone, bounded memory, quick and clean ends."""
+
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from darts.pipelines.executors.sequential import SequentialExecutor
+from darts.pipelines.stages import Stage
+from darts.pipelines.tiles import Outcome, StageStarted, TileRef
+from darts_utils.errors import DataError
+
+GIB = 2**30
+
+
+def refs(n):
+    return [TileRef(tile_id=f"t{i}", output_folder=Path(f"t{i}")) for i in range(n)]
+
+
+def make_tile(work):
+    return replace(work, tile=xr.Dataset({"a": ("x", np.zeros(1000, np.float32))}))
+
+
+def stages(prepare=make_tile, device=lambda work: work, finish=lambda work: work):
+    return [Stage("load", "prepare", prepare), Stage("segment", "device", device), Stage("export", "finish", finish)]
+
+
+def run(executor, tiles):
+    return [event for event in executor.run(tiles) if isinstance(event, Outcome)]
+
+
+def test_every_tile_gets_an_outcome_with_the_time_of_each_stage():
+    outcomes = run(SequentialExecutor(stages(), budget_bytes=GIB), refs(5))
+    assert [outcome.ref.tile_id for outcome in outcomes] == ["t0", "t1", "t2", "t3", "t4"]
+    assert {outcome.status for outcome in outcomes} == {"done"}
+    assert [time.stage for time in outcomes[0].times] == ["load", "segment", "export"]
+    assert all(time.end >= time.start for outcome in outcomes for time in outcome.times)
+
+
+def test_nothing_to_do_ends_at_once():
+    assert run(SequentialExecutor(stages(), budget_bytes=GIB), []) == []
+
+
+@pytest.mark.parametrize(("stage", "lane"), [("load", "prepare"), ("segment", "device"), ("export", "finish")])
+def test_a_failing_tile_fails_alone_with_stage_and_reason(stage, lane):
+    def fail(work):
+        if work.ref.tile_id == "t1":
+            raise DataError("the file\nis broken")
+        return make_tile(work)
+
+    outcomes = run(SequentialExecutor(stages(**{lane: fail}), budget_bytes=GIB), refs(4))
+    by_id = {outcome.ref.tile_id: (outcome.status, outcome.error) for outcome in outcomes}
+    assert by_id == {
+        "t0": ("done", None),
+        "t1": ("failed", f"{stage}: the file is broken"),
+        "t2": ("done", None),
+        "t3": ("done", None),
+    }
+
+
+def test_an_error_without_a_message_is_named_by_its_class():
+    def fail(work):
+        raise MemoryError
+
+    (outcome,) = run(SequentialExecutor(stages(prepare=fail), budget_bytes=GIB), refs(1))
+    assert outcome.error == "load: MemoryError"
+
+
+def test_the_three_lanes_overlap():
+    at_work, most = set(), []
+
+    def slow(name):
+        def stage(work):
+            at_work.add(name)
+            most.append(len(at_work))
+            time.sleep(0.05)
+            at_work.discard(name)
+            return make_tile(work)
+
+        return stage
+
+    run(SequentialExecutor(stages(slow("a"), slow("b"), slow("c")), budget_bytes=GIB), refs(6))
+    assert max(most) == 3
+
+
+@pytest.mark.parametrize(("budget_bytes", "expected"), [(1, 1), (2 * 4000 * 2, 2), (GIB, 3)])
+def test_no_more_tiles_are_in_work_than_the_budget_allows(budget_bytes, expected):
+    in_work, most, lock = set(), [], threading.Lock()
+
+    def prepare(work):
+        with lock:
+            in_work.add(work.ref.tile_id)
+            most.append(len(in_work))
+        return make_tile(work)
+
+    def finish(work):
+        time.sleep(0.05)
+        with lock:
+            in_work.discard(work.ref.tile_id)
+        return work
+
+    run(SequentialExecutor(stages(prepare, finish=finish), budget_bytes=budget_bytes), refs(8))
+    # a tile leaves the count a moment after its last stage, so `in_work` never exceeds what the executor counts
+    assert max(most) <= expected
+    assert expected == 1 or max(most) > 1
+
+
+def test_closing_early_stops_every_worker():
+    started = []
+
+    def prepare(work):
+        started.append(work.ref.tile_id)
+        time.sleep(0.01)
+        return make_tile(work)
+
+    executor = SequentialExecutor(stages(prepare), budget_bytes=GIB)
+    events = executor.run(refs(1000))
+    assert isinstance(next(events), StageStarted)
+    events.close()
+    assert not executor.is_busy
+    seen = len(started)
+    time.sleep(0.1)
+    assert len(started) == seen < 1000
+
+
+def test_closing_does_not_wait_for_a_long_computation():
+    release = threading.Event()
+
+    def device(work):
+        release.wait(30)
+        return work
+
+    executor = SequentialExecutor(stages(device=device), budget_bytes=GIB, grace_s=0.2)
+    events = executor.run(refs(3))
+    next(event for event in events if event.stage == "segment")
+    start = time.monotonic()
+    events.close()
+    assert time.monotonic() - start < 5
+    assert executor.is_busy
+    release.set()
+
+
+def test_outcomes_that_nobody_has_seen_are_handed_over_at_the_end():
+    executor = SequentialExecutor(stages(), budget_bytes=GIB)
+    events = executor.run(refs(1))
+    next(events)
+    time.sleep(0.3)
+    late = executor.close()
+    assert [outcome.ref.tile_id for outcome in late] == ["t0"]

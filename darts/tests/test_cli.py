@@ -1,0 +1,114 @@
+"""The command line as a user meets it."""
+
+import subprocess
+import sys
+
+import pytest
+
+import darts.cli
+
+
+def test_hello(darts):
+    assert darts("hello", "Bob") == (0, "Hello Bob\n", "")
+    assert darts("hello", "Bob", "--n", "2") == (0, "Hello Bob\nHello Bob\n", "")
+    assert darts("hello", "Bob", "--n", "0") == (0, "", "")
+
+
+def test_a_wrong_value_is_one_line_and_status_2(darts):
+    assert darts("hello", "Bob", "--n", "-1") == (2, "", "Error: n is -1 but must not be negative. Use 0 or more.\n")
+
+
+@pytest.mark.parametrize(
+    ("tokens", "message"),
+    [
+        (("helo", "Bob"), 'Error: Unknown command "helo". Did you mean "hello"?'),
+        (("hello",), 'Error: Command "hello" parameter --name requires an argument.'),
+        (("hello", "Bob", "--m", "1"), "Error: Unknown option: --m"),
+        (("hello", "Bob", "--n", "two"), 'Error: Invalid value for --n: unable to convert "two" into int.'),
+    ],
+)
+def test_wrong_usage_is_one_line_and_status_2(darts, tokens, message):
+    code, out, err = darts(*tokens)
+    assert (code, out) == (2, "")
+    assert err.startswith(message)
+    assert "Traceback" not in err
+    assert err.count("\n") == 1
+
+
+def test_help_lists_every_command_and_only_those_that_work(darts):
+    code, out, _ = darts("--help")
+    assert code == 0
+    for name in ("hello", "shell", "help", "env-info", "debug-default-paths", "inference", "--version"):
+        assert name in out
+    code, out, _ = darts("inference", "--help")
+    assert code == 0
+    assert "sentinel2-sequential" in out
+    assert "benchviz" in out
+    assert "debug-default-paths" in darts("help")[1]
+
+
+def test_every_parameter_of_a_pipeline_has_help(darts):
+    _, out, _ = darts("inference", "sentinel2-sequential", "--help")
+    for flag in ("--patch-size", "--scene-ids", "--aux-dir", "--no-ee-use-highvolume", "--max-memory-gb"):
+        assert flag in out
+
+
+def test_version(darts):
+    code, out, _ = darts("--version")
+    assert code == 0
+    assert out.strip() == darts_version()
+
+
+def darts_version():
+    return darts.cli.__version__
+
+
+def test_env_info_names_what_a_run_would_use(darts):
+    code, out, _ = darts("env-info")
+    assert code == 0
+    assert {line.split(":")[0] for line in out.splitlines()} >= {"darts", "python", "torch", "gpus", "default device"}
+
+
+def test_default_paths_can_be_looked_at_and_nothing_is_made(darts, tmp_path):
+    code, out, _ = darts("debug-default-paths", "--aux-dir", "/a")
+    assert code == 0
+    lines = dict(line.split(": ", 1) for line in out.splitlines())
+    assert lines["arcticdem_dir"] == "/a/arcticdem_10m.icechunk"
+    assert lines["output_data_dir"] == str(tmp_path / "output" / "sentinel2-cdse")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_command_without_messages_leaves_no_log_file(darts, tmp_path):
+    darts("hello", "Bob")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["hello", "Bob"], ["inference", "--help"], ["--version"]])
+def test_starting_is_cheap_because_nothing_heavy_is_imported(arguments):
+    script = (
+        "import sys\n"
+        "from darts.cli import start_app\n"
+        f"sys.argv = ['darts', *{arguments!r}]\n"
+        "try:\n    start_app()\n"
+        "finally:\n"
+        "    heavy = {'torch', 'xarray', 'rasterio', 'ray', 'ee', 'numpy', 'pandas', 'matplotlib', 'cv2', 'zarr'}\n"
+        "    print('HEAVY', sorted(heavy & set(sys.modules)))\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "HEAVY []" in result.stdout
+
+
+def test_completion_can_be_installed(darts):
+    code, out, _ = darts("--install-completion", "--help")
+    assert code == 0
+    assert "--shell" in out
+
+
+def test_the_documented_names_are_there():
+    documented = (
+        "LoggingManager __version__ app config_parser inference_app logger ray_group root_file sequential_group "
+        "subcommands_group utilities_group ConfigParser PipelineV2Paths Sentinel2Pipeline VerbosityLevel benchviz "
+        "debug_default_paths env_info hello help launcher shell start_app"
+    )
+    assert [name for name in documented.split() if not hasattr(darts.cli, name)] == []

@@ -1,0 +1,105 @@
+"""The config file: flattened, both spellings, typos reported, contradictions refused."""
+
+import pytest
+
+from darts.utils.config import ConfigParser, known_keys
+from darts_utils.errors import ConfigError
+
+
+def write(tmp_path, text):
+    file = tmp_path / "config.toml"
+    file.write_text(text)
+    return file
+
+
+def test_a_key_in_any_sub_table_reaches_the_command(darts, tmp_path):
+    write(tmp_path, "[darts.greetings.loud]\nname = 'Tobias'\n")
+    assert darts("hello") == (0, "Hello Tobias\n", "")
+
+
+def test_a_flag_wins_over_the_file(darts, tmp_path):
+    write(tmp_path, "[darts.hello]\nname = 'Tobias'\nn = 3\n")
+    assert darts("hello", "Max", "--n", "1") == (0, "Hello Max\n", "")
+
+
+@pytest.mark.parametrize("key", ["aux-dir", "aux_dir"])
+def test_both_spellings_are_the_same(darts, tmp_path, key):
+    write(tmp_path, f"[darts]\n{key} = '/a'\n")
+    assert "arcticdem_dir: /a/arcticdem_10m.icechunk" in darts("debug-default-paths")[1]
+
+
+def test_another_file_can_be_named(darts, tmp_path):
+    (tmp_path / "other.toml").write_text("[darts]\nname = 'Ada'\n")
+    assert darts("hello", "--config-file", tmp_path / "other.toml") == (0, "Hello Ada\n", "")
+
+
+def test_a_key_of_another_command_is_no_typo(darts, tmp_path):
+    write(tmp_path, "[darts]\npatch_size = 512\nname = 'Ada'\n")
+    assert darts("hello", "--log-plain") == (0, "Hello Ada\n", "")
+
+
+def test_a_typo_is_reported_with_the_nearest_name(darts, tmp_path):
+    write(tmp_path, "[darts]\npatch_siez = 512\nname = 'Ada'\n")
+    code, out, err = darts("hello", "--log-plain")
+    assert (code, out) == (0, "Hello Ada\n")
+    assert (
+        err
+        == "WARNING: config.toml: no darts command knows the key patch_siez, it is ignored. Did you mean patch_size?\n"
+    )
+
+
+def test_two_values_for_one_key_are_an_error_that_names_both_tables(tmp_path):
+    file = write(tmp_path, "[darts.a]\npatch-size = 1\n[darts.b.c]\npatch_size = 2\n")
+    with pytest.raises(ConfigError) as caught:
+        ConfigParser().open_config(file)
+    assert str(caught.value) == f"{file}: patch_size is 1 in [darts.a] and 2 in [darts.b.c]. Keep one of them."
+
+
+def test_the_same_value_twice_is_no_contradiction(tmp_path):
+    ConfigParser().open_config(write(tmp_path, "[darts.a]\npatch-size = 1\n[darts.b]\npatch_size = 1\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("not toml at all", "Error: the config file config.toml is not valid TOML: "),
+        ("darts = 5", "Error: config.toml: darts is 5 but must be a table. Write [darts] and the keys below it."),
+    ],
+)
+def test_a_broken_file_is_one_line_and_status_2(darts_without_reset, tmp_path, text, message):
+    write(tmp_path, text)
+    code, out, err = darts_without_reset("hello", "Bob")
+    assert (code, out) == (2, "")
+    assert err.startswith(message)
+    assert err.count("\n") == 1
+
+
+@pytest.fixture
+def darts_without_reset(capfd):
+    from darts.cli import app, config_parser
+    from darts.utils import console
+
+    def run(*tokens):
+        console.error_console.cache_clear()
+        code = app.meta([str(token) for token in tokens], result_action="return_value", exit_on_error=False)
+        return code, *capfd.readouterr()
+
+    yield run
+    config_parser.__init__()
+
+
+def test_a_named_file_must_exist(darts, tmp_path):
+    code, _, err = darts("hello", "Bob", "--config-file", "none.toml")
+    assert (code, err) == (2, "Error: the config file none.toml does not exist. Check --config-file.\n")
+
+
+def test_a_value_of_the_wrong_type_names_the_file(darts, tmp_path):
+    write(tmp_path, "[darts]\nn = 'many'\nname = 'Ada'\n")
+    code, _, err = darts("hello")
+    assert code == 2
+    assert "many" in err
+    assert "config.toml" in err
+
+
+def test_known_keys_are_those_of_all_commands():
+    assert {"patch_size", "scene_ids", "name", "stopuhr_data", "aux_dir", "raw_data_source"} <= known_keys()

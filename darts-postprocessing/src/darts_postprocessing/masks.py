@@ -1,0 +1,76 @@
+"""Masks of valid ground, shrunk by a disk and at the edge of the image."""
+
+from typing import Any
+
+import cv2
+import numpy as np
+import xarray as xr
+
+from darts_utils.devices import DeviceSpec
+from darts_utils.errors import ConfigError
+
+type Array = np.ndarray[Any, np.dtype[Any]]
+
+_LARGEST_FOOTPRINT_PX = 15
+"""Up to this radius OpenCV's erosion by a footprint is faster than its exact distance transform."""
+
+
+def erode_mask(
+    mask: xr.DataArray,
+    size: int,
+    device: DeviceSpec = None,  # noqa: ARG001  (part of the public signature of every step)
+    edge_size: int | None = None,
+) -> xr.DataArray:
+    """Return a mask without the pixels near invalid ones, and without the outermost rows and columns.
+
+    Args:
+        mask: (y, x) bool or uint8, nonzero = valid. Cells outside of the image count as valid.
+        size: Radius in pixels of the disk (dx^2 + dy^2 <= size^2) that must be valid all around; 0 erodes nothing.
+        device: Accepted for all steps to be called alike. Erosion runs in host memory by OpenCV, which takes less
+            time than the transfer to a GPU and back.
+        edge_size: Rows and columns to cut at each edge; None cuts as many as `size`, 0 cuts none.
+
+    Returns:
+        (y, x), 1 or True = valid, in the dtype of the mask. Erosion by a disk as in Serra (1982), ISBN 0-12-637240-3.
+
+    Raises:
+        ConfigError: If a size is negative.
+    """
+    edge_px = size if edge_size is None else edge_size
+    check_sizes(size=size, edge_size=edge_px)
+    valid = (mask.values != 0).view(np.uint8)
+    eroded = cut_edges(erode_by_disk(valid, size), edge_px)
+    return mask.copy(data=eroded.astype(mask.dtype))
+
+
+def check_sizes(**sizes: int) -> None:
+    """Refuse negative sizes.
+
+    Raises:
+        ConfigError: If one of them is negative; the message names it.
+    """
+    for name, size in sizes.items():
+        if size < 0:
+            raise ConfigError(f"{name} is {size} px but must not be negative. Set 0 for none.")
+
+
+def erode_by_disk(valid: Array, radius: int) -> Array:
+    """Return (y, x) uint8, 1 where no cell of the image within the radius is 0."""
+    if radius == 0:
+        return valid
+    if radius <= _LARGEST_FOOTPRINT_PX:
+        y, x = np.ogrid[-radius : radius + 1, -radius : radius + 1]
+        return cv2.erode(valid, (y * y + x * x <= radius * radius).astype(np.uint8))
+    if valid.all():
+        return valid  # the distance to the nearest invalid pixel is undefined
+    distance = cv2.distanceTransform(valid, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    # squared distances are whole numbers, so half a step between them absorbs the rounding of float32
+    return (distance > np.sqrt(radius * radius + 0.5)).view(np.uint8)
+
+
+def cut_edges(valid: Array, edge_px: int) -> Array:
+    """Return a (y, x) array with its outermost rows and columns set to 0; the input stays as it is."""
+    cut = np.zeros_like(valid)
+    inner = (slice(edge_px, max(valid.shape[0] - edge_px, 0)), slice(edge_px, max(valid.shape[1] - edge_px, 0)))
+    cut[inner] = valid[inner]
+    return cut

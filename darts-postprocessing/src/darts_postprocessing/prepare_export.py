@@ -1,0 +1,102 @@
+"""The last step before export: trusted extent, masked probabilities, slump objects."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+
+from darts_postprocessing.binarize import binarize, check_threshold
+from darts_postprocessing.masks import check_sizes, cut_edges, erode_by_disk
+from darts_utils.devices import DeviceSpec
+from darts_utils.errors import ConfigError, DataError
+
+type QualityLevel = Literal[0, 1, 2, "none", "low_quality", "high_quality"]
+
+_LEVELS = {"none": 0, "low_quality": 1, "high_quality": 2}
+
+
+def prepare_export(
+    tile: xr.Dataset,
+    bin_threshold: float = 0.5,
+    mask_erosion_size: int = 10,
+    min_object_size: int = 32,
+    quality_level: QualityLevel = 0,
+    ensemble_subsets: Sequence[str] = (),
+    device: DeviceSpec = None,
+    edge_erosion_size: int | None = None,
+) -> xr.Dataset:
+    """Return the tile with its trusted extent and its slumps, and with probabilities only where they are trusted.
+
+    Args:
+        tile: Holds `probabilities` and `probabilities-{model}` of each subset, (y, x) float32 from 0 to 1, NaN where
+            unknown, and `quality_data_mask`, (y, x) uint8, 0 invalid, 1 low, 2 high quality (above level 0 only).
+        bin_threshold: Probability, from 0 to 1, that a slump must exceed.
+        mask_erosion_size: Pixels by which valid ground shrinks around invalid ground, as a disk; not at level 0.
+        min_object_size: Fewest pixels that a slump must have.
+        quality_level: Lowest quality that counts as valid ground, as a number or a name; 0 or none takes all ground.
+        ensemble_subsets: Names of models whose own results are prepared too.
+        device: Accepted for all steps to be called alike; this one runs in host memory.
+        edge_erosion_size: Rows and columns cut at each edge of the tile; None cuts as many as `mask_erosion_size`.
+
+    Returns:
+        A new tile with, all (y, x): `extent` bool; `probabilities` float32, NaN outside of the extent;
+        `binarized_segmentation` bool; and the latter two as `{band}-{model}` for each subset.
+
+    Raises:
+        ConfigError: If a parameter is out of its range.
+        DataError: If a band is missing.
+    """
+    edge_px = mask_erosion_size if edge_erosion_size is None else edge_erosion_size
+    check_sizes(mask_erosion_size=mask_erosion_size, edge_erosion_size=edge_px, min_object_size=min_object_size)
+    check_threshold(bin_threshold)
+    level = quality_level_number(quality_level)
+    suffixes = ["", *(f"-{name}" for name in ensemble_subsets)]
+    _check_bands(tile, ["quality_data_mask"] if level > 0 else [], [f"probabilities{suffix}" for suffix in suffixes])
+    extent = _extent(tile, level, mask_erosion_size, edge_px)
+    made: dict[str, Any] = {"extent": extent}
+    for suffix in suffixes:
+        probabilities = tile[f"probabilities{suffix}"]
+        slumps = binarize(probabilities, bin_threshold, min_object_size, extent, device)
+        made[f"binarized_segmentation{suffix}"] = slumps.variable
+        made[f"probabilities{suffix}"] = _only_within(probabilities, extent.values)
+    return tile.assign(made)
+
+
+def quality_level_number(level: QualityLevel) -> int:
+    """Return a quality level as a number: 0 all ground, 1 low quality and better, 2 high quality only.
+
+    Raises:
+        ConfigError: If there is no such level.
+    """
+    number = _LEVELS.get(level, -1) if isinstance(level, str) else level
+    if number not in _LEVELS.values():
+        raise ConfigError(
+            f"quality_level is {level!r} but must be 0, 1, 2 or {', '.join(_LEVELS)}. Choose one of them."
+        )
+    return int(number)
+
+
+def _check_bands(tile: xr.Dataset, masks: list[str], probabilities: list[str]) -> None:
+    missing = [name for name in (*masks, *probabilities) if name not in tile]
+    if missing:
+        raise DataError(f"the tile lacks {', '.join(missing)}. Segment it with the models whose results you ask for.")
+
+
+def _extent(tile: xr.Dataset, level: int, erosion_px: int, edge_px: int) -> xr.DataArray:
+    """Return where predictions are trusted: good ground, away from bad ground and from the edge."""
+    template = tile["probabilities"]
+    if level > 0:
+        valid = erode_by_disk((tile["quality_data_mask"].values >= level).view(np.uint8), erosion_px)
+    else:
+        valid = np.ones(template.shape, dtype=np.uint8)
+    attributes = {"long_name": "Extent of trusted predictions"}
+    extent = cut_edges(valid, edge_px).view(bool)
+    return xr.DataArray(extent, dims=template.dims, coords=template.coords, name="extent", attrs=attributes)
+
+
+def _only_within(probabilities: xr.DataArray, extent: np.ndarray) -> xr.Variable:
+    """Return probabilities with NaN outside of the extent."""
+    masked = probabilities.variable.copy(deep=True)
+    masked.values[~extent] = np.nan
+    return masked

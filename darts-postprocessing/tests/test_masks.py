@@ -1,0 +1,80 @@
+import re
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from darts_postprocessing import erode_mask
+from darts_postprocessing.masks import erode_by_disk
+from darts_utils.errors import ConfigError
+
+
+def slow_erosion(valid: np.ndarray, radius: int) -> np.ndarray:
+    """The definition: every invalid cell takes the disk around it along."""
+    y, x = np.indices(valid.shape)
+    eroded = valid.copy()
+    for row, column in np.argwhere(valid == 0):
+        eroded[(y - row) ** 2 + (x - column) ** 2 <= radius**2] = 0
+    return eroded
+
+
+@pytest.mark.parametrize("radius", [0, 1, 2, 5, 10, 15, 16, 20, 33])
+def test_erosion_takes_exactly_a_disk_around_each_invalid_cell(radius):
+    rng = np.random.default_rng(radius)
+    valid = (rng.random((97, 120)) > 0.001).astype(np.uint8)
+    np.testing.assert_array_equal(erode_by_disk(valid, radius), slow_erosion(valid, radius))
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(st.integers(1, 20), st.integers(0, 2**32 - 1))
+def test_both_ways_to_erode_agree(radius, seed):
+    valid = (np.random.default_rng(seed).random((60, 45)) > 0.003).astype(np.uint8)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("darts_postprocessing.masks._LARGEST_FOOTPRINT_PX", 0)
+        by_distance = erode_by_disk(valid, radius)
+        patch.setattr("darts_postprocessing.masks._LARGEST_FOOTPRINT_PX", 99)
+        by_footprint = erode_by_disk(valid, radius)
+    np.testing.assert_array_equal(by_distance, by_footprint)
+
+
+@pytest.mark.parametrize("radius", [5, 30])
+def test_cells_outside_of_the_image_count_as_valid(radius):
+    assert erode_by_disk(np.ones((20, 30), np.uint8), radius).all()
+
+
+def test_a_mask_without_valid_cells_stays_so():
+    assert not erode_by_disk(np.zeros((20, 30), np.uint8), 20).any()
+
+
+@pytest.mark.parametrize(("edge_size", "cut"), [(None, 3), (0, 0), (1, 1), (7, 7)])
+def test_edge_size_none_is_as_size_and_zero_is_zero(edge_size, cut):
+    mask = xr.DataArray(np.ones((20, 31), np.uint8), dims=("y", "x"))
+    eroded = erode_mask(mask, 3, edge_size=edge_size).values
+    expected = np.zeros((20, 31), np.uint8)
+    expected[cut : 20 - cut, cut : 31 - cut] = 1
+    np.testing.assert_array_equal(eroded, expected)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8])
+def test_erosion_keeps_dtype_and_coordinates_and_leaves_its_input_alone(dtype):
+    mask = xr.DataArray(np.ones((9, 8), dtype), dims=("y", "x"), coords={"y": np.arange(9.0), "x": np.arange(8.0)})
+    before = mask.copy(deep=True)
+    eroded = erode_mask(mask, 2)
+    assert eroded.dtype == dtype
+    assert eroded.coords.equals(mask.coords)
+    xr.testing.assert_identical(mask, before)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (4, 4)])
+def test_an_edge_as_wide_as_the_tile_leaves_nothing(shape):
+    assert not erode_mask(xr.DataArray(np.ones(shape, bool), dims=("y", "x")), 0, edge_size=2).any()
+
+
+def test_negative_sizes_are_refused():
+    mask = xr.DataArray(np.ones((3, 3), bool), dims=("y", "x"))
+    with pytest.raises(ConfigError, match=f"^{re.escape('size is -1 px but must not be negative. Set 0 for none.')}$"):
+        erode_mask(mask, -1, edge_size=0)
+    with pytest.raises(ConfigError, match=r"^edge_size is -2 px but must not be negative\. Set 0 for none\.$"):
+        erode_mask(mask, 1, edge_size=-2)

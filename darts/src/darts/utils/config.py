@@ -76,7 +76,7 @@ def _normal(key: str) -> str:
 
 
 def _names(arguments: cyclopts.ArgumentCollection) -> set[str]:
-    return {_normal(name) for argument in arguments for name in argument.names}
+    return {_normal(argument.name) for argument in arguments if argument.name.startswith("--")}
 
 
 def known_keys() -> set[str]:

@@ -1,0 +1,93 @@
+"""The house as drawn: which package may import which, what each one declares, and how large a room may be."""
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+STEPS = {"darts_acquisition", "darts_preprocessing", "darts_segmentation", "darts_postprocessing", "darts_export"}
+ALLOWED = {"darts_utils": set(), **{step: {"darts_utils"} for step in STEPS}, "darts": {"darts_utils", *STEPS}}
+DISTRIBUTION_OF = {
+    "cv2": "opencv-python-headless",
+    "netCDF4": "netcdf4",
+    "odc": "odc-geo",
+    "smart_geocubes": "smart-geocubes",
+    "segmentation_models_pytorch": "segmentation-models-pytorch",
+    "tomli_w": "tomli-w",
+    "PIL": "pillow",
+    "darts": "darts-nextgen",
+}
+NOT_IMPORTED_BUT_NEEDED = {
+    "darts-utils": {"dask", "netcdf4"},  # odc-geo imports dask beside rasterio; xarray writes netCDF with netcdf4
+    "darts-acquisition": {"rasterio"},
+    "darts-export": {"pyarrow", "netcdf4", "pyogrio"},  # geopandas writes GeoParquet and GeoPackage with them
+    "darts-nextgen": {"pyarrow"},
+}
+OPTIONAL = {"torch"}
+"""Imported by `darts_utils.devices` inside the function that needs it, which only packages with torch call."""
+
+
+def members() -> dict[str, Path]:
+    return {path.name: path for path in sorted(ROOT.glob("darts*/src/darts*")) if (path / "__init__.py").exists()}
+
+
+def imports(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield every imported top-level name below a folder, whether at the top of a module or inside a function."""
+    for file in sorted(folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                yield from ((alias.name.split(".")[0], file) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                yield node.module.split(".")[0], file
+
+
+def declared(member: Path) -> set[str]:
+    project = tomllib.loads((member.parents[1] / "pyproject.toml").read_text())["project"]
+    return {re.split(r"[\[><=~ ;]", requirement)[0] for requirement in project["dependencies"]}
+
+
+def test_all_rooms_are_there():
+    assert set(members()) == set(ALLOWED)
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_a_package_imports_only_what_the_picture_allows(name):
+    ours = {module for module, _ in imports(members()[name]) if module in ALLOWED and module != name}
+    assert ours <= ALLOWED[name]
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_a_package_declares_exactly_what_it_imports(name):
+    distribution = DISTRIBUTION_OF.get(name, name.replace("_", "-"))
+    modules = {module for module, _ in imports(members()[name])} - set(sys.stdlib_module_names) - {name}
+    needed = {"darts-" + m.removeprefix("darts_") if m in ALLOWED else DISTRIBUTION_OF.get(m, m) for m in modules}
+    if name == "darts_utils":
+        needed -= OPTIONAL
+    extra = NOT_IMPORTED_BUT_NEEDED.get(distribution, set())
+    assert declared(members()[name]) - extra == needed - extra
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_no_file_is_longer_than_the_wall(name):
+    long = {
+        str(f.relative_to(ROOT)): n for f in members()[name].rglob("*.py") if (n := f.read_text().count("\n")) > 500
+    }
+    assert long == {}
+
+
+def test_no_source_asks_which_sensor_it_is():
+    """A new source is one class behind the protocol: nothing else compares its name."""
+    pattern = re.compile(r"raw_data_source\s*(==|!=)|(sensor|source)\s*==\s*[\"']")
+    found = [str(f) for f in members()["darts"].rglob("*.py") if pattern.search(f.read_text())]
+    assert found == []
+
+
+def test_nothing_is_left_to_do_without_an_issue():
+    pattern = re.compile(r"\b(TODO|FIXME|XXX)\b")
+    files = [file for path in members().values() for file in path.rglob("*.py")]
+    assert [str(file) for file in files if pattern.search(file.read_text())] == []

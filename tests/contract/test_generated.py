@@ -1,0 +1,34 @@
+"""What is made from the code is as fresh as the code, and the example config is accepted."""
+
+import runpy
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from darts.utils.config import ConfigParser, known_keys
+
+ROOT = Path(__file__).resolve().parents[2]
+GENERATED = runpy.run_path(str(ROOT / "docs" / "generate.py"))["GENERATED"]
+
+
+@pytest.mark.parametrize("path", GENERATED, ids=lambda path: path.name)
+def test_generated_files_are_fresh(path):
+    assert path.read_text() == GENERATED[path](), "run `uv run python docs/generate.py`"
+
+
+def uncommented() -> str:
+    lines = (ROOT / "config.toml").read_text().splitlines()
+    return "\n".join(line.removeprefix("# ") if line.startswith("# ") and " = " in line else line for line in lines)
+
+
+def test_every_key_of_the_example_is_known_and_none_is_left_out(tmp_path):
+    (tmp_path / "config.toml").write_text(uncommented())
+    parser = ConfigParser()
+    parser.open_config(tmp_path / "config.toml")
+    keys = {key for table in tomllib.loads(uncommented())["darts"].values() for key in table}
+    assert keys <= known_keys()
+    assert known_keys() - keys <= {"name", "n", "stopuhr_data", "viz_dir", "size", "seed", "folder", *CLI_ONLY}
+
+
+CLI_ONLY = {"orthotiles_dir", "scenes_dir", "help", "version", "h", "shell", "output", "add_to_startup"}

@@ -110,7 +110,7 @@ def toml(value: Any) -> str:
 def example_config() -> str:
     """Return the annotated example: every key with its default, or an example, commented out."""
     lines = [
-        "# An example of all parameters, made from the code by docs/generate.py. Every darts command reads `config.toml`",
+        "# An example of all parameters, made from the code by docs/generate.py. Every command reads `config.toml`",
         "# in the working folder, or the file named with --config-file. Flags win over keys. Tables below [darts] only",
         "# group: a key may stand in any of them, written with `_` or `-`. Remove the `#` before a key to set it.",
         "",

@@ -66,7 +66,7 @@ def load_arcticdem(
     footprint = geobox.footprint(CRS, npoints=100).geom
     needed = shapely.buffer(footprint, buffer * resolution, join_style="mitre")
     check_coverage(cube, needed, filled_area(cube), stage_with)
-    raw = cube.read(["dem", "datamask"], window_around(cube.geobox, footprint, buffer + 1))
+    raw = cube.read(["dem", "datamask"], window_around(cube.geobox, needed, buffer_px=1))
     return _masked(raw)
 
 

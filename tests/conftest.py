@@ -1,0 +1,114 @@
+"""What the cross-package tests share: small models, small scenes in the real formats, and the shared real data."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture
+def shared_data():
+    """Folder of the real data that lies beside the checkout; the test is skipped where it is not there."""
+    if not SHARED.is_dir():
+        pytest.skip(f"the shared real data is not at {SHARED}")
+    return SHARED
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("DARTS_DATA_DIR", "DARTS_FAST_DATA_DIR", "DARTS_LARGE_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def make_model():
+    """Write a small untrained network whose output varies, so that there are objects; seeded."""
+
+    def make(path, bands, seed=0):
+        import segmentation_models_pytorch as smp
+        import torch
+
+        from darts_segmentation.checkpoint import save_checkpoint
+
+        torch.manual_seed(seed)
+        config = {
+            "arch": "unet",
+            "encoder_name": "resnet18",
+            "encoder_weights": None,
+            "encoder_depth": 3,
+            "decoder_channels": [32, 16, 8],
+            "in_channels": len(bands),
+            "classes": 1,
+        }
+        model = smp.create_model(**config).eval()
+        with torch.inference_mode():
+            logits = model(torch.rand(1, len(bands), 64, 64))
+            head = model.segmentation_head[0]
+            scale = 2 / logits.std()
+            head.weight.mul_(scale)
+            head.bias.copy_((head.bias - logits.mean()) * scale - 1)
+        save_checkpoint(path, config, bands, model.state_dict())
+        return path
+
+    return make
+
+
+@pytest.fixture
+def scene_ids():
+    return [f"S2B_MSIL2A_202407{day}T200909_N0510_R128_T08WNB_202407{day}T234418" for day in (20, 21, 22, 23)]
+
+
+@pytest.fixture
+def make_scene():
+    """Put a scene of smooth random ground into a raw store."""
+
+    def make(store_folder, scene_id, size=(150, 190), seed=0, left=500_000, bottom=7_700_000):
+        import cv2
+        from odc.geo.geobox import GeoBox
+        from odc.geo.xr import wrap_xr
+
+        from darts_acquisition.optical.scene_store import SceneStore
+
+        rng = np.random.default_rng(seed)
+        height, width = size
+        grid = GeoBox.from_bbox((left, bottom, left + 10 * width, bottom + 10 * height), "EPSG:32608", resolution=10)
+        bands = {}
+        for name in ("B02_10m", "B03_10m", "B04_10m", "B08_10m"):
+            ground = cv2.GaussianBlur(rng.normal(0, 1, size).astype(np.float32), (0, 0), 4)
+            bands[name] = wrap_xr((2000 + 3000 * ground).clip(1, 9000).astype(np.uint16), grid)
+            bands[name].values[:9, : width // 3] = 0
+        classes = np.full(size, 4, dtype=np.uint8)
+        classes[:9, : width // 3] = 0
+        classes[60:80, 20:50] = 9
+        bands["SCL_20m"] = wrap_xr(classes, grid)
+        attributes = {"view:sun_azimuth": 170.0, "view:sun_elevation": 40.0, "datetime": "2024-07-20T20:09:09Z"}
+        SceneStore(store_folder, "cdse").write(scene_id, bands, attributes)
+        return grid
+
+    return make
+
+
+@pytest.fixture
+def darts(tmp_path):
+    """Run the command line as a user does, in a process of its own; give the finished process."""
+
+    def run(*arguments, timeout=120, **environment):
+        command = [sys.executable, "-m", "darts.cli", *map(str, arguments)]
+        return subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            cwd=tmp_path,
+            env={**os.environ, **environment},
+            check=False,
+        )
+
+    return run

@@ -1,0 +1,130 @@
+"""Real Sentinel-2 bands, on their own grids, through the command to all products; real slumps on real terrain."""
+
+import json
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+from odc.geo.geobox import GeoBox
+from odc.geo.xr import wrap_xr
+
+from darts_acquisition.optical.scene_store import SceneStore
+
+OPTICAL = ["red", "green", "blue", "nir", "ndvi"]
+PRODUCTS = ["probabilities", "binarized", "polygonized", "extent", "thumbnail", "optical", "ndvi", "metadata"]
+FILES = {
+    "probabilities.tif",
+    "binarized.tif",
+    "prediction_segments.gpkg",
+    "prediction_segments.parquet",
+    "prediction_extent.gpkg",
+    "prediction_extent.parquet",
+    "thumbnail.jpg",
+    "optical.tif",
+    "ndvi.tif",
+    "darts_inference.json",
+}
+
+
+def read(path):
+    with rasterio.open(path) as file:
+        return file.read(1), GeoBox(file.shape, file.transform, file.crs.to_wkt())
+
+
+def brought_to(classes, shape):
+    """Return classes on a finer grid by nearest neighbour."""
+    rows = np.arange(shape[0]) * classes.shape[0] // shape[0]
+    columns = np.arange(shape[1]) * classes.shape[1] // shape[1]
+    return classes[rows][:, columns]
+
+
+@pytest.fixture
+def cog_scene(shared_data, tmp_path):
+    """100 m bands of baseline 02.14, in the store under the full product id."""
+    folder = shared_data / "sentinel2" / "S2A_29RKH_20200219_0_L2A"
+    item = json.loads((folder / "S2A_29RKH_20200219_0_L2A.json").read_text())["properties"]
+    scene_id = item["s2:product_uri"].removesuffix(".SAFE")
+    numbers, grid = {}, None
+    for band in ("B02", "B03", "B04", "B08"):
+        numbers[f"{band}_10m"], grid = read(folder / f"{band}.tif")
+    numbers["SCL_20m"] = brought_to(read(folder / "SCL.tif")[0], grid.shape)
+    return stage(tmp_path, scene_id, numbers, grid, item), numbers, grid, 0.0
+
+
+@pytest.fixture
+def safe_scene(shared_data, tmp_path):
+    """JPEG 2000 bands at 60 m of baseline 04.00, B8A standing for B08."""
+    (folder,) = (shared_data / "sentinel2").glob("S2A_MSIL2A_*.SAFE")
+    numbers, grid = {}, None
+    for band, name in {
+        "B02": "B02_10m",
+        "B03": "B03_10m",
+        "B04": "B04_10m",
+        "B8A": "B08_10m",
+        "SCL": "SCL_20m",
+    }.items():
+        (file,) = folder.rglob(f"*_{band}_60m.jp2")
+        numbers[name], grid = read(file)
+    angles = {"view:sun_azimuth": 172.840206897213, "view:sun_elevation": 90 - 57.820574357679}
+    return stage(tmp_path, folder.stem, numbers, grid, angles), numbers, grid, -0.1
+
+
+def stage(tmp_path, scene_id, numbers, grid, attributes):
+    bands = {name: wrap_xr(values, grid) for name, values in numbers.items()}
+    SceneStore(tmp_path / "input" / "sentinel2" / "cdse-scenes", "cdse").write(scene_id, bands, attributes)
+    return scene_id
+
+
+@pytest.mark.parametrize("which", ["cog_scene", "safe_scene"])
+def test_a_real_scene_goes_through_to_all_products(which, request, darts, make_model, tmp_path):
+    scene_id, numbers, grid, offset = request.getfixturevalue(which)
+    model = make_model(tmp_path / "models" / "optical.pt", OPTICAL)
+    command = ["inference", "sentinel2-sequential", "--offline", "--scene-ids", scene_id, "--model-files", model]
+    result = darts(*command, "--patch-size", 512, "--overlap", 64, "--export-bands", *PRODUCTS)
+    assert result.returncode == 0, result.stdout + result.stderr
+    folder = tmp_path / "output" / "sentinel2-cdse" / scene_id
+    assert {path.name for path in folder.iterdir()} == FILES
+
+    no_data = (numbers["SCL_20m"] == 0) | np.any([values == 0 for values in numbers.values()], axis=0)
+    with rasterio.open(folder / "optical.tif") as optical:
+        assert GeoBox(optical.shape, optical.transform, optical.crs.to_wkt()) == grid
+        descriptions = dict(zip(optical.descriptions, optical.indexes, strict=True))
+        for name, band in {"red": "B04_10m", "nir": "B08_10m"}.items():
+            index = descriptions[name]
+            shown = optical.read(index) * optical.scales[index - 1] + optical.offsets[index - 1]
+            expected = np.clip(numbers[band] * 1e-4 + offset, -0.1, 0.5)
+            np.testing.assert_allclose(shown[~no_data], expected[~no_data], atol=1.01e-4)
+
+    probabilities, placed = read(folder / "probabilities.tif")
+    assert placed == grid
+    assert ((probabilities <= 100) | (probabilities == 255)).all()
+    assert (probabilities[no_data] == 255).all()
+    assert len(np.unique(probabilities)) > 20
+    segments = gpd.read_parquet(folder / "prediction_segments.parquet")
+    assert segments.crs.to_epsg() == grid.crs.epsg
+    assert len(segments) > 0
+    left, bottom, right, top = segments.total_bounds
+    box = grid.boundingbox
+    assert box.left <= left < right <= box.right
+    assert box.bottom <= bottom < top <= box.top
+
+
+def test_real_slumps_lie_on_the_real_terrain_where_they_should(shared_data):
+    """Slumps are on slopes: hardly one on flat ground, and hollow at their feet, on the Svalbard DEM."""
+    from darts_preprocessing.terrain import derive_terrain
+
+    with rasterio.open(shared_data / "dem" / "longyearbyen_1995.tif") as file:
+        heights = file.read(1, masked=True).filled(np.nan).astype(np.float32)
+        grid = GeoBox(file.shape, file.transform, file.crs.to_wkt())
+    terrain = derive_terrain(wrap_xr(heights, grid), ("slope", "aspect"))
+    slumps = gpd.read_file(shared_data / "labels" / "nicu2021_svalbard.zip").to_crs(file.crs)
+    box = grid.extent.geom
+    inside = slumps[slumps.within(box)]
+    assert len(inside) == 59
+    points = inside.representative_point()
+    columns, rows = ~grid.affine @ (points.x.to_numpy(), points.y.to_numpy())
+    at_slumps = terrain.slope.values[rows.astype(int), columns.astype(int)]
+    assert np.isfinite(at_slumps).all()
+    assert np.median(at_slumps) > 8
+    assert (at_slumps > 3).mean() > 0.9

@@ -55,16 +55,50 @@ def test_a_failed_folder_leaves_nothing(tmp_path):
     assert names(tmp_path) == []
 
 
-def test_parts_of_dead_processes_are_removed_and_those_of_living_ones_kept(tmp_path):
-    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
-        dead.wait()
-    (tmp_path / f".scene.part-{dead.pid}-abc").mkdir()
-    (tmp_path / f".a.part-{dead.pid}-abc.tif").write_text("half")
-    living = tmp_path / f".b.part-{os.getpid()}-abc.tif"
-    living.write_text("half")
+@pytest.fixture
+def part_of(tmp_path):
+    """Make a part as another process would, by writing one and giving its name another owner."""
+    with atomic_file(tmp_path / "x.tif") as mine:
+        mine.touch()
+    host, own_pid = mine.name.split(".part-")[1].split("-")[:2]
+    (tmp_path / "x.tif").unlink()
+    assert own_pid == str(os.getpid())
+
+    def make(stem, pid, host=host):
+        path = tmp_path / f".{stem}.part-{host}-{pid}-abc.tif"
+        path.touch()
+        return path.name
+
+    return make
+
+
+@pytest.fixture
+def dead_pid():
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    return process.pid
+
+
+def test_parts_of_dead_processes_are_removed_and_those_of_living_ones_kept(tmp_path, part_of, dead_pid):
+    part_of("dead", dead_pid)
+    (tmp_path / ".folder.part-nonsense").mkdir()
+    os.utime(tmp_path / ".folder.part-nonsense", (0, 0))
+    kept = [part_of("parent", os.getppid()), part_of("own", os.getpid())]
     (tmp_path / "whole.tif").write_text("whole")
     assert remove_parts(tmp_path) == 2
-    assert names(tmp_path) == [living.name, "whole.tif"]
+    assert names(tmp_path) == sorted([*kept, "whole.tif"])
+
+
+def test_own_parts_go_before_the_end(tmp_path, part_of):
+    part_of("own", os.getpid())
+    assert remove_parts(tmp_path, own=True) == 1
+
+
+def test_parts_of_another_machine_are_left_for_a_day(tmp_path, part_of, dead_pid):
+    fresh, old = part_of("fresh", dead_pid, "node7"), part_of("old", dead_pid, "node7")
+    os.utime(tmp_path / old, (time.time() - 100_000,) * 2)
+    assert remove_parts(tmp_path) == 1
+    assert names(tmp_path) == [fresh]
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,11 +12,14 @@ from uuid import uuid4
 from darts_utils.errors import OutputError
 
 _PART_MARK = ".part-"
+_HOST = socket.gethostname().replace("-", "_").replace(".", "_")
+_ABANDONED_S = 86_400
+"""Parts of another machine on a shared file system are taken for dead after a day: its processes cannot be seen."""
 
 
 def _part_path(final: Path) -> Path:
     """Return a hidden path beside the final one, with the same suffix because writers choose formats by it."""
-    return final.with_name(f".{final.stem}{_PART_MARK}{os.getpid()}-{uuid4().hex[:8]}{final.suffix}")
+    return final.with_name(f".{final.stem}{_PART_MARK}{_HOST}-{os.getpid()}-{uuid4().hex[:8]}{final.suffix}")
 
 
 def is_part(path: Path) -> bool:
@@ -98,26 +103,30 @@ def make_folder(folder: Path) -> None:
         raise OutputError(f"cannot make the folder {folder}: {error.strerror}. Choose another folder.") from error
 
 
-def remove_parts(folder: Path) -> int:
-    """Delete what killed processes of this machine left unfinished in a folder; return how many there were.
+def remove_parts(folder: Path, *, own: bool = False) -> int:
+    """Delete what killed processes left unfinished in a folder; return how many there were.
 
-    Parts of processes that still run are kept.
+    Parts of other processes that still run are kept; those of this process go if `own` is set, before it ends.
     """
-    stale = [path for path in folder.glob(f".*{_PART_MARK}*") if not _is_running(_owner(path))]
+    stale = [path for path in folder.glob(f".*{_PART_MARK}*") if _is_stale(path, own=own)]
     for path in stale:
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
     return len(stale)
 
 
-def _owner(part: Path) -> int:
-    """Return the process id in the name of a part."""
-    digits = part.name.split(_PART_MARK)[-1].split("-")[0]
-    return int(digits) if digits.isdigit() else -1
+def _is_stale(part: Path, *, own: bool) -> bool:
+    """Tell whether nobody works on a part any more."""
+    host, pid, *_ = (*part.name.split(_PART_MARK)[-1].split("-"), "")
+    if host != _HOST:
+        with suppress(FileNotFoundError):
+            return time.time() - part.stat().st_mtime > _ABANDONED_S
+        return False
+    if pid == str(os.getpid()):
+        return own
+    return not (pid.isdigit() and _is_running(int(pid)))
 
 
 def _is_running(pid: int) -> bool:
-    if pid <= 0:
-        return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

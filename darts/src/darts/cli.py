@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -152,8 +153,13 @@ def _exit_code(result: Any) -> int:
     return int(getattr(result, "exit_code", 0))
 
 
+def _interrupt(signal_number: int, frame: Any) -> None:  # noqa: ARG001  (the signature of a signal handler)
+    raise KeyboardInterrupt
+
+
 def start_app() -> None:
     """Run the command line, as the `darts` script does."""
+    signal.signal(signal.SIGTERM, _interrupt)  # a scheduler ends a job with it: leave as cleanly as on Ctrl-C
     code = app.meta(result_action="return_value", exit_on_error=False)
     sys.stdout.flush()
     sys.stderr.flush()

@@ -108,9 +108,7 @@ class Pipeline(
         if not models:
             raise ConfigError("model_files is empty. Name at least one checkpoint, or leave it out.")
         if len(models) < len(files):
-            raise ConfigError(
-                f"two models have the same name: {', '.join(map(str, files))}. Rename one."
-            )
+            raise ConfigError(f"two models have the same name: {', '.join(map(str, files))}. Rename one.")
         return models
 
     def run(self) -> RunReport:
@@ -160,7 +158,7 @@ class Pipeline(
                     view.tile(event)
         except KeyboardInterrupt:
             journal.add(*executor.close())
-            remove_parts(journal.folder)
+            _clear_parts(journal.folder, own=True)
             return True
         return False
 
@@ -192,8 +190,7 @@ class Pipeline(
             raise OutputError(
                 f"the results folder {self.output_data_dir} is not writable. Choose another with --output-data-dir."
             )
-        for folder in (self.output_data_dir, *(path for path in self.output_data_dir.iterdir() if path.is_dir())):
-            remove_parts(folder)
+        _clear_parts(self.output_data_dir)
         return self.output_data_dir
 
     def _split(self, refs: list[TileRef], ensemble: "EnsembleV1") -> tuple[list[Outcome], list[TileRef]]:
@@ -218,6 +215,12 @@ class Pipeline(
         directories = values.pop("default_dirs")
         given = {field.name: getattr(directories, field.name) for field in fields(directories)}
         return {"darts": {**values, **{name: path for name, path in given.items() if path is not None}}}
+
+
+def _clear_parts(results: Path, *, own: bool = False) -> None:
+    """Delete half-done folders of tiles, which lie in the results folder or one below."""
+    for folder in (results, *(path for path in results.iterdir() if path.is_dir())):
+        remove_parts(folder, own=own)
 
 
 def _or_default(given: Path | None, default: Path) -> Path:

@@ -87,7 +87,7 @@ class SequentialExecutor:
             while (event := self._next_event()) is not None:
                 yield event
         finally:
-            self.close()
+            self._shut_down()
 
     def _next_event(self) -> Event | None:
         while True:  # with a time-out, because a blocking wait without one would not see Ctrl-C on every platform
@@ -96,10 +96,7 @@ class SequentialExecutor:
 
     def close(self) -> list[Outcome]:
         """Stop all workers and return the outcomes that nobody has seen yet."""
-        self._stop.set()
-        deadline = time.monotonic() + self._grace_s
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+        self._shut_down()
         late = []
         with suppress(queue.Empty):
             while True:
@@ -107,6 +104,12 @@ class SequentialExecutor:
                 if isinstance(event, Outcome):
                     late.append(event)
         return late
+
+    def _shut_down(self) -> None:
+        self._stop.set()
+        deadline = time.monotonic() + self._grace_s
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     @property
     def is_busy(self) -> bool:

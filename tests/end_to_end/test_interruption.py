@@ -1,0 +1,116 @@
+"""Killed or interrupted at any moment: no half folder, a record that reads, and the next start completes the rest.
+
+`DARTS_TEST_KILLS` sets how often the run is killed.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+import rasterio
+
+OPTICAL = ["red", "green", "blue", "nir", "ndvi"]
+PRODUCTS = {
+    "probabilities.tif",
+    "binarized.tif",
+    "prediction_segments.gpkg",
+    "prediction_segments.parquet",
+    "prediction_extent.gpkg",
+    "prediction_extent.parquet",
+    "thumbnail.jpg",
+}
+KILLS = int(os.environ.get("DARTS_TEST_KILLS", "4"))
+
+
+@pytest.fixture
+def start(tmp_path, make_scene, make_model, scene_ids):
+    """Stage four scenes and give a function that starts the run."""
+    store = tmp_path / "input" / "sentinel2" / "cdse-scenes"
+    for seed, scene_id in enumerate(scene_ids):
+        make_scene(store, scene_id, size=(500, 400), seed=seed)
+    (tmp_path / "models").mkdir()
+    make_model(tmp_path / "models" / "optical.pt", OPTICAL)
+    command = [sys.executable, "-m", "darts.cli", "inference", "sentinel2-sequential", "--offline"]
+    command += ["--patch-size", "128", "--overlap", "64", "--device", "cpu", "--scene-ids", *scene_ids]
+
+    def start():
+        return subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    return start
+
+
+def check_what_is_visible(folder, scene_ids):
+    """Every scene's folder that can be seen is whole, and every record can be read and tells the truth."""
+    for scene_id in scene_ids:
+        if (folder / scene_id).exists():
+            assert {path.name for path in (folder / scene_id).iterdir()} == PRODUCTS
+            with rasterio.open(folder / scene_id / "probabilities.tif") as file:
+                assert file.read(1).shape == (500, 400)
+    visible = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    assert {path.name for path in visible} <= set(scene_ids)
+    for record in folder.glob("*.results.parquet"):
+        results = pd.read_parquet(record)
+        assert set(results["status"]) <= {"done", "skipped"}
+        assert all((folder / tile).is_dir() for tile in results["tile_id"])
+    for timer in folder.glob("*.timer.parquet"):
+        pd.read_parquet(timer)
+
+
+def wait_for(condition, process, timeout_s=60):
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_killed_at_random_moments_and_started_again_all_scenes_end_up_complete(start, tmp_path, scene_ids):
+    folder = tmp_path / "output" / "sentinel2-cdse"
+    moments = random.Random(5)
+    for _ in range(KILLS):
+        process = start()
+        known = len(list(folder.glob("*.config.toml"))) if folder.exists() else 0
+        wait_for(lambda known=known: len(list(folder.glob("*.config.toml"))) > known, process)
+        time.sleep(moments.uniform(0, 1.5))
+        process.kill()
+        process.communicate()
+        check_what_is_visible(folder, scene_ids)
+    last = start()
+    out, err = last.communicate(timeout=120)
+    assert last.returncode == 0, out + err
+    check_what_is_visible(folder, scene_ids)
+    assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == sorted(scene_ids)
+    assert not list(folder.glob(".*")), "what killed runs left half done is cleared away"
+    newest = max(folder.glob("*.results.parquet"), key=lambda path: path.stat().st_mtime)
+    assert sorted(pd.read_parquet(newest)["tile_id"]) == sorted(scene_ids)
+
+
+@pytest.mark.parametrize("when", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_soon_with_status_130_and_a_clean_record(start, tmp_path, scene_ids, when):
+    folder = tmp_path / "output" / "sentinel2-cdse"
+    process = start()
+    wait_for(lambda: any((folder / scene_id).exists() for scene_id in scene_ids), process)
+    begin = time.monotonic()
+    process.send_signal(when)
+    out, err = process.communicate(timeout=20)
+    assert time.monotonic() - begin < 5
+    assert process.returncode == 130, out + err
+    assert "interrupted: " in out
+    assert "Traceback" not in out + err
+    check_what_is_visible(folder, scene_ids)
+    assert not list(folder.glob(".*"))
+    (record,) = folder.glob("*.results.parquet")
+    done = {scene_id for scene_id in scene_ids if (folder / scene_id).exists()}
+    assert set(pd.read_parquet(record)["tile_id"]) == done

@@ -17,8 +17,8 @@ _ABANDONED_S = 86_400
 """Parts of another machine on a shared file system are taken for dead after a day: its processes cannot be seen."""
 
 
-def _part_path(final: Path) -> Path:
-    """Return a hidden path beside the final one, with the same suffix because writers choose formats by it."""
+def part_path(final: Path) -> Path:
+    """Return a new hidden path beside the final one, with its suffix because writers choose formats by it."""
     return final.with_name(f".{final.stem}{_PART_MARK}{_HOST}-{os.getpid()}-{uuid4().hex[:8]}{final.suffix}")
 
 
@@ -47,7 +47,7 @@ def atomic_file(final: Path) -> Iterator[Path]:
         OutputError: If the folder of `final` cannot be made or written to.
     """
     make_folder(final.parent)
-    part = _part_path(final)
+    part = part_path(final)
     try:
         yield part
         sync_path(part)
@@ -66,7 +66,7 @@ def atomic_folder(final: Path) -> Iterator[Path]:
         OutputError: If the parent of `final` cannot be made or written to.
     """
     make_folder(final.parent)
-    part = _part_path(final)
+    part = part_path(final)
     make_folder(part)
     try:
         yield part
@@ -82,7 +82,7 @@ def replace_folder(source: Path, final: Path) -> None:
     """Put the folder `source` at `final`; an older folder there is moved aside first and then deleted."""
     aside = None
     if final.exists():
-        aside = _part_path(final)
+        aside = part_path(final)
         final.rename(aside)
     source.rename(final)
     if aside is not None:

@@ -163,7 +163,7 @@ class Pipeline(
         return False
 
     def _check_exports(self) -> None:
-        from darts_export import check_bands
+        from darts_export.check import check_bands
 
         check_bands(self.export_bands)
 
@@ -174,9 +174,9 @@ class Pipeline(
 
     def _features(self, ensemble: "EnsembleV1") -> frozenset[str]:
         """Return the bands that the models or the exports read."""
-        from darts_export import bands_read
+        from darts_export.check import needed_variables
 
-        return frozenset(ensemble.required_bands) | bands_read(self.export_bands)
+        return frozenset(ensemble.required_bands) | needed_variables(self.export_bands)
 
     def _prepare_folder(self) -> Path:
         """Return the results folder, made, found writable, and freed of what killed runs left half done.

@@ -140,9 +140,9 @@ class _Segment:
 
 def _only_exported(tile: Any, export_bands: Sequence[str]) -> Any:
     """Return the tile without the bands that only the models needed: a full scene has gigabytes of them."""
-    from darts_export import bands_read
+    from darts_export.check import THUMBNAIL_VARIABLES, needed_variables
 
-    keep = {"quality_data_mask"} | bands_read(export_bands)
+    keep = {"quality_data_mask", *THUMBNAIL_VARIABLES, *needed_variables(export_bands)}
     return tile[[name for name in tile.data_vars if name in keep or str(name).startswith("probabilities")]]
 
 

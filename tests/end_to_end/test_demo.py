@@ -1,0 +1,92 @@
+"""The sample world through the command, offline: found slumps, whole products, no socket."""
+
+import subprocess
+import sys
+
+import geopandas as gpd
+import pandas as pd
+import pytest
+import rasterio
+
+FORBID_SOCKETS = """
+import sys
+def refuse(event, arguments):
+    if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.bind", "socket.sendto"):
+        raise RuntimeError(f"a socket was used: {event} {arguments}")
+sys.addaudithook(refuse)
+from darts.cli import start_app
+start_app()
+"""
+
+
+def run_without_sockets(folder, *arguments):
+    command = [sys.executable, "-c", FORBID_SOCKETS, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=250, check=False)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """A demo of a quarter of the usual area; give its folder and what it printed."""
+    folder = tmp_path_factory.mktemp("demo")
+    result = run_without_sockets(folder, "demo", "--size", 512, "--seed", 3, "--log-plain")
+    assert result.returncode == 0, result.stdout + result.stderr
+    return folder, result.stdout
+
+
+def test_sockets_are_really_forbidden(tmp_path):
+    script = FORBID_SOCKETS.replace("from darts.cli import start_app\nstart_app()", "import socket\n")
+    script += "socket.create_connection(('127.0.0.1', 9))"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert "a socket was used" in result.stderr
+
+
+def test_the_demo_ends_with_figures_paths_and_the_line_that_repeats_it(demo):
+    folder, out = demo
+    for text in ("IoU", "found", "missed", "thumbnail.jpg", "prediction_segments.gpkg", "segment"):
+        assert text in out
+    (line,) = [line for line in out.splitlines() if line.strip().startswith("darts inference sentinel2-sequential")]
+    again = run_without_sockets(folder, *line.split()[1:], "--log-plain")
+    assert again.returncode == 0, again.stderr
+    assert "1 done before" in again.stdout
+
+
+def test_the_line_gives_the_same_results_elsewhere(demo, tmp_path):
+    folder, out = demo
+    (line,) = [line for line in out.splitlines() if line.strip().startswith("darts inference sentinel2-sequential")]
+    again = run_without_sockets(folder, *line.split()[1:], "--log-plain", "--output-data-dir", tmp_path / "again")
+    assert again.returncode == 0, again.stderr
+    (first,) = (folder / "darts-demo" / "output" / "sentinel2-cdse").glob("S2*/probabilities.tif")
+    (second,) = (tmp_path / "again").glob("S2*/probabilities.tif")
+    with rasterio.open(first) as a, rasterio.open(second) as b:
+        assert (a.read() == b.read()).all()
+        assert a.transform == b.transform
+
+
+def test_the_run_record_lies_beside_the_scene(demo):
+    folder, _ = demo
+    results = folder / "darts-demo" / "output" / "sentinel2-cdse"
+    (record,) = results.glob("*.results.parquet")
+    table = pd.read_parquet(record)
+    assert table["status"].tolist() == ["done"]
+    scene = results / table["tile_id"][0]
+    segments = gpd.read_parquet(scene / "prediction_segments.parquet")
+    assert list(segments.columns) == ["Region_ID", "min", "max", "mean", "median", "std", "npixel", "geometry"]
+    assert segments["max"].between(50, 100).all()
+    stages = pd.read_parquet(next(results.glob("*.timer.parquet")))["stage"].tolist()
+    assert stages == ["optical", "arcticdem", "tcvis", "preprocess", "segment", "postprocess", "export"]
+
+
+def test_a_scene_beside_the_filled_cubes_fails_with_what_is_missing(demo, make_scene):
+    folder, _ = demo
+    home = folder / "darts-demo"
+    scene_id = "S2B_MSIL2A_20240722T200909_N0510_R128_T08WNB_20240722T234418"
+    make_scene(home / "input" / "sentinel2" / "cdse-scenes", scene_id, left=400_000, bottom=7_600_000)
+    command = ["inference", "sentinel2-sequential", "--offline", "--fast-dir", home, "--large-dir", home]
+    result = run_without_sockets(folder, *command, "--scene-ids", scene_id, "--log-plain")
+    assert result.returncode == 1
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith(f"failed {scene_id}: ")]
+    reason = line.removeprefix(f"failed {scene_id}: ")
+    cube = home / "aux" / "arcticdem_10m.icechunk"
+    assert reason.startswith(f"arcticdem: the datacube {cube} lacks 100.0 % of the area that this tile needs")
+    assert "bounds of what is missing in EPSG:3413: " in reason
+    assert reason.endswith(f"Stage it with `darts prep-data sentinel2 --aux --scene-ids {scene_id}`.")

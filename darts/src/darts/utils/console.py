@@ -51,9 +51,7 @@ class RunView(Protocol):
 @contextmanager
 def run_view(n_tiles: int, n_skipped: int) -> Iterator[RunView]:
     """Give the view that suits the output: live on a terminal, else (or with `--log-plain`) plain lines."""
-    from darts.utils.logging import LoggingManager
-
-    if LoggingManager.plain or not sys.stdout.isatty():
+    if is_plain():
         yield PlainView(n_tiles, n_skipped)
         return
     view = LiveView(n_tiles, n_skipped)
@@ -86,7 +84,7 @@ class PlainView:
         self._n_tiles = n_tiles
         self._n_ended = n_skipped
         self._clock = _Clock(n_tiles - n_skipped)
-        _say(f"{n_tiles} tiles selected, {n_skipped} done before")
+        say(f"{n_tiles} tiles selected, {n_skipped} done before")
 
     def stage(self, event: StageStarted) -> None:
         """Say nothing: a line a stage would drown the log."""
@@ -98,12 +96,12 @@ class PlainView:
         left = self._clock.left_s
         result = outcome.status if outcome.error is None else f"{outcome.status} at {outcome.error}"
         time_left = "" if left is None or self._n_ended == self._n_tiles else f", about {duration(left)} left"
-        _say(f"[{self._n_ended}/{self._n_tiles}] {outcome.ref.tile_id}: {result} ({outcome.seconds:.1f} s{time_left})")
+        say(f"[{self._n_ended}/{self._n_tiles}] {outcome.ref.tile_id}: {result} ({outcome.seconds:.1f} s{time_left})")
 
     def finish(self, report: "RunReport") -> None:
         """Say the summary."""
         for line in summary_lines(report):
-            _say(line)
+            say(line)
 
 
 class LiveView:
@@ -138,7 +136,9 @@ class LiveView:
         left = self._clock.left_s
         self.progress.update(self._task, advance=1, left="" if left is None else f"{duration(left)} left")
         if outcome.error is not None:
-            self.progress.console.print(f"[red]failed[/] {outcome.ref.tile_id}: {outcome.error}", highlight=False)
+            self.progress.console.print(
+                f"failed {outcome.ref.tile_id}: {outcome.error}", style="red", highlight=False, markup=False
+            )
 
     def _describe(self) -> None:
         self.progress.update(self._task, description=" + ".join(dict.fromkeys(self._at_work.values())) or "finishing")
@@ -151,28 +151,41 @@ class LiveView:
 
 def show_tables(report: "RunReport") -> None:
     """Show the summary of a run as tables."""
-    from rich.table import Table
-
-    console = output_console()
-    counts = Table("tiles", "number", title="Interrupted" if report.interrupted else "Done", title_justify="left")
-    for status in ("done", "skipped", "failed"):
-        counts.add_row(status, str(report.count(status)))
-    console.print(counts)
-    _print_table(console, "Time", ("stage", "tiles", "mean s", "total s"), stage_rows(report.outcomes))
+    counts = [(status, str(report.count(status))) for status in ("done", "skipped", "failed")]
+    _print_table("Interrupted" if report.interrupted else "Finished", ("tiles", "number"), counts)
+    _print_table("Time", ("stage", "tiles", "mean s", "total s"), stage_rows(report.outcomes))
     failures = [(outcome.ref.tile_id, outcome.error) for outcome in report.outcomes if outcome.error is not None]
-    _print_table(console, "Failed", ("tile", "reason"), failures)
-    console.print(f"Results: {report.folder}", soft_wrap=True, highlight=False)
+    _print_table("Failed", ("tile", "reason"), failures)
+    say(f"Results: {report.folder}")
 
 
-def _print_table(console: "Console", title: str, columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
+def is_plain() -> bool:
+    """Tell whether plain lines are wanted: with `--log-plain`, or where the output is no terminal."""
+    from darts.utils.logging import LoggingManager
+
+    return LoggingManager.plain or not sys.stdout.isatty()
+
+
+def show_rows(title: str, columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
+    """Show rows as a table on a terminal, else as a plain line each."""
+    if not is_plain():
+        _print_table(title, columns, rows)
+        return
+    say(f"{title}:")
+    for row in rows:
+        say(": ".join(map(str, row)))
+
+
+def _print_table(title: str, columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     rows = list(rows)
     if rows:
         table = Table(*columns, title=title, title_justify="left")
         for row in rows:
-            table.add_row(*map(str, row))
-        console.print(table)
+            table.add_row(*(Text(str(cell)) for cell in row))  # as text: a path may hold what rich takes for markup
+        output_console().print(table)
 
 
 def stage_rows(outcomes: Iterable[Outcome]) -> list[tuple[str, int, str, str]]:
@@ -209,5 +222,6 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Print a line as it is."""
     print(line, flush=True)  # noqa: T201  (this is the console)

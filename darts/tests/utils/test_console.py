@@ -1,0 +1,88 @@
+"""What a run shows, on a terminal and elsewhere."""
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from darts.pipelines.base import RunReport
+from darts.pipelines.tiles import Outcome, StageStarted, StageTime, TileRef
+from darts.utils import console
+from darts.utils.console import LiveView, PlainView, duration, run_view
+
+
+def outcome(tile_id, status="done", error=None):
+    times = () if status == "skipped" else (StageTime("load", 0, 2), StageTime("segment", 2, 5.5))
+    return Outcome(ref=ref(tile_id), status=status, error=error, times=times)
+
+
+def ref(tile_id):
+    return TileRef(tile_id=tile_id, output_folder=Path(tile_id))
+
+
+OUTCOMES = [outcome("a", "skipped"), outcome("b"), outcome("c", "failed", "load: [broken] file")]
+
+
+def test_plain_lines_tell_the_whole_story(capsys):
+    view = PlainView(3, 1)
+    view.stage(StageStarted(ref("b"), "load"))
+    for ended in OUTCOMES[1:]:
+        view.tile(ended)
+    view.finish(RunReport(tuple(OUTCOMES), Path("/results")))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "3 tiles selected, 1 done before"
+    assert lines[1].startswith("[2/3] b: done (5.5 s, about ")
+    assert lines[2:] == [
+        "[3/3] c: failed at load: [broken] file (5.5 s)",
+        "finished: 1 done, 1 skipped, 1 failed",
+        "failed c: load: [broken] file",
+        "stage load: 2 tiles, mean 2.00 s, total 4.0 s",
+        "stage segment: 2 tiles, mean 3.50 s, total 7.0 s",
+        "results: /results",
+    ]
+
+
+def test_an_interrupted_run_says_so(capsys):
+    PlainView(3, 0).finish(RunReport((), Path("/results"), interrupted=True))
+    assert "interrupted: 0 done, 0 skipped, 0 failed" in capsys.readouterr().out
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """A terminal whose screen can be read."""
+    recorded = Console(record=True, force_terminal=True, width=100, legacy_windows=False)
+    monkeypatch.setattr(console, "output_console", lambda: recorded)
+    return recorded
+
+
+def test_the_terminal_shows_stages_failures_and_tables(terminal, capsys):
+    view = LiveView(3, 1)
+    with view.progress:
+        view.stage(StageStarted(ref("b"), "load"))
+        view.stage(StageStarted(ref("c"), "segment"))
+        assert view.progress.tasks[0].description == "load + segment"
+        for ended in OUTCOMES[1:]:
+            view.tile(ended)
+        assert view.progress.tasks[0].completed == 3
+        view.finish(RunReport(tuple(OUTCOMES), Path("/results")))
+    screen = terminal.export_text()
+    for text in ("failed c: load: [broken] file", "Finished", "Time", "Failed", "segment", "7.0"):
+        assert text in screen
+
+
+def test_pipes_and_log_plain_get_plain_lines(capsys):
+    with run_view(2, 0) as view:
+        assert isinstance(view, PlainView)
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(12.4, "12 s"), (200, "3 min 20 s"), (7500, "2 h 05 min"), (0, "0 s")])
+def test_durations_are_for_people(seconds, text):
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "interrupted", "code"),
+    [((), False, 0), (OUTCOMES[:2], False, 0), (OUTCOMES, False, 1), (OUTCOMES, True, 130)],
+)
+def test_the_exit_status_follows_from_the_outcomes(outcomes, interrupted, code):
+    assert RunReport(tuple(outcomes), Path(), interrupted).exit_code == code

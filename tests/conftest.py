@@ -1,6 +1,5 @@
 """What the cross-package tests share: small models, small scenes in the real formats, and the shared real data."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -96,19 +95,29 @@ def make_scene():
 
 
 @pytest.fixture
-def darts(tmp_path):
+def darts(capfd):
+    """Run the command line in this process; give what a finished process would: returncode, stdout, stderr."""
+    from darts.cli import app, config_parser
+    from darts.utils import console
+    from darts.utils.logging import LoggingManager
+
+    def run(*arguments):
+        console.output_console.cache_clear()
+        console.error_console.cache_clear()
+        config_parser.__init__()
+        code = app.meta([str(argument) for argument in arguments], result_action="return_value", exit_on_error=False)
+        return subprocess.CompletedProcess(arguments, code or 0, *capfd.readouterr())
+
+    yield run
+    LoggingManager.reset()
+
+
+@pytest.fixture
+def darts_process(tmp_path):
     """Run the command line as a user does, in a process of its own; give the finished process."""
 
-    def run(*arguments, timeout=120, **environment):
+    def run(*arguments, timeout=120):
         command = [sys.executable, "-m", "darts.cli", *map(str, arguments)]
-        return subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            cwd=tmp_path,
-            env={**os.environ, **environment},
-            check=False,
-        )
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, cwd=tmp_path, check=False)
 
     return run

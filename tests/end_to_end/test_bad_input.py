@@ -13,7 +13,7 @@ import pytest
 import torch
 
 OPTICAL = ["red", "green", "blue", "nir", "ndvi"]
-SMALL = ["--patch-size", "96", "--overlap", "32", "--offline", "--device", "cpu"]
+SMALL = {"--patch-size": "96", "--overlap": "32", "--device": "cpu"}
 SCENE = "S2B_MSIL2A_20240720T200909_N0510_R128_T08WNB_20240720T234418"
 OTHER = "S2B_MSIL2A_20240721T200909_N0510_R128_T08WNB_20240721T234418"
 
@@ -38,7 +38,9 @@ def two_scenes(make_scene, store, model):
 @pytest.fixture
 def map_scenes(darts):
     def run(*arguments, scenes=(SCENE, OTHER), **options):
-        return darts("inference", "sentinel2-sequential", "--scene-ids", *scenes, *SMALL, *arguments, **options)
+        small = [word for flag, value in SMALL.items() if flag not in arguments for word in (flag, value)]
+        command = ["inference", "sentinel2-sequential", "--offline", "--scene-ids", *scenes]
+        return darts(*command, *small, *arguments, **options)
 
     return run
 
@@ -194,30 +196,33 @@ def test_an_output_folder_that_cannot_be_made(map_scenes, two_scenes, tmp_path):
     )
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_an_output_folder_that_is_read_only(map_scenes, two_scenes, tmp_path):
-    (tmp_path / "closed").mkdir(mode=0o500)
-    refused(
-        map_scenes("--output-data-dir", "closed"),
-        "the results folder closed is not writable. Choose another with --output-data-dir.",
-    )
-
-
 @pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 400 KiB, which holds the run record but not a scene's results."""
-    folder = tmp_path / "small"
+def mounted(tmp_path):
+    """Give a function that mounts a file system in memory; the test is skipped where that is not allowed."""
+    folder = tmp_path / "mounted"
     folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(folder)], capture_output=True, check=False
+
+    def mount(options):
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            pytest.skip(f"a file system cannot be mounted here: {result.stderr.strip()}")
+        return folder
+
+    yield mount
+    subprocess.run(["umount", str(folder)], check=False)
+
+
+def test_an_output_folder_that_is_read_only(map_scenes, two_scenes, mounted):
+    folder = mounted("ro")
+    refused(
+        map_scenes("--output-data-dir", folder),
+        f"the results folder {folder} is not writable. Choose another with --output-data-dir.",
     )
-    if mounted.returncode != 0:
-        pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk(map_scenes, two_scenes, small_disk):
+def test_a_full_disk(map_scenes, two_scenes, mounted):
+    small_disk = mounted("size=400k")  # holds the run record but not a scene's results
     (small_disk / "other.bin").write_bytes(bytes(330_000))
     result = map_scenes("--output-data-dir", small_disk)
     assert result.returncode == 1, result.stdout + result.stderr

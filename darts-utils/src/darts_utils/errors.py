@@ -40,3 +40,5 @@ class CoverageError(MissingDataError):
 
 class OutputError(DartsError, OSError):
     """Results cannot be written."""
+
+    exit_code = 2

@@ -72,3 +72,16 @@ def test_setting_up_twice_shows_a_record_once(capsys):
     LoggingManager.setup_logging(log_plain=True)
     logging.getLogger("darts.x").warning("once")
     assert capsys.readouterr().err == "WARNING: once\n"
+
+
+def test_what_libraries_tell_programmers_is_for_the_log_file(tmp_path, capsys):
+    import warnings
+
+    LoggingManager.setup_logging(log_plain=True)
+    path = LoggingManager.add_log_file(tmp_path, "run")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(capture=True)
+        warnings.warn("about an argument", UserWarning, stacklevel=1)
+    assert capsys.readouterr().err == ""
+    assert "about an argument" in path.read_text()

@@ -100,6 +100,8 @@ class LoggingManagerSingleton:
         return path
 
     def _console_level(self, logger_name: str) -> int:
+        if logger_name == "py.warnings":  # what libraries tell programmers is no news for a user
+            return logging.ERROR if self.verbosity == VerbosityLevel.NORMAL else logging.WARNING
         ours = logger_name.split(".")[0] in _OUR_LOGGERS
         return self.verbosity.own_level if ours else self.verbosity.library_level
 

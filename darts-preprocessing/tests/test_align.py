@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import xr_coords
-from pyproj import Transformer
+from rasterio.warp import transform
 
 from darts_preprocessing import align_dem, align_dem_mask, align_tcvis
 from darts_utils.errors import DataError, GridError
@@ -13,7 +13,8 @@ from darts_utils.errors import DataError, GridError
 
 def coordinates(grid: GeoBox, crs: str) -> tuple[np.ndarray, np.ndarray]:
     xs, ys = np.meshgrid(grid.coords["x"].values, grid.coords["y"].values)
-    return Transformer.from_crs(str(grid.crs), crs, always_xy=True).transform(xs, ys)
+    there = transform(str(grid.crs), crs, xs.ravel(), ys.ravel())
+    return there[0].reshape(xs.shape), there[1].reshape(xs.shape)
 
 
 def test_elevation_lands_where_it_belongs(grid, make_arcticdem, hills):

@@ -1,0 +1,173 @@
+"""A picture of a tile: true colour, outlines of the slumps and of the trusted extent, and what one asks first."""
+
+import re
+from typing import Any
+
+import cv2
+import numpy as np
+import xarray as xr
+
+from darts_export import canvas
+from darts_export.canvas import Picture
+from darts_utils.grid import convergence_at_centre, pixel_size_m
+from darts_utils.tile import geobox_of
+
+type Array = np.ndarray[Any, np.dtype[Any]]
+
+LONGEST_SIDE_PX = 1280
+LARGEST_MAGNIFICATION = 16
+
+_SLUMP = (255, 214, 10)
+_EXTENT = (120, 220, 255)
+_NO_DATA = (46, 49, 55)
+_GREY = 120
+_SMALL_OBJECT_PX = 9
+_DATES = (r"(?<!\d)(20\d\d)-(\d\d)-(\d\d)(?!\d)", r"(?<!\d)(20\d\d)(\d\d)(\d\d)(?=T|_|$)")
+
+
+def draw_thumbnail(tile: xr.Dataset) -> Picture:
+    """Return a picture of a tile, as wide as the longest side asks for and with a caption below.
+
+    Args:
+        tile: May hold `red`, `green`, `blue` (reflectance; grey ground without them), `quality_data_mask` (the
+            colours are stretched on its best pixels), `binarized_segmentation` and `extent`.
+
+    Returns:
+        (row, column, RGB) uint8.
+    """
+    grid = geobox_of(tile)
+    height, width = grid.shape
+    scale = min(LONGEST_SIDE_PX / max(height, width), LARGEST_MAGNIFICATION)
+    shape = (max(1, round(height * scale)), max(1, round(width * scale)))
+    picture = _ground(tile, shape)
+    _draw_extent(picture, tile, shape)
+    n_slumps = _draw_slumps(picture, tile, shape)
+    picture = canvas.on_a_plate(picture, _NO_DATA)
+    canvas.draw_scale_bar(picture, pixel_size_m(grid) / scale)
+    canvas.draw_north_arrow(picture, convergence_at_centre(grid))
+    legend = [("slump outline", _SLUMP)] if n_slumps is not None else []
+    legend += [("trusted extent", _EXTENT)] if "extent" in tile else []
+    return canvas.with_caption(picture, scene_id(tile), _facts(tile, n_slumps, pixel_size_m(grid)), legend)
+
+
+def jpeg_bytes(picture: Picture) -> bytes:
+    """Return an RGB picture as JPEG."""
+    _, encoded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 90])
+    return bytes(encoded.tobytes())
+
+
+def scene_id(tile: xr.Dataset) -> str:
+    """Return the name of the scene, from the attributes of the tile."""
+    names = (tile.attrs.get(key) for key in ("s2_tile_id", "planet_scene_id", "tile_id"))
+    return next((str(name) for name in names if name), "unnamed tile")
+
+
+def scene_date(tile: xr.Dataset) -> str | None:
+    """Return the day of the scene as YYYY-MM-DD, from its attributes or from its name; None if neither tells."""
+    told = [str(tile.attrs[key]) for key in ("date", "datetime", "acquisition_date") if tile.attrs.get(key)]
+    for text in (*told, scene_id(tile), str(tile.attrs.get("tile_id", ""))):
+        for pattern in _DATES:
+            found = re.search(pattern, text)
+            if found and "01" <= found[2] <= "12" and "01" <= found[3] <= "31":
+                return "-".join(found.groups())
+    return None
+
+
+def _facts(tile: xr.Dataset, n_slumps: int | None, pixel_m: float) -> str:
+    """Return the second line of the caption."""
+    facts = [date] if (date := scene_date(tile)) is not None else []
+    if n_slumps is not None:
+        area_ha = float(tile["binarized_segmentation"].sum()) * pixel_m**2 / 1e4
+        facts.append(f"{n_slumps:,} slump{'' if n_slumps == 1 else 's'}, {area_ha:,.1f} ha")
+    return "  ·  ".join(facts)
+
+
+def _ground(tile: xr.Dataset, shape: tuple[int, int]) -> Picture:
+    """Return the ground in true colour, or in grey where the tile has no colours."""
+    if not {"red", "green", "blue"} <= set(tile.data_vars):
+        return np.full((*shape, 3), _GREY, dtype=np.uint8)
+    reflectance = np.stack([_shrunk(tile[name].values, shape) for name in ("red", "green", "blue")], axis=-1)
+    valid = np.isfinite(reflectance).all(axis=-1)
+    picture = np.empty((*shape, 3), dtype=np.uint8)
+    picture[:] = _NO_DATA
+    if valid.any():
+        picture[valid] = _stretched(reflectance[valid], _best(tile, shape)[valid])
+    return picture
+
+
+def _best(tile: xr.Dataset, shape: tuple[int, int]) -> Array:
+    """Return where the ground is seen best, (row, column) bool; everywhere if that is hardly anywhere."""
+    if "quality_data_mask" in tile:
+        best = cv2.resize(tile["quality_data_mask"].values, shape[::-1], interpolation=cv2.INTER_NEAREST) == 2
+        if best.mean() > 0.01:
+            return best
+    return np.ones(shape, dtype=bool)
+
+
+def _stretched(reflectance: Array, best: Array) -> Array:
+    """Return (pixel, RGB) uint8, stretched between percentiles of the best pixels.
+
+    Each colour starts at its own dark end, which takes the haze away; all share the range of the brightest, so that
+    hues stay true. The curve lifts the tundra, which is dark beside snow and cloud.
+    """
+    sample = reflectance[best] if best.any() else reflectance
+    low = np.percentile(sample, 1, axis=0)
+    span = max(float((np.percentile(sample, 99, axis=0) - low).max()), 0.02)
+    bright = np.clip((reflectance - low) / span + 0.04, 0, 1)  # open water is dark, but not black
+    return np.rint(255 * bright**0.8).astype(np.uint8)
+
+
+def _shrunk(band: Array, shape: tuple[int, int]) -> Array:
+    """Return a float32 band at another size, the mean of the known pixels, NaN where none is."""
+    step = max(1, band.shape[0] // (2 * shape[0]))  # every other pixel is enough for a mean, and a full scene is large
+    band = band[::step, ::step]
+    known = np.isfinite(band)
+    way = cv2.INTER_AREA if band.shape[0] > shape[0] else cv2.INTER_NEAREST
+    share = cv2.resize(known.astype(np.float32), shape[::-1], interpolation=way)
+    total = cv2.resize(np.where(known, band, np.float32(0)), shape[::-1], interpolation=way)
+    with np.errstate(invalid="ignore"):  # 0/0 is NaN on purpose
+        return np.where(share > 0.25, total / share, np.float32(np.nan))
+
+
+def _mask(mask: xr.DataArray, shape: tuple[int, int]) -> Array:
+    """Return a bool band at another size, uint8 1 where at least one of its pixels is True."""
+    values = np.ascontiguousarray(mask.values).view(np.uint8)
+    if values.shape[0] <= shape[0]:
+        return cv2.resize(values, shape[::-1], interpolation=cv2.INTER_NEAREST)
+    return (cv2.resize(values * np.uint8(255), shape[::-1], interpolation=cv2.INTER_AREA) > 0).astype(np.uint8)
+
+
+def _draw_extent(picture: Picture, tile: xr.Dataset, shape: tuple[int, int]) -> None:
+    """Dim what lies outside of the trusted extent, and outline that."""
+    if "extent" not in tile:
+        return
+    extent = _mask(tile["extent"], shape)
+    outside = extent == 0
+    picture[outside] = (0.45 * picture[outside] + 0.3 * np.array(_NO_DATA)).astype(np.uint8)
+    contours, _ = cv2.findContours(extent, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
+    cv2.drawContours(picture, contours, -1, _EXTENT, 1, cv2.LINE_AA)
+
+
+def _draw_slumps(picture: Picture, tile: xr.Dataset, shape: tuple[int, int]) -> int | None:
+    """Outline the slumps, circle those too small to be seen, and return how many objects there are."""
+    if "binarized_segmentation" not in tile:
+        return None
+    values = np.ascontiguousarray(tile["binarized_segmentation"].values).view(np.uint8)
+    n_labels, _ = cv2.connectedComponents(values, connectivity=8)
+    contours, _ = cv2.findContours(
+        _mask(tile["binarized_segmentation"], shape), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
+    )
+    # a dark rim first, so that the outline shows on snow as well
+    for colour, thickness in (((20, 20, 20), 4), (_SLUMP, 2)):
+        for contour in contours:
+            _draw_outline(picture, contour, colour, thickness)
+    return n_labels - 1
+
+
+def _draw_outline(picture: Picture, contour: Array, colour: tuple[int, int, int], thickness: int) -> None:
+    x, y, width, height = cv2.boundingRect(contour)
+    if max(width, height) < _SMALL_OBJECT_PX:
+        centre = (x + width // 2, y + height // 2)
+        cv2.circle(picture, centre, _SMALL_OBJECT_PX - 2, colour, thickness, cv2.LINE_AA)
+    else:
+        cv2.drawContours(picture, [contour], 0, colour, thickness, cv2.LINE_AA)

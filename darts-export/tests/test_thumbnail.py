@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+
+from darts_export import canvas
+from darts_export.thumbnail import LONGEST_SIDE_PX, _facts, _mask, _shrunk, draw_thumbnail, scene_date, scene_id
+
+
+def test_picture_keeps_the_shape_of_the_tile_above_its_caption(make_tile):
+    picture = draw_thumbnail(make_tile(1700, 1200))
+    assert picture.dtype == np.uint8
+    assert picture.shape == (LONGEST_SIDE_PX + 84, round(1200 * LONGEST_SIDE_PX / 1700), 3)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (1, 300), (200, 1), (7, 5)])
+def test_any_tile_size_makes_a_picture_with_room_for_the_caption(make_tile, rows, columns):
+    height, width, _ = draw_thumbnail(make_tile(rows, columns)).shape
+    assert min(height - 84, width) >= canvas.SMALLEST_SIDE_PX
+    assert max(height - 84, width) <= LONGEST_SIDE_PX
+
+
+def test_a_tile_without_colours_is_grey(make_tile):
+    tile = make_tile()[["binarized_segmentation", "extent"]]
+    assert (draw_thumbnail(tile)[600] == 120).any()
+
+
+def test_slumps_are_outlined_in_their_colour(make_tile):
+    tile = make_tile()
+    tile["binarized_segmentation"][:] = False
+    plain = draw_thumbnail(tile)
+    tile["binarized_segmentation"][40:60, 20:50] = True
+    scale = LONGEST_SIDE_PX / 93
+    marked = draw_thumbnail(tile)
+    changed = np.argwhere((plain[:LONGEST_SIDE_PX] != marked[:LONGEST_SIDE_PX]).any(axis=-1)) / scale
+    np.testing.assert_allclose(changed.min(axis=0), (40, 20), atol=0.5)
+    np.testing.assert_allclose(changed.max(axis=0), (60, 50), atol=0.5)
+    assert (marked == (255, 214, 10)).all(axis=-1).sum() > 1000
+
+
+def test_a_slump_too_small_to_be_seen_is_circled(make_tile):
+    tile = make_tile(2600, 1300)
+    tile["binarized_segmentation"][:] = False
+    plain = draw_thumbnail(tile)
+    tile["binarized_segmentation"][1000, 600] = True
+    changed = (plain != draw_thumbnail(tile))[:LONGEST_SIDE_PX].any(axis=-1)
+    assert changed.sum() > 50
+
+
+def test_colours_are_stretched_on_the_best_pixels(make_tile):
+    tile = make_tile()
+    tile["quality_data_mask"][:] = 2
+    clear = draw_thumbnail(tile)[900, 100:600].mean()
+    for name in ("red", "green", "blue"):
+        tile[name][:45] = 5.0
+    tile["quality_data_mask"][:45] = 1
+    assert draw_thumbnail(tile)[900, 100:600].mean() == pytest.approx(clear, rel=0.05)
+
+
+def test_unknown_ground_does_not_darken_its_neighbours():
+    band = np.full((40, 40), 0.3, dtype=np.float32)
+    band[:, ::3] = np.nan
+    band[:8] = np.nan
+    small = _shrunk(band, (10, 10))
+    assert np.isnan(small[:2]).all()
+    np.testing.assert_allclose(small[2:], 0.3, rtol=1e-5)
+
+
+def test_a_single_pixel_survives_the_shrinking(make_tile):
+    tile = make_tile(1000, 900)
+    tile["extent"][:] = False
+    tile["extent"][500, 450] = True
+    assert _mask(tile["extent"], (90, 81)).sum() >= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "date"),
+    [
+        ("S2B_MSIL2A_20240720T200909_N0510_R128_T08WNB_20240720T234418", "2024-07-20"),
+        ("20230701T194909_20230701T195350_T11XNA", "2023-07-01"),
+        ("4372514_0974017_2020-08-01_2212", "2020-08-01"),
+        ("20170831_172754_101c", "2017-08-31"),
+        ("a scene", None),
+        ("x_20239931_y", None),
+    ],
+)
+def test_date_is_read_from_the_name(make_tile, name, date):
+    assert scene_date(make_tile().assign_attrs(tile_id=name)) == date
+
+
+def test_attributes_tell_name_and_date_first(make_tile):
+    tile = make_tile().assign_attrs(s2_tile_id="S2A_x", date="2021-06-05T10:00:00Z")
+    assert (scene_id(tile), scene_date(tile)) == ("S2A_x", "2021-06-05")
+    del tile.attrs["tile_id"], tile.attrs["s2_tile_id"]
+    assert scene_id(tile) == "unnamed tile"
+
+
+def test_facts_count_objects_and_their_area(make_tile):
+    tile = make_tile()
+    tile["binarized_segmentation"][:] = False
+    tile["binarized_segmentation"][5:15, 5:15] = True
+    assert _facts(tile, 1, 10) == "2024-07-20  ·  1 slump, 1.0 ha"
+    assert _facts(tile, 0, 10).endswith("0 slumps, 1.0 ha")
+
+
+@pytest.mark.parametrize(
+    ("longest", "length", "text"), [(137, 100, "100 m"), (999, 500, "500 m"), (2000, 2000, "2 km"), (7.3, 5, "5 m")]
+)
+def test_scale_bar_is_of_a_round_length(longest, length, text):
+    assert canvas.round_length_m(longest) == length
+    assert canvas.length_text(length) == text
+
+
+def test_north_arrow_points_clockwise_for_a_positive_angle():
+    def tip(angle: float) -> np.ndarray:
+        picture = np.zeros((480, 480, 3), dtype=np.uint8)
+        canvas.draw_north_arrow(picture, angle)
+        arrow = np.argwhere(picture[:76, :, 0] > 128)
+        centre = np.array([canvas._MARGIN_PX + 26, 480 - canvas._MARGIN_PX - 16])
+        away = arrow - centre
+        away = away[np.hypot(*away.T) < 24]  # not the letter below
+        return away[np.hypot(*away.T).argmax()]
+
+    assert tip(0)[0] < -18
+    assert tip(90)[1] > 18

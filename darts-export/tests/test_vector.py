@@ -1,0 +1,137 @@
+from io import BytesIO
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from odc.geo.geobox import GeoBox
+from odc.geo.xr import xr_coords
+from rasterio import Affine
+from rasterio.features import rasterize
+
+from darts_export.vector import geopackage_bytes, geoparquet_bytes, object_statistics, regions, segments
+
+COLUMNS = ["Region_ID", "min", "max", "mean", "median", "std", "npixel", "geometry"]
+
+
+@pytest.fixture
+def as_bands(make_grid):
+    def make(mask: np.ndarray, probabilities: np.ndarray | None = None) -> tuple[xr.DataArray, xr.DataArray]:
+        coords = xr_coords(make_grid(*mask.shape))
+        if probabilities is None:
+            probabilities = np.full(mask.shape, 0.5, dtype=np.float32)
+        return xr.DataArray(mask, coords, ("y", "x")), xr.DataArray(probabilities, coords, ("y", "x"))
+
+    return make
+
+
+def read_geopackage(frame: gpd.GeoDataFrame, folder: Path) -> gpd.GeoDataFrame:
+    (folder / "a.gpkg").write_bytes(geopackage_bytes(frame))
+    return gpd.read_file(folder / "a.gpkg")
+
+
+def picture(*rows: str) -> np.ndarray:
+    return np.array([[character != "." for character in row] for row in rows])
+
+
+def check_outlines(frame: gpd.GeoDataFrame, objects: xr.DataArray) -> None:
+    """The outlines are valid, apart, and cover exactly the pixels of the mask."""
+    assert frame.geometry.is_valid.all()
+    assert set(frame.geom_type) <= {"Polygon", "MultiPolygon"}
+    np.testing.assert_allclose(frame.area, 100 * frame["npixel"])
+    burnt = np.zeros(objects.shape, dtype=np.int32)
+    if len(frame):
+        pairs = zip(frame.geometry, frame["Region_ID"], strict=True)
+        burnt = rasterize(pairs, objects.shape, transform=objects.odc.geobox.affine, dtype="int32")
+    np.testing.assert_array_equal(burnt > 0, objects)
+    np.testing.assert_array_equal(np.bincount(burnt[burnt > 0], minlength=len(frame) + 1)[1:], frame["npixel"])
+
+
+def test_pixels_that_touch_at_a_corner_make_one_valid_row(as_bands):
+    objects, probabilities = as_bands(picture("##....", "..#...", ".#.#..", "..#...", ".....#"))
+    frame = segments(objects, probabilities)
+    assert list(frame["npixel"]) == [6, 1]
+    check_outlines(frame, objects)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ("####", "#.##", "##.#", "####"),  # holes that touch each other
+        ("###.", "#.#.", "####", ".#.#", "..##"),  # a ring that touches itself
+        ("#####", "#...#", "#.#.#", "#...#", "#####"),  # an island in a lake
+        (".###.", "##.##", "#.#.#", "##.##", ".###."),
+        ("#.#", ".#.", "#.#"),
+    ],
+)
+def test_awkward_shapes_are_valid(as_bands, rows):
+    objects, probabilities = as_bands(picture(*rows))
+    check_outlines(segments(objects, probabilities), objects)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.integers(1, 12), st.integers(1, 12), st.floats(0.2, 0.8), st.integers(0, 2**32 - 1))
+def test_every_object_of_any_mask_is_one_valid_row(rows, columns, density, seed):
+    mask = np.random.default_rng(seed).random((rows, columns)) < density
+    coords = xr_coords(GeoBox(mask.shape, Affine(10, 0, 4e5, 0, -10, 7e6), "EPSG:32608"))
+    objects = xr.DataArray(mask, coords, ("y", "x"))
+    frame = segments(objects, objects.astype("float32"))
+    check_outlines(frame, objects)
+    assert list(frame["Region_ID"]) == list(range(1, len(frame) + 1))
+
+
+def test_statistics_are_those_of_numpy_in_percent(make_tile):
+    tile = make_tile()
+    frame = segments(tile["binarized_segmentation"], tile["probabilities"])
+    assert len(frame) > 5
+    assert list(frame.columns) == COLUMNS
+    assert frame.crs.to_epsg() == 32608
+    for _, row in frame.iterrows():
+        inside = rasterize([row.geometry], tile["extent"].shape, transform=tile.odc.geobox.affine).astype(bool)
+        values = tile["probabilities"].values[inside].astype(np.float64) * 100
+        assert row["npixel"] == len(values)
+        for name in ("min", "max", "mean", "median", "std"):
+            assert row[name] == pytest.approx(getattr(np, name)(values), abs=1e-9)
+
+
+def test_statistics_leave_out_nan_and_survive_objects_without_a_value():
+    result = object_statistics(np.array([1, 1, 2, 3, 1]), np.array([5, np.nan, np.nan, 7, 9.0]), 3)
+    np.testing.assert_array_equal(result["mean"], [7, np.nan, 7])
+    np.testing.assert_array_equal(result["median"], [7, np.nan, 7])
+    np.testing.assert_array_equal(result["std"], [2, np.nan, 0])
+
+
+def test_a_tile_without_objects_makes_empty_layers_with_the_same_schema(as_bands, tmp_path):
+    empty, full = (segments(*as_bands(np.full((4, 5), value))) for value in (False, True))
+    assert (len(empty), len(full)) == (0, 1)
+    for frame in (empty, full):
+        assert list(frame.columns) == COLUMNS
+    assert empty.dtypes.equals(full.dtypes)
+    read = [read_geopackage(frame, tmp_path) for frame in (empty, full)]
+    assert list(read[0].columns) == list(read[1].columns) == COLUMNS
+    assert read[0].crs == read[1].crs == full.crs
+    assert list(gpd.read_parquet(BytesIO(geoparquet_bytes(empty))).columns) == COLUMNS
+
+
+def test_tables_come_back_as_they_were(make_tile, tmp_path):
+    tile = make_tile()
+    frame = segments(tile["binarized_segmentation"], tile["probabilities"])
+    parquet = gpd.read_parquet(BytesIO(geoparquet_bytes(frame)))
+    geopackage = read_geopackage(frame, tmp_path)
+    for read in (parquet, geopackage):
+        assert read.crs == frame.crs
+        np.testing.assert_array_equal(read["npixel"], frame["npixel"])
+        np.testing.assert_array_equal(read["median"], frame["median"])
+        assert read.geometry.geom_equals(frame.geometry).all()
+    assert set(geopackage.geom_type) == {"MultiPolygon"}
+
+
+def test_regions_are_the_outlines_of_a_mask(as_bands):
+    mask, _ = as_bands(picture("###..", "#.#..", "###.#"))
+    frame = regions(mask)
+    assert list(frame["Region_ID"]) == [1, 2]
+    assert sorted(frame.area) == [100, 800]
+    assert regions(as_bands(np.zeros((2, 2), bool))[0]).empty

@@ -14,7 +14,7 @@ from darts_utils.errors import DataError, GridError
 def coordinates(grid: GeoBox, crs: str) -> tuple[np.ndarray, np.ndarray]:
     xs, ys = np.meshgrid(grid.coords["x"].values, grid.coords["y"].values)
     there = transform(str(grid.crs), crs, xs.ravel(), ys.ravel())
-    return there[0].reshape(xs.shape), there[1].reshape(xs.shape)
+    return np.reshape(there[0], xs.shape), np.reshape(there[1], xs.shape)
 
 
 def test_elevation_lands_where_it_belongs(grid, make_arcticdem, hills):

@@ -53,8 +53,8 @@ def make_bare_ground(noise: Noise, relief: Relief) -> BareGround:
 def _outcrops(noise: Noise, relief: Relief) -> Array:
     """Return blocky rock on the highest ground."""
     height = relief.elevation
-    prominence = np.where(distance_px(relief.water) > 40, height - blurred(height, 45), -99)
-    high = smoothstep((prominence - np.quantile(prominence, 0.975)) / 2.0)
+    prominence = (height - blurred(height, 45)) * smoothstep((distance_px(relief.water) - 25) / 70)
+    high = smoothstep((prominence - np.quantile(prominence, 0.97)) / 2.0)
     return (0.9 * high * smoothstep((noise.field("outcrops", 30, 3, 1.2) - 0.2) / 0.6)).astype(np.float32)
 
 

@@ -6,8 +6,12 @@ import cv2
 import numpy as np
 
 from darts.demo.fields import Array, Noise, blurred, smoothstep
+from darts.demo.place import MARGIN_PX
 
-_TRIES = 12
+_TRIES = 40
+_USUAL_COVER = (0.02, 0.06)
+_COARSE_STEP = 4
+"""Skies are compared on every fourth pixel."""
 _CLOUD = np.array((0.62, 0.60, 0.60, 0.64), dtype=np.float32)
 _HAZE = np.array((0.30, 0.28, 0.27, 0.27), dtype=np.float32)
 
@@ -34,27 +38,51 @@ def make_sky(noise: Noise, sun: tuple[float, float], to_see: Array) -> Sky:
     rng = noise.rng("clouds")
     texture = noise.field("clouds", 130, 5, 1.7)
     fall = _shadow_offset(rng.uniform(500, 900), *sun)
-    skies = []
-    for _ in range(_TRIES):
-        bank = _bank(rng, noise.shape) * (1 + 0.55 * texture)
-        cloud = smoothstep((bank - 0.55) / 0.4)
-        shadow = _moved(cloud, fall)
-        hidden = float(((cloud > 0.1) | (shadow > 0.1))[to_see].sum())
-        skies.append((hidden, cloud, shadow, bank))
-    _, cloud, shadow, bank = min(skies, key=lambda sky: sky[0])
+    banks = [_Bank.drawn(rng, noise.shape) for _ in range(_TRIES)]
+    step = _COARSE_STEP
+    coarse_fall = (fall[0] / step, fall[1] / step)
+    chosen = min(banks, key=lambda b: _unsuited(b.cloud(texture, step), coarse_fall, to_see[::step, ::step]))
+    bank, cloud = chosen.hump(texture, 1), chosen.cloud(texture, 1)
+    shadow = _moved(cloud, fall)
     veil = 0.20 * smoothstep((bank + 0.1) / 1.2) ** 2
     veil += 0.12 * smoothstep((noise.field("haze", 700, 80, 1.6) - 0.7) / 2.0)
     return Sky(cloud=cloud, shadow=shadow * (1 - cloud), haze=veil * (1 - cloud), no_data=_swath_edge(rng, noise.shape))
 
 
-def _bank(rng: np.random.Generator, shape: tuple[int, int]) -> Array:
-    """Return a long hump, 1 at its middle: where a bank of clouds lies."""
-    y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
-    row, column = rng.uniform(0.1, 0.9) * shape[0], rng.uniform(0.1, 0.9) * shape[1]
-    angle, extent = rng.uniform(0, np.pi), rng.uniform(0.07, 0.1) * min(shape)
-    along = (y - row) * np.cos(angle) + (x - column) * np.sin(angle)
-    across = (x - column) * np.cos(angle) - (y - row) * np.sin(angle)
-    return np.exp(-((along / (2.2 * extent)) ** 2) - (across / extent) ** 2)
+@dataclass(frozen=True)
+class _Bank:
+    """A bank of clouds: where its middle lies, its direction in radians, and half its width in pixels."""
+
+    row: float
+    column: float
+    angle: float
+    extent: float
+
+    @classmethod
+    def drawn(cls, rng: np.random.Generator, shape: tuple[int, int]) -> "_Bank":
+        """Return a random bank."""
+        row, column = (rng.uniform(MARGIN_PX, length - MARGIN_PX) for length in shape)
+        return cls(row, column, rng.uniform(0, np.pi), rng.uniform(0.08, 0.11) * (min(shape) - 2 * MARGIN_PX))
+
+    def hump(self, texture: Array, step: int) -> Array:
+        """Return a long hump, about 1 at its middle, with the texture of clouds; every `step`-th pixel."""
+        y, x = np.meshgrid(*(np.arange(0, n, step, dtype=np.float32) for n in texture.shape), indexing="ij")
+        along = (y - self.row) * np.cos(self.angle) + (x - self.column) * np.sin(self.angle)
+        across = (x - self.column) * np.cos(self.angle) - (y - self.row) * np.sin(self.angle)
+        hump = np.exp(-((along / (2.2 * self.extent)) ** 2) - (across / self.extent) ** 2)
+        return (hump * (1 + 0.55 * texture[::step, ::step])).astype(np.float32)
+
+    def cloud(self, texture: Array, step: int) -> Array:
+        """Return how opaque its clouds are, from 0 to 1."""
+        return smoothstep((self.hump(texture, step) - 0.55) / 0.4)
+
+
+def _unsuited(cloud: Array, fall: tuple[float, float], to_see: Array) -> tuple[float, int]:
+    """Return what makes a cloud a bad choice: first a cover that is not usual, then how much it and its shadow hide."""
+    margin = MARGIN_PX // _COARSE_STEP
+    cover = float((cloud[margin:-margin, margin:-margin] > 0.3).mean())
+    unusual = max(_USUAL_COVER[0] - cover, cover - _USUAL_COVER[1], 0.0)
+    return unusual, int(((cloud > 0.1) | (_moved(cloud, fall) > 0.1))[to_see].sum())
 
 
 def _shadow_offset(height_m: float, azimuth: float, elevation: float) -> tuple[float, float]:
@@ -72,7 +100,8 @@ def _moved(layer: Array, offset: tuple[float, float]) -> Array:
 def _swath_edge(rng: np.random.Generator, shape: tuple[int, int]) -> Array:
     """Return a wedge along the western or eastern edge, bool: orbits run a little across the grid."""
     y, x = np.mgrid[0 : shape[0], 0 : shape[1]]
-    wide, narrow = rng.uniform(0.10, 0.15) * shape[1], rng.uniform(-0.06, 0.02) * shape[1]
+    width = shape[1] - 2 * MARGIN_PX
+    wide, narrow = MARGIN_PX + rng.uniform(0.03, 0.09) * width, MARGIN_PX - rng.uniform(0.02, 0.12) * width
     limit = narrow + (wide - narrow) * y / shape[0]
     return np.asarray(x < limit if rng.random() < 0.5 else shape[1] - 1 - x < limit)
 

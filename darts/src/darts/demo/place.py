@@ -18,7 +18,8 @@ SMALLEST_PX, LARGEST_PX = 128, 10980
 
 _COLUMNS = {"L": 300_000, "M": 400_000, "N": 500_000, "P": 600_000}
 _ROWS = {"B": 7_600_000, "C": 7_700_000, "A": 7_500_000, "D": 7_800_000}
-_TILE_M = 109_800
+_USED_M = 97_000
+"""How much of a Sentinel-2 tile is used in each direction; the tiles themselves overlap beyond 100 km."""
 _GAP_M = 4_000
 
 
@@ -61,7 +62,7 @@ def place_of(seed: int, size: int) -> Place:
         raise ConfigError(f"size is {size} px but must be from {SMALLEST_PX} to {LARGEST_PX}.")
     column, row, left, top = _slot(seed, size)
     geobox = GeoBox((size, size), Affine(PIXEL_M, 0, left, 0, -PIXEL_M, top), CRS)
-    rng = np.random.default_rng([seed, 1])
+    rng = np.random.default_rng([seed, size])
     time = datetime(2024, 7, 8, 20, 0, tzinfo=UTC) + timedelta(
         days=int(rng.integers(0, 45)), seconds=int(rng.integers(0, 2400))
     )
@@ -78,12 +79,12 @@ def place_of(seed: int, size: int) -> Place:
 
 def _slot(seed: int, size: int) -> tuple[str, str, float, float]:
     """Return the Sentinel-2 tile (column and row letter) and the upper left corner of a world."""
-    per_side = max(1, int((_TILE_M + _GAP_M) // (size * PIXEL_M + _GAP_M)))
+    per_side = max(1, int((_USED_M + _GAP_M) // (size * PIXEL_M + _GAP_M)))
     tile, index = divmod(seed, per_side**2)
     index = index * 29 % per_side**2 if per_side % 29 else index  # neighbours in seed are no neighbours on the ground
     column = list(_COLUMNS)[(tile + 2) % 4]
     row = list(_ROWS)[tile // 4 % 4]
-    pitch = 10 * int((_TILE_M - size * PIXEL_M) / max(per_side - 1, 1) / 10)
+    pitch = 10 * int(max(_USED_M - size * PIXEL_M, 0) / max(per_side - 1, 1) / 10)
     down, right = divmod(index, per_side)
     return column, row, _COLUMNS[column] - 20 + right * pitch, _ROWS[row] + 100_040 - down * pitch
 
@@ -91,7 +92,7 @@ def _slot(seed: int, size: int) -> tuple[str, str, float, float]:
 def _scene_id(rng: np.random.Generator, time: datetime, tile: str) -> str:
     """Return a product id; times and orbit are random enough that two seeds never share one."""
     made = time + timedelta(seconds=int(rng.integers(2 * 3600, 9 * 3600)))
-    satellite, orbit = rng.choice(["S2A", "S2B"]), int(rng.choice([14, 28, 57, 71, 85, 114, 128]))
+    satellite, orbit = str(rng.choice(["S2A", "S2B"])), int(rng.choice([14, 28, 57, 71, 85, 114, 128]))
     return f"{satellite}_MSIL2A_{time:%Y%m%dT%H%M%S}_N0510_R{orbit:03d}_T{tile}_{made:%Y%m%dT%H%M%S}"
 
 

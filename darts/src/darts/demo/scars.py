@@ -35,7 +35,7 @@ class ScarPlan:
     tongue: float
     """Length of the mud tongue below the outlet."""
     bend: float
-    """How far the lower end bows to one side."""
+    """How far the lower end bows to one side, in radii."""
     lobes: tuple[float, ...]
     """Where along the headwall, in radii to the side, further heads bite into the slope."""
     depth_m: float
@@ -50,7 +50,8 @@ class ScarPlan:
         middle = (length - self.radius * self.head) / 2
         row, column = (c + d * middle for c, d in zip(self.centre, self.downslope, strict=True))
         spread = self.radius * (0.85 + max(map(abs, self.lobes), default=0.15))
-        return row, column, max((length + self.radius * self.head) / 2, spread) + 1
+        reach = max((length + self.radius * self.head) / 2, spread) + 0.5 * abs(self.bend) * self.radius
+        return row, column, reach + 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +112,8 @@ def _coordinates(rng: np.random.Generator, plan: ScarPlan, window: tuple[slice, 
     across = x[None, :] * south - y[:, None] * east
     warp = [_ripple(rng, along.shape, plan.radius * _FINER) for _ in range(2)]
     along = along + 0.13 * plan.radius * warp[0]
-    across = across + 0.13 * plan.radius * warp[1] - plan.bend * (np.minimum(along, 0) / plan.radius) ** 2
+    bow = plan.bend * plan.radius * (np.minimum(along, 0) / (plan.body + plan.tongue)) ** 2
+    across = across + 0.13 * plan.radius * warp[1] - bow
     return along.astype(np.float32), across.astype(np.float32)
 
 

@@ -37,11 +37,11 @@ class Training:
     """Worlds to learn from."""
     world_px: int = 1024
     """Edge length of a world."""
-    crop_px: int = 224
+    crop_px: int = 192
     """Edge length of a training patch."""
     batch_size: int = 8
     """Patches a step."""
-    n_steps: int = 900
+    n_steps: int = 800
     """Steps."""
     learning_rate: float = 3e-3
     """Highest rate of the one-cycle schedule."""
@@ -82,7 +82,7 @@ def train(name: str, samples: Sequence[Sample], training: Training) -> nn.Module
     torch.manual_seed(training.seed)
     n_bands = len(MODEL_BANDS[name])
     model: nn.Module = smp.create_model(**model_config(n_bands))
-    model = model.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    model = model.to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=training.learning_rate, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, training.learning_rate, total_steps=training.n_steps)
     for step, (inputs, labels, valid) in enumerate(batches(samples, training)):
@@ -111,7 +111,9 @@ def batches(samples: Sequence[Sample], training: Training) -> Iterator[tuple[tor
     """Yield batches of changed crops: features (n, band, y, x), labels and validity (n, y, x), all float32."""
     rng = np.random.default_rng(training.seed)
     for _ in range(training.n_steps):
-        crops = [_crop(rng, samples[rng.integers(len(samples))], training.crop_px) for _ in range(training.batch_size)]
+        crops = [
+            _crop(rng, samples[int(rng.integers(len(samples)))], training.crop_px) for _ in range(training.batch_size)
+        ]
         yield tuple(torch.from_numpy(np.stack(parts).astype(np.float32)) for parts in zip(*crops, strict=True))
 
 

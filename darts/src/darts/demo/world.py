@@ -107,7 +107,7 @@ def _measured(noise: Noise, relief: Relief) -> Array:
     rng = noise.rng("holes")
     elevation = relief.elevation + 0.10 * noise.field("matching noise", 14, 3, 0.6)
     for _ in range(max(1, round(2 * elevation.size / 1e6))):
-        row, column = (int(rng.integers(0, length)) for length in elevation.shape)
+        row, column = (int(rng.integers(MARGIN_PX, length - MARGIN_PX)) for length in elevation.shape)
         height, width = rng.integers(5, 18, 2)
         elevation[row : row + height, column : column + width] = np.nan
     return elevation.astype(np.float32)

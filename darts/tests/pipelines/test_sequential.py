@@ -1,5 +1,6 @@
 """The executor: all tiles, overlap, failures alone, bounded memory, quick and clean ends."""
 
+import signal
 import threading
 import time
 from dataclasses import replace
@@ -10,6 +11,7 @@ import pytest
 import xarray as xr
 
 from darts.pipelines.executors.sequential import SequentialExecutor
+from darts.pipelines.interrupts import on_interrupt
 from darts.pipelines.stages import Stage
 from darts.pipelines.tiles import Outcome, StageStarted, TileRef
 from darts_utils.errors import DataError
@@ -144,10 +146,27 @@ def test_closing_does_not_wait_for_a_long_computation():
     release.set()
 
 
-def test_outcomes_that_nobody_has_seen_are_handed_over_at_the_end():
-    executor = SequentialExecutor(stages(), budget_bytes=GIB)
-    events = executor.run(refs(1))
-    next(events)
-    time.sleep(0.3)
-    late = executor.close()
-    assert [outcome.ref.tile_id for outcome in late] == ["t0"]
+def test_stopping_lets_the_stages_at_work_end_and_hands_over_their_outcomes():
+    executor = None
+
+    def finish(work):
+        executor.stop()
+        time.sleep(0.3)
+        return work
+
+    executor = SequentialExecutor(stages(finish=finish), budget_bytes=GIB)
+    assert [outcome.ref.tile_id for outcome in run(executor, refs(50))] == ["t0"]
+    assert not executor.is_busy
+
+
+def test_the_first_interrupt_stops_and_the_second_one_raises():
+    calls = []
+    with on_interrupt(lambda: calls.append(1)) as interrupted:
+        assert not interrupted.is_set()
+        signal.raise_signal(signal.SIGINT)
+        assert interrupted.is_set()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+    assert calls == [1]
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)

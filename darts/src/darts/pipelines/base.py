@@ -145,22 +145,21 @@ class Pipeline(
     ) -> bool:
         """Send the tiles through the stages; return whether the user broke the run off."""
         from darts.pipelines.executors.sequential import SequentialExecutor
+        from darts.pipelines.interrupts import on_interrupt
         from darts.pipelines.stages import build_stages
 
         stages = build_stages(self, source, ensemble, self._features(ensemble))
         executor = SequentialExecutor(stages, budget_bytes=memory_budget_bytes(self.max_memory_gb))
-        try:
+        with on_interrupt(executor.stop) as interrupted:
             for event in executor.run(todo):
                 if isinstance(event, StageStarted):
                     view.stage(event)
                 else:
                     journal.add(event)
                     view.tile(event)
-        except KeyboardInterrupt:
-            journal.add(*executor.close())
+        if interrupted.is_set():
             _clear_parts(journal.folder, own=True)
-            return True
-        return False
+        return interrupted.is_set()
 
     def _check_exports(self) -> None:
         from darts_export.check import check_bands

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,7 +23,7 @@ class TileRef:
 class Source(Protocol):
     """Where tiles come from; one class a source."""
 
-    resolution_m: int
+    resolution_m: ClassVar[int]
     """Pixel size of the ArcticDEM mosaic that suits its images."""
 
     def find(self) -> list[TileRef]:

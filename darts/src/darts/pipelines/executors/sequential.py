@@ -17,6 +17,8 @@ _PEAK_OVER_TILE = 2.0
 """A stage holds about this many times the size of a prepared tile at its peak (its input and its output)."""
 
 type Event = StageStarted | Outcome
+type _Handover = queue.Queue[tuple[Work, list[StageTime]] | None]
+"""Tiles from one lane to the next, with the times so far; None is the end."""
 
 
 class StoppedError(Exception):
@@ -59,7 +61,7 @@ class SequentialExecutor:
     Args:
         stages: What is done with a tile, in order; a stage belongs to a lane, and lanes work side by side.
         budget_bytes: Memory that the tiles in work may take together.
-        grace_s: How long `close` waits for workers that are busy in a long computation.
+        grace_s: How long workers may go on in a long computation after `stop`.
     """
 
     def __init__(self, stages: Sequence[Stage], *, budget_bytes: int, grace_s: float = 3.0) -> None:
@@ -67,56 +69,48 @@ class SequentialExecutor:
         self._grace_s = grace_s
         self._in_flight = _InFlight(budget_bytes)
         self._stop = threading.Event()
+        self._deadline = 0.0
         self._events: queue.Queue[Event | None] = queue.Queue()
         self._threads: list[threading.Thread] = []
 
     def run(self, refs: Sequence[TileRef]) -> Iterator[Event]:
         """Yield what happens, stage by stage, and an outcome for each tile; closing early stops the workers."""
-        handovers: list[queue.Queue[tuple[Work, list[StageTime]] | None]] = [
-            queue.Queue() for _ in range(len(LANES) - 1)
-        ]
-        workers = [
+        handovers: list[_Handover] = [queue.Queue() for _ in range(len(LANES) - 1)]
+        self._threads = [
             threading.Thread(target=self._feed, args=(refs, handovers[0]), name="darts-prepare", daemon=True),
             threading.Thread(target=self._pass_on, args=("device", *handovers), name="darts-device", daemon=True),
             threading.Thread(target=self._finish, args=(handovers[1],), name="darts-finish", daemon=True),
         ]
-        self._threads = workers
-        for worker in workers:
+        for worker in self._threads:
             worker.start()
         try:
             while (event := self._next_event()) is not None:
                 yield event
         finally:
-            self._shut_down()
+            self.stop()
+            for worker in self._threads:
+                worker.join(max(0.0, self._deadline - time.monotonic()))
 
     def _next_event(self) -> Event | None:
+        """Return the next event, or None at the end: that of the work, or of the patience after `stop`."""
         while True:  # with a time-out, because a blocking wait without one would not see Ctrl-C on every platform
             with suppress(queue.Empty):
                 return self._events.get(timeout=_POLL_S)
+            if self._stop.is_set() and time.monotonic() > self._deadline:
+                return None
 
-    def close(self) -> list[Outcome]:
-        """Stop all workers and return the outcomes that nobody has seen yet."""
-        self._shut_down()
-        late = []
-        with suppress(queue.Empty):
-            while True:
-                event = self._events.get_nowait()
-                if isinstance(event, Outcome):
-                    late.append(event)
-        return late
-
-    def _shut_down(self) -> None:
-        self._stop.set()
-        deadline = time.monotonic() + self._grace_s
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+    def stop(self) -> None:
+        """Let no further stage begin; `run` ends after the stages at work, or when the time for that is over."""
+        if not self._stop.is_set():
+            self._deadline = time.monotonic() + self._grace_s
+            self._stop.set()
 
     @property
     def is_busy(self) -> bool:
-        """Whether a worker still runs, after `close` inside a computation that cannot be interrupted."""
+        """Whether a worker still runs, after the end of `run`, inside a computation that cannot be interrupted."""
         return any(thread.is_alive() for thread in self._threads)
 
-    def _feed(self, refs: Sequence[TileRef], done: "queue.Queue[tuple[Work, list[StageTime]] | None]") -> None:
+    def _feed(self, refs: Sequence[TileRef], done: _Handover) -> None:
         with suppress(StoppedError):
             for ref in refs:
                 self._in_flight.enter(self._stop)
@@ -131,8 +125,8 @@ class SequentialExecutor:
     def _pass_on(
         self,
         lane: Lane,
-        todo: "queue.Queue[tuple[Work, list[StageTime]] | None]",
-        done: "queue.Queue[tuple[Work, list[StageTime]] | None]",
+        todo: _Handover,
+        done: _Handover,
     ) -> None:
         with suppress(StoppedError):
             while (item := todo.get()) is not None:
@@ -145,7 +139,7 @@ class SequentialExecutor:
                     del result
         done.put(None)
 
-    def _finish(self, todo: "queue.Queue[tuple[Work, list[StageTime]] | None]") -> None:
+    def _finish(self, todo: _Handover) -> None:
         with suppress(StoppedError):
             while (item := todo.get()) is not None:
                 work, times = item

@@ -22,6 +22,19 @@ TERRAIN_BANDS = frozenset(
     {"dem", "relative_elevation", "slope", "aspect", "hillshade", "curvature", "arcticdem_data_mask"}
 )
 TREND_BANDS = frozenset({"tc_brightness", "tc_greenness", "tc_wetness"})
+_RECORDED = (
+    "patch_size",
+    "overlap",
+    "reflection",
+    "binarization_threshold",
+    "mask_erosion_size",
+    "edge_erosion_size",
+    "min_object_size",
+    "quality_level",
+    "tpi_outer_radius",
+    "tpi_inner_radius",
+)
+"""Parameters that change a result, and so go into the tags of its rasters."""
 _WARP_MARGIN_M = 60
 """Margin beyond the TPI radius for the cubic kernel of the warp and the stencils, at the coarsest pixels."""
 
@@ -160,7 +173,7 @@ class _Postprocess:
             self.pipeline.binarization_threshold,
             self.pipeline.mask_erosion_size,
             self.pipeline.min_object_size,
-            self.pipeline.quality_level,
+            self.pipeline.quality_level,  # type: ignore[arg-type]  # the parameters have checked the number
             subsets(self.pipeline, self.model_names),
             self.pipeline.device,
             edge_erosion_size=self.pipeline.edge_erosion_size,
@@ -199,14 +212,13 @@ def _metadata(pipeline: "Pipeline", work: Work, model_names: Sequence[str]) -> M
     import darts
 
     assert work.tile is not None
-    keys = ("patch_size", "overlap", "reflection", "binarization_threshold", "mask_erosion_size", "edge_erosion_size")
-    keys += ("min_object_size", "quality_level", "tpi_outer_radius", "tpi_inner_radius")
+    recorded = {key: getattr(pipeline, key) for key in _RECORDED}
     return {
         "DARTS_version": darts.__version__,
         "DARTS_pipeline": pipeline.pipeline_name,
         "DARTS_tile_id": work.ref.tile_id,
         "DARTS_models": ", ".join(model_names),
-        **{f"DARTS_{key}": getattr(pipeline, key) for key in keys if getattr(pipeline, key) is not None},
+        **{f"DARTS_{key}": value for key, value in recorded.items() if value is not None},
         **{key: value for key, value in work.tile.attrs.items() if isinstance(value, str | int | float)},
     }
 

@@ -91,9 +91,8 @@ def _draw_timeline(axis: Any, timeline: "pd.DataFrame", colours: dict[str, Any])
     """Draw a bar for each stage of each tile: bars above one another ran at the same time."""
     tiles = list(dict.fromkeys(timeline["tile_id"]))
     origin = timeline["start"].min()
-    for row in timeline.itertuples():
-        start, length = row.start - origin, row.end - row.start
-        axis.barh(tiles.index(row.tile_id), length, left=start, color=colours[row.stage], height=0.7, linewidth=0)
+    for tile, stage, start, end in zip(*(timeline[name] for name in ("tile_id", "stage", "start", "end")), strict=True):
+        axis.barh(tiles.index(tile), end - start, left=start - origin, color=colours[stage], height=0.7, linewidth=0)
     axis.set(title="When each stage ran", xlabel="seconds since the start", ylabel="tile")
     axis.invert_yaxis()
     axis.legend([_swatch(colour) for colour in colours.values()], list(colours), fontsize="small", loc="best")

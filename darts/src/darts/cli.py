@@ -11,6 +11,7 @@ import cyclopts
 from cyclopts import Parameter
 
 from darts import __version__
+from darts.pipelines.base import RunReport
 from darts.pipelines.paths import PipelineV2Paths
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.utils.bench import benchviz as _benchviz
@@ -87,6 +88,20 @@ def debug_default_paths(*, paths: Annotated[PipelineV2Paths | None, Parameter(na
     """Print the locations that a run would use; nothing is made on disk."""
     for name, value in (PipelineV2Paths() if paths is None else paths).resolved().items():
         output_console().print(f"{name}: {value}", highlight=False, soft_wrap=True)
+
+
+@app.command(group=subcommands_group)
+def demo(*, seed: int = 7, size: int = 1024, folder: Path = Path("darts-demo")) -> RunReport:
+    """Map slumps in a made-up stretch of Arctic coast and compare them with the truth; needs no account.
+
+    Args:
+        seed: Which world to make.
+        size: Edge of the world in pixels of 10 m.
+        folder: Where the world and the results go.
+    """
+    from darts.demo.run import run_demo
+
+    return run_demo(seed, size, folder)
 
 
 inference_app.command(Sentinel2Pipeline.cli, name="sentinel2-sequential", group=sequential_group)

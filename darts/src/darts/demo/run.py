@@ -6,7 +6,7 @@ from pathlib import Path
 
 from darts.demo.compare import Score, compare_with_truth
 from darts.demo.world import make_world
-from darts.demo.write import WrittenWorld, install_models, write_world
+from darts.demo.write import WrittenWorld, write_world
 from darts.pipelines.base import RunReport
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.utils.console import say, show_rows
@@ -28,8 +28,7 @@ def run_demo(seed: int, size: int, folder: Path) -> RunReport:
     say(f"Making the world of seed {seed}, {size / 100:g} x {size / 100:g} km, in {folder}")
     start = time.monotonic()
     written = write_world(make_world(seed, size), folder)
-    models = install_models(folder / "models")
-    say(f"Made in {time.monotonic() - start:.1f} s: a Sentinel-2 scene, ArcticDEM, trends, {len(models)} models")
+    say(f"Made in {time.monotonic() - start:.1f} s: a Sentinel-2 scene, ArcticDEM and trend datacubes, two models")
     report = _pipeline(written, folder).run()
     if report.exit_code == 0:
         results = report.folder / written.scene_id

@@ -112,3 +112,16 @@ def test_the_documented_names_are_there():
         "debug_default_paths env_info hello help launcher shell start_app"
     )
     assert [name for name in documented.split() if not hasattr(darts.cli, name)] == []
+
+
+def test_the_shell_takes_commands_and_survives_mistakes(darts, monkeypatch, capfd):
+    lines = iter(["hello Bob", "helo", "inference sentinel2-sequential --overlap 2000", "hello Ada", "quit"])
+    monkeypatch.setattr("builtins.input", lambda prompt: next(lines))
+    code, out, err = darts("shell")
+    assert code == 0
+    assert [line for line in out.splitlines() if line.startswith("Hello")] == ["Hello Bob", "Hello Ada"]
+    assert err.splitlines() == [
+        err.splitlines()[0],
+        "Error: overlap is 2000 px but must be below patch_size (1024 px). Lower overlap or raise patch_size.",
+    ]
+    assert err.startswith('Error: Unknown command "helo". Did you mean "hello"?')

@@ -65,7 +65,7 @@ def hello(name: str, *, n: int = 1) -> None:
 @app.command(group=utilities_group)
 def shell() -> None:
     """Open an interactive shell, in which commands are typed without `darts`."""
-    app.interactive_shell(prompt="darts> ")
+    app.meta.interactive_shell(prompt="darts> ")
 
 
 @app.command(name="help", group=utilities_group)

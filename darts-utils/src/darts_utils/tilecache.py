@@ -8,7 +8,7 @@ import xarray as xr
 
 from darts_utils.bands import BandManager, manager
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__.replace("darts_", "darts."))
 
 
 class XarrayCacheManager:

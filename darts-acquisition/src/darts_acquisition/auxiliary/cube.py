@@ -3,7 +3,6 @@
 Opening goes straight through icechunk and zarr: the accessor classes of smart-geocubes ask the network for index files.
 """
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,6 @@ from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 
 from darts_utils.errors import CoverageError, DataError, MissingDataError
-
-logger = logging.getLogger(__name__)
 
 type Bounds = tuple[float, float, float, float]
 

@@ -14,7 +14,7 @@ from darts_acquisition.optical.scene_store import RawScene, SceneStore
 from darts_utils.devices import DeviceSpec
 from darts_utils.errors import ConfigError, DataError
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__.replace("darts_", "darts."))
 
 type BandsMapping = Mapping[str, str] | Literal["all"]
 

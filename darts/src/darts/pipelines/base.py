@@ -1,6 +1,5 @@
 """What all pipelines share: resolve the parameters, find the tiles, send them through the stages, keep the record."""
 
-import logging
 import os
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -24,8 +23,6 @@ from darts_utils.paths import PathManager
 if TYPE_CHECKING:
     from darts.pipelines.journal import Journal
     from darts_segmentation import EnsembleV1
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """The stages of a tile, each one function of a step package: a tile goes in, a new tile comes out."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
     from darts.pipelines.base import Pipeline
     from darts_segmentation import EnsembleV1
 
-logger = logging.getLogger(__name__)
 
 type Lane = Literal["prepare", "device", "finish"]
 LANES: tuple[Lane, ...] = ("prepare", "device", "finish")

@@ -113,6 +113,13 @@ def test_only_what_is_missing_is_added_to_a_folder(make_tile, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["scene"]
 
 
+def test_only_products_with_a_missing_file_are_made(make_tile, tmp_path, monkeypatch):
+    export_tile(make_tile(), tmp_path / "scene", ["ndvi", "binarized"])
+    monkeypatch.setattr(export_module, "_export_binarized", None)
+    export_tile(make_tile(), tmp_path / "scene", ["ndvi", "binarized", "extent"])
+    assert missing_outputs(tmp_path / "scene", ["ndvi", "binarized", "extent"]) == "none"
+
+
 def test_nothing_is_done_when_nothing_is_missing(make_tile, tmp_path, monkeypatch):
     export_tile(make_tile(), tmp_path / "scene", ["ndvi"])
     monkeypatch.setattr(export_module, "_writer", None)

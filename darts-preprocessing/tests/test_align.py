@@ -22,6 +22,13 @@ def test_elevation_lands_where_it_belongs(grid, make_arcticdem, hills):
     np.testing.assert_allclose(aligned, hills(*coordinates(grid, "EPSG:3413")), atol=2e-3)
 
 
+def test_elevation_lands_where_it_belongs_in_a_wide_scene_too(make_grid, make_arcticdem, hills):
+    """GDAL interpolates the transform along each row; over 40 km that bends."""
+    wide = make_grid(3, 4000)
+    aligned = align_dem(make_arcticdem(wide), wide)
+    np.testing.assert_allclose(aligned, hills(*coordinates(wide, "EPSG:3413")), atol=6e-3)
+
+
 @pytest.mark.parametrize("flip", [False, True])
 def test_source_may_run_south_to_north(grid, make_arcticdem, hills, flip):
     cube = make_arcticdem(grid)

@@ -44,6 +44,14 @@ def test_index_is_the_height_above_the_mean_of_the_known_cells_around(dem, outer
     np.testing.assert_allclose(position_index(dem, kernel, 0, "cpu"), expected, atol=1e-3)
 
 
+def test_index_is_as_precise_on_a_plateau_as_at_sea_level():
+    ripples = np.random.default_rng(6).normal(0, 0.5, (70, 64)).astype(np.float32)
+    plateau = np.float32(3000) + ripples
+    kernel = disk_kernel(12)
+    result = position_index(plateau, kernel, 12, "cpu")
+    np.testing.assert_allclose(result, slow_position_index(plateau, kernel)[12:-12, 12:-12], atol=2e-5)
+
+
 @pytest.mark.parametrize(("outer", "inner"), RADII)
 def test_device_engine_agrees_with_host_engine(dem, outer, inner, monkeypatch):
     monkeypatch.setattr("darts_preprocessing.tpi.DEVICE_BLOCK_PX", 20)

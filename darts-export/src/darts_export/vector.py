@@ -102,21 +102,18 @@ def _outlines(labels: Array, mask: Array, n_objects: int, grid: GeoBox) -> Array
     alone = np.bincount(owners, minlength=n_objects)[owners] == 1
     outlines = np.empty(n_objects, dtype=object)
     outlines[owners[alone]] = areas[alone]
-    parts, area_of_part = shapely.get_parts(areas[~alone], return_index=True)
-    joined, owner_of_part = np.unique(owners[~alone][area_of_part], return_inverse=True)
+    joined, index = np.unique(owners[~alone], return_inverse=True)
     if len(joined):
-        outlines[joined] = shapely.multipolygons(parts, indices=owner_of_part)
+        outlines[joined] = shapely.multipolygons(areas[~alone], indices=index)
     return outlines
 
 
 def _polygons(values: Array, mask: Array, grid: GeoBox) -> tuple[Array, Array]:
-    """Return valid outlines of the 4-connected areas of equal value within the mask, and the value of each.
+    """Return the outlines of the 4-connected areas of equal value within the mask, and the value of each.
 
-    Areas that touch at corners come as polygons of their own: joined, they would make rings that cross themselves.
+    Asked for 8-connected areas, GDAL makes rings that cross themselves at corners; these are always valid.
     """
     found = list(shapes(values, mask=mask, connectivity=4, transform=grid.affine))
     outlines = np.empty(len(found), dtype=object)
     outlines[:] = [shapely.Polygon(shape["coordinates"][0], shape["coordinates"][1:]) for shape, _ in found]
-    crossing = ~shapely.is_valid(outlines)  # a ring that touches itself at a corner
-    outlines[crossing] = shapely.make_valid(outlines[crossing])
     return outlines, np.array([value for _, value in found], dtype=np.float64)

@@ -1,13 +1,11 @@
 """How outputs appear: a new folder by one rename, missing files one by one, nothing else touched."""
 
-import os
 import shutil
 from collections.abc import Callable, Collection
 from pathlib import Path
-from uuid import uuid4
 
 from darts_utils.errors import DartsError, OutputError
-from darts_utils.files import atomic_folder, make_folder, sync_path
+from darts_utils.files import atomic_folder, make_folder, part_path, sync_path
 
 
 def commit_folder(out_dir: Path, write: Callable[[Path], None]) -> None:
@@ -40,9 +38,7 @@ def commit_files(out_dir: Path, names: Collection[str], write: Callable[[Path], 
     Raises:
         OutputError: If writing fails; the message names the folder and the reason, and nothing is left behind.
     """
-    # beside the folder and not in it, so that the tile never shows a stray entry; the name is one that
-    # darts_utils.files.remove_parts recognises, should this process be killed
-    part = out_dir.with_name(f".{out_dir.name}.part-{os.getpid()}-{uuid4().hex[:8]}")
+    part = part_path(out_dir)  # beside the folder and not in it, so that the tile never shows a stray entry
     try:
         make_folder(part)
         write(part)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import rasterio
 import xarray as xr
@@ -20,7 +21,7 @@ from darts_utils.tile import geobox_of
 
 type Array = np.ndarray[Any, np.dtype[Any]]
 
-_STRIP_ROWS = 512
+_STRIP_ROWS = 64
 _COLOURS = {"red": ColorInterp.red, "green": ColorInterp.green, "blue": ColorInterp.blue}
 
 
@@ -58,7 +59,7 @@ def raster_bytes(tile: xr.Dataset, names: Sequence[str], tags: Mapping[str, Any]
     """
     layers = [layer for name in names for layer in _layers(tile[name], name)]
     try:
-        # a thread budget, because the export runs beside the segmentation of the next tile
+        # GDAL's cache of blocks would take a share of the machine's memory, whatever that is
         with rasterio.Env(GDAL_CACHEMAX=256 * 2**20), MemoryFile() as memory:
             with memory.open(**_profile(tile, layers)) as raster:
                 raster.update_tags(**{key: str(value) for key, value in (tags or {}).items()})
@@ -92,7 +93,7 @@ def _profile(tile: xr.Dataset, layers: Sequence[_Layer]) -> dict[str, Any]:
         # differences of neighbours compress continuous values better, and runs of equal classes worse
         "predictor": "NO" if is_class else "YES",
         "overview_resampling": "NEAREST" if is_class else "AVERAGE",
-        "num_threads": "ALL_CPUS",
+        "num_threads": cv2.getNumberOfCPUs(),  # which knows the limits of a container,
         "blocksize": 512,
     }
 

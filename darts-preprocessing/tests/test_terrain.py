@@ -124,7 +124,7 @@ class _PretendGpu:
 def test_blocks_give_what_the_whole_gives(rough, monkeypatch):
     heights, grid = rough
     whole = terrain_arrays(heights, grid, TERRAIN_BANDS, Sun(), 0, "cpu")
-    monkeypatch.setattr(terrain_module, "HOST_BLOCK_PX", 64)
+    monkeypatch.setattr(terrain_module, "STENCIL_BLOCK_PX", 64)
     blocks = terrain_arrays(heights, grid, TERRAIN_BANDS, Sun(), 0, "cpu")
     for band, tolerance in {"slope": 1e-3, "hillshade": 1e-5, "curvature": 1e-3}.items():
         np.testing.assert_allclose(blocks[band], whole[band], atol=tolerance, err_msg=band)

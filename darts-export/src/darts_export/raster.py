@@ -93,7 +93,7 @@ def _profile(tile: xr.Dataset, layers: Sequence[_Layer]) -> dict[str, Any]:
         # differences of neighbours compress continuous values better, and runs of equal classes worse
         "predictor": "NO" if is_class else "YES",
         "overview_resampling": "NEAREST" if is_class else "AVERAGE",
-        "num_threads": cv2.getNumberOfCPUs(),  # which knows the limits of a container,
+        "num_threads": cv2.getNumberOfCPUs(),  # which knows the limits of a container
         "blocksize": 512,
     }
 

@@ -14,6 +14,10 @@ type Array = np.ndarray[Any, np.dtype[Any]]
 HOST_BLOCK_PX = 512
 """Edge of a block in host memory: its float32 working arrays (1 MB each) stay in the cache of a core."""
 
+STENCIL_BLOCK_PX = 192
+"""Edge of a block for chains of many cheap operations. Their temporary arrays are so small that the allocator keeps
+them; at 512 pixels it gave them back to the system each time, and page faults took two thirds of the time."""
+
 DEVICE_BLOCK_PX = 2048
 """Edge of a block on a device: large enough to keep it busy, small enough to bound its memory."""
 

@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from darts_preprocessing.blocks import HOST_BLOCK_PX, Array, Block, for_each_block
+from darts_preprocessing.blocks import STENCIL_BLOCK_PX, Array, Block, for_each_block
 from darts_utils.errors import DataError
 
 
@@ -40,5 +40,5 @@ def _ndvi(red: Array, nir: Array) -> Array:
         with np.errstate(invalid="ignore"):  # 0/0 is NaN on purpose
             np.divide(n - r, n + r, out=out[window])
 
-    for_each_block(compute, (red.shape[0], red.shape[1]), HOST_BLOCK_PX)
+    for_each_block(compute, (red.shape[0], red.shape[1]), STENCIL_BLOCK_PX)
     return out

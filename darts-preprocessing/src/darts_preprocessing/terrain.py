@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
-from darts_preprocessing.blocks import DEVICE_BLOCK_PX, HOST_BLOCK_PX, Array, Block, for_each_block, split
+from darts_preprocessing.blocks import DEVICE_BLOCK_PX, STENCIL_BLOCK_PX, Array, Block, for_each_block, split
 from darts_preprocessing.north import TrueNorth
 from darts_preprocessing.stencils import DeviceStencil, HostStencil
 from darts_utils.devices import DeviceSpec, decide_device
@@ -149,7 +149,7 @@ def terrain_arrays(
     work = _Work(dem=dem, margin=margin, pixel_m=pixel_size_m(geobox), north=TrueNorth(grid), sun=sun, out=out)
     chosen = decide_device(device)
     if chosen.type == "cpu":
-        for_each_block(partial(_host_block, work), shape, HOST_BLOCK_PX)
+        for_each_block(partial(_host_block, work), shape, STENCIL_BLOCK_PX)
     else:
         for block in split(shape, DEVICE_BLOCK_PX):
             _device_block(work, block, chosen)

@@ -107,14 +107,14 @@ def _best(tile: xr.Dataset, shape: tuple[int, int]) -> Array:
 def _stretched(reflectance: Array, best: Array) -> Array:
     """Return (pixel, RGB) uint8, stretched between percentiles of the best pixels.
 
-    Each colour starts at its own dark end, which takes the haze away; all share the range of the brightest, so that
-    hues stay true. The curve lifts the tundra, which is dark beside snow and cloud.
+    All colours share one range, so that hues stay true: surface reflectance has no haze to take away. The curve lifts
+    the tundra, which is dark beside snow and cloud.
     """
     sample = reflectance[best] if best.any() else reflectance
-    low = np.percentile(sample, 1, axis=0)
-    span = max(float((np.percentile(sample, 99, axis=0) - low).max()), 0.02)
+    low = float(np.percentile(sample, 1, axis=0).min())
+    span = max(float(np.percentile(sample, 99, axis=0).max()) - low, 0.02)
     bright = np.clip((reflectance - low) / span + 0.04, 0, 1)  # open water is dark, but not black
-    return np.rint(255 * bright**0.8).astype(np.uint8)
+    return np.rint(255 * bright**0.7).astype(np.uint8)
 
 
 def _shrunk(band: Array, shape: tuple[int, int]) -> Array:

@@ -17,6 +17,8 @@ from odc.geo.xr import wrap_xr
 
 from darts_utils.errors import CoverageError, DataError, MissingDataError
 
+icechunk.set_logs_filter("icechunk=error")  # else it prints at every opening that local cubes want one writer at a time
+
 type Bounds = tuple[float, float, float, float]
 
 

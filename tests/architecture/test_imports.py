@@ -24,9 +24,8 @@ DISTRIBUTION_OF = {
 }
 NOT_IMPORTED_BUT_NEEDED = {
     "darts-utils": {"dask", "netcdf4"},  # odc-geo imports dask beside rasterio; xarray writes netCDF with netcdf4
-    "darts-acquisition": {"rasterio"},
     "darts-export": {"pyarrow", "netcdf4", "pyogrio"},  # geopandas writes GeoParquet and GeoPackage with them
-    "darts-nextgen": {"pyarrow"},
+    "darts-nextgen": {"pyarrow"},  # pandas writes parquet with it
 }
 OPTIONAL = {"torch"}
 """Imported by `darts_utils.devices` inside the function that needs it, which only packages with torch call."""

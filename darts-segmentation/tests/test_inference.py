@@ -277,3 +277,15 @@ def test_a_strided_network_gives_the_same_probabilities_on_another_patch_grid(ti
     assert one.max() - one.min() > 0.2
     assert np.percentile(np.abs(one - other), 99.9) <= 0.02
     assert np.percentile(np.abs(one - mirrored), 99.9) <= 0.02
+
+
+@pytest.mark.parametrize("cut", [(13, 22), (8, 1)])
+def test_the_same_ground_cut_differently_gives_the_same_probabilities(tile_of, small_unet, cut):
+    """Patches lie where the map says, so a strided network sees each place in the same phase in every cut."""
+    member = Member(name="unet", model=small_unet, bands=("red", "ndvi", "slope"))
+    tile = tile_of(330, 340)
+    rows, columns = cut
+    patching = Patching(patch_size=160, overlap=120)
+    whole = predict(tile, [member], patching, CPU).mean[rows:, columns:]
+    part = predict(tile.isel(y=slice(rows, None), x=slice(columns, None)), [member], patching, CPU).mean
+    assert np.percentile(np.abs(whole - part)[90:, 90:], 99.9) <= 0.02

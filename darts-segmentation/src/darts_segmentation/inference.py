@@ -47,7 +47,8 @@ def predict(
     check_bands(tile, {member.name: member.bands for member in members})
     bands = list(dict.fromkeys(band for member in members for band in member.bands))
     layers = TileLayers(tile, bands)
-    plan = plan_patches(layers.shape, patching, math.lcm(*(member.multiple for member in members)))
+    multiple = math.lcm(*(member.multiple for member in members))
+    plan = plan_patches(layers.shape, patching, multiple, layers.origin)
     group = NetworkGroup(members, bands, device, keep_members=keep_members)
 
     names = [member.name for member in members] if keep_members else []

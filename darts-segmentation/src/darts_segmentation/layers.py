@@ -1,5 +1,6 @@
 """The bands of a tile as networks see them, read patch by patch."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,6 +26,7 @@ class TileLayers:
     def __init__(self, tile: xr.Dataset, bands: Sequence[str]) -> None:
         self.bands = tuple(bands)
         self.shape: tuple[int, int] = (tile.sizes["y"], tile.sizes["x"])
+        self.origin = (_first_pixel(tile, "y"), _first_pixel(tile, "x"))
         self._arrays = {name: tile[name].values for name in bands}
         self._quality = tile["quality_data_mask"].values if "quality_data_mask" in tile else None
 
@@ -65,6 +67,14 @@ def check_bands(tile: xr.Dataset, needs: dict[str, Sequence[str]]) -> None:
     parts = [f"{', '.join(missing)} for the model {model}" for model, missing in lacking.items() if missing]
     if parts:
         raise DataError(f"the tile lacks {' and '.join(parts)}. Add the bands, or leave out the model.")
+
+
+def _first_pixel(tile: xr.Dataset, axis: str) -> int:
+    """Return where a tile begins on the map, in its pixels from coordinate 0; 0 if it has no coordinates."""
+    if axis not in tile.coords or tile.sizes[axis] < 2:
+        return 0
+    first, second = (float(value) for value in tile[axis].values[:2])
+    return math.floor(first / (second - first) + 0.01)  # pixel centres; the last bits of a cut tile's may differ
 
 
 def _length(source: Array | slice) -> int:

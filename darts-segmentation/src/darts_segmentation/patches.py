@@ -100,16 +100,25 @@ class PatchPlan:
         return (Patch(rows=rows, columns=columns) for rows in self.rows for columns in self.columns)
 
 
-def plan_patches(shape: tuple[int, int], patching: Patching, multiple: int = 32) -> PatchPlan:
+def plan_patches(
+    shape: tuple[int, int], patching: Patching, multiple: int = 32, origin: tuple[int, int] = (0, 0)
+) -> PatchPlan:
     """Return patches that cover every pixel of a tile.
+
+    A network that halves its resolution five times sees a place differently when it is moved by anything but a multiple
+    of 32 pixels. So all patches begin at such multiples, counted on the map: they agree with one another where they
+    overlap, and with those of any other cut of the same ground.
 
     Args:
         shape: (y, x) pixels of the tile.
         patching: Size, overlap and mirroring.
-        multiple: Patch sizes are rounded up to a multiple of this. A tile that is smaller than a patch gets one just
-            large enough for it.
+        multiple: Patch sizes are rounded up to a multiple of this. A tile that is about as large as a patch, or
+            smaller, gets one just large enough for it.
+        origin: Row and column of the tile's first pixel on the map, counted in pixels from anywhere fixed.
     """
-    (rows, height), (columns, width) = (_plan_axis(length, patching, multiple) for length in shape)
+    (rows, height), (columns, width) = (
+        _plan_axis(length, patching, multiple, first) for length, first in zip(shape, origin, strict=True)
+    )
     return PatchPlan(rows=rows, columns=columns, patch_shape=(height, width))
 
 
@@ -128,9 +137,7 @@ def blending_window(length: int) -> Array:
 def patch_starts(length: int, patch: int, overlap: int, multiple: int = 1) -> Array:
     """Return where patches begin so that they cover a length, as few as possible and evenly spread.
 
-    A network that halves its resolution five times sees a place differently when it is moved by anything but a multiple
-    of 32 pixels. So all patches begin at such multiples, and agree with one another where they overlap; only where the
-    overlap leaves no room for that do they begin anywhere.
+    They begin at multiples, unless the overlap leaves no room for that.
 
     Args:
         length: Pixels to cover, a multiple of `multiple`.
@@ -148,12 +155,14 @@ def patch_starts(length: int, patch: int, overlap: int, multiple: int = 1) -> Ar
     return unit * np.rint(np.linspace(0, steps, 1 + math.ceil(steps / step))).astype(np.int64)
 
 
-def _plan_axis(length: int, patching: Patching, multiple: int) -> tuple[tuple[Span, ...], int]:
+def _plan_axis(length: int, patching: Patching, multiple: int, origin: int) -> tuple[tuple[Span, ...], int]:
     """Return the patches along one axis and their length."""
-    before = _round_up(patching.reflection, multiple)  # so that mirroring does not move the tile against the grid
+    before = patching.reflection + (origin - patching.reflection) % multiple
     padded = _round_up(before + length + patching.reflection, multiple)
-    patch = min(_round_up(patching.patch_size, multiple), padded)
-    index = _source_index(length, before, padded)
+    patch = _round_up(patching.patch_size, multiple)
+    if padded <= patch + multiple:  # a tile just as large as a patch stays one patch, wherever it lies on the map
+        patch = padded
+    index = _source_index(length, before, padded, mirrored=patching.reflection > 0)
     starts = patch_starts(padded, patch, patching.overlap, multiple)
     shares = _shares(starts, patch, padded)
     own = slice(before, before + length)
@@ -164,13 +173,13 @@ def _round_up(value: int, multiple: int) -> int:
     return math.ceil(value / multiple) * multiple
 
 
-def _source_index(length: int, before: int, padded: int) -> Array:
+def _source_index(length: int, before: int, padded: int, *, mirrored: bool) -> Array:
     """Return for each pixel of the padded axis which pixel of the tile it shows, -1 for none."""
-    after = padded - length - before
+    pads = (before, padded - length - before)
     index = np.arange(length)
-    if before > 0:
-        return np.pad(index, (before, after), mode="reflect" if length > 1 else "edge")
-    return np.pad(index, (0, after), constant_values=-1)
+    if mirrored:
+        return np.pad(index, pads, mode="reflect" if length > 1 else "edge")
+    return np.pad(index, pads, constant_values=-1)
 
 
 def _shares(starts: Array, patch: int, length: int) -> list[Array]:

@@ -80,8 +80,8 @@ def _try(
 
 def _plan(rng: np.random.Generator, kind: str, site: tuple[float, float], down: Array, *, old: bool) -> ScarPlan:
     """Return measures as they go with a kind of slump: broad and short at the coast, long on hillsides."""
-    small = rng.random() < 0.06 and not old
-    radius = float(rng.uniform(2.2, 3.2)) if small else float(np.clip(rng.lognormal(np.log(8.2), 0.32), 5.0, 17.0))
+    small = rng.random() < 0.025 and not old
+    radius = float(rng.uniform(2.2, 3.2)) if small else float(np.clip(rng.lognormal(np.log(8.3), 0.32), 5.5, 17.0))
     shape = str(rng.choice(["horseshoe", "elongated", "amphitheatre"], p=[0.5, 0.2, 0.3]))
     head, body, neck, tongue = {
         "horseshoe": (rng.uniform(0.8, 1.1), rng.uniform(0.6, 1.3), rng.uniform(0.5, 0.8), rng.uniform(0.5, 1.4)),

@@ -1,25 +1,24 @@
 """Everything written is whole or absent: write beside, flush, rename. Nobody else opens a final path for writing."""
 
 import os
+import platform
 import shutil
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from uuid import uuid4
 
 from darts_utils.errors import OutputError
 
 _PART_MARK = ".part-"
-_HOST = socket.gethostname().replace("-", "_").replace(".", "_")
+_HOST = platform.node().replace("-", "_").replace(".", "_")
 _ABANDONED_S = 86_400
 """Parts of another machine on a shared file system are taken for dead after a day: its processes cannot be seen."""
 
 
 def part_path(final: Path) -> Path:
     """Return a new hidden path beside the final one, with its suffix because writers choose formats by it."""
-    return final.with_name(f".{final.stem}{_PART_MARK}{_HOST}-{os.getpid()}-{uuid4().hex[:8]}{final.suffix}")
+    return final.with_name(f".{final.stem}{_PART_MARK}{_HOST}-{os.getpid()}-{os.urandom(4).hex()}{final.suffix}")
 
 
 def is_part(path: Path) -> bool:

@@ -1,5 +1,6 @@
 """The command tree of `darts`. Nothing heavy is imported here: a command imports what it needs when it runs."""
 
+import importlib
 import logging
 import os
 import signal
@@ -11,9 +12,6 @@ import cyclopts
 from cyclopts import Parameter
 
 from darts import __version__
-from darts.pipelines.base import RunReport
-from darts.pipelines.paths import PipelineV2Paths
-from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.utils.bench import benchviz as _benchviz
 from darts.utils.config import ConfigParser
 from darts.utils.console import error_console, output_console
@@ -21,6 +19,13 @@ from darts.utils.logging import LoggingManager, VerbosityLevel
 from darts_utils.errors import ConfigError, DartsError
 
 logger = logging.getLogger(__name__)
+
+_IMPORTED_WHEN_ASKED_FOR = {
+    "PipelineV2Paths": "darts.pipelines.paths",
+    "Sentinel2Pipeline": "darts.pipelines.sentinel2",
+    "debug_default_paths": "darts.pipelines.paths",
+}
+"""Public names of this module that would make every start dearer."""
 
 root_file = Path(__file__).resolve()
 config_parser = ConfigParser()
@@ -36,6 +41,7 @@ app = cyclopts.App(
     help="Map retrogressive thaw slumps from satellite images.",
     config=config_parser,
     default_parameter=Parameter(consume_multiple=True, negative_iterable=()),
+    group_parameters=cyclopts.Group("Parameters"),
     help_format="plaintext",
     version_format="plaintext",
 )
@@ -43,6 +49,12 @@ app.meta.group_parameters = cyclopts.Group("Options of every command", sort_key=
 inference_app = cyclopts.App(name="inference", group=subcommands_group, help="Predefined inference pipelines")
 app.command(inference_app)
 app.register_install_completion_command(group=utilities_group)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _IMPORTED_WHEN_ASKED_FOR:
+        return getattr(importlib.import_module(_IMPORTED_WHEN_ASKED_FOR[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 @app.command(group=utilities_group)
@@ -83,28 +95,26 @@ def env_info() -> None:
         output_console().print(f"{name}: {value}", highlight=False, soft_wrap=True)
 
 
-@app.command(group=utilities_group)
-def debug_default_paths(*, paths: Annotated[PipelineV2Paths | None, Parameter(name="*")] = None) -> None:
-    """Print the locations that a run would use; nothing is made on disk."""
-    for name, value in (PipelineV2Paths() if paths is None else paths).resolved().items():
-        output_console().print(f"{name}: {value}", highlight=False, soft_wrap=True)
+app.command(
+    "darts.pipelines.paths:debug_default_paths",
+    name="debug-default-paths",
+    group=utilities_group,
+    help="Print the locations that a run would use; nothing is made on disk.",
+)
 
 
-@app.command(group=subcommands_group)
-def demo(*, seed: int = 7, size: int = 1024, folder: Path = Path("darts-demo")) -> RunReport:
-    """Map slumps in a made-up stretch of Arctic coast and compare them with the truth; needs no account.
-
-    Args:
-        seed: Which world to make.
-        size: Edge of the world in pixels of 10 m.
-        folder: Where the world and the results go.
-    """
-    from darts.demo.run import run_demo
-
-    return run_demo(seed, size, folder)
-
-
-inference_app.command(Sentinel2Pipeline.cli, name="sentinel2-sequential", group=sequential_group)
+app.command(
+    "darts.demo.run:demo",
+    name="demo",
+    group=subcommands_group,
+    help="Map slumps in a made-up stretch of Arctic coast and compare them with the truth; needs no account.",
+)
+inference_app.command(
+    "darts.pipelines.sentinel2:run_sentinel2_sequential",
+    name="sentinel2-sequential",
+    group=sequential_group,
+    help="Map slumps in Sentinel-2 scenes, one after the other.",
+)
 
 
 @inference_app.command(group=utilities_group)

@@ -65,3 +65,11 @@ class PipelineV2Paths:
         """Log every location."""
         for name, value in self.resolved().items():
             logger.log(level, "%s: %s", name, value)
+
+
+def debug_default_paths(*, paths: Annotated[PipelineV2Paths | None, Parameter(name="*")] = None) -> None:
+    """Print the locations that a run would use; nothing is made on disk."""
+    from darts.utils.console import say
+
+    for name, value in (PipelineV2Paths() if paths is None else paths).resolved().items():
+        say(f"{name}: {value}")

@@ -62,6 +62,10 @@ class Sentinel2Pipeline(Sentinel2Storage, SceneSelection, Pipeline):
         return (Sentinel2Pipeline() if pipeline is None else pipeline).run()
 
 
+run_sentinel2_sequential = Sentinel2Pipeline.cli
+"""The command, under a name that can be imported when it is called."""
+
+
 @dataclass(frozen=True)
 class CdseSource:
     """Scenes of the Copernicus Data Space that are staged in the raw scene store."""

@@ -8,12 +8,11 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
-from darts.pipelines.tiles import Outcome, StageStarted
-
 if TYPE_CHECKING:
     from rich.console import Console
 
     from darts.pipelines.base import RunReport
+    from darts.pipelines.tiles import Outcome, StageStarted
 
 
 @cache
@@ -35,11 +34,11 @@ def error_console() -> "Console":
 class RunView(Protocol):
     """Shows a run as it goes."""
 
-    def stage(self, event: StageStarted) -> None:
+    def stage(self, event: "StageStarted") -> None:
         """Show that a stage begins with a tile."""
         ...
 
-    def tile(self, outcome: Outcome) -> None:
+    def tile(self, outcome: "Outcome") -> None:
         """Show that a tile has ended."""
         ...
 
@@ -86,10 +85,10 @@ class PlainView:
         self._clock = _Clock(n_tiles - n_skipped)
         say(f"{n_tiles} tiles selected, {n_skipped} done before")
 
-    def stage(self, event: StageStarted) -> None:
+    def stage(self, event: "StageStarted") -> None:
         """Say nothing: a line a stage would drown the log."""
 
-    def tile(self, outcome: Outcome) -> None:
+    def tile(self, outcome: "Outcome") -> None:
         """Say how a tile ended, and the estimated time left."""
         self._n_ended += 1
         self._clock.tick()
@@ -123,12 +122,12 @@ class LiveView:
         self._at_work: dict[str, str] = {}
         self._task = self.progress.add_task("starting", total=n_tiles, completed=n_skipped, left="")
 
-    def stage(self, event: StageStarted) -> None:
+    def stage(self, event: "StageStarted") -> None:
         """Show which stages are at work."""
         self._at_work[event.ref.tile_id] = event.stage
         self._describe()
 
-    def tile(self, outcome: Outcome) -> None:
+    def tile(self, outcome: "Outcome") -> None:
         """Advance the bar; say failures at once."""
         self._at_work.pop(outcome.ref.tile_id, None)
         self._clock.tick()
@@ -188,7 +187,7 @@ def _print_table(title: str, columns: tuple[str, ...], rows: Iterable[tuple[Any,
         output_console().print(table)
 
 
-def stage_rows(outcomes: Iterable[Outcome]) -> list[tuple[str, int, str, str]]:
+def stage_rows(outcomes: "Iterable[Outcome]") -> list[tuple[str, int, str, str]]:
     """Return for each stage: name, number of tiles, mean and total seconds."""
     seconds: dict[str, list[float]] = defaultdict(list)
     for outcome in outcomes:

@@ -41,11 +41,10 @@ app = cyclopts.App(
     help="Map retrogressive thaw slumps from satellite images.",
     config=config_parser,
     default_parameter=Parameter(consume_multiple=True, negative_iterable=()),
-    group_parameters=cyclopts.Group("Parameters"),
     help_format="plaintext",
     version_format="plaintext",
 )
-app.meta.group_parameters = cyclopts.Group("Options of every command", sort_key=1_000)
+_every_command = cyclopts.Group("Options of every command", sort_key=1_000)
 inference_app = cyclopts.App(name="inference", group=subcommands_group, help="Predefined inference pipelines")
 app.command(inference_app)
 app.register_install_completion_command(group=utilities_group)
@@ -133,12 +132,12 @@ def benchviz(stopuhr_data: Path, *, viz_dir: Path | None = None) -> None:
 @app.meta.default
 def launcher(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-    log_dir: Path = Path("logs"),
-    config_file: Path = Path("config.toml"),
-    verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative=())] = False,
-    very_verbose: Annotated[bool, Parameter(name=["--very-verbose", "-vv"], negative=())] = False,
-    debug: Annotated[bool, Parameter(name=["--debug", "-vvv"], negative=())] = False,
-    log_plain: Annotated[bool, Parameter(negative=())] = False,
+    log_dir: Annotated[Path, Parameter(group=_every_command)] = Path("logs"),
+    config_file: Annotated[Path, Parameter(group=_every_command)] = Path("config.toml"),
+    verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative=(), group=_every_command)] = False,
+    very_verbose: Annotated[bool, Parameter(name=["--very-verbose", "-vv"], negative=(), group=_every_command)] = False,
+    debug: Annotated[bool, Parameter(name=["--debug", "-vvv"], negative=(), group=_every_command)] = False,
+    log_plain: Annotated[bool, Parameter(negative=(), group=_every_command)] = False,
 ) -> int:
     """Map retrogressive thaw slumps from satellite images.
 

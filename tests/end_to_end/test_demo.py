@@ -50,6 +50,13 @@ def test_the_demo_ends_with_figures_paths_and_the_line_that_repeats_it(demo):
     assert "1 done before" in again.stdout
 
 
+def test_the_slumps_are_found(demo):
+    _, out = demo
+    figures = dict(line.split(": ", 1) for line in out.splitlines() if line.count(": ") == 1)
+    assert float(figures["IoU of the pixels"]) >= 0.70
+    assert float(figures["recall of slumps"]) >= 0.85
+
+
 def test_the_line_gives_the_same_results_elsewhere(demo, tmp_path):
     folder, out = demo
     (line,) = [line for line in out.splitlines() if line.strip().startswith("darts inference sentinel2-sequential")]

@@ -73,6 +73,13 @@ def test_the_dumped_config_gives_the_same_run_again(models, tmp_path, darts, mon
     assert seen[0].resolved() == run
 
 
+def test_the_dumped_config_means_the_same_in_any_folder(models, tmp_path):
+    run = Sentinel2Pipeline(model_files=[Path("models/a.pt")], output_data_dir=Path("out")).resolved()
+    config = run.to_config()["darts"]
+    assert config["model_files"] == [tmp_path / "models" / "a.pt"]
+    assert config["output_data_dir"] == tmp_path / "out"
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_flags_reach_the_pipeline(darts, monkeypatch, count):
     seen = []

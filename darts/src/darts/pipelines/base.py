@@ -206,17 +206,24 @@ class Pipeline(
         return [Outcome(ref=ref, status="skipped") for ref in refs if ref not in made], todo
 
     def to_config(self) -> dict[str, Any]:
-        """Return the parameters as a config file holds them; a run from it gives the same results."""
+        """Return the parameters as a config file holds them; a run from it, wherever, gives the same results."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         directories = values.pop("default_dirs")
         given = {field.name: getattr(directories, field.name) for field in fields(directories)}
-        return {"darts": {**values, **{name: path for name, path in given.items() if path is not None}}}
+        return {"darts": {name: _anywhere(value) for name, value in {**values, **given}.items() if value is not None}}
 
 
 def _clear_parts(results: Path, *, own: bool = False) -> None:
     """Delete half-done folders of tiles, which lie in the results folder or one below."""
     for folder in (results, *(path for path in results.iterdir() if path.is_dir())):
         remove_parts(folder, own=own)
+
+
+def _anywhere(value: Any) -> Any:
+    """Return a value with its paths absolute, so that it means the same in any working folder."""
+    if isinstance(value, list):
+        return [_anywhere(item) for item in value]
+    return value.absolute() if isinstance(value, Path) else value
 
 
 def _or_default(given: Path | None, default: Path) -> Path:

@@ -48,8 +48,9 @@ class Journal:
         _write_parquet(_one_column_a_stage(timers), self.path("stopwatch.parquet"))
 
     def _results(self) -> list[tuple[str, str, str, str | None]]:
+        folder = self.folder.absolute()
         return [
-            (outcome.ref.tile_id, str(self.folder / outcome.ref.output_folder), outcome.status, outcome.error)
+            (outcome.ref.tile_id, str(folder / outcome.ref.output_folder), outcome.status, outcome.error)
             for outcome in self.outcomes
         ]
 

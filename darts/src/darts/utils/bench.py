@@ -94,6 +94,7 @@ def _draw_timeline(axis: Any, timeline: "pd.DataFrame", colours: dict[str, Any])
     for tile, stage, start, end in zip(*(timeline[name] for name in ("tile_id", "stage", "start", "end")), strict=True):
         axis.barh(tiles.index(tile), end - start, left=start - origin, color=colours[stage], height=0.7, linewidth=0)
     axis.set(title="When each stage ran", xlabel="seconds since the start", ylabel="tile")
+    axis.yaxis.get_major_locator().set_params(integer=True)
     axis.invert_yaxis()
     axis.legend([_swatch(colour) for colour in colours.values()], list(colours), fontsize="small", loc="best")
 

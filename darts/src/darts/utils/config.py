@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import cyclopts
-from cyclopts.config import Dict
+from cyclopts.argument import update_argument_collection
 
 from darts_utils.errors import ConfigError
 
@@ -49,17 +49,29 @@ class ConfigParser:
 
     def __call__(
         self,
-        app: cyclopts.App,
-        commands: tuple[str, ...],
+        app: cyclopts.App,  # noqa: ARG002  (the signature of the hook)
+        commands: tuple[str, ...],  # noqa: ARG002
         arguments: cyclopts.ArgumentCollection,
     ) -> None:
-        """Give the keys that the command knows to its arguments."""
+        """Apply the config to a command; the hook that cyclopts calls.
+
+        Args:
+            app: The app of the command; unused, tables only group.
+            commands: Names of the command; unused.
+            arguments: Where the values go.
+        """
         self.apply_config(arguments)
-        source = Dict(data=self._values, source=str(self._file), use_commands_as_keys=False, allow_unknown=True)
-        source(app, commands, arguments)
 
     def apply_config(self, arguments: cyclopts.ArgumentCollection) -> None:
-        """Report keys of the file that no command knows, each with the nearest known name."""
+        """Give each key that the command knows to its argument, unless a flag did; report keys that no command knows.
+
+        Args:
+            arguments: The arguments of the command.
+        """
+        self._report_unknown(arguments)
+        update_argument_collection(self._values, str(self._file), arguments, root_keys=(), allow_unknown=True)
+
+    def _report_unknown(self, arguments: cyclopts.ArgumentCollection) -> None:
         unknown = [key for key in self._values if key not in _names(arguments)]
         if not unknown:
             return

@@ -5,6 +5,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,10 @@ def test_nothing_is_left_to_do_without_an_issue():
     pattern = re.compile(r"\b(TODO|FIXME|XXX)\b")
     files = [file for path in members().values() for file in path.rglob("*.py")]
     assert [str(file) for file in files if pattern.search(file.read_text())] == []
+
+
+def test_a_demo_in_the_checkout_does_not_break_the_workspace():
+    """The folder that `darts demo` makes must not be taken for a member, which would stop every later `uv run`."""
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["workspace"]["members"]
+    assert not any(fnmatch("darts-demo", member) for member in listed)
+    assert set(listed) == {path.parents[1].name for path in members().values()}

@@ -12,7 +12,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 import tomli_w
 from docstring_parser import parse_from_object
 
-from darts.pipelines.parameters import Parameters
+from darts.pipelines.base import Pipeline
+from darts.pipelines.parameters import Parameters, PipelineParameters
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts_utils.functools import to_toml_value
 from darts_utils.paths import DefaultPaths
@@ -41,7 +42,7 @@ EXAMPLES = {
 def groups(pipeline: type) -> Iterator[tuple[type, list[Field[Any]]]]:
     """Yield the parameter groups of a pipeline with the fields that each declares; base folders are one more."""
     for group in reversed(pipeline.__mro__):
-        if not is_dataclass(group) or group in (Parameters, pipeline):
+        if not is_dataclass(group) or group in (Parameters, PipelineParameters, Pipeline, pipeline):
             continue
         own = [field for field in fields(group) if field.name in group.__annotations__]
         plain = [field for field in own if field.name != "default_dirs"]

@@ -98,13 +98,14 @@ def make_scene():
 def darts(capfd):
     """Run the command line in this process; give what a finished process would: returncode, stdout, stderr."""
     from darts.cli import app, config_parser
-    from darts.utils import console
+    from darts.utils import terminal
     from darts.utils.logging import LoggingManager
 
     def run(*arguments):
-        console.output_console.cache_clear()
-        console.error_console.cache_clear()
+        terminal.output_console.cache_clear()
+        terminal.error_console.cache_clear()
         config_parser.__init__()
+        config_parser.root_app = app
         code = app.meta([str(argument) for argument in arguments], result_action="return_value", exit_on_error=False)
         return subprocess.CompletedProcess(arguments, code or 0, *capfd.readouterr())
 

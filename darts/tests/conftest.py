@@ -21,12 +21,13 @@ def own_folder(tmp_path, monkeypatch):
 def darts(capfd):
     """Run the command line in this process; give exit status, standard output and standard error."""
     from darts.cli import app, config_parser
-    from darts.utils import console
+    from darts.utils import terminal
 
     def run(*tokens):
-        for cached in (console.output_console, console.error_console):
+        for cached in (terminal.output_console, terminal.error_console):
             cached.cache_clear()
         config_parser.__init__()
+        config_parser.root_app = app
         code = app.meta([str(token) for token in tokens], result_action="return_value", exit_on_error=False)
         captured = capfd.readouterr()
         return code or 0, captured.out, captured.err

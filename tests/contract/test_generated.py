@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from darts.cli import app
 from darts.utils.config import ConfigParser, known_keys
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,8 +28,8 @@ def test_every_key_of_the_example_is_known_and_none_is_left_out(tmp_path):
     parser = ConfigParser()
     parser.open_config(tmp_path / "config.toml")
     keys = {key for table in tomllib.loads(uncommented())["darts"].values() for key in table}
-    assert keys <= known_keys()
-    assert known_keys() - keys <= {"name", "n", "stopuhr_data", "viz_dir", "size", "seed", "folder", *CLI_ONLY}
+    assert keys <= known_keys(app)
+    assert known_keys(app) - keys <= {"name", "n", "stopuhr_data", "viz_dir", "size", "seed", "folder", *CLI_ONLY}
 
 
 CLI_ONLY = {"orthotiles_dir", "scenes_dir", "help", "version", "h", "shell", "output", "add_to_startup"}

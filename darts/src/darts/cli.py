@@ -14,8 +14,8 @@ from cyclopts import Parameter
 from darts import __version__
 from darts.utils.bench import benchviz as _benchviz
 from darts.utils.config import ConfigParser
-from darts.utils.console import error_console, output_console
 from darts.utils.logging import LoggingManager, VerbosityLevel
+from darts.utils.terminal import error_console, output_console
 from darts_utils.errors import ConfigError, DartsError
 
 logger = logging.getLogger(__name__)
@@ -44,6 +44,7 @@ app = cyclopts.App(
     help_format="plaintext",
     version_format="plaintext",
 )
+config_parser.root_app = app
 _every_command = cyclopts.Group("Options of every command", sort_key=1_000)
 inference_app = cyclopts.App(name="inference", group=subcommands_group, help="Predefined inference pipelines")
 app.command(inference_app)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from darts.cli import app
 from darts.utils.config import ConfigParser, known_keys
 from darts_utils.errors import ConfigError
 
@@ -77,15 +78,16 @@ def test_a_broken_file_is_one_line_and_status_2(darts_without_reset, tmp_path, t
 @pytest.fixture
 def darts_without_reset(capfd):
     from darts.cli import app, config_parser
-    from darts.utils import console
+    from darts.utils import terminal
 
     def run(*tokens):
-        console.error_console.cache_clear()
+        terminal.error_console.cache_clear()
         code = app.meta([str(token) for token in tokens], result_action="return_value", exit_on_error=False)
         return code, *capfd.readouterr()
 
     yield run
     config_parser.__init__()
+    config_parser.root_app = app
 
 
 def test_a_named_file_must_exist(darts, tmp_path):
@@ -102,4 +104,4 @@ def test_a_value_of_the_wrong_type_names_the_file(darts, tmp_path):
 
 
 def test_known_keys_are_those_of_all_commands():
-    assert {"patch_size", "scene_ids", "name", "stopuhr_data", "aux_dir", "raw_data_source"} <= known_keys()
+    assert {"patch_size", "scene_ids", "name", "stopuhr_data", "aux_dir", "raw_data_source"} <= known_keys(app)

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from darts.pipelines.base import RunReport
-from darts.pipelines.tiles import Outcome, StageStarted, StageTime, TileRef
+from darts.pipelines.tiles import Outcome, RunReport, StageStarted, StageTime, TileRef
 from darts.utils import console
 from darts.utils.console import LiveView, PlainView, duration, run_view
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from darts.demo.compare import Score, compare_with_truth
 from darts.demo.world import make_world
 from darts.demo.write import WrittenWorld, write_world
-from darts.pipelines.base import RunReport
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
-from darts.utils.console import say, show_rows
+from darts.pipelines.tiles import RunReport
+from darts.utils.console import show_rows
+from darts.utils.terminal import say
 from darts_utils.paths import DefaultPaths
 
 

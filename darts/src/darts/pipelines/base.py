@@ -5,17 +5,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from darts.pipelines.parameters import (
-    DeviceParameters,
-    EarthEngineParameters,
-    ExportParameters,
-    InferenceParameters,
-    PathParameters,
-    PostprocessingParameters,
-    RunParameters,
-    TpiParameters,
-)
-from darts.pipelines.tiles import Outcome, Source, StageStarted, TileRef
+from darts.pipelines.parameters import PipelineParameters
+from darts.pipelines.tiles import Outcome, RunReport, Source, StageStarted, TileRef
 from darts_utils.errors import ConfigError, OutputError
 from darts_utils.files import make_folder, remove_parts
 from darts_utils.paths import PathManager
@@ -25,47 +16,12 @@ if TYPE_CHECKING:
     from darts_segmentation import EnsembleV1
 
 
-@dataclass(frozen=True)
-class RunReport:
-    """How a run ended."""
-
-    outcomes: tuple[Outcome, ...]
-    folder: Path
-    """The results folder."""
-    interrupted: bool = False
-
-    def count(self, status: str) -> int:
-        """Return how many tiles ended with a status."""
-        return sum(outcome.status == status for outcome in self.outcomes)
-
-    @property
-    def exit_code(self) -> int:
-        """Exit status for the shell: 0 all done, 1 something failed, 130 interrupted."""
-        if self.interrupted:
-            return 130
-        return 1 if self.count("failed") else 0
-
-
 @dataclass(frozen=True, kw_only=True)
-class Pipeline(
-    RunParameters,
-    ExportParameters,
-    PostprocessingParameters,
-    InferenceParameters,
-    TpiParameters,
-    EarthEngineParameters,
-    DeviceParameters,
-    PathParameters,
-):
+class Pipeline(PipelineParameters):
     """Parameters and course of a pipeline; a subclass says where its images come from."""
 
     resolution_m: ClassVar[int]
     """Pixel size of the ArcticDEM mosaic that suits the images."""
-
-    @property
-    def pipeline_name(self) -> str:
-        """Name of the pipeline, which is also the name of its results folder."""
-        raise NotImplementedError
 
     def source(self) -> Source:
         """Return where the images come from."""

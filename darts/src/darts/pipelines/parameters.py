@@ -217,3 +217,22 @@ class Sentinel2Storage(Parameters):
     """Keep no raw scenes on disk."""
     raw_data_source: Literal["gee", "cdse"] = "cdse"
     """Copernicus Data Space (cdse) or Google Earth Engine (gee)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineParameters(
+    RunParameters,
+    ExportParameters,
+    PostprocessingParameters,
+    InferenceParameters,
+    TpiParameters,
+    EarthEngineParameters,
+    DeviceParameters,
+    PathParameters,
+):
+    """What all pipelines share."""
+
+    @property
+    def pipeline_name(self) -> str:
+        """Name of the pipeline, which is also the name of its results folder."""
+        raise NotImplementedError

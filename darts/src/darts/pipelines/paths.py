@@ -69,7 +69,7 @@ class PipelineV2Paths:
 
 def debug_default_paths(*, paths: Annotated[PipelineV2Paths | None, Parameter(name="*")] = None) -> None:
     """Print the locations that a run would use; nothing is made on disk."""
-    from darts.utils.console import say
+    from darts.utils.terminal import say
 
     for name, value in (PipelineV2Paths() if paths is None else paths).resolved().items():
         say(f"{name}: {value}")

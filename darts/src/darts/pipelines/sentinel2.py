@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from cyclopts import Parameter
 
-from darts.pipelines.base import Pipeline, RunReport
+from darts.pipelines.base import Pipeline
 from darts.pipelines.parameters import SceneSelection, Sentinel2Storage
-from darts.pipelines.tiles import Source, TileRef
+from darts.pipelines.tiles import RunReport, Source, TileRef
 from darts_utils.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from darts.pipelines.parameters import PipelineParameters
 from darts.pipelines.tiles import Source, Work
 from darts_utils.grid import metres_to_pixels
 
 if TYPE_CHECKING:
-    from darts.pipelines.base import Pipeline
     from darts_segmentation import EnsembleV1
 
 
@@ -46,32 +46,34 @@ class Stage:
     run: Callable[[Work], Work]
 
 
-def build_stages(pipeline: "Pipeline", source: Source, ensemble: "EnsembleV1", features: frozenset[str]) -> list[Stage]:
+def build_stages(
+    parameters: PipelineParameters, source: Source, ensemble: "EnsembleV1", features: frozenset[str]
+) -> list[Stage]:
     """Return the stages of a run in their order.
 
     Args:
-        pipeline: The resolved parameters.
+        parameters: The resolved parameters.
         source: Where the images come from.
         ensemble: The models.
         features: Bands that a model or an export asks for; nothing else is made.
     """
     stages = [Stage("optical", "prepare", lambda work: replace(work, tile=source.load(work.ref)))]
     if features & TERRAIN_BANDS:
-        stages.append(Stage("arcticdem", "prepare", _ArcticDem(pipeline, source)))
+        stages.append(Stage("arcticdem", "prepare", _ArcticDem(parameters, source)))
     if features & TREND_BANDS:
-        stages.append(Stage("tcvis", "prepare", _Trends(pipeline, source)))
+        stages.append(Stage("tcvis", "prepare", _Trends(parameters, source)))
     return [
         *stages,
-        Stage("preprocess", "prepare", _Preprocess(pipeline, features)),
-        Stage("segment", "device", _Segment(pipeline, ensemble)),
-        Stage("postprocess", "finish", _Postprocess(pipeline, ensemble.model_names)),
-        Stage("export", "finish", _Export(pipeline, ensemble.model_names)),
+        Stage("preprocess", "prepare", _Preprocess(parameters, features)),
+        Stage("segment", "device", _Segment(parameters, ensemble)),
+        Stage("postprocess", "finish", _Postprocess(parameters, ensemble.model_names)),
+        Stage("export", "finish", _Export(parameters, ensemble.model_names)),
     ]
 
 
 @dataclass(frozen=True)
 class _ArcticDem:
-    pipeline: "Pipeline"
+    parameters: PipelineParameters
     source: Source
 
     def __call__(self, work: Work) -> Work:
@@ -82,10 +84,10 @@ class _ArcticDem:
         resolution = self.source.resolution_m
         arcticdem = load_arcticdem(
             geobox_of(work.tile),
-            _given(self.pipeline.arcticdem_dir),
+            _given(self.parameters.arcticdem_dir),
             resolution,  # type: ignore[arg-type]
-            buffer=metres_to_pixels(self.pipeline.tpi_outer_radius + _WARP_MARGIN_M, resolution),
-            offline=self.pipeline.offline,
+            buffer=metres_to_pixels(self.parameters.tpi_outer_radius + _WARP_MARGIN_M, resolution),
+            offline=self.parameters.offline,
             stage_with=self.source.stage_command(work.ref),
         )
         return replace(work, arcticdem=arcticdem)
@@ -93,7 +95,7 @@ class _ArcticDem:
 
 @dataclass(frozen=True)
 class _Trends:
-    pipeline: "Pipeline"
+    parameters: PipelineParameters
     source: Source
 
     def __call__(self, work: Work) -> Work:
@@ -103,8 +105,8 @@ class _Trends:
         assert work.tile is not None
         tcvis = load_tcvis(
             geobox_of(work.tile),
-            _given(self.pipeline.tcvis_dir),
-            offline=self.pipeline.offline,
+            _given(self.parameters.tcvis_dir),
+            offline=self.parameters.offline,
             stage_with=self.source.stage_command(work.ref),
         )
         return replace(work, tcvis=tcvis)
@@ -112,7 +114,7 @@ class _Trends:
 
 @dataclass(frozen=True)
 class _Preprocess:
-    pipeline: "Pipeline"
+    parameters: PipelineParameters
     features: frozenset[str]
 
     def __call__(self, work: Work) -> Work:
@@ -123,9 +125,9 @@ class _Preprocess:
             work.tile,
             work.arcticdem,
             work.tcvis,
-            self.pipeline.tpi_outer_radius,
-            self.pipeline.tpi_inner_radius,
-            self.pipeline.device,
+            self.parameters.tpi_outer_radius,
+            self.parameters.tpi_inner_radius,
+            self.parameters.device,
             bands=self.features,
         )
         return Work(work.ref, tile)
@@ -133,20 +135,22 @@ class _Preprocess:
 
 @dataclass(frozen=True)
 class _Segment:
-    pipeline: "Pipeline"
+    parameters: PipelineParameters
     ensemble: "EnsembleV1"
 
     def __call__(self, work: Work) -> Work:
         assert work.tile is not None
         tile = self.ensemble.segment_tile(
             work.tile,
-            self.pipeline.patch_size,
-            self.pipeline.overlap,
-            self.pipeline.batch_size,
-            self.pipeline.reflection,
-            keep_inputs=self.pipeline.write_model_outputs,
+            self.parameters.patch_size,
+            self.parameters.overlap,
+            self.parameters.batch_size,
+            self.parameters.reflection,
+            keep_inputs=self.parameters.write_model_outputs,
         )
-        return Work(work.ref, tile if self.pipeline.debug_data else _only_exported(tile, self.pipeline.export_bands))
+        return Work(
+            work.ref, tile if self.parameters.debug_data else _only_exported(tile, self.parameters.export_bands)
+        )
 
 
 def _only_exported(tile: Any, export_bands: Sequence[str]) -> Any:
@@ -159,7 +163,7 @@ def _only_exported(tile: Any, export_bands: Sequence[str]) -> Any:
 
 @dataclass(frozen=True)
 class _Postprocess:
-    pipeline: "Pipeline"
+    parameters: PipelineParameters
     model_names: Sequence[str]
 
     def __call__(self, work: Work) -> Work:
@@ -168,20 +172,20 @@ class _Postprocess:
         assert work.tile is not None
         tile = prepare_export(
             work.tile,
-            self.pipeline.binarization_threshold,
-            self.pipeline.mask_erosion_size,
-            self.pipeline.min_object_size,
-            self.pipeline.quality_level,  # type: ignore[arg-type]  # the parameters have checked the number
-            subsets(self.pipeline, self.model_names),
-            self.pipeline.device,
-            edge_erosion_size=self.pipeline.edge_erosion_size,
+            self.parameters.binarization_threshold,
+            self.parameters.mask_erosion_size,
+            self.parameters.min_object_size,
+            self.parameters.quality_level,  # type: ignore[arg-type]  # the parameters have checked the number
+            subsets(self.parameters, self.model_names),
+            self.parameters.device,
+            edge_erosion_size=self.parameters.edge_erosion_size,
         )
         return Work(work.ref, tile)
 
 
 @dataclass(frozen=True)
 class _Export:
-    pipeline: "Pipeline"
+    parameters: PipelineParameters
     model_names: Sequence[str]
 
     def __call__(self, work: Work) -> Work:
@@ -190,30 +194,30 @@ class _Export:
         assert work.tile is not None
         export_tile(
             work.tile,
-            _given(self.pipeline.output_data_dir) / work.ref.output_folder,
-            self.pipeline.export_bands,
-            subsets(self.pipeline, self.model_names),
-            metadata=_metadata(self.pipeline, work, self.model_names),
-            debug=self.pipeline.debug_data,
-            overwrite=self.pipeline.overwrite,
+            _given(self.parameters.output_data_dir) / work.ref.output_folder,
+            self.parameters.export_bands,
+            subsets(self.parameters, self.model_names),
+            metadata=_metadata(self.parameters, work, self.model_names),
+            debug=self.parameters.debug_data,
+            overwrite=self.parameters.overwrite,
         )
         return Work(work.ref)
 
 
-def subsets(pipeline: "Pipeline", model_names: Sequence[str]) -> list[str]:
+def subsets(parameters: PipelineParameters, model_names: Sequence[str]) -> list[str]:
     """Return the models whose own results are written; a single model's are those of the ensemble."""
-    return list(model_names) if pipeline.write_model_outputs and len(model_names) > 1 else []
+    return list(model_names) if parameters.write_model_outputs and len(model_names) > 1 else []
 
 
-def _metadata(pipeline: "Pipeline", work: Work, model_names: Sequence[str]) -> Mapping[str, Any]:
+def _metadata(parameters: PipelineParameters, work: Work, model_names: Sequence[str]) -> Mapping[str, Any]:
     """Return what a reader of a raster needs to know of its making."""
     import darts
 
     assert work.tile is not None
-    recorded = {key: getattr(pipeline, key) for key in _RECORDED}
+    recorded = {key: getattr(parameters, key) for key in _RECORDED}
     return {
         "DARTS_version": darts.__version__,
-        "DARTS_pipeline": pipeline.pipeline_name,
+        "DARTS_pipeline": parameters.pipeline_name,
         "DARTS_tile_id": work.ref.tile_id,
         "DARTS_models": ", ".join(model_names),
         **{f"DARTS_{key}": value for key, value in recorded.items() if value is not None},

@@ -101,3 +101,24 @@ class StageStarted:
 
     ref: TileRef
     stage: str
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """How a run ended."""
+
+    outcomes: tuple[Outcome, ...]
+    folder: Path
+    """The results folder."""
+    interrupted: bool = False
+
+    def count(self, status: str) -> int:
+        """Return how many tiles ended with a status."""
+        return sum(outcome.status == status for outcome in self.outcomes)
+
+    @property
+    def exit_code(self) -> int:
+        """Exit status for the shell: 0 all done, 1 something failed, 130 interrupted."""
+        if self.interrupted:
+            return 130
+        return 1 if self.count("failed") else 0

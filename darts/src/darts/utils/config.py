@@ -26,6 +26,8 @@ class ConfigParser:
     def __init__(self) -> None:
         self._values: dict[str, Any] = {}
         self._file = DEFAULT_FILE
+        self.root_app: cyclopts.App | None = None
+        """The app whose commands' parameters count as known keys; without it no key is reported."""
 
     def open_config(self, file_path: str | Path) -> None:
         """Read a config file; the default one may be missing.
@@ -73,9 +75,9 @@ class ConfigParser:
 
     def _report_unknown(self, arguments: cyclopts.ArgumentCollection) -> None:
         unknown = [key for key in self._values if key not in _names(arguments)]
-        if not unknown:
+        if not unknown or self.root_app is None:
             return
-        known = known_keys()
+        known = known_keys(self.root_app)
         for key in unknown:
             if key not in known:
                 near = difflib.get_close_matches(key, sorted(known), n=1, cutoff=0.5)
@@ -91,10 +93,8 @@ def _names(arguments: cyclopts.ArgumentCollection) -> set[str]:
     return {_normal(argument.name) for argument in arguments if argument.name.startswith("--")}
 
 
-def known_keys() -> set[str]:
-    """Return every parameter name of every command, as config keys."""
-    from darts.cli import app
-
+def known_keys(app: cyclopts.App) -> set[str]:
+    """Return every parameter name of every command of an app, as config keys."""
     return {name for command in _commands(app) for name in _names(command.assemble_argument_collection())}
 
 

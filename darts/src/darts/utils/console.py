@@ -1,34 +1,15 @@
 """What a run shows: a live view with a progress bar on a terminal, plain lines anywhere else."""
 
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
+from darts.utils.terminal import is_plain, output_console, say
+
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from darts.pipelines.base import RunReport
-    from darts.pipelines.tiles import Outcome, StageStarted
-
-
-@cache
-def output_console() -> "Console":
-    """Return the console for results."""
-    from rich.console import Console
-
-    return Console()
-
-
-@cache
-def error_console() -> "Console":
-    """Return the console for messages."""
-    from rich.console import Console
-
-    return Console(stderr=True)
+    from darts.pipelines.tiles import Outcome, RunReport, StageStarted
 
 
 class RunView(Protocol):
@@ -158,13 +139,6 @@ def show_tables(report: "RunReport") -> None:
     say(f"Results: {report.folder}")
 
 
-def is_plain() -> bool:
-    """Tell whether plain lines are wanted: with `--log-plain`, or where the output is no terminal."""
-    from darts.utils.logging import LoggingManager
-
-    return LoggingManager.plain or not sys.stdout.isatty()
-
-
 def show_rows(title: str, columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
     """Show rows as a table on a terminal, else as a plain line each."""
     if not is_plain():
@@ -219,8 +193,3 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes:02d} min"
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
-
-
-def say(line: str) -> None:
-    """Print a line as it is."""
-    print(line, flush=True)  # noqa: T201  (this is the console)

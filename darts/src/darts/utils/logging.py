@@ -6,6 +6,8 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, Self
 
+from darts.utils.terminal import error_console, set_plain
+
 _OUR_LOGGERS = (
     "darts",
     "darts_acquisition",
@@ -80,11 +82,11 @@ class LoggingManagerSingleton:
     def __init__(self) -> None:
         self._handlers: list[logging.Handler] = []
         self.verbosity = VerbosityLevel.NORMAL
-        self.plain = False
 
     def setup_logging(self, verbosity: VerbosityLevel = VerbosityLevel.NORMAL, *, log_plain: bool = False) -> None:
         """Send records to the console; calling it again replaces the earlier setting."""
-        self.verbosity, self.plain = verbosity, log_plain
+        self.verbosity = verbosity
+        set_plain(log_plain)
         self.reset()
         handler = _plain_console() if log_plain else _rich_console(verbosity)
         handler.addFilter(lambda record: record.levelno >= self._console_level(record.name))
@@ -131,8 +133,6 @@ def _plain_console() -> logging.Handler:
 
 
 def _rich_console(verbosity: VerbosityLevel) -> logging.Handler:
-    from darts.utils.console import error_console
-
     return _LazyRichHandler(error_console, show_path=verbosity >= VerbosityLevel.VERY_VERBOSE)
 
 

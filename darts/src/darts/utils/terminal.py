@@ -1,0 +1,45 @@
+"""Where the command line writes: one console for results, one for messages, made when first needed."""
+
+import sys
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class _Style:
+    """How lines are written; one for the process, as the terminal is."""
+
+    plain = False
+
+
+def set_plain(plain: bool) -> None:
+    """Ask for plain lines, without colours and progress bar, or take that back."""
+    _Style.plain = plain
+
+
+def is_plain() -> bool:
+    """Tell whether plain lines are wanted: with `--log-plain`, or where the output is no terminal."""
+    return _Style.plain or not sys.stdout.isatty()
+
+
+@cache
+def output_console() -> "Console":
+    """Return the console for results."""
+    from rich.console import Console
+
+    return Console()
+
+
+@cache
+def error_console() -> "Console":
+    """Return the console for messages."""
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def say(line: str) -> None:
+    """Print a line as it is."""
+    print(line, flush=True)  # noqa: T201  (this is the console)

@@ -1,5 +1,6 @@
 """What all pipelines share: resolve the parameters, find the tiles, send them through the stages, keep the record."""
 
+import logging
 import os
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from darts_utils.paths import PathManager
 if TYPE_CHECKING:
     from darts.pipelines.journal import Journal
     from darts_segmentation import EnsembleV1
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +90,7 @@ class Pipeline(PipelineParameters):
         journal = Journal(folder, run.to_config())
         skipped, todo = run._split(refs, ensemble)
         journal.add(*skipped)
+        _log_beginning(run, journal, len(todo), len(skipped))
         with run_view(n_tiles=len(refs), n_skipped=len(skipped)) as view:
             interrupted = run._execute(source, ensemble, todo, journal, view)
             report = RunReport(tuple(journal.outcomes), folder, interrupted)
@@ -109,6 +113,7 @@ class Pipeline(PipelineParameters):
                     view.stage(event)
                 else:
                     journal.add(event)
+                    logger.info("%s: %s %s (%.1f s)", event.ref.tile_id, event.status, event.error or "", event.seconds)
                     view.tile(event)
         if interrupted.is_set():
             _clear_parts(journal.folder, own=True)
@@ -167,6 +172,13 @@ class Pipeline(PipelineParameters):
         directories = values.pop("default_dirs")
         given = {field.name: getattr(directories, field.name) for field in fields(directories)}
         return {"darts": {name: _anywhere(value) for name, value in {**values, **given}.items() if value is not None}}
+
+
+def _log_beginning(run: Pipeline, journal: "Journal", n_todo: int, n_skipped: int) -> None:
+    """Write down what begins, with all parameters, for the log file."""
+    logger.info("%s: %d tiles to do, %d done before, record %s", run.pipeline_name, n_todo, n_skipped, journal.stem)
+    for name, value in run.to_config()["darts"].items():
+        logger.debug("%s = %s", name, value)
 
 
 def _clear_parts(results: Path, *, own: bool = False) -> None:

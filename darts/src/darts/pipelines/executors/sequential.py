@@ -154,6 +154,7 @@ class SequentialExecutor:
         for stage in self._lanes[lane]:
             if self._stop.is_set():
                 raise StoppedError
+            logger.debug("%s: %s", work.ref.tile_id, stage.name)
             self._events.put(StageStarted(work.ref, stage.name))
             start = time.time()
             try:

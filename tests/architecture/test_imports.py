@@ -16,6 +16,7 @@ ALLOWED = {"darts_utils": set(), **{step: {"darts_utils"} for step in STEPS}, "d
 DISTRIBUTION_OF = {
     "cv2": "opencv-python-headless",
     "netCDF4": "netcdf4",
+    "pystac_client": "pystac-client",
     "odc": "odc-geo",
     "smart_geocubes": "smart-geocubes",
     "segmentation_models_pytorch": "segmentation-models-pytorch",
@@ -25,6 +26,7 @@ DISTRIBUTION_OF = {
 }
 NOT_IMPORTED_BUT_NEEDED = {
     "darts-utils": {"dask", "netcdf4"},  # odc-geo imports dask beside rasterio; xarray writes netCDF with netcdf4
+    "darts-acquisition": {"pyogrio"},  # geopandas reads areas of interest with it
     "darts-export": {"pyarrow", "netcdf4", "pyogrio"},  # geopandas writes GeoParquet and GeoPackage with them
     "darts-nextgen": {"pyarrow"},  # pandas writes parquet with it
 }

@@ -3,6 +3,23 @@
 from darts_acquisition.auxiliary.arcticdem import load_arcticdem
 from darts_acquisition.auxiliary.tcvis import load_tcvis
 from darts_acquisition.optical.cdse import load_cdse_s2_sr_scene
+from darts_acquisition.optical.cdse_search import (
+    get_aoi_from_cdse_s2_sr_scene_ids,
+    get_cdse_s2_sr_scene_ids_from_geodataframe,
+    get_cdse_s2_sr_scene_ids_from_tile_ids,
+    search_cdse_s2_sr,
+)
 from darts_acquisition.optical.quality import convert_masks
+from darts_acquisition.services.copernicus import init_copernicus
 
-__all__ = ["convert_masks", "load_arcticdem", "load_cdse_s2_sr_scene", "load_tcvis"]
+__all__ = [
+    "convert_masks",
+    "get_aoi_from_cdse_s2_sr_scene_ids",
+    "get_cdse_s2_sr_scene_ids_from_geodataframe",
+    "get_cdse_s2_sr_scene_ids_from_tile_ids",
+    "init_copernicus",
+    "load_arcticdem",
+    "load_cdse_s2_sr_scene",
+    "load_tcvis",
+    "search_cdse_s2_sr",
+]

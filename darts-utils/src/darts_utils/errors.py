@@ -38,6 +38,14 @@ class CoverageError(MissingDataError):
     """A datacube does not hold the whole area that a tile needs."""
 
 
+class CredentialsError(ConfigError):
+    """Keys of a service are missing or refused."""
+
+
+class ServiceError(DartsError, ConnectionError):
+    """A service on the network did not do what was asked, whatever was tried."""
+
+
 class OutputError(DartsError, OSError):
     """Results cannot be written."""
 

@@ -1,0 +1,1 @@
+"""Finding scenes: areas, periods and the catalogues that are searched with them."""

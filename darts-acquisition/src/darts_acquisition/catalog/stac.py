@@ -1,0 +1,112 @@
+"""Items of a STAC catalogue, searched with CQL2 filters and the manners of its service."""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pystac
+from pystac_client import ItemSearch
+from pystac_client.exceptions import APIError
+from pystac_client.stac_api_io import StacApiIO
+from shapely.geometry.base import BaseGeometry
+
+from darts_acquisition.catalog.periods import Period
+from darts_acquisition.services.http import fetch_text
+from darts_acquisition.services.retry import Service
+from darts_utils.errors import ServiceError
+
+_PAGE_ITEMS = 100
+_IDS_A_QUERY = 100
+
+type Filter = dict[str, Any]
+
+
+class _PoliteStacIO(StacApiIO):
+    """Sends the requests of pystac-client through a service's limits and retries."""
+
+    def __init__(self, service: Service) -> None:
+        super().__init__()
+        self._service = service
+
+    def request(
+        self,
+        href: str,
+        method: str | None = None,
+        headers: dict[str, str] | None = None,
+        parameters: dict[str, Any] | None = None,
+    ) -> str:
+        if (method or "GET").upper() == "GET":
+            return fetch_text(self._service, href, params=parameters, headers=headers)
+        return fetch_text(self._service, href, method=str(method).upper(), body=parameters, headers=headers)
+
+
+def search_items(
+    service: Service,
+    url: str,
+    collection: str,
+    *,
+    intersects: BaseGeometry | None = None,
+    period: Period = (None, None),
+    where: Sequence[Filter] = (),
+) -> Iterator[pystac.Item]:
+    """Yield the items of one query, page by page.
+
+    Args:
+        service: The catalogue's limits and retries.
+        url: Its address.
+        collection: Collection to search.
+        intersects: Area in EPSG:4326 that items must touch.
+        period: First and last moment, both included.
+        where: CQL2-JSON conditions that must all hold.
+
+    Raises:
+        ServiceError: If the catalogue does not answer, or not with items.
+    """
+    condition = {"op": "and", "args": list(where)} if len(where) > 1 else next(iter(where), None)
+    yield from _items(
+        service,
+        url,
+        collections=[collection],
+        intersects=intersects,
+        datetime=None if period == (None, None) else list(period),
+        filter=condition,
+        filter_lang=None if condition is None else "cql2-json",
+    )
+
+
+def items_by_id(service: Service, url: str, collection: str, ids: Sequence[str]) -> dict[str, pystac.Item]:
+    """Return the items with these ids in the order of the ids; those that the catalogue lacks are left out.
+
+    Raises:
+        ServiceError: If the catalogue does not answer, or not with items.
+    """
+    wanted = list(dict.fromkeys(ids))
+    found = {
+        item.id: item
+        for first in range(0, len(wanted), _IDS_A_QUERY)
+        for item in _items(service, url, collections=[collection], ids=wanted[first : first + _IDS_A_QUERY])
+    }
+    return {scene_id: found[scene_id] for scene_id in wanted if scene_id in found}
+
+
+def _items(service: Service, url: str, **query: Any) -> Iterator[pystac.Item]:
+    search = ItemSearch(f"{url}/search", stac_io=_PoliteStacIO(service), limit=_PAGE_ITEMS, **query)
+    try:
+        for feature in search.items_as_dicts():
+            yield pystac.Item.from_dict(feature, preserve_dict=False)
+    except (APIError, json.JSONDecodeError, pystac.STACError, KeyError, TypeError) as error:
+        raise ServiceError(
+            f"{service.name}: {url}/search did not answer with STAC items ({type(error).__name__}: {error}). "
+            f"{service.advice}"
+        ) from error
+
+
+def at_most(name: str, limit: float) -> Filter:
+    """Return the condition that a property is at most a limit; items without the property pass, for it is unknown."""
+    prop = {"property": name}
+    return {"op": "or", "args": [{"op": "<=", "args": [prop, limit]}, {"op": "isNull", "args": [prop]}]}
+
+
+def one_of(name: str, values: Sequence[str]) -> Filter:
+    """Return the condition that a property has one of these values."""
+    return {"op": "in", "args": [{"property": name}, list(values)]}

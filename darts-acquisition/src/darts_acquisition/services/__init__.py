@@ -1,0 +1,1 @@
+"""Services on the network: endpoints, credentials, limits and retries."""

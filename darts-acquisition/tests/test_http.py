@@ -1,0 +1,153 @@
+"""Texts over HTTP from a server that misbehaves."""
+
+import itertools
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from darts_acquisition.services.http import fetch_text
+from darts_acquisition.services.retry import Limiter, RetryPolicy, Service
+from darts_utils.errors import ServiceError
+
+
+@pytest.fixture
+def service():
+    policy = RetryPolicy(
+        attempts=3, first_wait_s=0.01, longest_wait_s=0.02, connect_timeout_s=1, read_timeout_s=0.2, try_timeout_s=0.5
+    )
+    return Service(name="Sample service", advice="Try later.", limiter=Limiter(connections=2), policy=policy)
+
+
+class Handler(BaseHTTPRequestHandler):
+    def answer(self):
+        server = self.server
+        with server.lock:
+            server.requests.append((self.command, self.path))
+            server.begins.append(time.monotonic())
+            server.now += 1
+            server.most = max(server.most, server.now)
+            step = server.script.pop(0) if server.script else "ok"
+        time.sleep(server.delay_s)
+        with server.lock:
+            server.now -= 1
+        getattr(self, f"_{step}")() if isinstance(step, str) else self._status(*step)
+
+    do_GET = do_POST = answer
+
+    def _status(self, code, headers=None, text="said so"):
+        self.send_response(code)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(text.encode())))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def _ok(self):
+        self._status(200, text="grüße")
+
+    def _reset_in_body(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "1000")
+        self.end_headers()
+        self.wfile.write(b"half")
+        self.wfile.flush()
+        self.connection.shutdown(socket.SHUT_RDWR)
+
+    def _silent(self):
+        self.server.over.wait(2)
+
+    def _drip(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "100000000")
+        self.end_headers()
+        try:
+            while not self.server.over.wait(0.02):
+                self.wfile.write(b"x" * 70_000)
+        except OSError:
+            pass
+
+    def log_message(self, *args):
+        """Say nothing."""
+
+
+@pytest.fixture
+def server():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.requests, server.script, server.begins, server.over = [], [], [], threading.Event()
+        server.now, server.most, server.delay_s, server.lock = 0, 0, 0, threading.Lock()
+        server.url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.over.set()
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    "fault", [(408,), (429,), (429, {"Retry-After": "0"}), (500,), (503,), "reset_in_body", "silent", "drip"]
+)
+def test_faults_that_pass_are_tried_again(server, service, fault):
+    server.script[:] = [fault, fault]
+    assert fetch_text(service, f"{server.url}/a", params={"b": 1}) == "grüße"
+    assert server.requests == [("GET", "/a?b=1")] * 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ((503,), "503 Service Unavailable"),
+        ("silent", "no answer in time"),
+        ("drip", "the answer came too slowly"),
+    ],
+)
+def test_faults_that_stay_end_with_their_reason(server, service, fault, reason):
+    server.script[:] = [fault] * 3
+    with pytest.raises(ServiceError) as caught:
+        fetch_text(service, f"{server.url}/a", method="POST", body={})
+    start = f"Sample service: POST {server.url}/a failed 3 times in "
+    assert str(caught.value).startswith(start)
+    assert str(caught.value).endswith(f" s (last: {reason}). Try later.")
+
+
+@pytest.mark.parametrize("status", [400, 401, 404])
+def test_a_refusal_is_not_repeated(server, service, status):
+    server.script[:] = [(status,)]
+    with pytest.raises(ServiceError) as caught:
+        fetch_text(service, f"{server.url}/a")
+    assert f"GET {server.url}/a was refused: {status} " in str(caught.value)
+    assert str(caught.value).endswith(": said so. Try later.")
+    assert len(server.requests) == 1
+
+
+def test_nobody_there(service):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(ServiceError) as caught:
+        fetch_text(service, f"http://127.0.0.1:{port}/")
+    assert str(caught.value).startswith(
+        f"Sample service: GET http://127.0.0.1:{port}/ failed 3 times in 0 s (last: no "
+    )
+    assert "Connection refused" in str(caught.value)
+
+
+def test_the_limits_of_the_catalogue_are_never_exceeded_but_used(server):
+    """The server counts over any second and any moment; at least 80 % of what it allows must be reached."""
+    server.delay_s = 0.3
+    service = Service(name="Sample service", advice="", limiter=Limiter(connections=4, per_second=5))
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: fetch_text(service, f"{server.url}/{n}"), range(16)))
+    begins = sorted(server.begins)
+    assert all(later - first > 1 for first, later in itertools.pairwise(begins[::5]))
+    assert server.most <= 4
+    assert 15 / (begins[-1] - begins[0]) >= 0.8 * 5
+
+
+def test_an_address_that_is_none(service):
+    with pytest.raises(ServiceError, match=r"Sample service: GET ftp://a/ cannot be asked \(.*\)\. Try later\."):
+        fetch_text(service, "ftp://a/")

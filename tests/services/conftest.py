@@ -1,0 +1,119 @@
+"""Real services on loopback, started once a session and ended by their own process ids."""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import catalogue_items
+import pytest
+
+_START_S = 60
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _wait_until(ready, process, log):
+    deadline = time.monotonic() + _START_S
+    while not ready():
+        if process.poll() is not None or time.monotonic() > deadline:
+            pytest.fail(f"{process.args[0]} did not start: {log.read_text(errors='replace')[-2000:]}")
+        time.sleep(0.05)
+
+
+def _end(process, how=signal.SIGTERM):
+    process.send_signal(how)
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(20)
+
+
+def _postgres_programs():
+    """Folder of the server's programs; the session's tests are skipped where it or PostGIS is missing."""
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not folders:
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql postgresql-15-postgis-3)")
+    extensions = Path("/usr/share/postgresql") / folders[-1].parents[1].name / "extension"
+    if not (extensions / "postgis.control").exists():
+        pytest.skip("PostGIS is not installed (Debian: apt-get install postgresql-15-postgis-3)")
+    return folders[-1].parent
+
+
+def _server_user():
+    """User to run the server as, because it refuses to run as root; None for the present one."""
+    if os.getuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam("postgres")
+    except KeyError:
+        pytest.skip("tests run as root but there is no user postgres to run PostgreSQL as")
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL server with an empty database; gives the environment to reach it."""
+    programs, user = _postgres_programs(), _server_user()
+    folder = Path(tempfile.mkdtemp(prefix="darts-postgres-"))
+    as_user = {"cwd": folder}
+    if user is not None:
+        os.chown(folder, user.pw_uid, user.pw_gid)
+        as_user |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    data, log, port = folder / "data", folder / "log", free_port()
+    init = [programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+    subprocess.run(init, check=True, capture_output=True, **as_user)
+    options = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", "full_page_writes=off"]
+    command = [programs / "postgres", "-D", data, "-p", str(port), *(o for x in options for o in ("-c", x))]
+    with log.open("wb") as output:
+        server = subprocess.Popen(command, stdout=output, stderr=output, **as_user)
+    try:
+        ready = [programs / "pg_isready", "-h", "127.0.0.1", "-p", str(port)]
+        _wait_until(lambda: subprocess.run(ready, capture_output=True, check=False).returncode == 0, server, log)
+        given = {"PGHOST": "127.0.0.1", "PGPORT": str(port), "PGUSER": "postgres", "PGPASSWORD": "none"}
+        yield {**os.environ, **given, "PGDATABASE": "postgres"}
+    finally:
+        _end(server, signal.SIGINT)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def catalogue(postgres, tmp_path_factory):
+    """A STAC catalogue of the engine that the public ones run, filled with `catalogue_items`; gives its address."""
+    folder = tmp_path_factory.mktemp("catalogue")
+    files = catalogue_items.write(folder)
+    pypgstac = [sys.executable, "-W", "ignore", "-m", "pypgstac.pypgstac"]
+    for arguments in (["migrate"], ["load", "collections", files[0]], ["load", "items", files[1]]):
+        done = subprocess.run([*pypgstac, *arguments], env=postgres, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    port, log = free_port(), folder / "log"
+    command = [sys.executable, "-W", "ignore", "-m", "uvicorn", "--factory", "stac_fastapi.pgstac.app:create_app"]
+    with log.open("wb") as output:
+        command += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
+        server = subprocess.Popen(command, env=postgres, stdout=output, stderr=output, cwd=folder)
+    url = f"http://127.0.0.1:{port}"
+
+    def ready():
+        try:
+            with urllib.request.urlopen(f"{url}/_mgmt/ping", timeout=5) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    try:
+        _wait_until(ready, server, log)
+        yield url
+    finally:
+        _end(server)

@@ -49,6 +49,18 @@ def test_polar_polygons_hold_the_same_ground(centre):
     assert ((shapely.contains_xy(area, longitudes, latitudes) == inside) | near_edge).all()
 
 
+def test_long_straight_edges_are_bent():
+    """The middle of a projected edge lies where the projection says, not between its ends."""
+    area = area_of_interest(frame(box(-2_000_000, -2_000_000, -500_000, -500_000), crs="EPSG:3413"))
+    degrees = Transformer.from_crs("EPSG:3413", "EPSG:4326", always_xy=True)
+    for inside, outside in [
+        ((-1_250_000, -520_000), (-1_250_000, -480_000)),
+        ((-1_980_000, -900_000), (-2_020_000, -900_000)),
+    ]:
+        assert area.contains(Point(degrees.transform(*inside)))
+        assert not area.contains(Point(degrees.transform(*outside)))
+
+
 def test_a_utm_square_over_the_antimeridian():
     area = area_of_interest(frame(box(600_000, 7_400_000, 700_000, 7_500_000), crs="EPSG:32660"))
     assert shapely.get_num_geometries(area) == 2

@@ -80,6 +80,45 @@ def test_a_scene_that_failed_half_way_is_not_there(store, raw_bands, monkeypatch
     assert store.scene_ids() == []
 
 
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_band_is_added_to_stores_of_any_format(store, raw_bands, zarr_format):
+    new = raw_bands.pop("B08_10m")
+    new.attrs.update({"raster:scale": 2e-4, "raster:offset": -0.1})
+    old = xr.Dataset(raw_bands, attrs={"kept": 1})
+    old.to_zarr(store.path(SCENE_ID), zarr_format=zarr_format, consolidated=False)
+    assert store.add_bands(SCENE_ID, {"B08_10m": new}) == store.path(SCENE_ID)
+    scene = store.open(SCENE_ID)
+    np.testing.assert_array_equal(scene.read("B08_10m").values, new.values)
+    np.testing.assert_array_equal(scene.read("B04_10m").values, raw_bands["B04_10m"].values)
+    assert scene.band_attributes("B08_10m")["raster:scale"] == 2e-4
+    assert scene.attributes == {"kept": 1}
+    assert [path.name for path in store.folder.iterdir()] == [store.path(SCENE_ID).name]
+    opened = xr.open_zarr(store.path(SCENE_ID), consolidated=False, mask_and_scale=False)
+    np.testing.assert_array_equal(opened.B08_10m.values, new.values)
+
+
+def test_a_band_that_failed_half_way_is_not_there(store, raw_bands, monkeypatch):
+    new = raw_bands.pop("B08_10m")
+    store.write(SCENE_ID, raw_bands, {})
+    original = xr.Dataset.to_zarr
+
+    def fail_after(self, part, **options):
+        original(self, part, **options)
+        raise OSError("disk full")
+
+    monkeypatch.setattr(xr.Dataset, "to_zarr", fail_after)
+    with pytest.raises(OSError, match="disk full"):
+        store.add_bands(SCENE_ID, {"B08_10m": new})
+    assert set(store.open(SCENE_ID).bands) == set(raw_bands)
+    assert [path.name for path in store.folder.iterdir()] == [store.path(SCENE_ID).name]
+
+
+def test_a_band_that_is_there_is_kept(store, raw_bands):
+    store.write(SCENE_ID, raw_bands, {})
+    store.add_bands(SCENE_ID, {"B08_10m": raw_bands["B08_10m"] + np.uint16(1)})
+    np.testing.assert_array_equal(store.open(SCENE_ID).read("B08_10m").values, raw_bands["B08_10m"].values)
+
+
 def test_a_missing_scene_is_named_with_the_call_that_fetches_it(store):
     with pytest.raises(MissingDataError) as caught:
         store.open(SCENE_ID)

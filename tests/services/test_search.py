@@ -132,6 +132,15 @@ def test_random_tiles(seed):
         assert set(found) == {i for i, item in ITEMS.items() if matches(item, tiles=tiles, **given)}, given
 
 
+def test_the_last_moment_of_the_last_day_counts():
+    scene_id, item = next(x for x in ITEMS.items() if "T23:59:59.999Z" in x[1]["properties"]["datetime"])
+    tile, day = item["properties"]["grid:code"][5:], item["properties"]["datetime"][:10]
+    year, month = int(day[:4]), int(day[5:7])
+    assert scene_id in search_cdse_s2_sr(tiles=[tile], start_date=day, end_date=day, **ANY)
+    assert scene_id in search_cdse_s2_sr(tiles=[tile], months=[month], years=[year], **ANY)
+    assert scene_id not in search_cdse_s2_sr(tiles=[tile], months=[month % 12 + 1], years=[year], **ANY)
+
+
 def test_tiles_and_an_area_must_both_match():
     area = SHAPES[next(scene_id for scene_id in ITEMS if "T08WPB" in scene_id)]
     found = search_cdse_s2_sr(area, ["08WNB"], **ANY)

@@ -3,6 +3,7 @@
 from darts_acquisition.auxiliary.arcticdem import load_arcticdem
 from darts_acquisition.auxiliary.tcvis import load_tcvis
 from darts_acquisition.optical.cdse import load_cdse_s2_sr_scene
+from darts_acquisition.optical.cdse_download import download_cdse_s2_sr_scene
 from darts_acquisition.optical.cdse_search import (
     get_aoi_from_cdse_s2_sr_scene_ids,
     get_cdse_s2_sr_scene_ids_from_geodataframe,
@@ -14,6 +15,7 @@ from darts_acquisition.services.copernicus import init_copernicus
 
 __all__ = [
     "convert_masks",
+    "download_cdse_s2_sr_scene",
     "get_aoi_from_cdse_s2_sr_scene_ids",
     "get_cdse_s2_sr_scene_ids_from_geodataframe",
     "get_cdse_s2_sr_scene_ids_from_tile_ids",

@@ -1,14 +1,17 @@
-"""Sentinel-2 L2A scenes of the Copernicus Data Space, from the raw scene store."""
+"""Sentinel-2 L2A scenes of the Copernicus Data Space as tiles."""
 
 import logging
 import re
-from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Literal
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from darts_acquisition.optical.cdse_bands import DEFAULT_BANDS_MAPPING, SCL_BAND, BandsMapping
+from darts_acquisition.optical.cdse_download import download_cdse_s2_sr_scene
 from darts_acquisition.optical.quality import convert_masks
 from darts_acquisition.optical.scene_store import RawScene, SceneStore
 from darts_utils.devices import DeviceSpec
@@ -16,10 +19,6 @@ from darts_utils.errors import ConfigError, DataError
 
 logger = logging.getLogger(__name__.replace("darts_", "darts."))
 
-type BandsMapping = Mapping[str, str] | Literal["all"]
-
-DEFAULT_BANDS_MAPPING: dict[str, str] = {"B02_10m": "blue", "B03_10m": "green", "B04_10m": "red", "B08_10m": "nir"}
-SCL_BAND = "SCL_20m"
 _DN_SCALE = 1e-4
 _OFFSET_SINCE_BASELINE_4 = -0.1
 
@@ -39,7 +38,8 @@ def load_cdse_s2_sr_scene(
         s2item: Id of the scene, or its STAC item.
         bands_mapping: Tile variable for each band of the source; "all" takes every staged band, those without a common
             name under their own.
-        store: Folder of the raw scene store.
+        store: Folder of the raw scene store; what it lacks is fetched into it. Without one the scene is fetched into a
+            temporary folder.
         aws_profile_name: Profile with the keys for downloads; unused for staged scenes.
         offline: Only read the store, never the network.
         output_dir_for_debug_geotiff: Folder to also write the digital numbers to, a GeoTIFF a band.
@@ -51,15 +51,26 @@ def load_cdse_s2_sr_scene(
         `tile_id`, `s2_tile_id`, `datetime`.
 
     Raises:
-        ConfigError: If no store is given: downloading into memory needs the network half.
-        MissingDataError: If the scene or a band of it is not staged.
+        ConfigError: If an offline run has no store.
+        MissingDataError: If the scene or a band of it is not staged, and cannot be fetched.
         DataError: If staged data is damaged, or the processing baseline is unknown.
+        CredentialsError: If a scene must be fetched and the keys are missing or refused.
+        ServiceError: If a scene must be fetched and a service does not answer.
     """
     scene_id = s2item if isinstance(s2item, str) else str(s2item.id)
-    if store is None:
-        wanted = "offline runs read scenes from it" if offline else f"profile {aws_profile_name} cannot be used yet"
-        raise ConfigError(f"no raw scene store is given for {scene_id}; {wanted}. Give one with raw_data_store.")
-    scene = SceneStore(store, "cdse").open(scene_id)
+    if store is None and offline:
+        raise ConfigError(
+            f"no raw scene store is given for {scene_id}; offline runs read scenes from it. "
+            "Give one with raw_data_store."
+        )
+    with TemporaryDirectory(prefix="darts-scene-") if store is None else nullcontext(store) as folder:
+        if not offline:
+            download_cdse_s2_sr_scene(s2item, Path(folder), bands_mapping, aws_profile_name)
+        scene = SceneStore(Path(folder), "cdse").open(scene_id)
+        return _tile(scene, bands_mapping, output_dir_for_debug_geotiff)
+
+
+def _tile(scene: RawScene, bands_mapping: BandsMapping, output_dir_for_debug_geotiff: Path | None) -> xr.Dataset:
     mapping = _all_bands(scene) if bands_mapping == "all" else dict(bands_mapping)
     tile = xr.Dataset({name: _reflectance(scene, band) for band, name in mapping.items()})
     tile = _mask_unclassified(tile.assign(s2_scl=_scene_classes(scene)))

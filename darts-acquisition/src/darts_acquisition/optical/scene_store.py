@@ -3,22 +3,24 @@
 A scene appears whole or not at all: it is written beside its place and renamed.
 """
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 import zarr
 from affine import Affine
+from numcodecs import Zstd
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 from zarr.codecs import ZstdCodec
 
 from darts_utils.errors import DataError, MissingDataError
-from darts_utils.files import atomic_folder
+from darts_utils.files import atomic_folder, part_path, sync_path
 
 CHUNK_PX = 4096
 
@@ -43,6 +45,11 @@ class RawScene:
     def attributes(self) -> dict[str, Any]:
         """Metadata of the scene as the source gave it."""
         return dict(self._group.attrs)
+
+    @property
+    def zarr_format(self) -> Literal[2, 3]:
+        """Version of the format that the scene is stored in."""
+        return self._group.metadata.zarr_format
 
     @cached_property
     def bands(self) -> tuple[str, ...]:
@@ -132,6 +139,9 @@ class SceneStore:
         """Return the ids of all staged scenes in alphabetical order."""
         return sorted(path.stem.removeprefix(self._prefix) for path in self.folder.glob(f"{self._prefix}*.zarr"))
 
+    def __contains__(self, scene_id: str) -> bool:
+        return self.path(scene_id).is_dir()
+
     def open(self, scene_id: str) -> RawScene:
         """Return a staged scene.
 
@@ -139,7 +149,7 @@ class SceneStore:
             MissingDataError: If it is not in the store.
         """
         path = self.path(scene_id)
-        if not path.is_dir():
+        if scene_id not in self:
             raise MissingDataError(
                 f"scene {scene_id} is not staged in {self.folder}. "
                 f"Stage it with `darts prep-data sentinel2 --optical --scene-ids {scene_id}`."
@@ -162,17 +172,56 @@ class SceneStore:
         """
         path = self.path(scene_id)
         scene = xr.Dataset(dict(bands), attrs=dict(attributes))
-        encoding = {name: _encoding(band) for name, band in bands.items()}
         with atomic_folder(path) as part:
-            scene.to_zarr(part, mode="w", zarr_format=3, consolidated=False, encoding=encoding)
+            _write_group(part, scene, zarr_format=3)
         return path
 
+    def add_bands(self, scene_id: str, bands: Mapping[str, xr.DataArray]) -> Path:
+        """Add bands to a staged scene, each whole or not at all; return its path.
 
-def _encoding(band: xr.DataArray) -> dict[str, Any]:
+        Bands that are there already are kept as they are. Metadata that an earlier release consolidated is left alone:
+        this class does not read it.
+
+        Args:
+            scene_id: Id of a staged scene.
+            bands: As for `write`, on the grid of the scene.
+
+        Raises:
+            MissingDataError: If the scene is not in the store.
+            DataError: If a band lies on another grid.
+        """
+        scene = self.open(scene_id)
+        for name, band in bands.items():
+            if band.odc.geobox != scene.geobox:
+                raise DataError(
+                    f"band {name} of scene {scene_id} lies on another grid than what is staged in {scene.path}. "
+                    "Delete the scene and stage it again."
+                )
+        for name, band in bands.items():
+            part = part_path(scene.path)
+            try:
+                _write_group(part, xr.Dataset({name: band}), scene.zarr_format)
+                for path in (part / name).rglob("*"):
+                    sync_path(path)
+                if name not in self.open(scene_id).bands:
+                    (part / name).rename(scene.path / name)
+                sync_path(scene.path)
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
+        return scene.path
+
+
+def _write_group(path: Path, scene: xr.Dataset, zarr_format: Literal[2, 3]) -> None:
+    encoding = {name: _encoding(band, zarr_format) for name, band in scene.data_vars.items()}
+    scene.to_zarr(path, mode="w", zarr_format=zarr_format, consolidated=False, encoding=encoding)
+
+
+def _encoding(band: xr.DataArray, zarr_format: Literal[2, 3]) -> dict[str, Any]:
     """Return how a band is stored: large zstd chunks with a checksum, so that damage is noticed when reading."""
+    codec = ZstdCodec(level=3, checksum=True) if zarr_format == 3 else Zstd(level=3, checksum=True)
     encoding: dict[str, Any] = {
         "chunks": tuple(min(CHUNK_PX, length) for length in band.shape),
-        "compressors": [ZstdCodec(level=3, checksum=True)],
+        "compressors": [codec],
     }
     if band.dtype == np.uint16:
         encoding["_FillValue"] = 0

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from botocore.exceptions import BotoCoreError
 from botocore.session import Session
 
-from darts_acquisition.services.retry import Limiter, Service
+from darts_acquisition.services.retry import Limiter, RetryPolicy, Service
 from darts_utils.errors import ConfigError, CredentialsError
 
 STAC_URL = "https://stac.dataspace.copernicus.eu/v1/"
@@ -24,6 +24,7 @@ STORAGE = Service(
     name="Copernicus storage",
     advice="Check your connection, or try again later: what is staged stays, and only the rest is fetched.",
     limiter=Limiter(connections=4),
+    policy=RetryPolicy(attempts=5, total_s=900),  # a band has 100 MB: on a slow line one try takes minutes
 )
 
 _HOW_TO_GET_KEYS = (

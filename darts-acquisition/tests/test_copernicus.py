@@ -3,8 +3,8 @@
 import pytest
 
 from darts_acquisition import init_copernicus
-from darts_acquisition.services.copernicus import refused_keys, s3_endpoint, stac_url
-from darts_utils.errors import ConfigError, CredentialsError
+from darts_acquisition.services.copernicus import refused_keys
+from darts_utils.errors import CredentialsError
 
 HOW = (
     "Register at https://dataspace.copernicus.eu, make a key pair at https://eodata-s3keysmanager.dataspace.copernicus.eu"
@@ -14,30 +14,11 @@ HOW = (
 
 @pytest.fixture(autouse=True)
 def aws_files(tmp_path, monkeypatch):
-    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "DARTS_CDSE_STAC_URL", "DARTS_CDSE_S3_ENDPOINT"):
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     return tmp_path
-
-
-def test_endpoints_are_settings(monkeypatch):
-    assert stac_url() == "https://stac.dataspace.copernicus.eu/v1"
-    assert s3_endpoint() == "https://eodata.dataspace.copernicus.eu"
-    monkeypatch.setenv("DARTS_CDSE_STAC_URL", "http://127.0.0.1:1/stac/")
-    monkeypatch.setenv("DARTS_CDSE_S3_ENDPOINT", "http://127.0.0.1:2")
-    assert stac_url() == "http://127.0.0.1:1/stac"
-    assert s3_endpoint() == "http://127.0.0.1:2"
-
-
-def test_an_endpoint_that_is_no_address(monkeypatch):
-    monkeypatch.setenv("DARTS_CDSE_S3_ENDPOINT", "eodata.test")
-    with pytest.raises(ConfigError) as caught:
-        s3_endpoint()
-    assert str(caught.value) == (
-        "DARTS_CDSE_S3_ENDPOINT is 'eodata.test' but must be an address such as "
-        "https://eodata.dataspace.copernicus.eu. Correct or unset it."
-    )
 
 
 def test_keys_come_from_the_profile_and_stay_secret(aws_files):

@@ -14,7 +14,8 @@ from shapely.geometry.base import BaseGeometry
 from darts_acquisition.catalog.areas import Simplify, area_of_interest
 from darts_acquisition.catalog.periods import periods
 from darts_acquisition.catalog.stac import Filter, at_most, items_by_id, one_of, search_items
-from darts_acquisition.services.copernicus import CATALOGUE, COLLECTION, stac_url
+from darts_acquisition.services.copernicus import CATALOGUE, COLLECTION
+from darts_acquisition.services.endpoints import endpoint
 from darts_utils.errors import ConfigError, MissingDataError
 
 logger = logging.getLogger(__name__.replace("darts_", "darts."))
@@ -62,7 +63,9 @@ def search_cdse_s2_sr(
         where.append(one_of("grid:code", grid_codes(tiles)))
     found: dict[str, pystac.Item] = {}
     for period in periods(start_date, end_date, months, years):
-        items = search_items(CATALOGUE, stac_url(), COLLECTION, intersects=area, period=period, where=where)
+        items = search_items(
+            CATALOGUE, endpoint("cdse_stac_url"), COLLECTION, intersects=area, period=period, where=where
+        )
         found.update({item.id: item for item in items})
     found = dict(sorted(found.items()))
     _report_unknown_cover(found, max_cloud_cover, max_snow_cover)
@@ -132,7 +135,7 @@ def get_cdse_s2_sr_items(scene_ids: Sequence[str]) -> dict[str, pystac.Item]:
         MissingDataError: If it has none of them.
         ServiceError: If it does not answer.
     """
-    items = items_by_id(CATALOGUE, stac_url(), COLLECTION, scene_ids)
+    items = items_by_id(CATALOGUE, endpoint("cdse_stac_url"), COLLECTION, scene_ids)
     missing = [scene_id for scene_id in dict.fromkeys(scene_ids) if scene_id not in items]
     named = _named(missing)
     if missing and not items:

@@ -1,17 +1,13 @@
 """The Copernicus Data Space: where it is, what it allows, and the keys to its storage."""
 
-import os
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError
 from botocore.session import Session
 
 from darts_acquisition.services.retry import Limiter, RetryPolicy, Service
-from darts_utils.errors import ConfigError, CredentialsError
+from darts_utils.errors import CredentialsError
 
-STAC_URL = "https://stac.dataspace.copernicus.eu/v1/"
-S3_ENDPOINT = "https://eodata.dataspace.copernicus.eu"
 S3_REGION = "default"
 COLLECTION = "sentinel-2-l2a"
 
@@ -42,24 +38,6 @@ class CopernicusKeys:
     access_key: str
     secret_key: str = field(repr=False)
     token: str | None = field(default=None, repr=False)
-
-
-def stac_url() -> str:
-    """Return the catalogue's address without a slash at the end. Environment: DARTS_CDSE_STAC_URL."""
-    return _address("DARTS_CDSE_STAC_URL", STAC_URL)
-
-
-def s3_endpoint() -> str:
-    """Return the storage's address without a slash at the end. Environment: DARTS_CDSE_S3_ENDPOINT."""
-    return _address("DARTS_CDSE_S3_ENDPOINT", S3_ENDPOINT)
-
-
-def _address(variable: str, default: str) -> str:
-    given = os.environ.get(variable) or default
-    parts = urlsplit(given)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise ConfigError(f"{variable} is {given!r} but must be an address such as {default}. Correct or unset it.")
-    return given.rstrip("/")
 
 
 def init_copernicus(profile_name: str = "default") -> CopernicusKeys:

@@ -19,7 +19,8 @@ from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 from rasterio.session import Session
 
-from darts_acquisition.services.copernicus import S3_REGION, STORAGE, CopernicusKeys, refused_keys, s3_endpoint
+from darts_acquisition.services.copernicus import S3_REGION, STORAGE, CopernicusKeys, refused_keys
+from darts_acquisition.services.endpoints import endpoint
 from darts_acquisition.services.retry import TRANSIENT_STATUS, TransientError, call, retry_after_s
 from darts_utils.errors import DataError, MissingDataError
 
@@ -117,10 +118,10 @@ def _decode(file: Path, url: str) -> Raster:
 
 def _gdal_options() -> dict[str, Any]:
     """Return GDAL's settings for the storage: path-style addresses, timeouts, and a few retries of each piece."""
-    endpoint, policy = urlsplit(s3_endpoint()), STORAGE.policy
+    address, policy = urlsplit(endpoint("cdse_s3_endpoint")), STORAGE.policy
     return {
-        "AWS_S3_ENDPOINT": f"{endpoint.netloc}{endpoint.path}",
-        "AWS_HTTPS": "YES" if endpoint.scheme == "https" else "NO",
+        "AWS_S3_ENDPOINT": f"{address.netloc}{address.path}",
+        "AWS_HTTPS": "YES" if address.scheme == "https" else "NO",
         "AWS_VIRTUAL_HOSTING": "FALSE",
         "AWS_REGION": S3_REGION,
         "AWS_DEFAULT_REGION": S3_REGION,
@@ -140,7 +141,7 @@ def _raise_reason(url: str, keys: CopernicusKeys) -> None:
     parts, policy = urlsplit(url), STORAGE.policy
     client = botocore.session.Session().create_client(
         "s3",
-        endpoint_url=s3_endpoint(),
+        endpoint_url=endpoint("cdse_s3_endpoint"),
         region_name=S3_REGION,
         aws_access_key_id=keys.access_key,
         aws_secret_access_key=keys.secret_key,

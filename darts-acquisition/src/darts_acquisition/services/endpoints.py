@@ -1,0 +1,73 @@
+"""Addresses of the services: as set for this process, else from the environment, else the public ones."""
+
+import os
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from darts_utils.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a service is, and the variable of the environment that names another place."""
+
+    variable: str
+    default: str
+
+
+ENDPOINTS = {
+    "cdse_stac_url": Endpoint("DARTS_CDSE_STAC_URL", "https://stac.dataspace.copernicus.eu/v1/"),
+    "cdse_s3_endpoint": Endpoint("DARTS_CDSE_S3_ENDPOINT", "https://eodata.dataspace.copernicus.eu"),
+    "arcticdem_stac_url": Endpoint("DARTS_ARCTICDEM_STAC_URL", "https://stac.pgc.umn.edu/api/v1/"),
+    "arcticdem_index_url": Endpoint(
+        "DARTS_ARCTICDEM_INDEX_URL",
+        "https://data.pgc.umn.edu/elev/dem/setsm/ArcticDEM/indexes/ArcticDEM_Mosaic_Index_latest_gpqt.zip",
+    ),
+    "ee_url": Endpoint("DARTS_EE_URL", "https://earthengine.googleapis.com"),
+    "admin_url": Endpoint("DARTS_ADMIN_URL", "https://github.com/wmgeolab/geoBoundaries/raw/main/releaseData/CGAZ"),
+    "sentinel2_grid_url": Endpoint(
+        "DARTS_SENTINEL2_GRID_URL",
+        "https://sentiwiki.copernicus.eu/__attachments/1692737/"
+        "S2A_OPER_GIP_TILPAR_MPC__20151209T095117_V20150622T000000_21000101T000000_B00.zip",
+    ),
+}
+
+_set: dict[str, str] = {}
+"""Addresses given by flags or config keys; they win over the environment."""
+
+
+def set_endpoints(**addresses: str | None) -> None:
+    """Use other addresses in this process; None takes one back.
+
+    Raises:
+        ConfigError: If one is no address.
+    """
+    for name, address in addresses.items():
+        if address is None:
+            _set.pop(name, None)
+        else:
+            _set[name] = _checked(name, address, ENDPOINTS[name].default)
+
+
+def endpoint(name: str) -> str:
+    """Return the address of a service without a slash at the end.
+
+    Raises:
+        ConfigError: If the environment holds no address.
+    """
+    if name in _set:
+        return _set[name]
+    given = ENDPOINTS[name]
+    return _checked(given.variable, os.environ.get(given.variable) or given.default, given.default)
+
+
+def is_default(name: str) -> bool:
+    """Tell whether a service is asked at its public address."""
+    return endpoint(name) == ENDPOINTS[name].default.rstrip("/")
+
+
+def _checked(name: str, address: str, default: str) -> str:
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise ConfigError(f"{name} is {address!r} but must be an address such as {default}. Correct or unset it.")
+    return address.rstrip("/")

@@ -120,3 +120,24 @@ def test_retry_after_may_be_a_date():
     later = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
     assert 97 < retry_after_s(later) <= 100
     assert retry_after_s("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+
+
+def test_a_service_that_was_given_up_on_is_asked_less_until_it_answers():
+    tries = []
+
+    def fail():
+        tries.append(1)
+        raise TransientError("gone")
+
+    policy = RetryPolicy(attempts=4, first_wait_s=0.001, longest_wait_s=0.001)
+    service = Service(name="s", advice="Wait.", limiter=Limiter(connections=1), policy=policy)
+    for expected in (4, 2, 2):
+        tries.clear()
+        with pytest.raises(ServiceError):
+            call(service, "asking", fail)
+        assert len(tries) == expected
+    assert call(service, "asking", lambda: 1) == 1
+    tries.clear()
+    with pytest.raises(ServiceError):
+        call(service, "asking", fail)
+    assert len(tries) == 4

@@ -1,7 +1,8 @@
 """Sentinel-2 L2A scenes fetched from the Copernicus Data Space into the raw scene store."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from darts_utils.errors import DataError, MissingDataError
 logger = logging.getLogger(__name__.replace("darts_", "darts."))
 
 RESOLUTION_M = 10
+_USUAL_FILE_BYTES = 100_000_000
+_FILES_AT_ONCE = 4
+"""As many as the storage allows connections; more would only wait with their memory full."""
 
 
 def download_cdse_s2_sr_scene(
@@ -28,6 +32,8 @@ def download_cdse_s2_sr_scene(
     store: Path,
     bands_mapping: BandsMapping = DEFAULT_BANDS_MAPPING,
     aws_profile_name: str = "default",
+    *,
+    on_bytes: Callable[[int], None] | None = None,
 ) -> Path:
     """Fetch what a raw scene store lacks of a scene; return where the scene lies.
 
@@ -40,6 +46,7 @@ def download_cdse_s2_sr_scene(
         bands_mapping: Bands of the source by name, as keys; "all" fetches every band of reflectance at its original
             resolution. The scene classification always comes with them.
         aws_profile_name: Profile with the keys.
+        on_bytes: Told, file by file, how many bytes have arrived.
 
     Raises:
         CredentialsError: If the keys are missing or refused.
@@ -58,10 +65,38 @@ def download_cdse_s2_sr_scene(
     lacking = [band for band in dict.fromkeys([*wanted, SCL_BAND]) if band not in staged]
     if not lacking:
         return scenes.path(scene_id)
-    bands = _fetch(item, lacking, keys)
+    bands = _fetch(item, lacking, keys, on_bytes)
     if staged:
         return scenes.add_bands(scene_id, bands)
     return scenes.write(scene_id, bands, item.properties)
+
+
+def lacking_bands(store: Path, scene_id: str, bands: Iterable[str] = DEFAULT_BANDS_MAPPING) -> list[str]:
+    """Return which bands a raw scene store lacks of a scene, the scene classification among them."""
+    scenes = SceneStore(store, "cdse")
+    staged = scenes.open(scene_id).bands if scene_id in scenes else ()
+    return [band for band in (*bands, SCL_BAND) if band not in staged]
+
+
+def size_bytes(item: pystac.Item, bands: Iterable[str]) -> int:
+    """Return how many bytes the files of some bands have, as the catalogue says, else as such files usually have."""
+    assets = [item.assets[band] for band in bands if band in item.assets]
+    return sum(int(asset.extra_fields.get("file:size", _USUAL_FILE_BYTES)) for asset in assets)
+
+
+def grid_of(item: pystac.Item) -> GeoBox:
+    """Return the 10 m grid of a scene as the catalogue gives it.
+
+    Raises:
+        DataError: If the catalogue does not give it.
+    """
+    for asset in item.assets.values():
+        given = {**item.properties, **asset.extra_fields}
+        shape, transform = given.get("proj:shape"), given.get("proj:transform")
+        code = given.get("proj:code") or f"EPSG:{given.get('proj:epsg')}"
+        if shape and transform and code != "EPSG:None" and transform[0] == RESOLUTION_M:
+            return GeoBox(tuple(shape), Affine(*transform[:6]), code)
+    raise DataError(f"the catalogue does not give the 10 m grid of scene {item.id}. Fetch the scene first.")
 
 
 def _original_bands(item: pystac.Item) -> list[str]:
@@ -70,7 +105,9 @@ def _original_bands(item: pystac.Item) -> list[str]:
     return [name for name, asset in item.assets.items() if original <= set(asset.roles or ())]
 
 
-def _fetch(item: pystac.Item, names: Sequence[str], keys: CopernicusKeys) -> dict[str, xr.DataArray]:
+def _fetch(
+    item: pystac.Item, names: Sequence[str], keys: CopernicusKeys, on_bytes: Callable[[int], None] | None
+) -> dict[str, xr.DataArray]:
     """Return bands as digital numbers on the scene's 10 m grid, uint16 or uint8, 0 = no data."""
     missing = [name for name in names if name not in item.assets]
     if missing:
@@ -78,18 +115,32 @@ def _fetch(item: pystac.Item, names: Sequence[str], keys: CopernicusKeys) -> dic
         raise MissingDataError(
             f"scene {item.id} has no band {', '.join(missing)} (it has: {known}). Correct bands_mapping."
         )
-    bands: dict[str, xr.DataArray] = {}
-    for name in names:
+
+    def fetch(name: str) -> xr.DataArray:
         asset = item.assets[name]
-        raster = read_raster(asset.href, keys, checksum=asset.extra_fields.get("file:checksum"))
-        bands[name] = on_10_m_grid(raster, asset.href)
-        bands[name].attrs = _scale_attributes(asset)
+        raster = read_raster(asset.href, keys, checksum=asset.extra_fields.get("file:checksum"), on_bytes=on_bytes)
+        band = on_10_m_grid(raster, asset.href)
+        band.attrs = _scale_attributes(asset)
         logger.debug("fetched band %s of scene %s", name, item.id)
+        return band
+
+    bands = dict(zip(names, _at_once(fetch, names), strict=True))
     if len({band.odc.geobox for band in bands.values()}) > 1:
         raise DataError(
             f"the bands {', '.join(bands)} of scene {item.id} lie on different grids. Choose another scene."
         )
     return bands
+
+
+def _at_once[A, B](function: Callable[[A], B], arguments: Sequence[A]) -> list[B]:
+    """Return what a function gives for each argument, several at once; after a failure no further one begins."""
+    with ThreadPoolExecutor(_FILES_AT_ONCE, thread_name_prefix="darts-fetch") as pool:
+        futures = [pool.submit(function, argument) for argument in arguments]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def on_10_m_grid(raster: Raster, url: str) -> xr.DataArray:

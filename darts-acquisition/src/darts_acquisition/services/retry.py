@@ -18,6 +18,9 @@ from darts_utils.errors import ServiceError
 TRANSIENT_STATUS = frozenset({408, 429, *range(500, 600)})
 """HTTP answers after which the same request may succeed later."""
 
+_ATTEMPTS_WHILE_DOWN = 2
+"""A service that was given up on is not begged again by every later request: thousands of scenes would wait for it."""
+
 _RATE_MARGIN = 0.9
 """Share of an allowed rate that is used: requests sent at equal distances arrive at unequal ones."""
 
@@ -91,6 +94,8 @@ class Service:
     """What a user can do when it fails."""
     limiter: Limiter = field(compare=False)
     policy: RetryPolicy = RetryPolicy()
+    given_up: threading.Event = field(default_factory=threading.Event, compare=False)
+    """Set when all tries of a request failed, until one succeeds."""
 
 
 def call[T](service: Service, what: str, function: Callable[[], T]) -> T:
@@ -105,20 +110,24 @@ def call[T](service: Service, what: str, function: Callable[[], T]) -> T:
         ServiceError: If no try succeeded; other errors of the function pass through at once.
     """
     policy = service.policy
+    attempts = min(policy.attempts, _ATTEMPTS_WHILE_DOWN) if service.given_up.is_set() else policy.attempts
     started = time.monotonic()
 
     def one_try() -> T:
         with service.limiter.slot():
-            return function()
+            answer = function()
+        service.given_up.clear()
+        return answer
 
     retrying = Retrying(
-        stop=stop_after_attempt(policy.attempts) | stop_before_delay(policy.total_s),
+        stop=stop_after_attempt(attempts) | stop_before_delay(policy.total_s),
         wait=lambda state: _wait_s(service, state),
         retry=retry_if_exception_type(TransientError),
     )
     try:
         return retrying(one_try)
     except RetryError as error:
+        service.given_up.set()
         tries, last = error.last_attempt.attempt_number, error.last_attempt.exception()
         times = "once" if tries == 1 else f"{tries} times"
         raise ServiceError(

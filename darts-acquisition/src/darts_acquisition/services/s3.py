@@ -1,6 +1,7 @@
 """Rasters in the storage of the Copernicus Data Space, read through GDAL."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -22,8 +23,9 @@ from rasterio.session import Session
 from darts_acquisition.services.copernicus import S3_REGION, STORAGE, CopernicusKeys, refused_keys
 from darts_acquisition.services.endpoints import endpoint
 from darts_acquisition.services.retry import TRANSIENT_STATUS, TransientError, call, retry_after_s
-from darts_utils.errors import DataError, MissingDataError
+from darts_utils.errors import DataError, MissingDataError, ServiceError
 
+_DECODING_TRIES = 3
 _PIECE_BYTES = 1 << 20
 """GDAL asks for so much at once: a band is wanted whole, so few large requests serve better than many small ones."""
 
@@ -58,16 +60,19 @@ class _KeySession(Session):
         }
 
 
-def read_raster(url: str, keys: CopernicusKeys, *, checksum: str | None = None) -> Raster:
+def read_raster(
+    url: str, keys: CopernicusKeys, *, checksum: str | None = None, on_bytes: Callable[[int], None] | None = None
+) -> Raster:
     """Return the first band of a raster in the storage, with the storage's limits and retries.
 
     The file is fetched whole by GDAL into a temporary folder, compared with its checksum, and decoded from there:
-    damaged JPEG 2000 decodes without an error into wrong numbers.
+    damaged JPEG 2000 decodes without an error into wrong numbers. While it is decoded, its connection serves others.
 
     Args:
         url: `s3://bucket/key`.
         keys: The key pair to sign with.
         checksum: What the file must be, as the catalogue gives it (a multihash in hexadecimal).
+        on_bytes: Told how many bytes have arrived.
 
     Raises:
         CredentialsError: If the storage refuses the keys.
@@ -75,19 +80,31 @@ def read_raster(url: str, keys: CopernicusKeys, *, checksum: str | None = None) 
         DataError: If the object has no georeference.
         ServiceError: If it cannot be read, or is still damaged, after all retries.
     """
-
-    def one_try() -> Raster:
-        with TemporaryDirectory(prefix="darts-raster-") as folder:
-            file = Path(folder) / PurePosixPath(urlsplit(url).path).name
+    with TemporaryDirectory(prefix="darts-raster-") as folder:
+        file = Path(folder) / PurePosixPath(urlsplit(url).path).name
+        for _ in range(_DECODING_TRIES):
+            call(STORAGE, f"reading {url}", lambda: _fetch(url, file, keys, checksum))
             try:
-                _copy(url, file, keys)
-                _check(file, checksum)
-                return _decode(file, url)
+                raster = _decode(file, url)
             except (RasterioError, CPLE_BaseError) as error:
-                _raise_reason(url, keys)
-                raise TransientError(f"it cannot be read: {' '.join(str(error).split())}") from error
+                reason = " ".join(str(error).split())
+                continue
+            if on_bytes is not None:
+                on_bytes(file.stat().st_size)
+            return raster
+    raise ServiceError(
+        f"{STORAGE.name}: {url} arrived {_DECODING_TRIES} times but cannot be decoded ({reason}). {STORAGE.advice}"
+    )
 
-    return call(STORAGE, f"reading {url}", one_try)
+
+def _fetch(url: str, file: Path, keys: CopernicusKeys, checksum: str | None) -> None:
+    """Copy and check a file of the storage: one try."""
+    try:
+        _copy(url, file, keys)
+    except (RasterioError, CPLE_BaseError) as error:
+        _raise_reason(url, keys)
+        raise TransientError(f"it cannot be read: {' '.join(str(error).split())}") from error
+    _check(file, checksum)
 
 
 def _copy(url: str, file: Path, keys: CopernicusKeys) -> None:

@@ -12,6 +12,7 @@ import cyclopts
 from cyclopts import Parameter
 
 from darts import __version__
+from darts.pipelines.parameters import SCENE_SELECTORS
 from darts.utils.bench import benchviz as _benchviz
 from darts.utils.config import ConfigParser
 from darts.utils.logging import LoggingManager, VerbosityLevel
@@ -29,6 +30,7 @@ _IMPORTED_WHEN_ASKED_FOR = {
 
 root_file = Path(__file__).resolve()
 config_parser = ConfigParser()
+config_parser.exclusive = SCENE_SELECTORS
 
 subcommands_group = cyclopts.Group.create_ordered("Pipelines & Scripts")
 sequential_group = cyclopts.Group.create_ordered("Sequential Pipelines")
@@ -48,6 +50,9 @@ config_parser.root_app = app
 _every_command = cyclopts.Group("Options of every command", sort_key=1_000)
 inference_app = cyclopts.App(name="inference", group=subcommands_group, help="Predefined inference pipelines")
 app.command(inference_app)
+inference_data_app = cyclopts.App(name="prep-data", group=utilities_group, help="Data preparation for offline use")
+app.command(inference_data_app)
+inference_app.command(inference_data_app)
 app.register_install_completion_command(group=utilities_group)
 
 
@@ -114,6 +119,11 @@ inference_app.command(
     name="sentinel2-sequential",
     group=sequential_group,
     help="Map slumps in Sentinel-2 scenes, one after the other.",
+)
+inference_data_app.command(
+    "darts.pipelines.sentinel2:prepare_sentinel2_data",
+    name="sentinel2",
+    help="Fetch scenes, elevation and trends, so that a later run can be offline.",
 )
 
 

@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import pytest
+from odc.geo.geobox import GeoBox
 
+from darts.pipelines.selection import write_scene_ids
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
+from darts.pipelines.sources.scenes import SceneSource
 from darts_utils.errors import ConfigError
 
 A = "S2A_MSIL2A_20230701T194909_N0509_R128_T08WNB_20230702T014802"
@@ -31,28 +34,36 @@ def test_ids_come_from_json_or_lines(tmp_path, text):
     assert [ref.tile_id for ref in find(prep_data_scene_id_file=tmp_path / "ids", offline=True)] == [A, B]
 
 
-def test_ids_on_the_command_line_come_before_the_file(tmp_path):
-    assert [ref.tile_id for ref in find(scene_ids=[A], scene_id_file=tmp_path / "none")] == [A]
-
-
 @pytest.mark.parametrize(
     ("selection", "message"),
     [
-        ({}, "no scenes are selected. Name them with --scene-ids or --scene-id-file."),
+        (
+            {},
+            "no scenes are selected. Name them with --scene-ids or --scene-id-file, "
+            "or search for them with --tile-ids or --aoi-file.",
+        ),
         ({"scene_ids": []}, "scene_ids holds no scene id. Name at least one scene."),
         (
             {"scene_ids": ["../../etc"]},
             "scene_ids holds '../../etc', which is no scene id. Use letters, digits, '_', '-', '.'.",
         ),
         (
-            {"tile_ids": ["08WNB"]},
-            "tile_ids needs a search in the catalogue, which is in the network half of DARTS, not yet in this release. "
-            "Name the scenes with --scene-ids or --scene-id-file.",
+            {"tile_ids": ["08WNB"], "offline": True},
+            "tile_ids needs a search in the catalogue, which an offline run cannot do. Give --prep-data-scene-id-file "
+            "as `darts prep-data` wrote it, or --scene-ids or --scene-id-file.",
         ),
         (
             {"aoi_file": Path("a.gpkg")},
-            "aoi_file needs a search in the catalogue, which is in the network half of DARTS, not yet in this release. "
-            "Name the scenes with --scene-ids or --scene-id-file.",
+            "aoi_file is given without dates, months or years, so all years would be searched and fetched. "
+            "Give --start-date and --end-date, or --years and --months, or confirm with --yes.",
+        ),
+        (
+            {"tile_ids": ["08WNB"], "scene_ids": [A]},
+            "scene_ids and tile_ids both select scenes. Give one of them.",
+        ),
+        (
+            {"tile_ids": ["08WNB"], "scene_ids": [A], "aoi_file": Path("a.gpkg")},
+            "scene_ids, tile_ids, aoi_file all select scenes. Give one of them.",
         ),
     ],
 )
@@ -70,6 +81,61 @@ def test_a_broken_file_of_ids_is_named(tmp_path):
         find(scene_id_file=tmp_path / "none")
 
 
-def test_earth_engine_says_that_it_needs_the_network_half():
-    with pytest.raises(ConfigError, match="raw_data_source is 'gee', which needs the network half of DARTS"):
-        find(raw_data_source="gee", scene_ids=[A])
+class FoundSource(SceneSource):
+    """Finds two scenes and fetches nothing."""
+
+    name = "cdse"
+    asked = ()
+
+    def _search(self):
+        return {A: "item a", B: "item b"}
+
+    def _ask(self, scene_ids):
+        self.asked = (*self.asked, *scene_ids)
+        return {scene_id: f"item {scene_id}" for scene_id in scene_ids if scene_id != B}
+
+    def _lacking_bands(self, scene_id):
+        return ["B02_10m", "SCL_20m"]
+
+    def _size_bytes(self, item, bands):
+        return 10 * len(bands)
+
+    def _grid_of(self, item):
+        return GeoBox.from_bbox((500_000, 7_700_000, 501_000, 7_700_500), "EPSG:32608", resolution=10)
+
+    connect = download = load = None
+
+
+def found_source(**selection):
+    return type("Source", (FoundSource,), {"__abstractmethods__": frozenset()})(Sentinel2Pipeline(**selection))
+
+
+def test_what_a_search_found_is_not_asked_for_again():
+    source = found_source(tile_ids=["08WNB"], years=[2024])
+    refs = source.find()
+    assert [ref.tile_id for ref in refs] == [A, B]
+    assert source.to_fetch(refs) == {A: 20, B: 20}
+    assert list(source.footprints(refs).tile_id) == [A, B]
+    assert source.asked == ()
+
+
+def test_an_offline_run_takes_the_prepared_ids_instead_of_a_search(tmp_path):
+    write_scene_ids(tmp_path / "ids.json", [B])
+    refs = found_source(tile_ids=["08WNB"], offline=True, prep_data_scene_id_file=tmp_path / "ids.json").find()
+    assert [ref.tile_id for ref in refs] == [B]
+
+
+def test_a_scene_that_the_catalogue_no_longer_has_does_not_stop_the_others():
+    source = found_source(scene_ids=[A, B])
+    refs = source.find()
+    assert source.to_fetch(refs) == {A: 20, B: 0}
+    footprints = source.footprints(refs)
+    assert list(footprints.tile_id) == [A]
+    assert footprints.crs == "EPSG:3413"
+    assert footprints.area.iloc[0] == pytest.approx(500_000, rel=0.1)
+
+
+def test_an_unbounded_search_goes_on_when_it_is_confirmed(monkeypatch):
+    assert len(found_source(tile_ids=["08WNB"], yes=True).find()) == 2
+    monkeypatch.setattr("darts.utils.terminal.confirm", lambda question: "all years" in question)
+    assert len(found_source(tile_ids=["08WNB"]).find()) == 2

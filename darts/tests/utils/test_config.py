@@ -105,3 +105,31 @@ def test_a_value_of_the_wrong_type_names_the_file(darts, tmp_path):
 
 def test_known_keys_are_those_of_all_commands():
     assert {"patch_size", "scene_ids", "name", "stopuhr_data", "aux_dir", "raw_data_source"} <= known_keys(app)
+
+
+A, B = "S2A_MSIL2A_20230701T194909_N0509_R128_T08WNB_20230702T014802", "33UVP"
+
+
+@pytest.mark.parametrize(
+    ("config", "flags", "message"),
+    [
+        ("aoi_file = 'a.gpkg'", ["--scene-ids", A], "scene_ids is used, and not aoi_file: config.toml gives aoi_file"),
+        (f"scene_ids = ['{A}']", ["--tile-ids", B], "scene_ids is used, and not tile_ids: config.toml gives scene_ids"),
+    ],
+)
+def test_a_selector_in_the_file_beside_one_in_a_flag_is_a_warning(darts, tmp_path, config, flags, message):
+    write(tmp_path, f"[darts]\n{config}\n")
+    (tmp_path / "models").mkdir()
+    code, _, err = darts("inference", "sentinel2-sequential", "--offline", *flags, "--log-plain")
+    assert code == 2
+    assert f"WARNING: {message}\n" in err
+    assert "select scenes" not in err
+
+
+def test_two_selectors_in_flags_or_in_the_file_are_an_error(darts, tmp_path):
+    expected = "scene_ids and tile_ids both select scenes. Give one of them."
+    code, _, err = darts("inference", "sentinel2-sequential", "--scene-ids", A, "--tile-ids", B, "--log-plain")
+    assert (code, expected in err) == (2, True)
+    write(tmp_path, f"[darts]\nscene_ids = ['{A}']\ntile_ids = ['{B}']\n")
+    code, _, err = darts("inference", "sentinel2-sequential", "--log-plain")
+    assert (code, expected in err) == (2, True)

@@ -71,10 +71,10 @@ def download_cdse_s2_sr_scene(
     return scenes.write(scene_id, bands, item.properties)
 
 
-def lacking_bands(store: Path, scene_id: str, bands: Iterable[str] = DEFAULT_BANDS_MAPPING) -> list[str]:
-    """Return which bands a raw scene store lacks of a scene, the scene classification among them."""
-    scenes = SceneStore(store, "cdse")
-    staged = scenes.open(scene_id).bands if scene_id in scenes else ()
+def lacking_bands(store: Path | None, scene_id: str, bands: Iterable[str] = DEFAULT_BANDS_MAPPING) -> list[str]:
+    """Return which bands a raw scene store lacks of a scene, the scene classification among them; all without one."""
+    scenes = None if store is None else SceneStore(store, "cdse")
+    staged = scenes.open(scene_id).bands if scenes is not None and scene_id in scenes else ()
     return [band for band in (*bands, SCL_BAND) if band not in staged]
 
 

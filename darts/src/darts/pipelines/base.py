@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from darts.pipelines.parameters import PipelineParameters
+from darts.pipelines.parameters import EndpointParameters, PipelineParameters
 from darts.pipelines.tiles import Outcome, RunReport, Source, StageStarted, TileRef
 from darts_utils.errors import ConfigError, OutputError
 from darts_utils.files import make_folder, remove_parts
@@ -14,6 +14,8 @@ from darts_utils.paths import PathManager
 
 if TYPE_CHECKING:
     from darts.pipelines.journal import Journal
+    from darts.pipelines.plan import Plan
+    from darts.pipelines.staging import StagingReport
     from darts_segmentation import EnsembleV1
 
 logger = logging.getLogger(__name__)
@@ -35,6 +37,15 @@ class Pipeline(PipelineParameters):
         """Default locations of this run."""
         return PathManager(self.default_dirs)
 
+    def located(self) -> Self:
+        """Return a copy with every location filled in; locating it again changes nothing."""
+        return replace(
+            self,
+            output_data_dir=_or_default(self.output_data_dir, self.paths.output_data(self.pipeline_name)),
+            arcticdem_dir=_or_default(self.arcticdem_dir, self.paths.arcticdem(self.resolution_m)),
+            tcvis_dir=_or_default(self.tcvis_dir, self.paths.tcvis),
+        )
+
     def resolved(self) -> Self:
         """Return a copy with every location and the list of models filled in; resolving it again changes nothing.
 
@@ -42,11 +53,8 @@ class Pipeline(PipelineParameters):
             ConfigError: If there is no model, or two models have the same name.
         """
         return replace(
-            self,
+            self.located(),
             model_files=list(self._models().values()),
-            output_data_dir=_or_default(self.output_data_dir, self.paths.output_data(self.pipeline_name)),
-            arcticdem_dir=_or_default(self.arcticdem_dir, self.paths.arcticdem(self.resolution_m)),
-            tcvis_dir=_or_default(self.tcvis_dir, self.paths.tcvis),
             write_model_outputs=self.write_model_outputs and not isinstance(self.model_files, Path),
         )
 
@@ -71,31 +79,102 @@ class Pipeline(PipelineParameters):
         """Map all selected tiles and return how each ended; a failing tile does not end the run.
 
         Writes a folder a tile and the run record (`{time}.config.toml`, `.results.parquet`, `.timer.parquet`,
-        `.stopwatch.parquet`) to the results folder.
+        `.stopwatch.parquet`) to the results folder. What is not staged is fetched, unless `offline` is set; `dry_run`
+        only shows what would be done.
 
         Raises:
             ConfigError: If parameters are wrong or contradict each other.
             CheckpointError: If a model cannot be used.
+            CredentialsError: If something must be fetched, and keys are missing or refused.
+            ServiceError: If scenes must be searched for, and the catalogue does not answer.
             OutputError: If the results folder cannot be written to.
         """
-        from darts.pipelines.journal import Journal
-        from darts.utils.console import run_view
-
         run = self.resolved()
+        run.use_endpoints()
         source = run.source()
         run._check_exports()
+        if run.dry_run:
+            return run._dry_run(source)
         folder = run._prepare_folder()
         ensemble = run._load_models()
         refs = source.find()
-        journal = Journal(folder, run.to_config())
-        skipped, todo = run._split(refs, ensemble)
-        journal.add(*skipped)
-        _log_beginning(run, journal, len(todo), len(skipped))
-        with run_view(n_tiles=len(refs), n_skipped=len(skipped)) as view:
-            interrupted = run._execute(source, ensemble, todo, journal, view)
+        skipped, todo = run._split(refs)
+        run._plan(source, todo, len(skipped))
+        return run._map(source, ensemble, todo, skipped, folder)
+
+    def _map(
+        self, source: Source, ensemble: "EnsembleV1", todo: list[TileRef], skipped: list[TileRef], folder: Path
+    ) -> RunReport:
+        """Send tiles through the stages, show and write down how they end."""
+        from darts.pipelines.journal import Journal
+        from darts.utils.console import run_view
+
+        journal = Journal(folder, self.to_config())
+        journal.add(*(Outcome(ref=ref, status="skipped") for ref in skipped))
+        _log_beginning(self, journal, len(todo), len(skipped))
+        with run_view(n_tiles=len(todo) + len(skipped), n_skipped=len(skipped)) as view:
+            interrupted = self._execute(source, ensemble, todo, journal, view)
             report = RunReport(tuple(journal.outcomes), folder, interrupted)
             view.finish(report)
         return report
+
+    def _plan(self, source: Source, todo: list[TileRef], n_done: int) -> None:
+        """Show what will be fetched, and check that it can be; offline nothing will."""
+        from darts.pipelines.plan import make_plan, needed_layers
+        from darts.utils.plan_view import show_plan
+
+        if self.offline or not todo:
+            return
+        plan = make_plan(self, source, todo, layers=needed_layers(self.features()), n_done=n_done)
+        show_plan(plan)
+        self.connect(source, plan)
+
+    def connect(self, source: Source, plan: "Plan") -> None:
+        """Check the access to the services that a plan needs, and only to those.
+
+        Raises:
+            CredentialsError: If keys are missing or refused.
+        """
+        if plan.images:
+            source.connect()
+        if plan.chunks.get("tcvis"):
+            from darts.utils.earthengine import init_ee
+
+            init_ee(self.ee_project, self.ee_use_highvolume)
+
+    def _dry_run(self, source: Source) -> RunReport:
+        """Show what would be done and fetched; nothing is made on disk."""
+        from darts.pipelines.plan import make_plan, needed_layers
+        from darts.utils.plan_view import show_plan
+
+        skipped, todo = self._split(source.find())
+        plan = make_plan(self, source, todo, layers=needed_layers(self.features()), n_done=len(skipped))
+        show_plan(plan, with_tiles=True)
+        assert self.output_data_dir is not None, "resolved() fills it"
+        return RunReport((), self.output_data_dir)
+
+    def use_endpoints(self) -> None:
+        """Ask the services at the addresses that were given."""
+        from darts_acquisition.services.endpoints import set_endpoints
+
+        set_endpoints(**{field.name: getattr(self, field.name) for field in fields(EndpointParameters)})
+
+    def prepare_data(self, optical: bool = False, aux: bool = False, force: bool = False) -> "StagingReport":
+        """Fetch what a later run needs, so that it can be offline; what is there is not fetched again.
+
+        Args:
+            optical: Fetch the images.
+            aux: Fetch elevation and trends, if the models need them.
+            force: Fetch everything, whatever the other flags say and the models need.
+
+        Raises:
+            ConfigError: If nothing is to be fetched, or parameters are wrong.
+            CredentialsError: If keys are missing or refused.
+            ServiceError: If scenes must be searched for, and the catalogue does not answer.
+        """
+        from darts.pipelines.preparation import prepare
+
+        return prepare(self, optical=optical or force, aux=aux or force, all_layers=force)
 
     def _execute(
         self, source: Source, ensemble: "EnsembleV1", todo: list[TileRef], journal: "Journal", view: Any
@@ -105,7 +184,7 @@ class Pipeline(PipelineParameters):
         from darts.pipelines.interrupts import on_interrupt
         from darts.pipelines.stages import build_stages
 
-        stages = build_stages(self, source, ensemble, self._features(ensemble))
+        stages = build_stages(self, source, ensemble, self.features())
         executor = SequentialExecutor(stages, budget_bytes=memory_budget_bytes(self.max_memory_gb))
         with on_interrupt(executor.stop) as interrupted:
             for event in executor.run(todo):
@@ -129,11 +208,17 @@ class Pipeline(PipelineParameters):
 
         return EnsembleV1(self._models(), self.device)
 
-    def _features(self, ensemble: "EnsembleV1") -> frozenset[str]:
-        """Return the bands that the models or the exports read."""
-        from darts_export.check import needed_variables
+    def features(self) -> frozenset[str]:
+        """Return the bands that the models or the exports read; the weights of the models are not loaded.
 
-        return frozenset(ensemble.required_bands) | needed_variables(self.export_bands)
+        Raises:
+            CheckpointError: If a model cannot be used.
+        """
+        from darts_export.check import needed_variables
+        from darts_segmentation.checkpoint import read_bands
+
+        bands = {band for file in self._models().values() for band in read_bands(file)}
+        return frozenset(bands) | needed_variables(self.export_bands)
 
     def _prepare_folder(self) -> Path:
         """Return the results folder, made, found writable, and freed of what killed runs left half done.
@@ -150,13 +235,13 @@ class Pipeline(PipelineParameters):
         _clear_parts(self.output_data_dir)
         return self.output_data_dir
 
-    def _split(self, refs: list[TileRef], ensemble: "EnsembleV1") -> tuple[list[Outcome], list[TileRef]]:
-        """Return outcomes for the tiles whose results are all there, and the tiles that are to be made."""
+    def _split(self, refs: list[TileRef]) -> tuple[list[TileRef], list[TileRef]]:
+        """Return the tiles whose results are all there, and those that are to be made."""
         from darts.pipelines.stages import subsets
         from darts_export import missing_outputs
 
         assert self.output_data_dir is not None, "resolved() fills it"
-        names = subsets(self, ensemble.model_names)
+        names = subsets(self, list(self._models()))
         todo = [
             ref
             for ref in refs
@@ -164,7 +249,7 @@ class Pipeline(PipelineParameters):
             or missing_outputs(self.output_data_dir / ref.output_folder, self.export_bands, names) != "none"
         ]
         made = set(todo)
-        return [Outcome(ref=ref, status="skipped") for ref in refs if ref not in made], todo
+        return [ref for ref in refs if ref not in made], todo
 
     def to_config(self) -> dict[str, Any]:
         """Return the parameters as a config file holds them; a run from it, wherever, gives the same results."""

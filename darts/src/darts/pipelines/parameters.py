@@ -12,6 +12,8 @@ from cyclopts import Parameter
 from darts_utils.errors import ConfigError
 from darts_utils.paths import DefaultPaths
 
+SCENE_SELECTORS = ("scene_ids", "scene_id_file", "tile_ids", "aoi_file")
+"""Parameters that exclude each other; where only the config file contradicts a flag, the first wins."""
 QUALITY_LEVELS = {"none": 0, "low_quality": 1, "high_quality": 2}
 
 
@@ -65,6 +67,22 @@ class EarthEngineParameters(Parameters):
     """Earth Engine project; not needed if the stored credentials name one."""
     ee_use_highvolume: bool = True
     """Use Earth Engine's high-volume endpoint."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointParameters(Parameters):
+    """Addresses of the services, for mirrors; each is also a variable of the environment, `DARTS_...`."""
+
+    cdse_stac_url: str | None = None
+    """Catalogue of the Copernicus Data Space."""
+    cdse_s3_endpoint: str | None = None
+    """Storage of the Copernicus Data Space."""
+    arcticdem_stac_url: str | None = None
+    """Catalogue of the ArcticDEM mosaics."""
+    arcticdem_index_url: str | None = None
+    """Zip file with the tile index of the ArcticDEM mosaics."""
+    ee_url: str | None = None
+    """Earth Engine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +186,10 @@ class RunParameters(Parameters):
 
     offline: bool = False
     """Use only what is staged; open no network connection."""
+    dry_run: bool = False
+    """Only show what would be done and fetched."""
+    yes: bool = False
+    """Answer every question with yes, so that nothing is asked."""
     max_memory_gb: float | None = None
     """Memory for the tiles in work together, in GiB; half of this machine's if not given."""
 
@@ -204,6 +226,29 @@ class SceneSelection(Parameters):
     prep_data_scene_id_file: Path | None = None
     """File with the ids that data preparation found; an offline run reads them from it."""
 
+    def __post_init__(self) -> None:
+        """Check the values."""
+        super().__post_init__()
+        if len(given := self._selectors_given()) > 1:
+            raise ConfigError(
+                f"{' and '.join(given)} both select scenes. Give one of them."
+                if len(given) == 2
+                else f"{', '.join(given)} all select scenes. Give one of them."
+            )
+
+    def _selectors_given(self) -> list[str]:
+        return [name for name in SCENE_SELECTORS if getattr(self, name) is not None]
+
+    @property
+    def selector(self) -> str | None:
+        """Name of the parameter that selects the scenes, None if none does."""
+        return next(iter(self._selectors_given()), None)
+
+    @property
+    def is_bounded_in_time(self) -> bool:
+        """Whether a search is limited in time."""
+        return any(getattr(self, name) is not None for name in ("start_date", "end_date", "months", "years"))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sentinel2Storage(Parameters):
@@ -226,6 +271,7 @@ class PipelineParameters(
     PostprocessingParameters,
     InferenceParameters,
     TpiParameters,
+    EndpointParameters,
     EarthEngineParameters,
     DeviceParameters,
     PathParameters,

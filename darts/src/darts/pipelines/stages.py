@@ -71,6 +71,11 @@ def build_stages(
     ]
 
 
+def arcticdem_margin_m(parameters: PipelineParameters, resolution_m: int) -> int:
+    """Return how far around a tile elevation is needed, in metres, as whole pixels of the mosaic."""
+    return metres_to_pixels(parameters.tpi_outer_radius + _WARP_MARGIN_M, resolution_m) * resolution_m
+
+
 @dataclass(frozen=True)
 class _ArcticDem:
     parameters: PipelineParameters
@@ -86,7 +91,7 @@ class _ArcticDem:
             geobox_of(work.tile),
             _given(self.parameters.arcticdem_dir),
             resolution,  # type: ignore[arg-type]
-            buffer=metres_to_pixels(self.parameters.tpi_outer_radius + _WARP_MARGIN_M, resolution),
+            buffer=arcticdem_margin_m(self.parameters, resolution) // resolution,
             offline=self.parameters.offline,
             stage_with=self.source.stage_command(work.ref),
         )

@@ -1,10 +1,12 @@
 """What is passed around: references to tiles, tiles in work, and outcomes. All typed and picklable."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 if TYPE_CHECKING:
+    import geopandas as gpd
     import xarray as xr
 
 
@@ -31,6 +33,34 @@ class Source(Protocol):
 
         Raises:
             ConfigError: If the selection is empty, contradictory or cannot be read.
+        """
+        ...
+
+    def to_fetch(self, refs: Sequence[TileRef]) -> dict[str, int]:
+        """Return which tiles must be fetched, wholly or in part, with the number of bytes, 0 where unknown."""
+        ...
+
+    def footprints(self, refs: Sequence[TileRef]) -> "gpd.GeoDataFrame":
+        """Return the outlines of the tiles' grids in EPSG:3413, with the column `tile_id`, without unknown ones."""
+        ...
+
+    def connect(self) -> None:
+        """Check what fetching tiles needs, before any long work.
+
+        Raises:
+            CredentialsError: If keys are missing or refused.
+        """
+        ...
+
+    def download(self, ref: TileRef, on_bytes: Callable[[int], None] | None = None) -> None:
+        """Fetch what is not on disk of a tile.
+
+        Args:
+            ref: The tile.
+            on_bytes: Told how many bytes have arrived.
+
+        Raises:
+            DartsError: If it cannot be had.
         """
         ...
 

@@ -3,7 +3,7 @@
 import difflib
 import logging
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,9 @@ class ConfigParser:
 
     Keys may be written with `-` or `_` and stand in any sub-table of `[darts]`: tables only group.
     """
+
+    exclusive: Sequence[str] = ()
+    """Parameters that exclude each other, best first. Where the file contradicts a flag, the best one is taken."""
 
     def __init__(self) -> None:
         self._values: dict[str, Any] = {}
@@ -71,7 +74,21 @@ class ConfigParser:
             arguments: The arguments of the command.
         """
         self._report_unknown(arguments)
-        update_argument_collection(self._values, str(self._file), arguments, root_keys=(), allow_unknown=True)
+        values = self._settled(arguments)
+        update_argument_collection(values, str(self._file), arguments, root_keys=(), allow_unknown=True)
+
+    def _settled(self, arguments: cyclopts.ArgumentCollection) -> dict[str, Any]:
+        """Return the keys to apply, without what contradicts flags; a flag that loses is taken back."""
+        flags = {_normal(arg.name): arg for arg in arguments if arg.tokens and _normal(arg.name) in self.exclusive}
+        keys = [key for key in self.exclusive if key in self._values and key not in flags]
+        if not flags or not keys:
+            return self._values
+        best, *others = [name for name in self.exclusive if name in flags or name in keys]
+        logger.warning("%s is used, and not %s: %s gives %s", best, ", ".join(others), self._file, ", ".join(keys))
+        for name, argument in flags.items():
+            if name != best:
+                argument.tokens.clear()
+        return {key: value for key, value in self._values.items() if key not in others}
 
     def _report_unknown(self, arguments: cyclopts.ArgumentCollection) -> None:
         unknown = [key for key in self._values if key not in _names(arguments)]

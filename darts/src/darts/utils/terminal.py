@@ -43,3 +43,10 @@ def error_console() -> "Console":
 def say(line: str) -> None:
     """Print a line as it is."""
     print(line, flush=True)  # noqa: T201  (this is the console)
+
+
+def confirm(question: str) -> bool:
+    """Ask a question on a terminal and return whether the answer is yes; without a terminal it is no."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return False
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")

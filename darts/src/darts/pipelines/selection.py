@@ -1,0 +1,60 @@
+"""Selecting Sentinel-2 scenes: ids as people give them, and references to scenes."""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from darts.pipelines.tiles import TileRef
+from darts_utils.errors import ConfigError
+from darts_utils.files import atomic_file
+
+
+def tile_ref(scene_id: str) -> TileRef:
+    """Return the reference to a scene; its year is that of the first date in the id."""
+    date = re.search(r"(?<!\d)(20\d{2})\d{4}(?!\d)", scene_id)
+    return TileRef(tile_id=scene_id, output_folder=Path(scene_id), year=None if date is None else int(date[1]))
+
+
+def read_scene_ids(path: Path | None, parameter: str) -> list[str]:
+    """Return the ids in a file: a JSON list (or a JSON object with the ids as keys), or one id a line.
+
+    Raises:
+        ConfigError: If the file is missing or holds something else.
+    """
+    try:
+        text = Path(path or "").read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{parameter} {path} cannot be read ({error}). Give a text file with scene ids.") from error
+    if text.lstrip().startswith(("[", "{")):
+        try:
+            return checked_ids(list(json.loads(text)), f"{parameter} {path}")
+        except json.JSONDecodeError as error:
+            raise ConfigError(
+                f"{parameter} {path} is not valid JSON ({error}). Give a JSON list, or one id a line."
+            ) from error
+    return checked_ids([line.strip() for line in text.splitlines() if line.strip()], f"{parameter} {path}")
+
+
+def write_scene_ids(path: Path, scene_ids: Sequence[str]) -> None:
+    """Write ids as a JSON list, which `read_scene_ids` reads.
+
+    Raises:
+        OutputError: If the file cannot be written.
+    """
+    with atomic_file(Path(path)) as part:
+        part.write_text(json.dumps(list(scene_ids), indent=1) + "\n")
+
+
+def checked_ids(scene_ids: Sequence[str], origin: str) -> list[str]:
+    """Return the ids without the `.SAFE` of product folders, if each can be the name of a folder.
+
+    Raises:
+        ConfigError: If there is none, or one cannot be an id.
+    """
+    if not scene_ids:
+        raise ConfigError(f"{origin} holds no scene id. Name at least one scene.")
+    for scene_id in scene_ids:
+        if not isinstance(scene_id, str) or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", scene_id) is None:
+            raise ConfigError(f"{origin} holds {scene_id!r}, which is no scene id. Use letters, digits, '_', '-', '.'.")
+    return [scene_id.removesuffix(".SAFE") for scene_id in scene_ids]

@@ -1,0 +1,64 @@
+"""Sentinel-2 scenes of Google Earth Engine."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from darts.pipelines.sources.scenes import SceneSource
+from darts.pipelines.tiles import TileRef
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from odc.geo.geobox import GeoBox
+
+
+class GeeSource(SceneSource):
+    """Scenes found in Earth Engine and computed there, pixel by pixel as they are."""
+
+    name = "gee"
+
+    def connect(self) -> None:
+        """Initialise Earth Engine."""
+        from darts.utils.earthengine import init_ee
+
+        init_ee(self.pipeline.ee_project, self.pipeline.ee_use_highvolume)
+
+    def download(self, ref: TileRef, on_bytes: Callable[[int], None] | None = None) -> None:
+        """Fetch what the store lacks of a scene."""
+        from darts_acquisition import download_gee_s2_sr_scene
+
+        assert self.store is not None
+        download_gee_s2_sr_scene(self.items.get(ref.tile_id, ref.tile_id), self.store, on_bytes=on_bytes)
+
+    def load(self, ref: TileRef) -> "xr.Dataset":
+        """Return the scene with reflectance, classification and quality mask."""
+        from darts_acquisition import load_gee_s2_sr_scene
+
+        item = self.items.get(ref.tile_id, ref.tile_id)
+        return load_gee_s2_sr_scene(item, store=self.store, offline=self.pipeline.offline)
+
+    def _search(self) -> dict[str, Any]:
+        from darts_acquisition import get_gee_s2_sr_scene_ids_from_geodataframe, get_gee_s2_sr_scene_ids_from_tile_ids
+
+        self.connect()
+        if self.pipeline.selector == "tile_ids":
+            return get_gee_s2_sr_scene_ids_from_tile_ids(self.pipeline.tile_ids or [], **self.search_limits)
+        return get_gee_s2_sr_scene_ids_from_geodataframe(self.pipeline.aoi_file, **self.search_limits)
+
+    def _ask(self, scene_ids: Sequence[str]) -> dict[str, Any]:
+        from darts_acquisition.optical.gee_search import get_gee_s2_sr_scenes
+
+        self.connect()
+        return get_gee_s2_sr_scenes(scene_ids)
+
+    def _lacking_bands(self, scene_id: str) -> list[str]:
+        from darts_acquisition.optical.gee_download import lacking_bands
+
+        return lacking_bands(self.store, scene_id)
+
+    def _size_bytes(self, item: Any, bands: Sequence[str]) -> int:
+        from darts_acquisition.optical.gee_download import size_bytes
+
+        return size_bytes(item, bands)
+
+    def _grid_of(self, item: Any) -> "GeoBox":
+        return item.geobox

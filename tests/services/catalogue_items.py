@@ -92,9 +92,9 @@ def _footprint(tile, share):
     return shapely.MultiPolygon([east, west])
 
 
-def write(folder):
-    """Write the collection and the items, one a line; return both paths."""
+def write(folder, items):
+    """Write the collection and items, one a line; return both paths."""
     files = folder / "collections.json", folder / "items.json"
     files[0].write_text(json.dumps(COLLECTION) + "\n")
-    files[1].write_text("".join(json.dumps(item) + "\n" for item in items()))
+    files[1].write_text("".join(json.dumps(item) + "\n" for item in items))
     return files

@@ -1,5 +1,7 @@
 """Real services on loopback, started once a session and ended by their own process ids."""
 
+import contextlib
+import functools
 import os
 import pwd
 import shutil
@@ -13,8 +15,11 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import boto3
 import catalogue_items
 import pytest
+import storage
+from moto.server import ThreadedMotoServer
 
 _START_S = 60
 
@@ -89,20 +94,21 @@ def postgres():
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
-def catalogue(postgres, tmp_path_factory):
-    """A STAC catalogue of the engine that the public ones run, filled with `catalogue_items`; gives its address."""
-    folder = tmp_path_factory.mktemp("catalogue")
-    files = catalogue_items.write(folder)
+@contextlib.contextmanager
+def serve_catalogue(postgres, database, items, folder):
+    """Run a STAC catalogue of the engine that the public ones run, over a database of its own; gives its address."""
+    environment = {**postgres, "PGDATABASE": database}
+    subprocess.run(["psql", "-q", "-c", f"CREATE DATABASE {database}"], env=postgres, check=True)
+    files = catalogue_items.write(folder, items)
     pypgstac = [sys.executable, "-W", "ignore", "-m", "pypgstac.pypgstac"]
     for arguments in (["migrate"], ["load", "collections", files[0]], ["load", "items", files[1]]):
-        done = subprocess.run([*pypgstac, *arguments], env=postgres, capture_output=True, text=True, check=False)
+        done = subprocess.run([*pypgstac, *arguments], env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
     port, log = free_port(), folder / "log"
     command = [sys.executable, "-W", "ignore", "-m", "uvicorn", "--factory", "stac_fastapi.pgstac.app:create_app"]
     with log.open("wb") as output:
         command += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
-        server = subprocess.Popen(command, env=postgres, stdout=output, stderr=output, cwd=folder)
+        server = subprocess.Popen(command, env=environment, stdout=output, stderr=output, cwd=folder)
     url = f"http://127.0.0.1:{port}"
 
     def ready():
@@ -117,3 +123,44 @@ def catalogue(postgres, tmp_path_factory):
         yield url
     finally:
         _end(server)
+
+
+@pytest.fixture(scope="session")
+def serve(postgres):
+    """Function that serves items of one's own: database, items, folder; a context manager."""
+    return functools.partial(serve_catalogue, postgres)
+
+
+@pytest.fixture(scope="session")
+def catalogue(postgres, tmp_path_factory):
+    """A catalogue filled with `catalogue_items`; gives its address."""
+    with serve_catalogue(postgres, "made_up", catalogue_items.items(), tmp_path_factory.mktemp("catalogue")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """An S3 storage with an empty bucket; gives its port and a function that puts an object into it."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
+    client = boto3.client("s3", endpoint_url=f"http://{host}:{port}", **keys)
+    client.create_bucket(Bucket=storage.BUCKET)
+
+    def upload(key, body):
+        client.put_object(Bucket=storage.BUCKET, Key=key, Body=body)
+
+    yield port, upload
+    client.close()
+    server.stop()
+
+
+@pytest.fixture
+def aws_keys(tmp_path, monkeypatch):
+    """A key pair where a user would put it."""
+    credentials = tmp_path / "credentials"
+    credentials.write_text("[default]\naws_access_key_id = key\naws_secret_access_key = secret\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(credentials))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    return credentials

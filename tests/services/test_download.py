@@ -4,11 +4,9 @@ import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-import boto3
 import numpy as np
 import pytest
 import storage
-from moto.server import ThreadedMotoServer
 
 from darts_acquisition import download_cdse_s2_sr_scene, load_cdse_s2_sr_scene
 from darts_acquisition.optical.scene_store import SceneStore
@@ -21,39 +19,19 @@ OPTICAL = ("B02_10m", "B03_10m", "B04_10m", "B08_10m")
 
 
 @pytest.fixture(scope="session")
-def s3(tmp_path_factory):
+def s3(s3_server, tmp_path_factory):
     """An S3 server with two scenes; gives its port, and each scene's item and numbers."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    client = boto3.client(
-        "s3",
-        endpoint_url=f"http://{host}:{port}",
-        aws_access_key_id="key",
-        aws_secret_access_key="secret",
-        region_name="us-east-1",
-    )
-    client.create_bucket(Bucket=storage.BUCKET)
+    port, upload = s3_server
     folder = tmp_path_factory.mktemp("jpeg2000")
-
-    def upload(key, body):
-        client.put_object(Bucket=storage.BUCKET, Key=key, Body=body)
-
     scenes = {SCENE_ID: storage.scene(SCENE_ID, folder, upload)}
     scenes[OLD_ID] = storage.scene(OLD_ID, folder, upload, scale=False)
-    client.close()
-    yield port, scenes
-    server.stop()
+    return port, scenes
 
 
 @pytest.fixture
-def proxy(s3, tmp_path, monkeypatch):
+def proxy(s3, aws_keys, monkeypatch):
     """A fault proxy before the server, the settings that lead to it, and quick retries."""
     proxy = storage.FaultProxy(s3[0])
-    credentials = tmp_path / "credentials"
-    credentials.write_text("[default]\naws_access_key_id = key\naws_secret_access_key = secret\n")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(credentials))
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("DARTS_CDSE_S3_ENDPOINT", proxy.url)
     policy = RetryPolicy(attempts=5, first_wait_s=0.01, longest_wait_s=0.02, read_timeout_s=5)
     service = Service(name="Copernicus storage", advice="Try later.", limiter=Limiter(connections=4), policy=policy)

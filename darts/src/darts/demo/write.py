@@ -87,13 +87,14 @@ def _raw_bands(world: World) -> dict[str, xr.DataArray]:
     grid = world.place.geobox
     bands = {}
     for name, reflectance in zip(_BANDS, world.reflectance, strict=True):
-        bands[name] = wrap_xr(_digital_numbers(reflectance), grid)
+        bands[name] = wrap_xr(digital_numbers(reflectance), grid)
         bands[name].attrs.update({"raster:scale": _SCALE, "raster:offset": _OFFSET})
     bands[_SCL] = wrap_xr(world.classes, grid)
     return bands
 
 
-def _digital_numbers(reflectance: Array) -> Array:
+def digital_numbers(reflectance: Array) -> Array:
+    """Return reflectance as products since baseline 04.00 hold it, uint16, 0 = no data."""
     numbers = np.clip(np.rint((np.nan_to_num(reflectance) - _OFFSET) / _SCALE), 1, 65535)
     return np.where(np.isnan(reflectance), 0, numbers).astype(np.uint16)
 

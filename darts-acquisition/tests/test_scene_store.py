@@ -1,9 +1,14 @@
 """The raw store: its layout, whole scenes only, damage noticed."""
 
+import os
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import xarray as xr
 import zarr
+from odc.geo.xr import wrap_xr
 
 from darts_acquisition.optical.scene_store import SceneStore
 from darts_utils.errors import DataError, MissingDataError
@@ -162,3 +167,75 @@ def test_a_folder_that_is_no_store_is_an_error(tmp_path):
     store.path("a").mkdir()
     with pytest.raises(DataError, match=r"cannot be opened .* Delete it and stage it again"):
         store.open("a").read("B02_10m")
+
+
+def as_left_by_a_killed_process(store, raw_bands, names):
+    """Stage some bands and leave them as a process that no longer runs would."""
+    with pytest.raises(KeyboardInterrupt), store.stage(SCENE_ID, {}) as partial:
+        for name in names:
+            partial.add(name, raw_bands[name])
+        raise KeyboardInterrupt
+    (part,) = store.folder.glob(".*")
+    part.rename(part.with_name(part.name.replace(f"-{os.getpid()}-", f"-{dead_process_id()}-")))
+
+
+def dead_process_id():
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
+
+
+def test_a_scene_is_staged_band_by_band_and_appears_whole(store, raw_bands, geobox):
+    with store.stage(SCENE_ID, {"view:sun_azimuth": 170.5}) as partial:
+        for name, band in raw_bands.items():
+            partial.add(name, band)
+            assert SCENE_ID not in store
+            assert store.scene_ids() == []
+    scene = store.open(SCENE_ID)
+    assert scene.bands == tuple(sorted(raw_bands))
+    assert scene.geobox == geobox
+    assert scene.attributes == {"view:sun_azimuth": 170.5}
+    for name, band in raw_bands.items():
+        np.testing.assert_array_equal(scene.read(name).values, band.values)
+    assert [path.name for path in store.folder.iterdir()] == [store.path(SCENE_ID).name]
+
+
+def test_bands_may_be_added_from_many_threads(store, raw_bands):
+    with store.stage(SCENE_ID, {}) as partial, ThreadPoolExecutor(5) as pool:
+        list(pool.map(lambda name: partial.add(name, raw_bands[name]), raw_bands))
+    assert store.open(SCENE_ID).bands == tuple(sorted(raw_bands))
+
+
+def test_what_a_killed_process_had_staged_is_taken_over(store, raw_bands):
+    first, *rest = raw_bands
+    as_left_by_a_killed_process(store, raw_bands, [first])
+    half = next(store.folder.glob(".*"))
+    (half.with_name(half.name.replace(".zarr", ".band-B03_10m.zarr"))).mkdir()
+    assert SCENE_ID not in store
+    with store.stage(SCENE_ID, {}) as partial:
+        assert partial.bands == (first,)
+        for name in rest:
+            partial.add(name, raw_bands[name])
+    assert store.open(SCENE_ID).bands == tuple(sorted(raw_bands))
+    assert [path.name for path in store.folder.iterdir()] == [store.path(SCENE_ID).name]
+
+
+def test_a_scene_that_another_process_stages_is_left_alone(store, raw_bands):
+    with store.stage(SCENE_ID, {}) as partial:
+        partial.add("B02_10m", raw_bands["B02_10m"])
+        with store.stage(SCENE_ID, {}) as other:
+            assert other.bands == ()
+            other.add("SCL_20m", raw_bands["SCL_20m"])
+        assert partial.bands == ("B02_10m",)
+    assert store.open(SCENE_ID).bands == ("B02_10m",)
+
+
+def test_a_band_on_another_grid_is_refused(store, raw_bands, make_grid):
+    elsewhere = wrap_xr(raw_bands["B03_10m"].values, make_grid(left=600_000))
+    with (
+        pytest.raises(DataError, match="band B03_10m of scene .* lies on another grid"),
+        store.stage(SCENE_ID, {}) as p,
+    ):
+        p.add("B02_10m", raw_bands["B02_10m"])
+        p.add("B03_10m", elsewhere)
+    assert SCENE_ID not in store

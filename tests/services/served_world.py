@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import rasterio
 from affine import Affine
+from odc.geo.geobox import GeoBox
 
 from darts.demo.world import make_world
 from darts.demo.write import digital_numbers
@@ -30,34 +31,45 @@ def numbers(one):
 
 def serve(one, upload):
     """Put the files of a world into a storage with `upload(key, bytes)`; return its catalogue item."""
-    assets = {band: _asset(one, band, values, upload) for band, values in numbers(one).items()}
-    outline = one.place.geobox.footprint("EPSG:4326", npoints=20)
+    place = one.place
+    sun = {"view:sun_azimuth": place.sun_azimuth, "view:sun_elevation": place.sun_elevation}
+    time = place.time.strftime("%Y-%m-%dT%H:%M:%S.024Z")
+    properties = {"datetime": time, "grid:code": place.grid_code, "processing:version": "05.10", **sun}
+    return serve_scene(one.scene_id, place.geobox, numbers(one), properties, upload)
+
+
+def serve_scene(scene_id, geobox, bands, properties, upload, scale=(0.0001, -0.1)):
+    """Put the bands of a scene into a storage, each at its own resolution; return its catalogue item."""
+    outline = geobox.footprint("EPSG:4326", npoints=20)
     return {
         "type": "Feature",
         "stac_version": "1.1.0",
-        "id": one.scene_id,
+        "id": scene_id,
         "collection": "sentinel-2-l2a",
         "geometry": outline.json,
         "bbox": list(outline.boundingbox),
-        "properties": {
-            "datetime": one.place.time.strftime("%Y-%m-%dT%H:%M:%S.024Z"),
-            "grid:code": one.place.grid_code,
-            "eo:cloud_cover": 4.5,
-            "eo:snow_cover": 0.5,
-            "view:sun_azimuth": one.place.sun_azimuth,
-            "view:sun_elevation": one.place.sun_elevation,
-            "processing:version": "05.10",
-        },
+        "properties": {"eo:cloud_cover": 4.5, "eo:snow_cover": 0.5, **properties},
         "links": [],
-        "assets": assets,
+        "assets": {band: _asset(scene_id, geobox, band, values, upload, scale) for band, values in bands.items()},
     }
 
 
-def _asset(one, band, values, upload):
+def made_up_scene(number, upload, size=64):
+    """Serve a small scene of noise; return its catalogue item and its digital numbers by band."""
+    rng = np.random.default_rng(number)
+    geobox = GeoBox((size, size), Affine(10, 0, 500_000 + 10 * size * number, 0, -10, 7_700_000), "EPSG:32608")
+    bands = {name: rng.integers(0, 9000, (size, size)).astype(np.uint16) for name in _BANDS}
+    bands["SCL_20m"] = rng.integers(0, 12, (size // 2, size // 2)).astype(np.uint8)
+    scene_id = f"S2B_MSIL2A_202407{1 + number % 28:02d}T200909_N0510_R128_T08WNB_2024{1000 + number}T234418"
+    properties = {"datetime": f"2024-07-{1 + number % 28:02d}T20:09:09Z", "grid:code": "MGRS-08WNB"}
+    return serve_scene(scene_id, geobox, bands, properties, upload), bands
+
+
+def _asset(scene_id, geobox, band, values, upload, scale):
     times = 2 if band.endswith("20m") else 1
-    transform = one.place.geobox.affine * Affine.scale(times)
-    body = jpeg2000(values, transform, str(one.place.geobox.crs))
-    key = f"Sentinel-2/{one.scene_id}.SAFE/{band}.jp2"
+    transform = geobox.affine * Affine.scale(times)
+    body = jpeg2000(values, transform, str(geobox.crs))
+    key = f"Sentinel-2/{scene_id}.SAFE/{band}.jp2"
     upload(key, body)
     asset = {
         "href": f"s3://eodata/{key}",
@@ -65,13 +77,13 @@ def _asset(one, band, values, upload):
         "roles": ["data", "sampling:original"],
         "file:size": len(body),
         "file:checksum": "1620" + hashlib.sha3_256(body).hexdigest(),
-        "proj:code": str(one.place.geobox.crs),
+        "proj:code": str(geobox.crs),
         "proj:shape": list(values.shape),
         "proj:transform": list(transform)[:6],
     }
     if times == 1:
         asset["roles"].append("reflectance")
-        asset |= {"raster:scale": 0.0001, "raster:offset": -0.1}
+        asset |= {} if scale is None else {"raster:scale": scale[0], "raster:offset": scale[1]}
     return asset
 
 

@@ -1,5 +1,6 @@
 """Everything written is whole or absent: write beside, flush, rename. Nobody else opens a final path for writing."""
 
+import glob
 import os
 import platform
 import shutil
@@ -111,6 +112,12 @@ def remove_parts(folder: Path, *, own: bool = False) -> int:
     for path in stale:
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
     return len(stale)
+
+
+def stale_parts(folder: Path, final: Path) -> list[Path]:
+    """Return what killed processes left unfinished of one file or folder, to go on from."""
+    parts = sorted(folder.glob(f".{glob.escape(final.stem)}{_PART_MARK}*{final.suffix}"))
+    return [path for path in parts if _is_stale(path, own=False)]
 
 
 def _is_stale(part: Path, *, own: bool) -> bool:

@@ -1,8 +1,8 @@
 """Sentinel-2 L2A scenes fetched from the Copernicus Data Space into the raw scene store."""
 
 import logging
+import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from darts_acquisition.optical.cdse_bands import DEFAULT_BANDS_MAPPING, SCL_BAND
 from darts_acquisition.optical.cdse_search import get_cdse_s2_sr_items
 from darts_acquisition.optical.scene_store import SceneStore
 from darts_acquisition.services.copernicus import CopernicusKeys, init_copernicus
+from darts_acquisition.services.parallel import at_once
 from darts_acquisition.services.s3 import Raster, read_raster
 from darts_utils.errors import DataError, MissingDataError
 
@@ -24,7 +25,9 @@ logger = logging.getLogger(__name__.replace("darts_", "darts."))
 RESOLUTION_M = 10
 _USUAL_FILE_BYTES = 100_000_000
 _FILES_AT_ONCE = 4
-"""As many as the storage allows connections; more would only wait with their memory full."""
+"""As many of a scene as the storage allows connections."""
+_IN_HAND = threading.BoundedSemaphore(5)
+"""Files of all scenes that are fetched, unpacked or written at once: what memory must hold, and a kill can lose."""
 
 
 def download_cdse_s2_sr_scene(
@@ -37,8 +40,8 @@ def download_cdse_s2_sr_scene(
 ) -> Path:
     """Fetch what a raw scene store lacks of a scene; return where the scene lies.
 
-    A new scene appears whole or not at all, a further band likewise. What is there is not fetched again; if nothing is
-    lacking, nothing is asked.
+    A new scene appears whole or not at all, a further band likewise. What is there is not fetched again, nor what a
+    killed run had fetched of it; if nothing is lacking, nothing is asked.
 
     Args:
         s2item: Id of the scene, or its STAC item.
@@ -65,10 +68,19 @@ def download_cdse_s2_sr_scene(
     lacking = [band for band in dict.fromkeys([*wanted, SCL_BAND]) if band not in staged]
     if not lacking:
         return scenes.path(scene_id)
-    bands = _fetch(item, lacking, keys, on_bytes)
+    _check_names(item, lacking)
     if staged:
+        bands = {name: _fetch(item, name, keys, on_bytes) for name in lacking}
         return scenes.add_bands(scene_id, bands)
-    return scenes.write(scene_id, bands, item.properties)
+    with scenes.stage(scene_id, item.properties) as partial:
+        there = partial.bands
+
+        def bring(name: str) -> None:
+            with _IN_HAND:
+                partial.add(name, _fetch(item, name, keys, on_bytes))
+
+        at_once(bring, [name for name in lacking if name not in there], workers=_FILES_AT_ONCE)
+    return scenes.path(scene_id)
 
 
 def lacking_bands(store: Path | None, scene_id: str, bands: Iterable[str] = DEFAULT_BANDS_MAPPING) -> list[str]:
@@ -105,10 +117,7 @@ def _original_bands(item: pystac.Item) -> list[str]:
     return [name for name, asset in item.assets.items() if original <= set(asset.roles or ())]
 
 
-def _fetch(
-    item: pystac.Item, names: Sequence[str], keys: CopernicusKeys, on_bytes: Callable[[int], None] | None
-) -> dict[str, xr.DataArray]:
-    """Return bands as digital numbers on the scene's 10 m grid, uint16 or uint8, 0 = no data."""
+def _check_names(item: pystac.Item, names: Sequence[str]) -> None:
     missing = [name for name in names if name not in item.assets]
     if missing:
         known = ", ".join(sorted(name for name in item.assets if name.endswith("m")))
@@ -116,31 +125,15 @@ def _fetch(
             f"scene {item.id} has no band {', '.join(missing)} (it has: {known}). Correct bands_mapping."
         )
 
-    def fetch(name: str) -> xr.DataArray:
-        asset = item.assets[name]
-        raster = read_raster(asset.href, keys, checksum=asset.extra_fields.get("file:checksum"), on_bytes=on_bytes)
-        band = on_10_m_grid(raster, asset.href)
-        band.attrs = _scale_attributes(asset)
-        logger.debug("fetched band %s of scene %s", name, item.id)
-        return band
 
-    bands = dict(zip(names, _at_once(fetch, names), strict=True))
-    if len({band.odc.geobox for band in bands.values()}) > 1:
-        raise DataError(
-            f"the bands {', '.join(bands)} of scene {item.id} lie on different grids. Choose another scene."
-        )
-    return bands
-
-
-def _at_once[A, B](function: Callable[[A], B], arguments: Sequence[A]) -> list[B]:
-    """Return what a function gives for each argument, several at once; after a failure no further one begins."""
-    with ThreadPoolExecutor(_FILES_AT_ONCE, thread_name_prefix="darts-fetch") as pool:
-        futures = [pool.submit(function, argument) for argument in arguments]
-        try:
-            return [future.result() for future in futures]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+def _fetch(item: pystac.Item, name: str, keys: CopernicusKeys, on_bytes: Callable[[int], None] | None) -> xr.DataArray:
+    """Return a band as digital numbers on the scene's 10 m grid, uint16 or uint8, 0 = no data."""
+    asset = item.assets[name]
+    raster = read_raster(asset.href, keys, checksum=asset.extra_fields.get("file:checksum"), on_bytes=on_bytes)
+    band = on_10_m_grid(raster, asset.href)
+    band.attrs = _scale_attributes(asset)
+    logger.debug("fetched band %s of scene %s", name, item.id)
+    return band
 
 
 def on_10_m_grid(raster: Raster, url: str) -> xr.DataArray:

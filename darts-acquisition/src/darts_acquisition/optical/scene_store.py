@@ -4,7 +4,9 @@ A scene appears whole or not at all: it is written beside its place and renamed.
 """
 
 import shutil
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,9 +22,10 @@ from odc.geo.xr import wrap_xr
 from zarr.codecs import ZstdCodec
 
 from darts_utils.errors import DataError, MissingDataError
-from darts_utils.files import atomic_folder, part_path, sync_path
+from darts_utils.files import atomic_folder, make_folder, part_path, replace_folder, stale_parts, sync_path
 
 CHUNK_PX = 4096
+_BAND_MARK = ".band-"
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,54 @@ def _transform(x: np.ndarray, y: np.ndarray, reference: Mapping[str, Any]) -> Af
     return Affine(a, 0, float(x[0]) - a / 2, 0, e, float(y[0]) - e / 2)
 
 
+class PartialScene:
+    """A scene on its way into the store: bands are added from several threads, each whole or not at all."""
+
+    def __init__(self, scene_id: str, path: Path) -> None:
+        self._scene = RawScene(scene_id, path)
+        self._lock = threading.Lock()
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Names of the bands that are there."""
+        return RawScene(self._scene.scene_id, self._scene.path).bands if self._scene.path.exists() else ()
+
+    def add(self, name: str, band: xr.DataArray) -> None:
+        """Add a band: digital numbers, (y, x) uint16 with 0 = no data or uint8, with its scale in its attributes.
+
+        Raises:
+            DataError: If it lies on another grid than the bands before.
+        """
+        part = self._scene.path
+        beside = part.with_name(f"{part.stem}{_BAND_MARK}{name}{part.suffix}")
+        _write_group(beside, xr.Dataset({name: band}), zarr_format=3)
+        with self._lock:
+            if not part.exists():
+                beside.rename(part)
+                return
+            if band.odc.geobox != self._scene.geobox:
+                shutil.rmtree(beside)
+                raise _other_grid(name, self._scene)
+            (beside / name).rename(part / name)
+        shutil.rmtree(beside)
+
+
+def _taken_over(abandoned: Path, part: Path) -> bool:
+    """Rename what a killed process left; only one of several processes succeeds."""
+    try:
+        abandoned.rename(part)
+    except OSError:
+        return False
+    return True
+
+
+def _other_grid(name: str, scene: RawScene) -> DataError:
+    return DataError(
+        f"band {name} of scene {scene.scene_id} lies on another grid than what is staged in {scene.path}. "
+        "Delete the scene and stage it again."
+    )
+
+
 class SceneStore:
     """A folder of staged scenes of one source.
 
@@ -176,6 +227,28 @@ class SceneStore:
             _write_group(part, scene, zarr_format=3)
         return path
 
+    @contextmanager
+    def stage(self, scene_id: str, attributes: Mapping[str, Any]) -> Iterator["PartialScene"]:
+        """Give a scene that is not in the store yet, to be filled band by band; when the block ends well it appears.
+
+        What a killed process had fetched of it is taken over. If the block fails, what is there stays for the next try.
+
+        Args:
+            scene_id: Id of the scene.
+            attributes: Metadata of the scene; anything that JSON can hold.
+        """
+        final = self.path(scene_id)
+        make_folder(self.folder)
+        part = part_path(final)
+        for abandoned in stale_parts(self.folder, final):
+            if part.exists() or _BAND_MARK in abandoned.name or not _taken_over(abandoned, part):
+                shutil.rmtree(abandoned, ignore_errors=True)
+        yield PartialScene(scene_id, part)
+        zarr.open_group(part, mode="r+").attrs.update(dict(attributes))
+        for path in part.rglob("*"):
+            sync_path(path)
+        replace_folder(part, final)
+
     def add_bands(self, scene_id: str, bands: Mapping[str, xr.DataArray]) -> Path:
         """Add bands to a staged scene, each whole or not at all; return its path.
 
@@ -193,10 +266,7 @@ class SceneStore:
         scene = self.open(scene_id)
         for name, band in bands.items():
             if band.odc.geobox != scene.geobox:
-                raise DataError(
-                    f"band {name} of scene {scene_id} lies on another grid than what is staged in {scene.path}. "
-                    "Delete the scene and stage it again."
-                )
+                raise _other_grid(name, scene)
         for name, band in bands.items():
             part = part_path(scene.path)
             try:

@@ -10,7 +10,6 @@ from darts.pipelines.selection import write_scene_ids
 from darts.pipelines.staging import Arrived, Layer, OnBytes, Staged, Stager, StagingReport
 from darts.pipelines.tiles import Source, TileRef
 from darts_utils.errors import ConfigError, DataError
-from darts_utils.files import remove_parts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +51,7 @@ def prepare(pipeline: "Pipeline", *, optical: bool, aux: bool, all_layers: bool)
     if run.dry_run:
         return StagingReport()
     run.connect(source, plan)
-    return _fetch(run, plan, _layers(run, source, optical=optical, layers=layers))
+    return _fetch(plan, _layers(run, source, optical=optical, layers=layers))
 
 
 def _check(pipeline: "Pipeline", *, optical: bool, aux: bool) -> None:
@@ -98,7 +97,7 @@ def _footprint(source: Source, ref: TileRef) -> "gpd.GeoDataFrame":
     return footprint
 
 
-def _fetch(pipeline: "Pipeline", plan: Plan, layers: Sequence[Layer]) -> StagingReport:
+def _fetch(plan: Plan, layers: Sequence[Layer]) -> StagingReport:
     """Fetch the layers of all tiles with progress; return and show how each ended."""
     from darts.utils.plan_view import staging_view
 
@@ -114,12 +113,4 @@ def _fetch(pipeline: "Pipeline", plan: Plan, layers: Sequence[Layer]) -> Staging
                 view.ended(event)
         report = StagingReport(tuple(results), interrupted.is_set())
         view.finish(report)
-    if report.interrupted:
-        _clear_parts(pipeline)
     return report
-
-
-def _clear_parts(pipeline: "Pipeline") -> None:
-    store: Path | None = getattr(pipeline, "raw_data_store", None)
-    if store is not None and store.is_dir():
-        remove_parts(store, own=True)

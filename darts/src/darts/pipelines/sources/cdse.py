@@ -41,7 +41,7 @@ class CdseSource(SceneSource):
 
         if self.pipeline.selector == "tile_ids":
             return get_cdse_s2_sr_scene_ids_from_tile_ids(self.pipeline.tile_ids or [], **self.search_limits)
-        return get_cdse_s2_sr_scene_ids_from_geodataframe(self.pipeline.aoi_file, **self.search_limits)  # type: ignore[arg-type]
+        return get_cdse_s2_sr_scene_ids_from_geodataframe(self.pipeline.aoi_file, **self.search_limits)
 
     def _ask(self, scene_ids: Sequence[str]) -> dict[str, Any]:
         from darts_acquisition.optical.cdse_search import get_cdse_s2_sr_items

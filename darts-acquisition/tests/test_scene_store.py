@@ -171,12 +171,18 @@ def test_a_folder_that_is_no_store_is_an_error(tmp_path):
 
 def as_left_by_a_killed_process(store, raw_bands, names):
     """Stage some bands and leave them as a process that no longer runs would."""
-    with pytest.raises(KeyboardInterrupt), store.stage(SCENE_ID, {}) as partial:
-        for name in names:
-            partial.add(name, raw_bands[name])
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        stage_all({**{name: raw_bands[name] for name in names}, "end": None}, store)
     (part,) = store.folder.glob(".*")
     part.rename(part.with_name(part.name.replace(f"-{os.getpid()}-", f"-{dead_process_id()}-")))
+
+
+def stage_all(bands, store):
+    with store.stage(SCENE_ID, {}) as partial:
+        for name, band in bands.items():
+            if band is None:
+                raise KeyboardInterrupt
+            partial.add(name, band)
 
 
 def dead_process_id():
@@ -232,10 +238,6 @@ def test_a_scene_that_another_process_stages_is_left_alone(store, raw_bands):
 
 def test_a_band_on_another_grid_is_refused(store, raw_bands, make_grid):
     elsewhere = wrap_xr(raw_bands["B03_10m"].values, make_grid(left=600_000))
-    with (
-        pytest.raises(DataError, match="band B03_10m of scene .* lies on another grid"),
-        store.stage(SCENE_ID, {}) as p,
-    ):
-        p.add("B02_10m", raw_bands["B02_10m"])
-        p.add("B03_10m", elsewhere)
+    with pytest.raises(DataError, match=r"band B03_10m of scene .* lies on another grid"):
+        stage_all({"B02_10m": raw_bands["B02_10m"], "B03_10m": elsewhere}, store)
     assert SCENE_ID not in store

@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import pystac
 import rasterio
 from affine import Affine
 from odc.geo.geobox import GeoBox
@@ -52,6 +53,11 @@ def serve_scene(scene_id, geobox, bands, properties, upload, scale=(0.0001, -0.1
         "links": [],
         "assets": {band: _asset(scene_id, geobox, band, values, upload, scale) for band, values in bands.items()},
     }
+
+
+def as_item(given):
+    """Return a catalogue item as a search gives it."""
+    return pystac.Item.from_dict(given)
 
 
 def made_up_scene(number, upload, size=64):

@@ -1,9 +1,6 @@
-"""A made-up S3 storage with JPEG 2000 scenes and a fault proxy in front of it; seeded."""
+"""A made-up S3 storage with JPEG 2000 scenes; seeded."""
 
 import hashlib
-import http.client
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pystac
@@ -58,60 +55,3 @@ def _jpeg2000(path, numbers, times):
     with rasterio.open(path, "w", QUALITY="100", REVERSIBLE="YES", **profile) as file:
         file.write(numbers, 1)
     return path.read_bytes()
-
-
-class FaultProxy:
-    """Passes requests on to a server, and spoils those that `fault(method, path)` names a spoiler for."""
-
-    def __init__(self, port):
-        self.requests, self.fault, self._port = [], lambda method, path: None, port
-        handler = type("Handler", (_Handler,), {"proxy": self})
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        self._thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
-        self._thread.start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-        self._thread.join()
-
-    def fetched(self):
-        """Return the names of the files that were asked for, each once."""
-        return sorted({path.split("?")[0].rsplit("/", 1)[-1] for method, path in self.requests if method == "GET"})
-
-
-class _Handler(BaseHTTPRequestHandler):
-    proxy: FaultProxy
-
-    def _pass_on(self):
-        self.proxy.requests.append((self.command, self.path))
-        fault = self.proxy.fault(self.command, self.path)
-        if isinstance(fault, int):
-            self._answer(fault, {}, b"")
-            return
-        upstream = http.client.HTTPConnection("127.0.0.1", self.proxy._port, timeout=10)
-        upstream.request(self.command, self.path, headers=dict(self.headers.items()))
-        answer = upstream.getresponse()
-        body, headers = answer.read(), dict(answer.getheaders())
-        upstream.close()
-        if fault == "corrupt":
-            body = body[: len(body) // 3] + b"\x55" * (len(body) - len(body) // 3)
-        self._answer(answer.status, headers, body, cut=fault == "cut")
-
-    do_GET = do_HEAD = _pass_on
-
-    def _answer(self, status, headers, body, *, cut=False):
-        self.send_response(status)
-        for name, value in headers.items():
-            if name.lower() not in ("transfer-encoding", "connection", "content-length", "date", "server"):
-                self.send_header(name, value)
-        length = headers.get("Content-Length") or headers.get("content-length") if self.command == "HEAD" else None
-        self.send_header("Content-Length", length or str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body[: len(body) // 2] if cut else body)
-            self.close_connection = True
-
-    def log_message(self, *args):
-        """Say nothing."""

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import storage
+from faults import FaultProxy
 
 from darts_acquisition import download_cdse_s2_sr_scene, load_cdse_s2_sr_scene
 from darts_acquisition.optical.scene_store import SceneStore
@@ -31,7 +32,7 @@ def s3(s3_server, tmp_path_factory):
 @pytest.fixture
 def proxy(s3, aws_keys, monkeypatch):
     """A fault proxy before the server, the settings that lead to it, and quick retries."""
-    proxy = storage.FaultProxy(s3[0])
+    proxy = FaultProxy(s3[0])
     monkeypatch.setenv("DARTS_CDSE_S3_ENDPOINT", proxy.url)
     policy = RetryPolicy(attempts=5, first_wait_s=0.01, longest_wait_s=0.02, read_timeout_s=5)
     service = Service(name="Copernicus storage", advice="Try later.", limiter=Limiter(connections=4), policy=policy)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import rasterio
 import served_world
-import storage
+from faults import FaultProxy
 
 from darts_acquisition.optical.scene_store import SceneStore
 
@@ -32,7 +32,7 @@ def served(worlds, s3_server, serve, tmp_path_factory):
 def online(served, aws_keys, monkeypatch):
     """Settings that lead to the servers; gives the proxy before the storage, which counts what is asked."""
     url, port = served
-    proxy = storage.FaultProxy(port)
+    proxy = FaultProxy(port)
     monkeypatch.setenv("DARTS_CDSE_STAC_URL", url)
     monkeypatch.setenv("DARTS_CDSE_S3_ENDPOINT", proxy.url)
     yield proxy

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_type, stop_after_attempt
+from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_type
 from tenacity.stop import stop_before_delay
 
 from darts_utils.errors import ServiceError
@@ -21,7 +21,7 @@ TRANSIENT_STATUS = frozenset({408, 429, *range(500, 600)})
 _ATTEMPTS_WHILE_DOWN = 2
 """A service that was given up on is not begged again by every later request: thousands of scenes would wait for it."""
 
-_RATE_MARGIN = 0.9
+_RATE_MARGIN = 0.85
 """Share of an allowed rate that is used: requests sent at equal distances arrive at unequal ones."""
 
 
@@ -65,6 +65,7 @@ class Limiter:
     def __init__(self, *, connections: int, per_second: float = math.inf) -> None:
         self._spacing_s = 1 / (per_second * _RATE_MARGIN)
         self._connections = threading.BoundedSemaphore(connections)
+        self._turnstile = threading.Lock()
         self._lock = threading.Lock()
         self._next_s = 0.0
 
@@ -72,12 +73,19 @@ class Limiter:
     def slot(self) -> Iterator[None]:
         """Wait for a turn and hold a connection while the block runs."""
         with self._connections:
+            with self._turnstile:  # one waits, the others behind it: a late awakening delays all that follow
+                self._wait()
+            yield
+
+    def _wait(self) -> None:
+        while True:
             with self._lock:
                 now = time.monotonic()
-                turn = max(now, self._next_s)
-                self._next_s = turn + self._spacing_s
-            time.sleep(turn - now)
-            yield
+                left_s = self._next_s - now
+                if left_s <= 0:
+                    self._next_s = now + self._spacing_s
+                    return
+            time.sleep(left_s)
 
     def pause(self, seconds: float) -> None:
         """Let nobody begin for a while, because the service asked for it."""
@@ -110,7 +118,6 @@ def call[T](service: Service, what: str, function: Callable[[], T]) -> T:
         ServiceError: If no try succeeded; other errors of the function pass through at once.
     """
     policy = service.policy
-    attempts = min(policy.attempts, _ATTEMPTS_WHILE_DOWN) if service.given_up.is_set() else policy.attempts
     started = time.monotonic()
 
     def one_try() -> T:
@@ -120,7 +127,7 @@ def call[T](service: Service, what: str, function: Callable[[], T]) -> T:
         return answer
 
     retrying = Retrying(
-        stop=stop_after_attempt(attempts) | stop_before_delay(policy.total_s),
+        stop=lambda state: _is_enough(service, state) or bool(stop_before_delay(policy.total_s)(state)),
         wait=lambda state: _wait_s(service, state),
         retry=retry_if_exception_type(TransientError),
     )
@@ -134,6 +141,12 @@ def call[T](service: Service, what: str, function: Callable[[], T]) -> T:
             f"{service.name}: {what} failed {times} in {time.monotonic() - started:.0f} s (last: {last}). "
             f"{service.advice}"
         ) from last
+
+
+def _is_enough(service: Service, state: RetryCallState) -> bool:
+    """Tell whether no more tries follow; those under way see it too when another thread gives the service up."""
+    attempts = service.policy.attempts
+    return state.attempt_number >= (min(attempts, _ATTEMPTS_WHILE_DOWN) if service.given_up.is_set() else attempts)
 
 
 def _wait_s(service: Service, state: RetryCallState) -> float:

@@ -1,5 +1,6 @@
 """Rasters in the storage of the Copernicus Data Space, read through GDAL."""
 
+import functools
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -155,21 +156,7 @@ def _gdal_options() -> dict[str, Any]:
 
 def _raise_reason(url: str, keys: CopernicusKeys) -> None:
     """Raise why an object could not be read, if asking for its head tells; GDAL's own words hide the status."""
-    parts, policy = urlsplit(url), STORAGE.policy
-    client = botocore.session.Session().create_client(
-        "s3",
-        endpoint_url=endpoint("cdse_s3_endpoint"),
-        region_name=S3_REGION,
-        aws_access_key_id=keys.access_key,
-        aws_secret_access_key=keys.secret_key,
-        aws_session_token=keys.token,
-        config=Config(
-            connect_timeout=policy.connect_timeout_s,
-            read_timeout=policy.read_timeout_s,
-            retries={"total_max_attempts": 1},
-            s3={"addressing_style": "path"},
-        ),
-    )
+    parts, client = urlsplit(url), _client(keys, endpoint("cdse_s3_endpoint"))
     try:
         client.head_object(Bucket=parts.netloc, Key=parts.path.lstrip("/"))
     except ClientError as error:
@@ -188,5 +175,23 @@ def _raise_reason(url: str, keys: CopernicusKeys) -> None:
         raise TransientError(f"{status} {words}") from error
     except BotoCoreError as error:
         raise TransientError(f"no connection: {error}") from error
-    finally:
-        client.close()
+
+
+@functools.lru_cache(maxsize=1)
+def _client(keys: CopernicusKeys, address: str) -> Any:
+    """Return a client for the storage; making one costs far more than a request."""
+    policy = STORAGE.policy
+    return botocore.session.Session().create_client(
+        "s3",
+        endpoint_url=address,
+        region_name=S3_REGION,
+        aws_access_key_id=keys.access_key,
+        aws_secret_access_key=keys.secret_key,
+        aws_session_token=keys.token,
+        config=Config(
+            connect_timeout=policy.connect_timeout_s,
+            read_timeout=policy.read_timeout_s,
+            retries={"total_max_attempts": 1},
+            s3={"addressing_style": "path"},
+        ),
+    )

@@ -278,18 +278,19 @@ download_arcticdem(footprint(window(10, -250, -240, 500, 490)), Path(sys.argv[1]
 def start(folder):
     """Start a process that stages a tile on four chunks once it is sent a line."""
     command = [sys.executable, "-c", PROGRAM, str(folder), os.path.dirname(__file__)]  # noqa: PTH120
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def let_run(process):
     assert process.stdout.readline() == "ready\n"
-    return process
+    process.stdin.write("\n")
+    process.stdin.flush()
 
 
 def test_two_processes_share_the_work(proxy, tree, tmp_path):
     processes = [start(tmp_path / "aux") for _ in range(2)]
     for process in processes:
-        process.stdin.write("\n")
-        process.stdin.flush()
+        let_run(process)
     for process in processes:
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 0, errors
@@ -304,12 +305,11 @@ def test_a_kill_at_any_moment_leaves_a_cube_that_is_right(proxy, tree, tmp_path)
     cube = tmp_path / "arcticdem_10m.icechunk"
     seen = []
     for chunks, process in [(moment, start(tmp_path)) for moment in (0, 2)]:
-        process.stdin.write("\n")
-        process.stdin.flush()
+        let_run(process)
         deadline = time.monotonic() + 60
         while len(list((cube / "snapshots").glob("*"))) < 2 + chunks and process.poll() is None:
             assert time.monotonic() < deadline
-            time.sleep(0.002)
+            time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
         process.communicate()
         lacking = missing_arcticdem(footprint(around_corner()), tmp_path, 10)

@@ -4,6 +4,7 @@ import logging
 import tempfile
 import threading
 import zipfile
+from operator import itemgetter
 from pathlib import Path, PurePosixPath
 
 import geopandas as gpd
@@ -14,6 +15,7 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 
+from darts_acquisition.auxiliary.cube import window_around, window_slices
 from darts_acquisition.services.archives import check_zip
 from darts_acquisition.services.arcticdem import ARCTICDEM, fetch_mosaic, read_mosaic
 from darts_acquisition.services.endpoints import endpoint
@@ -57,21 +59,23 @@ class Mosaics:
             DataError: If what the catalogue says of a tile cannot be used.
             ServiceError: If the service does not answer, or only with damaged rasters.
         """
-        names = self._tiles(geobox)
-        if not names:
+        tiles = self._tiles(geobox)
+        if not tiles:
             return None
         dem, mask = np.full(geobox.shape, NO_DATA_M), np.zeros(geobox.shape, dtype=bool)
-        for name in names:
-            item = self._item(name)
-            elevation, has_data = read_mosaic(item, "dem", geobox), read_mosaic(item, "datamask", geobox) == 1
-            _merge(dem, mask, elevation, has_data)
+        for name, part in tiles:
+            item, window = self._item(name), window_slices(geobox, part)
+            elevation, has_data = read_mosaic(item, "dem", part), read_mosaic(item, "datamask", part) == 1
+            _merge(dem[window], mask[window], elevation, has_data)
             del elevation, has_data  # before the next tile comes
         return xr.Dataset({"dem": wrap_xr(dem, geobox), "datamask": wrap_xr(mask, geobox)})
 
-    def _tiles(self, geobox: GeoBox) -> list[str]:
+    def _tiles(self, geobox: GeoBox) -> list[tuple[str, GeoBox]]:
+        """Return the names of the tiles on a grid, and the part of the grid that each may cover."""
         ground = geobox.extent.geom
         touched = self._index[self._index.intersects(ground)]
-        return sorted(touched.dem_id[touched.intersection(ground).area > 0])
+        parts = sorted(zip(touched.dem_id, touched.intersection(ground), strict=True), key=itemgetter(0))
+        return [(name, window_around(geobox, part, buffer_px=1)) for name, part in parts if part.area > 0]
 
     def _item(self, name: str) -> pystac.Item:
         with self._lock:  # or else two threads would ask for the same item

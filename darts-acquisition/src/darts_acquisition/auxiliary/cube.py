@@ -51,7 +51,7 @@ class Cube:
         Raises:
             DataError: If the stored data is damaged.
         """
-        rows, columns = _window_slices(self.geobox, window)
+        rows, columns = window_slices(self.geobox, window)
         data = {}
         for name in variables:
             try:
@@ -122,7 +122,7 @@ def _clipped(start: float, stop: float, length: int) -> slice:
     return slice(int(np.clip(np.floor(start), 0, length - 1)), int(np.clip(np.ceil(stop), 1, length)))
 
 
-def _window_slices(cube: GeoBox, window: GeoBox) -> tuple[slice, slice]:
+def window_slices(cube: GeoBox, window: GeoBox) -> tuple[slice, slice]:
     """Return the rows and columns of the cube that a window made by `window_around` covers."""
     column, row = ~cube.affine @ (window.affine.c, window.affine.f)
     row_0, column_0 = round(row), round(column)

@@ -16,6 +16,7 @@ from darts_acquisition.auxiliary import filling
 from darts_acquisition.auxiliary.arcticdem import _chunk_id, filled_area
 from darts_acquisition.auxiliary.cube import cube_path, open_cube
 from darts_acquisition.auxiliary.filling import Chunk, chunk_geobox, fill, missing_chunks
+from darts_acquisition.services.retry import TransientError
 from darts_utils.errors import DataError, OutputError
 
 STEP = 12
@@ -168,6 +169,26 @@ def test_a_cube_without_a_grid_is_made_whole(tmp_path):
     assert len(chunks_in(path, whole())) == 20
     fill(path, Small, chunks_in(path, whole())[:1], layers)
     assert open_cube(path, Small.extent, "").patches == ["chunk-0-0"]
+
+
+def test_a_cube_that_is_not_finished_is_not_there(tmp_path, monkeypatch):
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Small, "create", interrupted)
+    path = tmp_path / "small.icechunk"
+    with pytest.raises(KeyboardInterrupt):
+        fill(path, Small, [Chunk("chunk-0-0", chunk_geobox(Small, 0, 0))], layers)
+    assert not path.exists()
+
+
+def test_elevations_that_cannot_be_are_taken_for_damage():
+    from darts_acquisition.services.arcticdem import _plausible
+
+    values = np.array([[-9999.0, 5971.0]], np.float32)
+    assert _plausible(values) is values
+    with pytest.raises(TransientError, match=r"^it is damaged: it holds elevations beyond 100000 m$"):
+        _plausible(np.array([[3.0, -np.inf]], np.float32))
 
 
 def test_a_damaged_cube_is_an_error(tmp_path):

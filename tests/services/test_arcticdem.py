@@ -255,11 +255,12 @@ def test_a_damaged_index_file_is_fetched_again(proxy, tree, tmp_path):
     assert_as_served(tree, load_arcticdem(inside_chunk(), tmp_path, 10), 10)
 
 
-def test_overlapping_tiles_do_not_depend_on_their_order(proxy, tree, tmp_path, monkeypatch):
+@pytest.mark.parametrize("step", [1, -1])
+def test_overlapping_tiles_do_not_depend_on_their_order(proxy, tree, tmp_path, monkeypatch, step):
     from darts_acquisition.auxiliary.arcticdem_mosaics import Mosaics
 
     tiles = Mosaics._tiles
-    monkeypatch.setattr(Mosaics, "_tiles", lambda self, geobox: tiles(self, geobox)[::-1])
+    monkeypatch.setattr(Mosaics, "_tiles", lambda self, geobox: tiles(self, geobox)[::step])
     tile = window(10, -150, -60, 120, 130)
     assert_as_served(tree, load_arcticdem(tile, tmp_path, 10), 10)
 

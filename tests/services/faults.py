@@ -13,9 +13,13 @@ KINDS = (429, "retry-after", 500, 503, "cut", "reset", "slow", "truncated")
 
 
 class FaultProxy:
-    """Spoils the requests that `fault(method, path)` names a kind for."""
+    """Spoils the requests that `fault(method, path)` names a kind for.
+
+    A kind is a status, or one with headers, or a word: `retry-after`, `corrupt`, `truncated`, `cut`, `reset`, `slow`.
+    """
 
     def __init__(self, port):
+        self.slow_s = 0.25
         self.requests, self.fault, self._port = [], lambda method, path: None, port
         self.under_way, self.most_under_way, self._lock = 0, 0, threading.Lock()
         handler = type("Handler", (_Handler,), {"proxy": self})
@@ -73,9 +77,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.proxy.requests.append((self.command, self.path))
         sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         fault = self.proxy.fault(self.command, self.path)
-        if isinstance(fault, int) or fault == "retry-after":
-            headers = {"Retry-After": "1"} if fault == "retry-after" else {}
-            self._answer(429 if fault == "retry-after" else fault, headers, b"")
+        fault = (429, {"Retry-After": "1"}) if fault == "retry-after" else fault
+        if isinstance(fault, int | tuple):
+            status, headers = fault if isinstance(fault, tuple) else (fault, {})
+            self._answer(status, headers, b"")
             return
         upstream = http.client.HTTPConnection("127.0.0.1", self.proxy._port, timeout=30)
         upstream.request(self.command, self.path, sent, headers=dict(self.headers.items()))
@@ -106,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
             for start in range(0, len(body), step):
                 self.wfile.write(body[start : start + step])
                 self.wfile.flush()
-                time.sleep(0.05)
+                time.sleep(self.proxy.slow_s / 5)
         elif fault in ("cut", "reset"):
             self.wfile.write(body[: len(body) // 2])
             self.wfile.flush()

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 USUAL_RATE = 10e6
 """Bytes a second of a usual line, for an estimate of the time."""
-_CHUNK_BYTES = {"arcticdem": 40e6, "tcvis": 39e6}
-"""What a chunk of a datacube usually costs: 3600 x 3600 pixels of compressed elevation, of three bytes."""
+_CHUNK_BYTES = {"arcticdem": 65e6, "tcvis": 39e6}
+"""What a chunk of a datacube usually costs: 3600 x 3600 pixels of elevation with its mask, of three bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,7 +48,6 @@ class Tree:
             for row, column in np.ndindex(2, 2):
                 if (row, column) != SEA:
                     self._add_tile(resolution, row, column)
-        self.files["/index.zip"] = self._index()
         handler = type("Handler", (_Handler,), {"tree": self})
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.port = self.server.server_port
@@ -85,13 +84,17 @@ class Tree:
         mask[200:210, 30:50] = 0  # elevation of another data set
         dem[:, : 3 if column else 1], mask[:, : 3 if column else 1] = -9999, 0  # an empty edge in the overlap
         quarter = "_1_1" if resolution == 2 else ""
-        dem_id = f"{30 + row}_{40 + column}{quarter}_{resolution}m_v4.1"
+        self.add(resolution, f"{30 + row}_{40 + column}{quarter}_{resolution}m_v4.1", grid, dem, mask)
+
+    def add(self, resolution, dem_id, grid, dem, mask):
+        """Put a mosaic tile in: float32 elevation with -9999 for no data, and a mask of 0 and 1."""
         self.tiles[resolution][dem_id] = grid, dem, mask
         folder = f"/mosaics/{resolution}m"
         self.files[f"{folder}/{dem_id}_dem.tif"] = cog(grid, dem, -9999)
         self.files[f"{folder}/{dem_id}_datamask.tif"] = cog(grid, mask, 0)
         path = f"/stac/collections/arcticdem-mosaics-v4.1-{resolution}m/items/{dem_id}"
         self.files[path] = json.dumps(_item(dem_id, grid, resolution)).encode()
+        self.files["/index.zip"] = self._index()
 
     def _index(self):
         archive = io.BytesIO()

@@ -10,11 +10,15 @@ import pystac
 import rasterio
 from affine import Affine
 from odc.geo.geobox import GeoBox
+from smart_geocubes import ArcticDEM10m, TCTrend
 
+from darts.demo.cubes import write_arcticdem, write_tcvis
 from darts.demo.world import make_world
 from darts.demo.write import digital_numbers
+from darts_acquisition.auxiliary.cube import open_cube
 
 SIZE_PX = 256
+_TRENDS = ("TCB_slope", "TCG_slope", "TCW_slope")
 _BANDS = ("B02_10m", "B03_10m", "B04_10m", "B08_10m")
 
 
@@ -91,6 +95,61 @@ def _asset(scene_id, geobox, band, values, upload, scale):
         asset["roles"].append("reflectance")
         asset |= {} if scale is None else {"raster:scale": scale[0], "raster:offset": scale[1]}
     return asset
+
+
+def serve_elevation(one, tree, folder):
+    """Put the elevation of a world into an ArcticDEM service, as one mosaic tile."""
+    layers = _window(write_arcticdem(one, folder), ArcticDEM10m, one, ["dem", "datamask"])
+    mask = layers.datamask.values.astype(np.uint8)
+    tree.add(10, f"{one.seed}_{one.size}_10m_v4.1", layers.odc.geobox, layers.dem.values, mask)
+
+
+def trends_of(worlds, folder):
+    """Return the trends of worlds as a function of longitude and latitude, 100 beyond them."""
+    windows = [_window(write_tcvis(one, folder), TCTrend, one, list(_TRENDS)) for one in worlds]
+
+    def trends(name, longitudes, latitudes):
+        values = np.full(np.broadcast_shapes(longitudes.shape, latitudes.shape), 100, np.uint8)
+        for window in windows:
+            grid = window.odc.geobox
+            columns = np.floor((longitudes - grid.affine.c) / grid.affine.a).astype(int)
+            rows = np.floor((latitudes - grid.affine.f) / grid.affine.e).astype(int)
+            inside = (rows >= 0) & (rows < grid.shape[0]) & (columns >= 0) & (columns < grid.shape[1])
+            rows, columns = np.broadcast_arrays(rows, columns)
+            values[inside] = window[name].values[rows[inside], columns[inside]]
+        return values
+
+    return trends
+
+
+def _window(path, accessor, one, names):
+    """Return what the demo filled into a cube for a world."""
+    cube = open_cube(path, accessor.extent, "")
+    bounds = cube.recorded_bounds[f"demo-{one.seed}-{one.size}"]
+    left, bottom, right, top = bounds
+    (column, row), (last_column, last_row) = (
+        ~accessor.extent.affine @ corner for corner in ((left, top), (right, bottom))
+    )
+    return cube.read(names, accessor.extent[round(row) : round(last_row), round(column) : round(last_column)])
+
+
+def add_to_earth_engine(one, server):
+    """Put a world into Earth Engine's harmonized collection; return its id there."""
+    place = one.place
+    scene_id = f"{place.time:%Y%m%dT%H%M%S}_{place.time:%Y%m%dT%H%M%S}_T{place.grid_code.removeprefix('MGRS-')}"
+    bands = {
+        name: np.where(np.isnan(layer), 0, np.clip(np.rint(np.nan_to_num(layer) * 10_000), 1, 65535)).astype(np.uint16)
+        for name, layer in zip(("B2", "B3", "B4", "B8"), one.reflectance, strict=True)
+    }
+    properties = {
+        "MGRS_TILE": place.grid_code.removeprefix("MGRS-"),
+        "CLOUDY_PIXEL_PERCENTAGE": 4.5,
+        "SNOW_ICE_PERCENTAGE": 0.5,
+        "MEAN_SOLAR_AZIMUTH_ANGLE": place.sun_azimuth,
+        "MEAN_SOLAR_ZENITH_ANGLE": 90 - place.sun_elevation,
+    }
+    server.add_scene(scene_id, place.geobox, bands | {"SCL": one.classes[::2, ::2]}, properties)
+    return scene_id
 
 
 def jpeg2000(values, transform, crs):

@@ -40,7 +40,7 @@ def fetch_text(
         try:
             return _request(service, what, requests.Request(method, url, headers, json=body, params=params))
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
-            raise TransientError(_plain(error)) from error
+            raise TransientError(plain_reason(error)) from error
         except requests.RequestException as error:
             raise ServiceError(f"{service.name}: {what} cannot be asked ({error}). {service.advice}") from error
 
@@ -55,7 +55,7 @@ def _request(service: Service, what: str, request: requests.Request) -> str:
         settings = session.merge_environment_settings(prepared.url, {}, True, None, None)
         timeout = (policy.connect_timeout_s, policy.read_timeout_s)
         with session.send(prepared, timeout=timeout, **settings) as response:
-            text = _read(response, deadline_s)
+            text = read_body(response, deadline_s).decode("utf-8", errors="replace")
     if response.ok:
         return text
     reason = f"{response.status_code} {response.reason}"
@@ -65,16 +65,21 @@ def _request(service: Service, what: str, request: requests.Request) -> str:
     raise ServiceError(f"{service.name}: {what} was refused: {reason}: {said}. {service.advice}")
 
 
-def _read(response: requests.Response, deadline_s: float) -> str:
+def read_body(response: requests.Response, deadline_s: float) -> bytes:
+    """Return the body of a streamed answer.
+
+    Raises:
+        TransientError: If it is not whole by a moment of the monotonic clock.
+    """
     pieces = []
     for piece in response.iter_content(_PIECE_BYTES):
         if time.monotonic() > deadline_s:
             raise TransientError("the answer came too slowly")
         pieces.append(piece)
-    return b"".join(pieces).decode("utf-8", errors="replace")
+    return b"".join(pieces)
 
 
-def _plain(error: requests.RequestException) -> str:
+def plain_reason(error: requests.RequestException) -> str:
     """Return a short reason: the innermost error says it best."""
     if isinstance(error, requests.Timeout):
         return "no answer in time"

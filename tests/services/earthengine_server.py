@@ -30,7 +30,8 @@ class EarthEngineServer:
 
     `requests` lists (method, path) of what was asked, `most_at_once` the largest number of requests under way.
     `fault(method, path)` may return a spoiler: a status, (status, headers), or one of `reset`, `cut`, `slow`,
-    `garbage` (no array), `shape` (an array of another size).
+    `garbage` (no array), `shape` (an array of another size). `token`, if set, is what its token service at `/token`
+    gives and what every other request must carry; `refused_token` makes that service refuse.
     """
 
     def __init__(self):
@@ -38,6 +39,7 @@ class EarthEngineServer:
         self.requests, self.pixel_bytes = [], []
         self.most_at_once, self._now = 0, 0
         self.fault, self.hold_s = lambda method, path: None, 0
+        self.token, self.refused_token = None, False
         self._lock = threading.Lock()
         handler = type("Handler", (_Handler,), {"engine": self})
         self._server = type("Server", (ThreadingHTTPServer,), {"request_queue_size": 128})(("127.0.0.1", 0), handler)
@@ -109,9 +111,17 @@ class EarthEngineServer:
             with self._lock:
                 self._now -= 1
 
-    def answer(self, path, body):
+    def answer(self, path, text, authorization):
         """Return status, kind and content of an answer."""
         path = path.split("?")[0]
+        if path == "/token":
+            grant = {"access_token": self.token, "expires_in": 3600, "token_type": "Bearer"}
+            refused = {"error": "invalid_grant", "error_description": "Invalid grant: account not found"}
+            content = json.dumps(refused if self.refused_token else grant).encode()
+            return 400 if self.refused_token else 200, "application/json", content
+        if self.token is not None and authorization != f"Bearer {self.token}":
+            return refusal(401, "Request had invalid authentication credentials.")
+        body = json.loads(text) if text else {}
         try:
             if path == "/$discovery/rest":
                 return 200, "application/json", _description(self.url)
@@ -221,7 +231,8 @@ class _Handler(BaseHTTPRequestHandler):
             elif isinstance(spoiler, tuple):
                 self._send(*refusal(spoiler[0], "made to fail"), headers=spoiler[1])
             else:
-                self._send(*self.engine.answer(self.path, json.loads(text) if text else {}), spoiler=spoiler)
+                answer = self.engine.answer(self.path, text, self.headers.get("Authorization"))
+                self._send(*answer, spoiler=spoiler)
 
     do_GET = do_POST = _handle
 

@@ -86,6 +86,7 @@ def _initialize(url: str, project: str | None) -> None:
     project = project if project is not None else found_project
     if project is None:
         raise CredentialsError(f"{EARTH_ENGINE.name}: there is no project to ask for. {_HOW_TO_GET_A_PROJECT}")
+    ee.ApiFunction.reset()  # or else the service is not asked again, and a refused project not noticed before long work
     ee.data.setMaxRetries(0)  # PoliteHttp tries again; both together would multiply
     with _no_look_up_of_deprecated_assets(ee.deprecation):
         ee.Initialize(credentials, url=url, http_transport=http, project=project)
@@ -116,12 +117,19 @@ def ask[T](what: str, function: Callable[[], T]) -> T:
     """
     import google.auth.exceptions
     from ee.ee_exception import EEException
-    from googleapiclient.errors import HttpError
+    from googleapiclient.errors import Error as ProtocolError
 
     try:
         return function()
-    except (EEException, HttpError, google.auth.exceptions.GoogleAuthError) as error:
+    except DartsError:
+        raise
+    except (EEException, ProtocolError, google.auth.exceptions.GoogleAuthError) as error:
         raise _meaning(what, error) from error
+    except (ValueError, KeyError) as error:  # from a whole answer that is none of the protocol's
+        raise ServiceError(
+            f"{EARTH_ENGINE.name}: {what} was not answered as Earth Engine does ({type(error).__name__}: {error}). "
+            f"{EARTH_ENGINE.advice}"
+        ) from error
 
 
 def _meaning(what: str, error: Exception) -> DartsError:

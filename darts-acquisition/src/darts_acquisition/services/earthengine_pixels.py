@@ -8,7 +8,7 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from darts_acquisition.services.earthengine import EARTH_ENGINE, ask
-from darts_utils.errors import ConfigError, ServiceError
+from darts_utils.errors import ConfigError, DartsError, ServiceError
 
 if TYPE_CHECKING:
     import ee
@@ -83,18 +83,10 @@ def blocks(geobox: GeoBox, pixel_bytes: int) -> Iterator[tuple[slice, slice]]:
 
 def _block(plain: "ee.Image", pixels: dict[str, np.ndarray], part: tuple[slice, slice], geobox: GeoBox) -> int:
     """Fetch a block into its place and return its size in bytes."""
-    import ee
-
     params = {"expression": plain, "fileFormat": "NUMPY_NDARRAY", "grid": grid_of(geobox), "bandIds": list(pixels)}
     what, problem = f"fetching {', '.join(pixels)}", ""
     for _ in range(_TRIES):  # what was lost on the way is asked for again below; this is about whole answers that lie
-        try:
-            answer = ask(what, lambda: ee.data.computePixels(params))
-        except (ValueError, EOFError) as error:  # numpy's, for bytes that are no array
-            if type(error) not in (ValueError, EOFError):
-                raise
-            problem = str(error)
-            continue
+        answer = ask(what, lambda: _computed(params))
         problem = _problem(answer, pixels, tuple(geobox.shape))
         if not problem:
             for band, values in pixels.items():
@@ -103,6 +95,18 @@ def _block(plain: "ee.Image", pixels: dict[str, np.ndarray], part: tuple[slice, 
     raise ServiceError(
         f"{EARTH_ENGINE.name}: {what} gave a wrong answer {_TRIES} times ({problem}). {EARTH_ENGINE.advice}"
     )
+
+
+def _computed(params: dict[str, Any]) -> np.ndarray:
+    """Return what Earth Engine computes, an empty array of no bands for bytes that are no array."""
+    import ee
+
+    try:
+        return ee.data.computePixels(params)
+    except (ValueError, EOFError) as error:
+        if isinstance(error, DartsError):  # some of ours are of that kind, too
+            raise
+        return np.empty(0)
 
 
 def _problem(answer: Any, pixels: dict[str, np.ndarray], shape: tuple[int, ...]) -> str:

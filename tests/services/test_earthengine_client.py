@@ -48,7 +48,8 @@ def polite(**policy):
     return Service(name="Earth Engine", advice="Try later.", limiter=Limiter(connections=3), policy=policy)
 
 
-def test_the_client_is_made_ready_once(earthengine):
+def test_the_client_is_made_ready_once(earthengine, monkeypatch):
+    monkeypatch.setattr("urllib.request.urlopen", None)  # with it the client would look up deprecated assets elsewhere
     threads = [threading.Thread(target=init_ee) for _ in range(8)]
     for thread in threads:
         thread.start()

@@ -177,3 +177,14 @@ def test_an_unknown_collection_is_missing_data(earthengine):
         "Earth Engine: searching COPERNICUS/S3: ImageCollection.load: ImageCollection asset 'COPERNICUS/S3' not found "
         "(does not exist or caller does not have access). Check the id, and that your account may read it."
     )
+
+
+def test_the_last_moment_of_a_day_belongs_to_it(scenes):
+    late = {name: p for name, (_, p) in scenes.items() if p["MGRS_TILE"] == "08WNB" and name[9:15] == "235959"}
+    assert len(late) >= 5
+    for name, properties in late.items():
+        assert properties["system:time_start"] % 1000 == 999
+        day = str(datetime.date.fromisoformat(name[:8]))
+        assert name in get_gee_s2_sr_scene_ids_from_tile_ids(["08WNB"], start_date=day, end_date=day, **ANY)
+        after = str(datetime.date.fromisoformat(day) + datetime.timedelta(days=1))
+        assert name not in get_gee_s2_sr_scene_ids_from_tile_ids(["08WNB"], start_date=after, end_date=after, **ANY)

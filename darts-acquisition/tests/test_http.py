@@ -9,8 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from darts_acquisition.services.http import fetch_text
-from darts_acquisition.services.retry import Limiter, RetryPolicy, Service
+from darts_acquisition.services.http import RefusedError, fetch_file, fetch_text
+from darts_acquisition.services.retry import Limiter, RetryPolicy, Service, TransientError
 from darts_utils.errors import ServiceError
 
 
@@ -151,3 +151,44 @@ def test_the_limits_of_the_catalogue_are_never_exceeded_but_used(server):
 def test_an_address_that_is_none(service):
     with pytest.raises(ServiceError, match=r"Sample service: GET ftp://a/ cannot be asked \(.*\)\. Try later\."):
         fetch_text(service, "ftp://a/")
+
+
+def test_a_file_is_written_whole(server, service, tmp_path):
+    counts = []
+    fetch_file(service, f"{server.url}/a", tmp_path / "deep" / "file", counts.append)
+    assert (tmp_path / "deep" / "file").read_text() == "grüße"
+    assert sum(counts) == len("grüße".encode())
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("fault", [(429, {"Retry-After": "0"}), (503,), "reset_in_body", "silent", "drip"])
+def test_a_file_is_fetched_again_after_a_fault(server, service, tmp_path, fault):
+    server.script[:] = [fault, fault]
+    counts = []
+    fetch_file(service, f"{server.url}/a", tmp_path / "file", counts.append)
+    assert (tmp_path / "file").read_text() == "grüße"
+    assert sum(counts) == len("grüße".encode())
+
+
+def test_a_file_that_cannot_be_had_leaves_nothing(server, service, tmp_path):
+    server.script[:] = ["reset_in_body"] * 3
+    with pytest.raises(ServiceError, match=r"GET \S+/a failed 3 times"):
+        fetch_file(service, f"{server.url}/a", tmp_path / "file")
+    server.script[:] = [(404,)]
+    with pytest.raises(RefusedError, match="was refused: 404 ") as caught:
+        fetch_file(service, f"{server.url}/a", tmp_path / "file")
+    assert caught.value.status == 404
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_fails_its_check_is_fetched_again(server, service, tmp_path):
+    seen = []
+
+    def check(path):
+        seen.append(path.read_text())
+        if len(seen) < 3:
+            raise TransientError("it is damaged")
+
+    fetch_file(service, f"{server.url}/a", tmp_path / "file", check=check)
+    assert seen == ["grüße"] * 3
+    assert len(server.requests) == 3

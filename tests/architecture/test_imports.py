@@ -21,6 +21,7 @@ DISTRIBUTION_OF = {
     "netCDF4": "netcdf4",
     "pystac_client": "pystac-client",
     "odc": "odc-geo",
+    "odc.stac": "odc-stac",
     "smart_geocubes": "smart-geocubes",
     "segmentation_models_pytorch": "segmentation-models-pytorch",
     "tomli_w": "tomli-w",
@@ -29,7 +30,7 @@ DISTRIBUTION_OF = {
 }
 NOT_IMPORTED_BUT_NEEDED = {
     "darts-utils": {"dask", "netcdf4"},  # odc-geo imports dask beside rasterio; xarray writes netCDF with netcdf4
-    "darts-acquisition": {"pyogrio"},  # geopandas reads areas of interest with it
+    "darts-acquisition": {"pyarrow", "pyogrio"},  # geopandas reads tile indices and areas with them
     "darts-export": {"pyarrow", "netcdf4", "pyogrio"},  # geopandas writes GeoParquet and GeoPackage with them
     "darts-nextgen": {"pyarrow"},  # pandas writes parquet with it
 }
@@ -46,9 +47,14 @@ def imports(folder: Path) -> Iterator[tuple[str, Path]]:
     for file in sorted(folder.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Import):
-                yield from ((alias.name.split(".")[0], file) for alias in node.names)
+                yield from ((top_name(alias.name), file) for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-                yield node.module.split(".")[0], file
+                yield top_name(node.module), file
+
+
+def top_name(module: str) -> str:
+    """Return the part of a module's name that tells its distribution; two of them share the name odc."""
+    return "odc.stac" if module.startswith("odc.stac") else module.split(".")[0]
 
 
 def declared(member: Path) -> set[str]:

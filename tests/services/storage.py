@@ -3,6 +3,7 @@
 import hashlib
 import http.client
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -61,10 +62,13 @@ def _jpeg2000(path, numbers, times):
 
 
 class FaultProxy:
-    """Passes requests on to a server, and spoils those that `fault(method, path)` names a spoiler for."""
+    """Passes requests on to a server, and spoils those that `fault(method, path)` names a spoiler for.
+
+    A spoiler is a status, or one with headers; `corrupt`, `cut` in mid-body, or `slow`.
+    """
 
     def __init__(self, port):
-        self.requests, self.fault, self._port = [], lambda method, path: None, port
+        self.requests, self.fault, self._port, self.slow_s = [], lambda method, path: None, port, 0
         handler = type("Handler", (_Handler,), {"proxy": self})
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
@@ -87,8 +91,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _pass_on(self):
         self.proxy.requests.append((self.command, self.path))
         fault = self.proxy.fault(self.command, self.path)
-        if isinstance(fault, int):
-            self._answer(fault, {}, b"")
+        if isinstance(fault, int | tuple):
+            status, headers = fault if isinstance(fault, tuple) else (fault, {})
+            self._answer(status, headers, b"")
             return
         upstream = http.client.HTTPConnection("127.0.0.1", self.proxy._port, timeout=10)
         upstream.request(self.command, self.path, headers=dict(self.headers.items()))
@@ -97,6 +102,8 @@ class _Handler(BaseHTTPRequestHandler):
         upstream.close()
         if fault == "corrupt":
             body = body[: len(body) // 3] + b"\x55" * (len(body) - len(body) // 3)
+        if fault == "slow":
+            time.sleep(self.proxy.slow_s)
         self._answer(answer.status, headers, body, cut=fault == "cut")
 
     do_GET = do_HEAD = _pass_on

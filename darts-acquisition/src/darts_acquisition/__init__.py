@@ -1,7 +1,9 @@
 """Satellite scenes, elevation and trend data as DARTS tiles."""
 
-from darts_acquisition.auxiliary.arcticdem import load_arcticdem
+from darts_acquisition.auxiliary.arcticdem import download_arcticdem, load_arcticdem, missing_arcticdem
 from darts_acquisition.auxiliary.tcvis import load_tcvis
+from darts_acquisition.catalog.boundaries import download_admin_files
+from darts_acquisition.catalog.grid import download_sentinel_2_grid
 from darts_acquisition.optical.cdse import load_cdse_s2_sr_scene
 from darts_acquisition.optical.cdse_download import download_cdse_s2_sr_scene
 from darts_acquisition.optical.cdse_search import (
@@ -27,8 +29,11 @@ from darts_acquisition.services.earthengine import init_earthengine
 __all__ = [
     "GeeScene",
     "convert_masks",
+    "download_admin_files",
+    "download_arcticdem",
     "download_cdse_s2_sr_scene",
     "download_gee_s2_sr_scene",
+    "download_sentinel_2_grid",
     "get_aoi_from_cdse_s2_sr_scene_ids",
     "get_aoi_from_gee_scene_ids",
     "get_cdse_s2_sr_scene_ids_from_geodataframe",
@@ -42,6 +47,7 @@ __all__ = [
     "load_cdse_s2_sr_scene",
     "load_gee_s2_sr_scene",
     "load_tcvis",
+    "missing_arcticdem",
     "search_cdse_s2_sr",
     "search_gee_s2_sr",
 ]

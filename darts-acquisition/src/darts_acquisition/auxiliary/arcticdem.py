@@ -1,15 +1,19 @@
 """Elevation from a datacube of the ArcticDEM mosaics, version 4.1."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import geopandas as gpd
 import numpy as np
 import shapely
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
-from darts_acquisition.auxiliary.cube import Cube, check_coverage, cube_path, open_cube, window_around
+from darts_acquisition.auxiliary.cube import STAGE_WITH, Cube, check_coverage, cube_path, open_cube, window_around
+from darts_acquisition.auxiliary.filling import Chunk, chunk_geobox, fill, missing_chunks
+from darts_acquisition.catalog.areas import polar_area
 from darts_utils.errors import ConfigError
 
 type Resolution = Literal[2, 10, 32]
@@ -17,18 +21,25 @@ type Resolution = Literal[2, 10, 32]
 CRS = "EPSG:3413"
 _MOSAIC_TILE_M = 100_000
 _MOSAIC_ORIGIN_M = -4_000_000
+_SPARE_M = 500
+"""Margin around an area that is staged: its edges bend from CRS to CRS, lengths differ by some percent, and a margin
+that was drawn with round corners lacks what a load with pointed ones needs."""
 _LOWEST_ELEVATION_M = -9000.0
 """Anything below is the mosaics' no-data value -9999, blurred or not."""
 
 
-def _grid(resolution: int) -> GeoBox:
-    """Return the grid of the whole cube, as smart-geocubes defines it."""
+def _accessor(resolution: int) -> Any:
+    """Return the class of smart-geocubes that defines the cube of a resolution."""
     import smart_geocubes
 
-    cubes = {2: smart_geocubes.ArcticDEM2m, 10: smart_geocubes.ArcticDEM10m, 32: smart_geocubes.ArcticDEM32m}
-    if resolution not in cubes:
+    accessors = {2: smart_geocubes.ArcticDEM2m, 10: smart_geocubes.ArcticDEM10m, 32: smart_geocubes.ArcticDEM32m}
+    if resolution not in accessors:
         raise ConfigError(f"ArcticDEM resolution is {resolution} m but must be 2, 10 or 32.")
-    return cubes[resolution].extent
+    return accessors[resolution]
+
+
+def _cube_path(data_dir: Path, resolution: int) -> Path:
+    return cube_path(data_dir, f"arcticdem_{resolution}m.icechunk")
 
 
 def load_arcticdem(
@@ -36,20 +47,20 @@ def load_arcticdem(
     data_dir: Path,
     resolution: Resolution,
     buffer: int = 0,
-    offline: bool = False,  # noqa: ARG001  (nothing is fetched yet, see below)
+    offline: bool = False,
     *,
-    stage_with: str = "darts prep-data sentinel2 --aux",
+    stage_with: str = STAGE_WITH,
 ) -> xr.Dataset:
     """Return the elevation around a tile, on the cube's own grid.
 
-    Only what was filled into the cube is read, whether `offline` is set or not.
+    What the cube lacks is fetched into it before, chunk by chunk; if nothing is lacking, nothing is asked.
 
     Args:
         geobox: Grid of the tile, in any CRS.
         data_dir: The cube's icechunk folder, or the folder that it is in.
         resolution: Pixel size of the mosaics in metres.
         buffer: Margin around the tile in pixels of the cube.
-        offline: Only read what is staged.
+        offline: Only read what is staged: no socket is opened and nothing is written.
         stage_with: Command to name in errors, which fetches what is missing.
 
     Returns:
@@ -58,16 +69,81 @@ def load_arcticdem(
 
     Raises:
         ConfigError: If the resolution is none of the mosaics'.
-        MissingDataError: If there is no cube.
-        CoverageError: If the filled part of the cube does not hold the tile and its margin.
+        MissingDataError: If there is no cube, or, online, the service lacks a mosaic tile that its index names.
+        CoverageError: If the filled part of the cube does not hold the tile and its margin; online, if some of it lies
+            outside of the cube's grid.
         DataError: If the cube is damaged.
+        ServiceError: If the service does not answer.
+        OutputError: If the cube cannot be written.
     """
-    cube = open_cube(cube_path(data_dir, f"arcticdem_{resolution}m.icechunk"), _grid(resolution), stage_with)
+    accessor, path = _accessor(resolution), _cube_path(data_dir, resolution)
     footprint = geobox.footprint(CRS, npoints=100).geom
     needed = shapely.buffer(footprint, buffer * resolution, join_style="mitre")
+    if not offline:
+        _fill(path, resolution, _missing(path, resolution, needed))
+    cube = open_cube(path, accessor.extent, stage_with)
     check_coverage(cube, needed, filled_area(cube), stage_with)
     raw = cube.read(["dem", "datamask"], window_around(cube.geobox, needed, buffer_px=1))
     return _masked(raw)
+
+
+def download_arcticdem(
+    aoi: gpd.GeoDataFrame,
+    data_dir: Path,
+    resolution: Resolution,
+    *,
+    on_bytes: Callable[[int], None] | None = None,
+) -> None:
+    """Fill the elevation of an area into a datacube, which is made if there is none.
+
+    What is there is not fetched again; if nothing is lacking, nothing is asked. Open sea, for which there are no mosaic
+    tiles, counts as staged, too. A load of tiles within the area then needs no network.
+
+    Args:
+        aoi: Polygons in any CRS, with the margin around the tiles that a load will ask for.
+        data_dir: The cube's icechunk folder, or the folder that it is to be in.
+        resolution: Pixel size of the mosaics in metres.
+        on_bytes: Is told the size of each chunk's layers, uncompressed, once they are in the cube.
+
+    Raises:
+        ConfigError: If the resolution is none of the mosaics', or the area is no area.
+        MissingDataError: If the service lacks a mosaic tile that its index names.
+        DataError: If the cube is damaged.
+        ServiceError: If the service does not answer.
+        OutputError: If the cube cannot be written.
+    """
+    chunks = missing_arcticdem(aoi, data_dir, resolution)
+    _fill(_cube_path(data_dir, resolution), resolution, chunks, on_bytes)
+
+
+def missing_arcticdem(aoi: gpd.GeoDataFrame, data_dir: Path, resolution: Resolution) -> list[Chunk]:
+    """Return what `download_arcticdem` would fetch, without asking the network.
+
+    Raises:
+        ConfigError: If the resolution is none of the mosaics', or the area is no area.
+        DataError: If the cube is damaged.
+    """
+    _accessor(resolution)
+    area = shapely.buffer(polar_area(aoi, CRS), _SPARE_M, join_style="mitre")
+    return _missing(_cube_path(data_dir, resolution), resolution, area)
+
+
+def _missing(path: Path, resolution: int, area: shapely.Geometry) -> list[Chunk]:
+    return missing_chunks(path, _accessor(resolution), area, filled_area, _chunk_id)
+
+
+def _chunk_id(row: int, column: int) -> str:
+    """Return the patch id of a chunk; the ids of mosaic tiles, which older cubes were filled with, begin otherwise."""
+    return f"chunk-{row}-{column}"
+
+
+def _fill(path: Path, resolution: int, chunks: list[Chunk], on_bytes: Callable[[int], None] | None = None) -> None:
+    if not chunks:
+        return
+    from darts_acquisition.auxiliary.arcticdem_mosaics import Mosaics, read_index
+
+    mosaics = Mosaics(read_index(path.parent / "arcticdem_index", resolution), resolution)
+    fill(path, _accessor(resolution), chunks, mosaics.read, on_bytes)
 
 
 def _masked(raw: xr.Dataset) -> xr.Dataset:
@@ -86,7 +162,15 @@ def filled_area(cube: Cube) -> shapely.Geometry:
     """Return the union of all areas that were filled into the cube, in EPSG:3413."""
     recorded = cube.recorded_bounds
     boxes = [shapely.box(*bounds) for bounds in recorded.values()]
-    return shapely.union_all(boxes + _mosaic_tiles([patch for patch in cube.patches if patch not in recorded]))
+    others = [patch for patch in cube.patches if patch not in recorded]
+    return shapely.union_all(boxes + _chunks(others, cube.geobox) + _mosaic_tiles(others))
+
+
+def _chunks(patches: list[str], grid: GeoBox) -> list[shapely.Geometry]:
+    """Return the footprints of chunks by their ids, as `_chunk_id` gives them."""
+    accessor = _accessor(round(grid.resolution.x))
+    found = [re.fullmatch(r"chunk-(\d+)-(\d+)", patch) for patch in patches]
+    return [chunk_geobox(accessor, int(chunk[1]), int(chunk[2])).extent.geom for chunk in found if chunk is not None]
 
 
 def _mosaic_tiles(patches: list[str]) -> list[shapely.Geometry]:

@@ -14,10 +14,14 @@ import xarray as xr
 import zarr
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
+from zarr.errors import GroupNotFoundError
 
 from darts_utils.errors import CoverageError, DataError, MissingDataError
 
 icechunk.set_logs_filter("icechunk=error")  # else it prints at every opening that local cubes want one writer at a time
+
+STAGE_WITH = "darts prep-data sentinel2 --aux"
+"""The command that errors name unless a caller knows a better one."""
 
 type Bounds = tuple[float, float, float, float]
 
@@ -61,9 +65,16 @@ class Cube:
 
 
 def cube_path(data_dir: Path, name: str) -> Path:
-    """Return the icechunk folder: `data_dir` itself, or the folder `name` in it."""
-    inside = Path(data_dir) / name
-    return inside if inside.is_dir() else Path(data_dir)
+    """Return the icechunk folder: `data_dir` itself if it is or is to be a cube, else the folder `name` in it.
+
+    Reading and writing go by the same rule: a folder that holds `name` is a folder of cubes; else one that holds a
+    cube, or whose name ends in .icechunk, is the cube.
+    """
+    data_dir = Path(data_dir)
+    inside = data_dir / name
+    if not inside.is_dir() and (data_dir.suffix == ".icechunk" or (data_dir / "snapshots").is_dir()):
+        return data_dir
+    return inside
 
 
 def open_cube(path: Path, geobox: GeoBox, stage_with: str) -> Cube:
@@ -83,11 +94,18 @@ def open_cube(path: Path, geobox: GeoBox, stage_with: str) -> Cube:
     try:
         repository = icechunk.Repository.open(icechunk.local_filesystem_storage(str(path.resolve())))
         group = zarr.open_group(repository.readonly_session("main").store, mode="r")
+    except GroupNotFoundError as error:  # whoever made it was killed before it had a grid
+        raise MissingDataError(f"there is no datacube at {path}. Stage it with `{stage_with}`.") from error
     except Exception as error:
         raise DataError(
-            f"the datacube {path} cannot be opened ({error}). Stage it again with `{stage_with}`."
+            f"the datacube {path} cannot be opened ({one_line(error)}). Stage it again with `{stage_with}`."
         ) from error
     return Cube(path, group, geobox)
+
+
+def one_line(error: Exception) -> str:
+    """Return the words of an error without the line breaks that icechunk puts between them."""
+    return " ".join(str(error).split())
 
 
 def window_around(cube: GeoBox, needed: shapely.Geometry, buffer_px: int) -> GeoBox:

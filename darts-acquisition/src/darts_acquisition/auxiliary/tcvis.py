@@ -9,7 +9,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 
-from darts_acquisition.auxiliary.cube import Cube, check_coverage, cube_path, open_cube, window_around
+from darts_acquisition.auxiliary.cube import STAGE_WITH, Cube, check_coverage, cube_path, open_cube, window_around
 
 _VARIABLES = {"TCB_slope": "tc_brightness", "TCG_slope": "tc_greenness", "TCW_slope": "tc_wetness"}
 _ANTIMERIDIAN_CRS = "+proj=longlat +datum=WGS84 +pm=180 +no_defs"
@@ -28,7 +28,7 @@ def load_tcvis(
     data_dir: Path,
     offline: bool = False,  # noqa: ARG001  (nothing is fetched yet, see below)
     *,
-    stage_with: str = "darts prep-data sentinel2 --aux",
+    stage_with: str = STAGE_WITH,
 ) -> xr.Dataset:
     """Return the trends around a tile, on the cube's own grid.
 

@@ -1,4 +1,4 @@
-"""Areas of interest as longitude and latitude, cut where they cross the antimeridian."""
+"""Areas of interest in longitude and latitude, cut where they cross the antimeridian, or on a polar map."""
 
 from pathlib import Path
 from typing import Literal
@@ -14,6 +14,10 @@ from darts_utils.errors import ConfigError
 
 _PIECES_PER_EXTENT = 100
 """Edges of projected areas are cut into so many pieces an extent, because straight lines bend when reprojected."""
+
+_PIECE_DEGREES = 0.1
+_SMALL_M = 300_000
+_UNNAMED = "the area of interest"
 
 type Simplify = float | Literal[False]
 
@@ -31,7 +35,48 @@ def area_of_interest(aoi: gpd.GeoDataFrame | Path | str, simplify_geometry: Simp
     Raises:
         ConfigError: If the file cannot be read, or the area has no CRS, no polygons, or other geometries.
     """
-    frame, name = (aoi, "the area of interest") if isinstance(aoi, gpd.GeoDataFrame) else (_read(Path(aoi)), str(aoi))
+    frame, name = (aoi, _UNNAMED) if isinstance(aoi, gpd.GeoDataFrame) else (_read(Path(aoi)), str(aoi))
+    geometries = _checked_polygons(frame, name)
+    if simplify_geometry is not False:
+        geometries = geometries.simplify(simplify_geometry)
+    if frame.crs.is_projected:
+        geometries = _segmented(geometries)
+    polygons = [wrapped(part, projected=frame.crs.is_projected) for part in geometries.to_crs("EPSG:4326").explode()]
+    area = shapely.union_all(polygons)
+    if area.is_empty:
+        raise ConfigError(f"{name} has no area. Give polygons with an inside.")
+    return area
+
+
+def polar_area(aoi: gpd.GeoDataFrame, crs: str) -> BaseGeometry:
+    """Return the union of all polygons of an area on a map around the pole, where nothing is cut.
+
+    Edges of a geographic area are straight in longitude and latitude. Those of a small one, such as the footprint of a
+    scene, may as well be meant straight on the ground: then both is covered.
+
+    Args:
+        aoi: Polygons in any CRS; they may cross the antimeridian and contain the pole.
+        crs: Azimuthal CRS around the pole.
+
+    Raises:
+        ConfigError: If the area has no CRS, no polygons, or other geometries.
+    """
+    geometries = _checked_polygons(aoi, _UNNAMED)
+    if aoi.crs.is_projected:
+        parts = [_segmented(geometries)]
+    else:
+        outline = gpd.GeoSeries([area_of_interest(aoi)], crs="EPSG:4326").explode()
+        small = outline[np.ptp(outline.to_crs(crs).bounds.values.reshape(-1, 2, 2), axis=1).max(axis=1) < _SMALL_M]
+        parts = [outline.segmentize(_PIECE_DEGREES), small]
+    projected = [shapely.make_valid(part.to_crs(crs).values) for part in parts]
+    area = MultiPolygon([polygon for part in projected for shape in part for polygon in polygons(shape)]).buffer(0)
+    if area.is_empty:
+        raise ConfigError(f"{_UNNAMED} has no area. Give polygons with an inside.")
+    return area
+
+
+def _checked_polygons(frame: gpd.GeoDataFrame, name: str) -> gpd.GeoSeries:
+    """Return the polygons of an area, without missing and empty ones."""
     if frame.crs is None:
         raise ConfigError(f"{name} has no coordinate reference system. Set one, such as EPSG:4326.")
     geometries = frame.geometry[~(frame.geometry.isna() | frame.geometry.is_empty)]
@@ -40,16 +85,13 @@ def area_of_interest(aoi: gpd.GeoDataFrame | Path | str, simplify_geometry: Simp
     others = sorted(set(geometries.geom_type) - {"Polygon", "MultiPolygon"})
     if others:
         raise ConfigError(f"{name} holds {', '.join(others)} but must hold polygons only. Buffer or remove them.")
-    if simplify_geometry is not False:
-        geometries = geometries.simplify(simplify_geometry)
-    if frame.crs.is_projected:
-        width, height = np.ptp(geometries.total_bounds.reshape(2, 2), axis=0)
-        geometries = geometries.segmentize(max(width, height) / _PIECES_PER_EXTENT)
-    polygons = [wrapped(part, projected=frame.crs.is_projected) for part in geometries.to_crs("EPSG:4326").explode()]
-    area = shapely.union_all(polygons)
-    if area.is_empty:
-        raise ConfigError(f"{name} has no area. Give polygons with an inside.")
-    return area
+    return geometries
+
+
+def _segmented(geometries: gpd.GeoSeries) -> gpd.GeoSeries:
+    """Return projected polygons with their edges cut into pieces."""
+    width, height = np.ptp(geometries.total_bounds.reshape(2, 2), axis=0)
+    return geometries.segmentize(max(width, height) / _PIECES_PER_EXTENT)
 
 
 def _read(path: Path) -> gpd.GeoDataFrame:
@@ -63,11 +105,11 @@ def _read(path: Path) -> gpd.GeoDataFrame:
         ) from error
 
 
-def _polygons(shape: BaseGeometry) -> list[Polygon]:
+def polygons(shape: BaseGeometry) -> list[Polygon]:
     """Return the polygons of a geometry; lines and points, which repairs leave behind, have no area."""
     if isinstance(shape, Polygon):
         return [shape]
-    return [polygon for part in getattr(shape, "geoms", ()) for polygon in _polygons(part)]
+    return [polygon for part in getattr(shape, "geoms", ()) for polygon in polygons(part)]
 
 
 def wrapped(polygon: Polygon, *, projected: bool = False) -> BaseGeometry:
@@ -104,4 +146,4 @@ def _within_180(polygon: Polygon) -> BaseGeometry:
         translate(shapely.intersection(valid, shapely.box(360 * turn - 180, -90, 360 * turn + 180, 90)), -360 * turn)
         for turn in turns
     ]
-    return MultiPolygon([piece for part in parts for piece in _polygons(part)]).buffer(0)
+    return MultiPolygon([piece for part in parts for piece in polygons(part)]).buffer(0)

@@ -10,7 +10,7 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 
-from darts_acquisition.services.http import plain_reason, read_body
+from darts_acquisition.services.http import pieces_of, plain_reason
 from darts_acquisition.services.retry import TRANSIENT_STATUS, Service, TransientError, call, retry_after_s
 
 _POOLED_CONNECTIONS = 40
@@ -66,7 +66,7 @@ class PoliteHttp:
             with self._session.request(
                 method, uri, data=body, headers=headers, timeout=timeout, stream=True
             ) as response:
-                content = read_body(response, deadline_s)
+                content = b"".join(pieces_of(response, deadline_s))
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
             raise TransientError(plain_reason(error)) from error
         if response.status_code in TRANSIENT_STATUS:

@@ -1,15 +1,34 @@
-"""Texts over HTTP, asked for with the manners of a service."""
+"""Texts and files over HTTP, asked for with the manners of a service."""
 
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
 
 import requests
 
 from darts_acquisition.services.retry import TRANSIENT_STATUS, Service, TransientError, call, retry_after_s
-from darts_utils.errors import ServiceError
+from darts_utils.errors import OutputError, ServiceError
+from darts_utils.files import atomic_file
 
 _PIECE_BYTES = 65_536
+_SAID_BYTES = 2_000
+
+
+type Take[T] = Callable[[Iterator[bytes], requests.Response], T]
+
+
+class RefusedError(ServiceError):
+    """A service refused a request for good.
+
+    Args:
+        message: What was asked and refused.
+        status: HTTP status of the answer.
+    """
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 def fetch_text(
@@ -32,13 +51,82 @@ def fetch_text(
         headers: Headers beyond the usual ones.
 
     Raises:
-        ServiceError: If it cannot be had, at once or after all retries; the message says why.
+        ServiceError: If it cannot be had, at once or after all retries; the message says why. It is a `RefusedError`
+            with the status if the service refused.
     """
-    what = f"{method} {url}"
 
-    def one_try() -> str:
+    def text(pieces: Iterator[bytes], _response: requests.Response) -> str:
+        return b"".join(pieces).decode("utf-8", errors="replace")
+
+    return _fetch(service, requests.Request(method, url, headers, json=body, params=params), text)
+
+
+def fetch_file(
+    service: Service,
+    url: str,
+    path: Path,
+    on_bytes: Callable[[int], None] | None = None,
+    check: Callable[[Path], None] | None = None,
+) -> None:
+    """Write what is at an address into a file, which appears whole or not at all.
+
+    Args:
+        service: Whom to ask; its limits and retries apply.
+        url: What to ask for.
+        path: The file to write.
+        on_bytes: Is told how many bytes have arrived, piece by piece; those of a try that failed are taken back with a
+            negative number.
+        check: Raises `TransientError` if the file at the path that it is given is damaged; then it is fetched again.
+
+    Raises:
+        ServiceError: If it cannot be had, at once or after all retries; the message says why. It is a `RefusedError`
+            with the status if the service refused.
+        OutputError: If the file cannot be written.
+    """
+    tell = on_bytes or (lambda _count: None)
+
+    def to_disk(pieces: Iterator[bytes], response: requests.Response) -> None:
+        arrived = 0
         try:
-            return _request(service, what, requests.Request(method, url, headers, json=body, params=params))
+            with atomic_file(path) as part:
+                with part.open("wb") as file:
+                    for piece in pieces:
+                        _write(file, piece, path)
+                        arrived += len(piece)
+                        tell(len(piece))
+                _check_length(response, arrived)
+                if check is not None:
+                    check(part)
+        except BaseException:
+            tell(-arrived)
+            raise
+
+    # as it is stored, so that its length can be compared with the announced one
+    _fetch(service, requests.Request("GET", url, {"Accept-Encoding": "identity"}), to_disk)
+
+
+def _write(file: IO[bytes], piece: bytes, path: Path) -> None:
+    try:
+        file.write(piece)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {path}: {error.strerror}. Free some space or choose another folder."
+        ) from error
+
+
+def _check_length(response: requests.Response, arrived: int) -> None:
+    announced = response.headers.get("Content-Length")
+    if announced is not None and "Content-Encoding" not in response.headers and int(announced) != arrived:
+        raise TransientError(f"{arrived} of {announced} bytes arrived")
+
+
+def _fetch[T](service: Service, request: requests.Request, take: Take[T]) -> T:
+    """Return what `take` makes of the pieces of an answer; it is called anew in every try."""
+    what = f"{request.method} {request.url}"
+
+    def one_try() -> T:
+        try:
+            return _ask(service, what, request, take)
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
             raise TransientError(plain_reason(error)) from error
         except requests.RequestException as error:
@@ -47,7 +135,12 @@ def fetch_text(
     return call(service, what, one_try)
 
 
-def _request(service: Service, what: str, request: requests.Request) -> str:
+def _ask[T](
+    service: Service,
+    what: str,
+    request: requests.Request,
+    take: Take[T],
+) -> T:
     policy = service.policy
     deadline_s = time.monotonic() + policy.try_timeout_s
     with requests.Session() as session:
@@ -55,28 +148,27 @@ def _request(service: Service, what: str, request: requests.Request) -> str:
         settings = session.merge_environment_settings(prepared.url, {}, True, None, None)
         timeout = (policy.connect_timeout_s, policy.read_timeout_s)
         with session.send(prepared, timeout=timeout, **settings) as response:
-            text = read_body(response, deadline_s).decode("utf-8", errors="replace")
-    if response.ok:
-        return text
+            pieces = pieces_of(response, deadline_s)
+            if response.ok:
+                return take(pieces, response)
+            said = b"".join(pieces)[:_SAID_BYTES].decode("utf-8", errors="replace")
     reason = f"{response.status_code} {response.reason}"
     if response.status_code in TRANSIENT_STATUS:
         raise TransientError(reason, retry_after_s(response.headers.get("Retry-After")))
-    said = " ".join(text.split())[:300]
-    raise ServiceError(f"{service.name}: {what} was refused: {reason}: {said}. {service.advice}")
+    said = " ".join(said.split())[:300]
+    raise RefusedError(f"{service.name}: {what} was refused: {reason}: {said}. {service.advice}", response.status_code)
 
 
-def read_body(response: requests.Response, deadline_s: float) -> bytes:
-    """Return the body of a streamed answer.
+def pieces_of(response: requests.Response, deadline_s: float) -> Iterator[bytes]:
+    """Yield the body of a streamed answer.
 
     Raises:
-        TransientError: If it is not whole by a moment of the monotonic clock.
+        TransientError: If a piece comes after a moment of the monotonic clock.
     """
-    pieces = []
     for piece in response.iter_content(_PIECE_BYTES):
         if time.monotonic() > deadline_s:
             raise TransientError("the answer came too slowly")
-        pieces.append(piece)
-    return b"".join(pieces)
+        yield piece
 
 
 def plain_reason(error: requests.RequestException) -> str:

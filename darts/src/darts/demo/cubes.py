@@ -19,8 +19,8 @@ from smart_geocubes.core import PatchIndex, RemoteAccessor
 from darts.demo.fields import Array
 from darts.demo.place import MARGIN_PX
 from darts.demo.world import World
+from darts_acquisition.auxiliary.filling import cube_lock, from_memory
 from darts_utils.errors import ConfigError
-from darts_utils.files import exclusive_lock
 
 _DEM_NO_DATA = -9999.0
 _FILLED_MARGIN_PX = 45
@@ -95,30 +95,13 @@ def _fill(accessor: type[RemoteAccessor], path: Path, world: World, layers: Mapp
     patch_id = f"demo-{world.seed}-{world.size}"
     bounds = tuple(float(number) for number in grid.boundingbox)
     patch = xr.Dataset({name: wrap_xr(values, grid) for name, values in layers.items()})
-    with exclusive_lock(path.with_name(f".{path.name}.lock")):
-        cube = _without_network(accessor)(path, create_icechunk_storage=True, backend="simple")
+    with cube_lock(path):
+        cube = from_memory(accessor)(path, create_icechunk_storage=True, backend="simple")
         cube.create(exists_ok=True)
         _refuse_overlap(cube, patch_id, bounds, path)
         cube.backend.submit([PatchIndex(patch_id, grid.geographic_extent, None, patch)])
         _record_bounds(cube, patch_id, bounds)
     return path
-
-
-def _without_network(accessor: type[RemoteAccessor]) -> Any:
-    """Return an accessor that takes its patches from the index instead of fetching them."""
-
-    class FromMemory(accessor):  # type: ignore[misc, valid-type]
-        def post_init(self) -> None:
-            """Fetch no index file."""
-
-        def post_create(self) -> None:
-            """Fetch no index file."""
-
-        def download_patch(self, idx: PatchIndex[xr.Dataset]) -> xr.Dataset:
-            return idx.item
-
-    FromMemory.__name__ = accessor.__name__
-    return FromMemory
 
 
 def _refuse_overlap(cube: Any, patch_id: str, bounds: tuple[float, ...], path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from darts_acquisition.auxiliary.arcticdem import download_arcticdem, load_arcticdem, missing_arcticdem
 from darts_acquisition.auxiliary.tcvis import load_tcvis
+from darts_acquisition.auxiliary.tcvis_download import download_tcvis, missing_tcvis
 from darts_acquisition.catalog.boundaries import download_admin_files
 from darts_acquisition.catalog.grid import download_sentinel_2_grid
 from darts_acquisition.optical.cdse import load_cdse_s2_sr_scene
@@ -34,6 +35,7 @@ __all__ = [
     "download_cdse_s2_sr_scene",
     "download_gee_s2_sr_scene",
     "download_sentinel_2_grid",
+    "download_tcvis",
     "get_aoi_from_cdse_s2_sr_scene_ids",
     "get_aoi_from_gee_scene_ids",
     "get_cdse_s2_sr_scene_ids_from_geodataframe",
@@ -48,6 +50,7 @@ __all__ = [
     "load_gee_s2_sr_scene",
     "load_tcvis",
     "missing_arcticdem",
+    "missing_tcvis",
     "search_cdse_s2_sr",
     "search_gee_s2_sr",
 ]

@@ -72,7 +72,7 @@ def test_a_chunk_of_the_real_size(earthengine, tmp_path):
     assert missing_tcvis(aoi, tmp_path) == []
 
 
-def test_what_is_there_is_not_asked_for_again(small_chunks, tmp_path):
+def test_what_is_there_is_not_asked_for_again(small_chunks, tmp_path, monkeypatch):
     aoi = gpd.GeoDataFrame(geometry=[GRID.extent.geom], crs=GRID.crs)
     chunks = missing_tcvis(aoi, tmp_path)
     assert len(chunks) > 4
@@ -80,6 +80,7 @@ def test_what_is_there_is_not_asked_for_again(small_chunks, tmp_path):
     check(tmp_path / "tcvis.icechunk", chunks, 100)
     small_chunks.clear_log()
     before = sorted((p, p.stat().st_mtime_ns) for p in tmp_path.rglob("*"))
+    monkeypatch.setattr("darts_acquisition.auxiliary.tcvis_download.ensure_earthengine", None)
     download_tcvis(aoi, tmp_path)
     load_tcvis(GRID, tmp_path)
     assert small_chunks.requests == []

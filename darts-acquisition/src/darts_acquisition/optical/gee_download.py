@@ -117,6 +117,8 @@ def coarser(geobox: GeoBox, times: int) -> GeoBox:
 
 def repeated(values: np.ndarray, times: int, shape: tuple[int, ...]) -> np.ndarray:
     """Return each pixel repeated, the nearest neighbour: the pixels of all resolutions share their edges."""
+    if times == 1:
+        return values
     return values.repeat(times, axis=0)[: shape[0]].repeat(times, axis=1)[:, : shape[1]]
 
 

@@ -212,8 +212,14 @@ class SceneStore:
 
 
 def _write_group(path: Path, scene: xr.Dataset, zarr_format: Literal[2, 3]) -> None:
-    encoding = {name: _encoding(band, zarr_format) for name, band in scene.data_vars.items()}
-    scene.to_zarr(path, mode="w", zarr_format=zarr_format, consolidated=False, encoding=encoding)
+    for number, name in enumerate(scene.data_vars):  # one by one: each is copied on its way, and a whole scene has 1 GB
+        scene[[name]].to_zarr(
+            path,
+            mode="w" if number == 0 else "a",
+            zarr_format=zarr_format,
+            consolidated=False,
+            encoding={name: _encoding(scene[name], zarr_format)},
+        )
 
 
 def _encoding(band: xr.DataArray, zarr_format: Literal[2, 3]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The raw store: its layout, whole scenes only, damage noticed."""
 
-import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
@@ -174,7 +173,7 @@ def as_left_by_a_killed_process(store, raw_bands, names):
     with pytest.raises(KeyboardInterrupt):
         stage_all({**{name: raw_bands[name] for name in names}, "end": None}, store)
     (part,) = store.folder.glob(".*")
-    part.rename(part.with_name(part.name.replace(f"-{os.getpid()}-", f"-{dead_process_id()}-")))
+    part.rename(part.with_name(part.name.replace("-left-", f"-{dead_process_id()}-")))
 
 
 def stage_all(bands, store):
@@ -189,6 +188,17 @@ def dead_process_id():
     process = subprocess.Popen(["true"])
     process.wait()
     return process.pid
+
+
+def test_what_a_failed_try_had_brought_is_taken_over_by_the_next(store, raw_bands):
+    first, *rest = raw_bands
+    with pytest.raises(KeyboardInterrupt):
+        stage_all({first: raw_bands[first], "end": None}, store)
+    with store.stage(SCENE_ID, {}) as partial:
+        assert partial.bands == (first,)
+        for name in rest:
+            partial.add(name, raw_bands[name])
+    assert store.open(SCENE_ID).bands == tuple(sorted(raw_bands))
 
 
 def test_a_scene_is_staged_band_by_band_and_appears_whole(store, raw_bands, geobox):

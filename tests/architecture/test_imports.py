@@ -15,6 +15,9 @@ STEPS = {"darts_acquisition", "darts_preprocessing", "darts_segmentation", "dart
 ALLOWED = {"darts_utils": set(), **{step: {"darts_utils"} for step in STEPS}, "darts": {"darts_utils", *STEPS}}
 DISTRIBUTION_OF = {
     "cv2": "opencv-python-headless",
+    "ee": "earthengine-api",
+    "google": "google-auth",
+    "googleapiclient": "google-api-python-client",
     "netCDF4": "netcdf4",
     "pystac_client": "pystac-client",
     "odc": "odc-geo",

@@ -19,6 +19,7 @@ import boto3
 import catalogue_items
 import pytest
 import storage
+from earthengine_server import EarthEngineServer
 from moto.server import ThreadedMotoServer
 
 _START_S = 60
@@ -164,3 +165,21 @@ def aws_keys(tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(credentials))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     return credentials
+
+
+@pytest.fixture
+def earthengine(monkeypatch, tmp_path_factory):
+    """A made-up Earth Engine that the client of this process asks without credentials, with quick retries."""
+    from darts_acquisition.services.retry import Limiter, RetryPolicy, Service
+
+    policy = RetryPolicy(attempts=6, first_wait_s=0.01, longest_wait_s=0.02, read_timeout_s=5, try_timeout_s=5)
+    service = Service(name="Earth Engine", advice="Try later.", limiter=Limiter(connections=40), policy=policy)
+    for module in ("services.earthengine", "services.earthengine_pixels", "optical.gee_search"):
+        monkeypatch.setattr(f"darts_acquisition.{module}.EARTH_ENGINE", service)
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    server = EarthEngineServer()
+    monkeypatch.setenv("DARTS_EE_URL", server.url)
+    yield server
+    server.close()

@@ -2,6 +2,7 @@
 
 from darts_acquisition.auxiliary.arcticdem import download_arcticdem, load_arcticdem, missing_arcticdem
 from darts_acquisition.auxiliary.tcvis import load_tcvis
+from darts_acquisition.auxiliary.tcvis_download import download_tcvis, missing_tcvis
 from darts_acquisition.catalog.boundaries import download_admin_files
 from darts_acquisition.catalog.grid import download_sentinel_2_grid
 from darts_acquisition.optical.cdse import load_cdse_s2_sr_scene
@@ -12,22 +13,44 @@ from darts_acquisition.optical.cdse_search import (
     get_cdse_s2_sr_scene_ids_from_tile_ids,
     search_cdse_s2_sr,
 )
+from darts_acquisition.optical.gee import load_gee_s2_sr_scene
+from darts_acquisition.optical.gee_download import download_gee_s2_sr_scene
+from darts_acquisition.optical.gee_search import (
+    GeeScene,
+    get_aoi_from_gee_scene_ids,
+    get_gee_s2_sr_scene_ids_from_geodataframe,
+    get_gee_s2_sr_scene_ids_from_tile_ids,
+    get_gee_s2_sr_scenes,
+    search_gee_s2_sr,
+)
 from darts_acquisition.optical.quality import convert_masks
 from darts_acquisition.services.copernicus import init_copernicus
+from darts_acquisition.services.earthengine import init_earthengine
 
 __all__ = [
+    "GeeScene",
     "convert_masks",
     "download_admin_files",
     "download_arcticdem",
     "download_cdse_s2_sr_scene",
+    "download_gee_s2_sr_scene",
     "download_sentinel_2_grid",
+    "download_tcvis",
     "get_aoi_from_cdse_s2_sr_scene_ids",
+    "get_aoi_from_gee_scene_ids",
     "get_cdse_s2_sr_scene_ids_from_geodataframe",
     "get_cdse_s2_sr_scene_ids_from_tile_ids",
+    "get_gee_s2_sr_scene_ids_from_geodataframe",
+    "get_gee_s2_sr_scene_ids_from_tile_ids",
+    "get_gee_s2_sr_scenes",
     "init_copernicus",
+    "init_earthengine",
     "load_arcticdem",
     "load_cdse_s2_sr_scene",
+    "load_gee_s2_sr_scene",
     "load_tcvis",
     "missing_arcticdem",
+    "missing_tcvis",
     "search_cdse_s2_sr",
+    "search_gee_s2_sr",
 ]

@@ -114,6 +114,14 @@ def remove_parts(folder: Path, *, own: bool = False) -> int:
     return len(stale)
 
 
+def abandon(part: Path) -> None:
+    """Rename an unfinished file or folder so that the next try, of whatever process, may go on from it."""
+    with suppress(OSError):
+        part.rename(
+            part.with_name(part.name.replace(f"{_PART_MARK}{_HOST}-{os.getpid()}-", f"{_PART_MARK}{_HOST}-left-"))
+        )
+
+
 def stale_parts(folder: Path, final: Path) -> list[Path]:
     """Return what killed processes left unfinished of one file or folder, to go on from."""
     parts = sorted(folder.glob(f".{glob.escape(final.stem)}{_PART_MARK}*{final.suffix}"))

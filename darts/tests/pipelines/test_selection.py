@@ -94,8 +94,7 @@ class FoundSource(SceneSource):
         self.asked = (*self.asked, *scene_ids)
         return {scene_id: f"item {scene_id}" for scene_id in scene_ids if scene_id != B}
 
-    def _lacking_bands(self, scene_id):
-        return ["B02_10m", "SCL_20m"]
+    bands = ("B02_10m", "SCL_20m")
 
     def _size_bytes(self, item, bands):
         return 10 * len(bands)
@@ -107,7 +106,9 @@ class FoundSource(SceneSource):
 
 
 def found_source(**selection):
-    return type("Source", (FoundSource,), {"__abstractmethods__": frozenset()})(Sentinel2Pipeline(**selection))
+    return type("Source", (FoundSource,), {"__abstractmethods__": frozenset(), "store": None})(
+        Sentinel2Pipeline(**selection)
+    )
 
 
 def test_what_a_search_found_is_not_asked_for_again():

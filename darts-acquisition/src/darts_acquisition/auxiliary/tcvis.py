@@ -9,35 +9,31 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 
-from darts_acquisition.auxiliary.cube import STAGE_WITH, Cube, check_coverage, cube_path, open_cube, window_around
+from darts_acquisition.auxiliary.cube import STAGE_WITH, check_coverage, open_cube, window_around
+from darts_acquisition.auxiliary.tcvis_download import accessor, fill_tcvis, filled_area, missing_in, tcvis_path
 
 _VARIABLES = {"TCB_slope": "tc_brightness", "TCG_slope": "tc_greenness", "TCW_slope": "tc_wetness"}
+_MARGIN_PX = 4
+"""What cubic resampling reads beyond a tile."""
 _ANTIMERIDIAN_CRS = "+proj=longlat +datum=WGS84 +pm=180 +no_defs"
 """Longitudes counted from 180 degrees, so that a tile across the antimeridian is in one piece."""
-
-
-def _grid() -> GeoBox:
-    """Return the grid of the whole cube, as smart-geocubes defines it."""
-    import smart_geocubes
-
-    return smart_geocubes.TCTrend.extent
 
 
 def load_tcvis(
     geobox: GeoBox,
     data_dir: Path,
-    offline: bool = False,  # noqa: ARG001  (nothing is fetched yet, see below)
+    offline: bool = False,
     *,
     stage_with: str = STAGE_WITH,
 ) -> xr.Dataset:
     """Return the trends around a tile, on the cube's own grid.
 
-    Only what was filled into the cube is read, whether `offline` is set or not.
+    What the cube lacks is fetched into it before, chunk by chunk; if nothing is lacking, nothing is asked.
 
     Args:
         geobox: Grid of the tile, in any CRS.
         data_dir: The cube's icechunk folder, or the folder that it is in.
-        offline: Only read what is staged.
+        offline: Only read what is staged: no socket is opened and nothing is written.
         stage_with: Command to name in errors, which fetches what is missing.
 
     Returns:
@@ -45,18 +41,29 @@ def load_tcvis(
         longitudes from the antimeridian for a tile that crosses it. A margin of 4 pixels serves the cubic resampling.
 
     Raises:
-        MissingDataError: If there is no cube.
+        MissingDataError: If there is no cube, or, online, the account may not read the trends.
         CoverageError: If the filled part of the cube does not hold the tile.
         DataError: If the cube is damaged.
+        CredentialsError: If something must be fetched and the credentials for Earth Engine are missing or refused.
+        ServiceError: If something must be fetched and Earth Engine does not answer.
+        OutputError: If the cube cannot be written.
     """
-    cube = open_cube(cube_path(data_dir, "tcvis.icechunk"), _grid(), stage_with)
-    parts = _footprint_parts(geobox)
-    check_coverage(cube, shapely.union_all(parts), _filled_area(cube), stage_with)
+    path, parts = tcvis_path(data_dir), _footprint_parts(geobox)
+    if not offline:
+        _fill(path, parts)
+    cube = open_cube(path, accessor().extent, stage_with)
+    check_coverage(cube, shapely.union_all(parts), filled_area(cube), stage_with)
     _, bottom, _, top = shapely.union_all(parts).bounds  # the same rows for both sides of the antimeridian
     boxes = [shapely.box(part.bounds[0], bottom, part.bounds[2], top) for part in parts]
-    windows = [cube.read(list(_VARIABLES), window_around(cube.geobox, box, buffer_px=4)) for box in boxes]
+    windows = [cube.read(list(_VARIABLES), window_around(cube.geobox, box, buffer_px=_MARGIN_PX)) for box in boxes]
     trends = windows[0] if len(windows) == 1 else _joined(windows)
     return _described(trends.rename(_VARIABLES))
+
+
+def _fill(path: Path, parts: list[shapely.Geometry]) -> None:
+    """Fetch what the cube lacks of a footprint and of the margin that is read around it."""
+    margin = _MARGIN_PX * accessor().extent.resolution.x
+    fill_tcvis(path, missing_in(path, shapely.union_all(shapely.buffer(parts, margin, join_style="mitre"))))
 
 
 def _footprint_parts(geobox: GeoBox) -> list[shapely.Geometry]:
@@ -72,25 +79,6 @@ def _footprint_parts(geobox: GeoBox) -> list[shapely.Geometry]:
 
 def _moved(geometry: shapely.Geometry, degrees: float) -> shapely.Geometry:
     return shapely.transform(geometry, lambda lonlat: np.add(lonlat, [degrees, 0]))
-
-
-def _filled_area(cube: Cube) -> shapely.Geometry:
-    """Return the union of all areas that were filled into the cube, in degrees."""
-    recorded = cube.recorded_bounds
-    boxes = [shapely.box(*bounds) for bounds in recorded.values()]
-    chunk = _chunk_px(cube)
-    for patch in cube.patches:
-        row, _, column = patch.partition("-")
-        if patch not in recorded and row.isdigit() and column.isdigit():
-            rows = slice(int(row) * chunk, min((int(row) + 1) * chunk, cube.geobox.shape[0]))
-            columns = slice(int(column) * chunk, min((int(column) + 1) * chunk, cube.geobox.shape[1]))
-            boxes.append(cube.geobox[rows, columns].extent.geom)
-    # bounds of neighbouring chunks differ in the last bits; a hair of overlap closes the cracks between them
-    return shapely.union_all(shapely.buffer(boxes, 1e-9, join_style="mitre"))
-
-
-def _chunk_px(cube: Cube) -> int:
-    return int(cube.group["TCB_slope"].chunks[0])  # type: ignore[union-attr]
 
 
 def _joined(windows: list[xr.Dataset]) -> xr.Dataset:

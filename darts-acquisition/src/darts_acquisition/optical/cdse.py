@@ -1,26 +1,19 @@
 """Sentinel-2 L2A scenes of the Copernicus Data Space as tiles."""
 
-import logging
 import re
 from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from darts_acquisition.optical.cdse_bands import DEFAULT_BANDS_MAPPING, SCL_BAND, BandsMapping
 from darts_acquisition.optical.cdse_download import download_cdse_s2_sr_scene
-from darts_acquisition.optical.quality import convert_masks
 from darts_acquisition.optical.scene_store import RawScene, SceneStore
+from darts_acquisition.optical.tile import DN_SCALE, OFFSET_SINCE_BASELINE_4, SceneFormat, scene_tile
 from darts_utils.devices import DeviceSpec
 from darts_utils.errors import ConfigError, DataError
-
-logger = logging.getLogger(__name__.replace("darts_", "darts."))
-
-_DN_SCALE = 1e-4
-_OFFSET_SINCE_BASELINE_4 = -0.1
 
 
 def load_cdse_s2_sr_scene(
@@ -67,38 +60,7 @@ def load_cdse_s2_sr_scene(
         if not offline:
             download_cdse_s2_sr_scene(s2item, Path(folder), bands_mapping, aws_profile_name)
         scene = SceneStore(Path(folder), "cdse").open(scene_id)
-        return _tile(scene, bands_mapping, output_dir_for_debug_geotiff)
-
-
-def _tile(scene: RawScene, bands_mapping: BandsMapping, output_dir_for_debug_geotiff: Path | None) -> xr.Dataset:
-    mapping = _all_bands(scene) if bands_mapping == "all" else dict(bands_mapping)
-    tile = xr.Dataset({name: _reflectance(scene, band) for band, name in mapping.items()})
-    tile = _mask_unclassified(tile.assign(s2_scl=_scene_classes(scene)))
-    tile.attrs = _tile_attributes(scene)
-    if output_dir_for_debug_geotiff is not None:
-        _write_debug_geotiffs(scene, [*mapping, SCL_BAND], output_dir_for_debug_geotiff)
-    return convert_masks(tile)
-
-
-def _all_bands(scene: RawScene) -> dict[str, str]:
-    return {band: DEFAULT_BANDS_MAPPING.get(band, band) for band in scene.bands if band != SCL_BAND}
-
-
-def _reflectance(scene: RawScene, band: str) -> xr.DataArray:
-    """Return the surface reflectance of a band, (y, x) float32, NaN where the digital number is 0."""
-    raw = scene.read(band)
-    scale, offset = reflectance_scale(scene, band)
-    values = raw.values.astype(np.float32)
-    values *= np.float32(scale)
-    values += np.float32(offset)
-    values[raw.values == 0] = np.nan
-    reflectance = raw.copy(data=values)
-    reflectance.attrs = {
-        "long_name": f"Sentinel-2 {band}",
-        "units": "Reflectance",
-        "data_source": "Sentinel-2 L2A (CDSE)",
-    }
-    return reflectance
+        return scene_tile(scene, _FORMAT, bands_mapping, output_dir_for_debug_geotiff)
 
 
 def reflectance_scale(scene: RawScene, band: str) -> tuple[float, float]:
@@ -111,7 +73,7 @@ def reflectance_scale(scene: RawScene, band: str) -> tuple[float, float]:
     for scale_key, offset_key in (("raster:scale", "raster:offset"), ("scale_factor", "add_offset")):
         if scale_key in attributes:
             return float(attributes[scale_key]), float(attributes.get(offset_key, 0.0))
-    return _DN_SCALE, _OFFSET_SINCE_BASELINE_4 if processing_baseline(scene) >= 4 else 0.0
+    return DN_SCALE, OFFSET_SINCE_BASELINE_4 if processing_baseline(scene) >= 4 else 0.0
 
 
 def processing_baseline(scene: RawScene) -> float:
@@ -132,48 +94,20 @@ def processing_baseline(scene: RawScene) -> float:
     )
 
 
-def _scene_classes(scene: RawScene) -> xr.DataArray:
-    """Return the scene classification, (y, x) uint8, 0 to 11."""
-    classes = scene.read(SCL_BAND).astype(np.uint8, copy=False)
-    classes.attrs = {"long_name": "Sentinel-2 scene classification", "data_source": "Sentinel-2 L2A (CDSE)"}
-    return classes
-
-
-def _mask_unclassified(tile: xr.Dataset) -> xr.Dataset:
-    """Return the tile with NaN reflectance where the classification says no data."""
-    no_data = tile.s2_scl.values == 0
-    if not no_data.any():
-        return tile
-    masked = {}
-    for name in tile.data_vars:
-        if name != "s2_scl":
-            values = tile[name].values
-            values[no_data] = np.nan  # the array was made by _reflectance just before, so nobody else sees it change
-            masked[name] = tile[name].copy(data=values)
-    return tile.assign(masked)
-
-
-def _tile_attributes(scene: RawScene) -> dict[str, Any]:
-    """Return the tile attributes of the contract: sun angles in degrees (NaN when unknown), ids and time."""
+def _attributes(scene: RawScene) -> dict[str, Any]:
+    """Return sun angles and time from the metadata of the catalogue, or of earlier releases."""
     given = scene.attributes
     return {
-        "azimuth": _angle(given.get("view:sun_azimuth", given.get("azimuth"))),
-        "elevation": _angle(given.get("view:sun_elevation", given.get("elevation"))),
-        "tile_id": scene.scene_id,
-        "s2_tile_id": scene.scene_id,
-        "datetime": str(given.get("datetime", "")),
+        "azimuth": given.get("view:sun_azimuth", given.get("azimuth")),
+        "elevation": given.get("view:sun_elevation", given.get("elevation")),
+        "datetime": given.get("datetime", ""),
     }
 
 
-def _angle(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return float("nan")
-
-
-def _write_debug_geotiffs(scene: RawScene, bands: list[str], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for band in bands:
-        scene.read(band).odc.write_cog(folder / f"{scene.scene_id}_{band}.tif", overwrite=True)
-    logger.debug("wrote %d raw bands of %s to %s", len(bands), scene.scene_id, folder)
+_FORMAT = SceneFormat(
+    data_source="Sentinel-2 L2A (CDSE)",
+    bands=DEFAULT_BANDS_MAPPING,
+    scl_band=SCL_BAND,
+    scale=reflectance_scale,
+    attributes=_attributes,
+)

@@ -83,13 +83,6 @@ def download_cdse_s2_sr_scene(
     return scenes.path(scene_id)
 
 
-def lacking_bands(store: Path | None, scene_id: str, bands: Iterable[str] = DEFAULT_BANDS_MAPPING) -> list[str]:
-    """Return which bands a raw scene store lacks of a scene, the scene classification among them; all without one."""
-    scenes = None if store is None else SceneStore(store, "cdse")
-    staged = scenes.open(scene_id).bands if scenes is not None and scene_id in scenes else ()
-    return [band for band in (*bands, SCL_BAND) if band not in staged]
-
-
 def size_bytes(item: pystac.Item, bands: Iterable[str]) -> int:
     """Return how many bytes the files of some bands have, as the catalogue says, else as such files usually have."""
     assets = [item.assets[band] for band in bands if band in item.assets]

@@ -1,7 +1,6 @@
 """Finding Sentinel-2 L2A scenes in the catalogue of the Copernicus Data Space."""
 
 import logging
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from darts_acquisition.catalog.areas import Simplify, area_of_interest
+from darts_acquisition.catalog.criteria import cover_limit, mgrs_tiles, named
 from darts_acquisition.catalog.periods import periods
 from darts_acquisition.catalog.stac import Filter, at_most, items_by_id, one_of, search_items
 from darts_acquisition.services.copernicus import CATALOGUE, COLLECTION
@@ -19,9 +19,6 @@ from darts_acquisition.services.endpoints import endpoint
 from darts_utils.errors import ConfigError, MissingDataError
 
 logger = logging.getLogger(__name__.replace("darts_", "darts."))
-
-_TILE_ID = re.compile(r"T?(\d{1,2})([C-HJ-NP-X][A-HJ-NP-Z]{2})")
-_NAMED_IDS = 10
 
 
 def search_cdse_s2_sr(
@@ -137,13 +134,14 @@ def get_cdse_s2_sr_items(scene_ids: Sequence[str]) -> dict[str, pystac.Item]:
     """
     items = items_by_id(CATALOGUE, endpoint("cdse_stac_url"), COLLECTION, scene_ids)
     missing = [scene_id for scene_id in dict.fromkeys(scene_ids) if scene_id not in items]
-    named = _named(missing)
+    unknown = named(missing)
     if missing and not items:
         raise MissingDataError(
-            f"{CATALOGUE.name}: it has no scene {named}. Check the ids; a scene that was processed again has a new one."
+            f"{CATALOGUE.name}: it has no scene {unknown}. "
+            "Check the ids; a scene that was processed again has a new one."
         )
     if missing:
-        logger.warning("the %s has no scene %s; the others go on", CATALOGUE.name, named)
+        logger.warning("the %s has no scene %s; the others go on", CATALOGUE.name, unknown)
     return items
 
 
@@ -167,24 +165,13 @@ def grid_codes(tile_ids: Sequence[str]) -> list[str]:
     Raises:
         ConfigError: If one is no MGRS tile, or there is none.
     """
-    if isinstance(tile_ids, str) or not tile_ids:
-        raise ConfigError(
-            f"tile_ids is {tile_ids!r} but must be a list of MGRS tiles such as 33UVP. Give at least one."
-        )
-    matches = {tile: _TILE_ID.fullmatch(tile.strip().upper()) for tile in tile_ids}
-    wrong = [tile for tile, match in matches.items() if match is None or not 1 <= int(match[1]) <= 60]
-    if wrong:
-        raise ConfigError(f"{', '.join(wrong)} in tile_ids is no MGRS tile such as 33UVP or T33UVP. Correct it.")
-    return [f"MGRS-{int(match[1]):02d}{match[2]}" for match in matches.values() if match is not None]
+    return [f"MGRS-{tile}" for tile in mgrs_tiles(tile_ids)]
 
 
 def _cover(name: str, key: str, limit: float | None) -> list[Filter]:
     """Return the condition on a cover in percent, none where everything is welcome."""
-    if limit is None or limit == 100:
-        return []
-    if not 0 <= limit <= 100:
-        raise ConfigError(f"{name} is {limit} but must be between 0 and 100 percent. Correct it, or leave it out.")
-    return [at_most(key, limit)]
+    wanted = cover_limit(name, limit)
+    return [] if wanted is None else [at_most(key, wanted)]
 
 
 def _report_unknown_cover(
@@ -193,10 +180,4 @@ def _report_unknown_cover(
     for key, limit in (("eo:cloud_cover", max_cloud_cover), ("eo:snow_cover", max_snow_cover)):
         unknown = [scene_id for scene_id, item in found.items() if item.properties.get(key) is None]
         if unknown and limit is not None and limit != 100:
-            logger.warning("%d scenes without %s in the catalogue are kept: %s", len(unknown), key, _named(unknown))
-
-
-def _named(scene_ids: Sequence[str]) -> str:
-    """Return some ids for a message, and how many more there are."""
-    more = len(scene_ids) - _NAMED_IDS
-    return ", ".join(scene_ids[:_NAMED_IDS]) + (f" and {more} more" if more > 0 else "")
+            logger.warning("%d scenes without %s in the catalogue are kept: %s", len(unknown), key, named(unknown))

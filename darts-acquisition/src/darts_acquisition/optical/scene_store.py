@@ -5,7 +5,7 @@ A scene appears whole or not at all: it is written beside its place and renamed.
 
 import shutil
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +22,7 @@ from odc.geo.xr import wrap_xr
 from zarr.codecs import ZstdCodec
 
 from darts_utils.errors import DataError, MissingDataError
-from darts_utils.files import atomic_folder, make_folder, part_path, replace_folder, stale_parts, sync_path
+from darts_utils.files import abandon, atomic_folder, make_folder, part_path, replace_folder, stale_parts, sync_path
 
 CHUNK_PX = 4096
 _BAND_MARK = ".band-"
@@ -231,7 +231,7 @@ class SceneStore:
     def stage(self, scene_id: str, attributes: Mapping[str, Any]) -> Iterator["PartialScene"]:
         """Give a scene that is not in the store yet, to be filled band by band; when the block ends well it appears.
 
-        What a killed process had fetched of it is taken over. If the block fails, what is there stays for the next try.
+        What a killed process or a failed block had brought of it is taken over.
 
         Args:
             scene_id: Id of the scene.
@@ -243,7 +243,11 @@ class SceneStore:
         for abandoned in stale_parts(self.folder, final):
             if part.exists() or _BAND_MARK in abandoned.name or not _taken_over(abandoned, part):
                 shutil.rmtree(abandoned, ignore_errors=True)
-        yield PartialScene(scene_id, part)
+        try:
+            yield PartialScene(scene_id, part)
+        except BaseException:
+            abandon(part)
+            raise
         zarr.open_group(part, mode="r+").attrs.update(dict(attributes))
         for path in part.rglob("*"):
             sync_path(path)
@@ -281,9 +285,22 @@ class SceneStore:
         return scene.path
 
 
+def lacking_bands(folder: Path | None, source: str, scene_id: str, bands: Iterable[str]) -> list[str]:
+    """Return which bands of a scene are not staged in a folder; all of them without one."""
+    store = None if folder is None else SceneStore(folder, source)
+    staged = store.open(scene_id).bands if store is not None and scene_id in store else ()
+    return [band for band in bands if band not in staged]
+
+
 def _write_group(path: Path, scene: xr.Dataset, zarr_format: Literal[2, 3]) -> None:
-    encoding = {name: _encoding(band, zarr_format) for name, band in scene.data_vars.items()}
-    scene.to_zarr(path, mode="w", zarr_format=zarr_format, consolidated=False, encoding=encoding)
+    for number, name in enumerate(scene.data_vars):  # one by one: each is copied on its way, and a whole scene has 1 GB
+        scene[[name]].to_zarr(
+            path,
+            mode="w" if number == 0 else "a",
+            zarr_format=zarr_format,
+            consolidated=False,
+            encoding={name: _encoding(scene[name], zarr_format)},
+        )
 
 
 def _encoding(band: xr.DataArray, zarr_format: Literal[2, 3]) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def _fetch[T](service: Service, request: requests.Request, take: Take[T]) -> T:
         try:
             return _ask(service, what, request, take)
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
-            raise TransientError(_plain(error)) from error
+            raise TransientError(plain_reason(error)) from error
         except requests.RequestException as error:
             raise ServiceError(f"{service.name}: {what} cannot be asked ({error}). {service.advice}") from error
 
@@ -148,7 +148,7 @@ def _ask[T](
         settings = session.merge_environment_settings(prepared.url, {}, True, None, None)
         timeout = (policy.connect_timeout_s, policy.read_timeout_s)
         with session.send(prepared, timeout=timeout, **settings) as response:
-            pieces = _pieces(response, deadline_s)
+            pieces = pieces_of(response, deadline_s)
             if response.ok:
                 return take(pieces, response)
             said = b"".join(pieces)[:_SAID_BYTES].decode("utf-8", errors="replace")
@@ -159,14 +159,19 @@ def _ask[T](
     raise RefusedError(f"{service.name}: {what} was refused: {reason}: {said}. {service.advice}", response.status_code)
 
 
-def _pieces(response: requests.Response, deadline_s: float) -> Iterator[bytes]:
+def pieces_of(response: requests.Response, deadline_s: float) -> Iterator[bytes]:
+    """Yield the body of a streamed answer.
+
+    Raises:
+        TransientError: If a piece comes after a moment of the monotonic clock.
+    """
     for piece in response.iter_content(_PIECE_BYTES):
         if time.monotonic() > deadline_s:
             raise TransientError("the answer came too slowly")
         yield piece
 
 
-def _plain(error: requests.RequestException) -> str:
+def plain_reason(error: requests.RequestException) -> str:
     """Return a short reason: the innermost error says it best."""
     if isinstance(error, requests.Timeout):
         return "no answer in time"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from darts.pipelines.parameters import EndpointParameters, PipelineParameters
-from darts.pipelines.tiles import Outcome, RunReport, Source, StageStarted, TileRef
+from darts.pipelines.tiles import MosaicResolution, Outcome, RunReport, Source, StageStarted, TileRef
 from darts_utils.errors import ConfigError, OutputError
 from darts_utils.files import make_folder, remove_parts
 from darts_utils.paths import PathManager
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 class Pipeline(PipelineParameters):
     """Parameters and course of a pipeline; a subclass says where its images come from."""
 
-    resolution_m: ClassVar[int]
+    resolution_m: ClassVar[MosaicResolution]
     """Pixel size of the ArcticDEM mosaic that suits the images."""
 
     def source(self) -> Source:

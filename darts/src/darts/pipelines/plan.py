@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from darts.pipelines.stages import TERRAIN_BANDS, TREND_BANDS, arcticdem_margin_m
+from darts.pipelines.stages import TERRAIN_BANDS, TREND_BANDS, arcticdem_margin_m, given
 from darts.pipelines.tiles import Source, TileRef
 
 if TYPE_CHECKING:
@@ -96,9 +96,9 @@ def layer_chunks(pipeline: "Pipeline", layer: str, footprints: "gpd.GeoDataFrame
     from darts_acquisition import missing_arcticdem, missing_tcvis
 
     if layer == "tcvis":
-        return {chunk.patch_id for chunk in missing_tcvis(footprints, pipeline.tcvis_dir)}
+        return {chunk.patch_id for chunk in missing_tcvis(footprints, given(pipeline.tcvis_dir))}
     area = with_margin(pipeline, footprints)
-    return {chunk.patch_id for chunk in missing_arcticdem(area, pipeline.arcticdem_dir, pipeline.resolution_m)}
+    return {chunk.patch_id for chunk in missing_arcticdem(area, given(pipeline.arcticdem_dir), pipeline.resolution_m)}
 
 
 def with_margin(pipeline: "Pipeline", footprints: "gpd.GeoDataFrame") -> "gpd.GeoDataFrame":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from darts.pipelines.interrupts import on_interrupt
 from darts.pipelines.plan import Plan, make_plan, needed_layers, with_margin
 from darts.pipelines.selection import write_scene_ids
+from darts.pipelines.stages import given
 from darts.pipelines.staging import Arrived, Layer, OnBytes, Staged, Stager, StagingReport
 from darts.pipelines.tiles import Source, TileRef
 from darts_utils.errors import ConfigError, DataError
@@ -78,12 +79,12 @@ def _layers(pipeline: "Pipeline", source: Source, *, optical: bool, layers: Sequ
         from darts_acquisition import download_arcticdem
 
         area = with_margin(pipeline, _footprint(source, ref))
-        download_arcticdem(area, pipeline.arcticdem_dir, pipeline.resolution_m, on_bytes=on_bytes)
+        download_arcticdem(area, given(pipeline.arcticdem_dir), pipeline.resolution_m, on_bytes=on_bytes)
 
     def tcvis(ref: TileRef, on_bytes: OnBytes) -> None:
         from darts_acquisition import download_tcvis
 
-        download_tcvis(_footprint(source, ref), pipeline.tcvis_dir, on_bytes=on_bytes)
+        download_tcvis(_footprint(source, ref), given(pipeline.tcvis_dir), on_bytes=on_bytes)
 
     fetched = {"arcticdem": arcticdem, "tcvis": tcvis}
     images = [Layer("images", source.download)] if optical else []

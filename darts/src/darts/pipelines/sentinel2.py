@@ -10,7 +10,7 @@ from darts.pipelines.base import Pipeline
 from darts.pipelines.parameters import SceneSelection, Sentinel2Storage
 from darts.pipelines.sources import scene_source
 from darts.pipelines.staging import StagingReport
-from darts.pipelines.tiles import RunReport, Source
+from darts.pipelines.tiles import MosaicResolution, RunReport, Source
 from darts_utils.errors import ConfigError
 
 
@@ -23,7 +23,7 @@ class Sentinel2Pipeline(Sentinel2Storage, SceneSelection, Pipeline):
     `prep_data_scene_id_file`.
     """
 
-    resolution_m: ClassVar[int] = 10
+    resolution_m: ClassVar[MosaicResolution] = 10
 
     @property
     def pipeline_name(self) -> str:

@@ -89,8 +89,8 @@ class _ArcticDem:
         resolution = self.source.resolution_m
         arcticdem = load_arcticdem(
             geobox_of(work.tile),
-            _given(self.parameters.arcticdem_dir),
-            resolution,  # type: ignore[arg-type]
+            given(self.parameters.arcticdem_dir),
+            resolution,
             buffer=arcticdem_margin_m(self.parameters, resolution) // resolution,
             offline=self.parameters.offline,
             stage_with=self.source.stage_command(work.ref),
@@ -110,7 +110,7 @@ class _Trends:
         assert work.tile is not None
         tcvis = load_tcvis(
             geobox_of(work.tile),
-            _given(self.parameters.tcvis_dir),
+            given(self.parameters.tcvis_dir),
             offline=self.parameters.offline,
             stage_with=self.source.stage_command(work.ref),
         )
@@ -199,7 +199,7 @@ class _Export:
         assert work.tile is not None
         export_tile(
             work.tile,
-            _given(self.parameters.output_data_dir) / work.ref.output_folder,
+            given(self.parameters.output_data_dir) / work.ref.output_folder,
             self.parameters.export_bands,
             subsets(self.parameters, self.model_names),
             metadata=_metadata(self.parameters, work, self.model_names),
@@ -230,6 +230,7 @@ def _metadata(parameters: PipelineParameters, work: Work, model_names: Sequence[
     }
 
 
-def _given(path: Path | None) -> Path:
+def given(path: Path | None) -> Path:
+    """Return a location of resolved parameters, which is never None."""
     assert path is not None, "stages are built from resolved parameters"
     return path

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+type MosaicResolution = Literal[2, 10, 32]
+"""Pixel sizes of the ArcticDEM mosaics, in metres."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TileRef:
     """One tile to map, parsed once where it is found."""
@@ -25,7 +29,7 @@ class TileRef:
 class Source(Protocol):
     """Where tiles come from; one class a source."""
 
-    resolution_m: ClassVar[int]
+    resolution_m: ClassVar[MosaicResolution]
     """Pixel size of the ArcticDEM mosaic that suits its images."""
 
     def find(self) -> list[TileRef]:

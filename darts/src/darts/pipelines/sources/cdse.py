@@ -16,6 +16,13 @@ class CdseSource(SceneSource):
 
     name = "cdse"
 
+    @property
+    def bands(self) -> Sequence[str]:
+        """Names of the bands that a tile is made of, as the source calls them."""
+        from darts_acquisition.optical.cdse_bands import DEFAULT_BANDS_MAPPING, SCL_BAND
+
+        return (*DEFAULT_BANDS_MAPPING, SCL_BAND)
+
     def connect(self) -> None:
         """Check that there is a key pair for the storage."""
         from darts_acquisition import init_copernicus
@@ -47,11 +54,6 @@ class CdseSource(SceneSource):
         from darts_acquisition.optical.cdse_search import get_cdse_s2_sr_items
 
         return get_cdse_s2_sr_items(scene_ids)
-
-    def _lacking_bands(self, scene_id: str) -> list[str]:
-        from darts_acquisition.optical.cdse_download import lacking_bands
-
-        return lacking_bands(self.store, scene_id)
 
     def _size_bytes(self, item: Any, bands: Sequence[str]) -> int:
         from darts_acquisition.optical.cdse_download import size_bytes

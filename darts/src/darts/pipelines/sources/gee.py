@@ -16,6 +16,13 @@ class GeeSource(SceneSource):
 
     name = "gee"
 
+    @property
+    def bands(self) -> Sequence[str]:
+        """Names of the bands that a tile is made of, as the source calls them."""
+        from darts_acquisition.optical.gee_bands import DEFAULT_BANDS_MAPPING, SCL_BAND
+
+        return (*DEFAULT_BANDS_MAPPING, SCL_BAND)
+
     def connect(self) -> None:
         """Initialise Earth Engine."""
         from darts.utils.earthengine import init_ee
@@ -49,11 +56,6 @@ class GeeSource(SceneSource):
 
         self.connect()
         return get_gee_s2_sr_scenes(scene_ids)
-
-    def _lacking_bands(self, scene_id: str) -> list[str]:
-        from darts_acquisition.optical.gee_download import lacking_bands
-
-        return lacking_bands(self.store, scene_id)
 
     def _size_bytes(self, item: Any, bands: Sequence[str]) -> int:
         from darts_acquisition.optical.gee_download import size_bytes

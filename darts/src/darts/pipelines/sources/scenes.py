@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from darts.pipelines.selection import checked_ids, read_scene_ids, tile_ref
-from darts.pipelines.tiles import TileRef
+from darts.pipelines.tiles import MosaicResolution, TileRef
 from darts_utils.errors import ConfigError, DataError, MissingDataError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class SceneSource(ABC):
         pipeline: Selection, storage and access.
     """
 
-    resolution_m: ClassVar[int] = 10
+    resolution_m: ClassVar[MosaicResolution] = 10
     name: ClassVar[str]
     """Short name, as in the raw scene store."""
 
@@ -79,7 +79,10 @@ class SceneSource(ABC):
 
     def to_fetch(self, refs: Sequence[TileRef]) -> dict[str, int]:
         """Return the scenes that the store lacks, wholly or in part, with the bytes to fetch, 0 where unknown."""
-        lacking = {ref.tile_id: bands for ref in refs if (bands := self._lacking_bands(ref.tile_id))}
+        from darts_acquisition.optical.scene_store import lacking_bands
+
+        by_id = {ref.tile_id: lacking_bands(self.store, self.name, ref.tile_id, self.bands) for ref in refs}
+        lacking = {scene_id: bands for scene_id, bands in by_id.items() if bands}
         self._look_up(lacking)
         return {
             scene_id: self._size_bytes(self.items[scene_id], bands) if scene_id in self.items else 0
@@ -151,8 +154,10 @@ class SceneSource(ABC):
     @abstractmethod
     def _ask(self, scene_ids: Sequence[str]) -> dict[str, Any]: ...
 
+    @property
     @abstractmethod
-    def _lacking_bands(self, scene_id: str) -> list[str]: ...
+    def bands(self) -> Sequence[str]:
+        """Names of the bands that a tile is made of, as the source calls them."""
 
     @abstractmethod
     def _size_bytes(self, item: Any, bands: Sequence[str]) -> int: ...

@@ -1,0 +1,113 @@
+"""Sentinel-2 L2A scenes of Earth Engine as tiles."""
+
+from contextlib import nullcontext
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import xarray as xr
+
+from darts_acquisition.optical.gee_bands import DEFAULT_BANDS_MAPPING, HARMONIZED, RAW, SCL_BAND
+from darts_acquisition.optical.gee_download import OnBytes, download_gee_s2_sr_scene
+from darts_acquisition.optical.gee_search import GeeScene
+from darts_acquisition.optical.scene_store import RawScene, SceneStore
+from darts_acquisition.optical.tile import (
+    DN_SCALE,
+    OFFSET_SINCE_BASELINE_4,
+    BandsMapping,
+    SceneFormat,
+    scene_tile,
+)
+from darts_utils.devices import DeviceSpec
+from darts_utils.errors import ConfigError, DataError
+
+_FIRST_DAY_WITH_OFFSET = "20220125"
+
+
+def load_gee_s2_sr_scene(
+    s2_scene_id: str | GeeScene,
+    bands_mapping: BandsMapping = DEFAULT_BANDS_MAPPING,
+    store: Path | None = None,
+    offline: bool = False,
+    output_dir_for_debug_geotiff: Path | None = None,
+    device: DeviceSpec = None,  # noqa: ARG001  (part of the public signature; decoding is faster than a transfer)
+    *,
+    collection: str = HARMONIZED,
+    on_bytes: OnBytes = None,
+) -> xr.Dataset:
+    """Return a Sentinel-2 L2A scene as a tile of surface reflectance and quality.
+
+    Args:
+        s2_scene_id: Id of the scene, or the scene as a search gave it.
+        bands_mapping: Tile variable for each band of the source; "all" takes every staged band, those without a common
+            name under their own.
+        store: Folder of the raw scene store; what it lacks is fetched into it. Without one the scene is fetched into a
+            temporary folder.
+        offline: Only read the store, never the network.
+        output_dir_for_debug_geotiff: Folder to also write the digital numbers to, a GeoTIFF a band.
+        device: Accepted for symmetry with the other steps; a scene is always decoded in host memory.
+        collection: Where the scene of an id is fetched from, `COPERNICUS/S2_SR_HARMONIZED` or `COPERNICUS/S2_SR`.
+        on_bytes: Called with the size of each fetched piece as it comes, in bytes without compression.
+
+    Returns:
+        (y, x): `blue green red nir` float32 reflectance, NaN = no data; `s2_scl` uint8, 0 to 11; `quality_data_mask`
+        uint8, 0 invalid, 1 low, 2 high quality. Attributes: `azimuth`, `elevation` (sun, degrees, NaN when unknown),
+        `tile_id`, `s2_tile_id`, `datetime`.
+
+    Raises:
+        ConfigError: If an offline run has no store, or the scene is staged from another collection.
+        MissingDataError: If the scene or a band of it is not staged, and cannot be fetched.
+        DataError: If staged data is damaged.
+        CredentialsError: If a scene must be fetched and the credentials are missing or refused.
+        ServiceError: If a scene must be fetched and Earth Engine refuses or does not answer.
+    """
+    scene_id = s2_scene_id if isinstance(s2_scene_id, str) else s2_scene_id.scene_id
+    if store is None and offline:
+        raise ConfigError(
+            f"no raw scene store is given for {scene_id}; offline runs read scenes from it. "
+            "Give one with raw_data_store."
+        )
+    with TemporaryDirectory(prefix="darts-scene-") if store is None else nullcontext(store) as folder:
+        if not offline:
+            download_gee_s2_sr_scene(s2_scene_id, Path(folder), bands_mapping, collection=collection, on_bytes=on_bytes)
+        scene = SceneStore(Path(folder), "gee").open(scene_id)
+        return scene_tile(scene, _FORMAT, bands_mapping, output_dir_for_debug_geotiff)
+
+
+def reflectance_scale(scene: RawScene, band: str) -> tuple[float, float]:  # noqa: ARG001  (the same for all bands)
+    """Return scale and offset of all bands of a scene.
+
+    The harmonized collection carries no offset; the other one since 2022-01-25, when the processing changed.
+
+    Raises:
+        DataError: If the collection is another one, or the id tells no day: then the reflectance would be a guess.
+    """
+    collection, day = scene.attributes.get("collection", HARMONIZED), scene.scene_id[:8]
+    if collection == HARMONIZED:
+        return DN_SCALE, 0.0
+    if collection != RAW or not day.isdigit():
+        raise DataError(
+            f"how the scene {scene.path} of {collection} is scaled is not known; it must be of {HARMONIZED} or {RAW}, "
+            "with an id such as 20230701T194909_20230701T195350_T11XNA. Stage it again."
+        )
+    return DN_SCALE, OFFSET_SINCE_BASELINE_4 if day >= _FIRST_DAY_WITH_OFFSET else 0.0
+
+
+def _attributes(scene: RawScene) -> dict[str, Any]:
+    """Return sun angles and time from Earth Engine's metadata, or else as earlier releases staged them."""
+    given = scene.attributes
+    zenith = given.get("MEAN_SOLAR_ZENITH_ANGLE")
+    return {
+        "azimuth": given.get("MEAN_SOLAR_AZIMUTH_ANGLE", given.get("azimuth")),
+        "elevation": given.get("elevation") if zenith is None else 90 - float(zenith),
+        "datetime": given.get("datetime", ""),
+    }
+
+
+_FORMAT = SceneFormat(
+    data_source="Sentinel-2 L2A (Earth Engine)",
+    bands=DEFAULT_BANDS_MAPPING,
+    scl_band=SCL_BAND,
+    scale=reflectance_scale,
+    attributes=_attributes,
+)

@@ -65,7 +65,7 @@ def test_statistics_do_not_depend_on_what_else_is_exported(make_tile, tmp_path):
     assert frames[0]["max"].max() > 50
 
 
-def test_metadata_are_tags_and_json_with_the_time_of_export(make_tile, tmp_path):
+def test_metadata_are_tags_and_json_and_the_json_has_the_time_of_export(make_tile, tmp_path):
     metadata = {"model": "v2.1", "threshold": 0.5, "none": None}
     export_tile(make_tile(), tmp_path / "scene", ["metadata", "ndvi"], metadata=metadata)
     stored = json.loads((tmp_path / "scene" / "darts_inference.json").read_text())
@@ -73,9 +73,17 @@ def test_metadata_are_tags_and_json_with_the_time_of_export(make_tile, tmp_path)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", stamp)
     assert stored == metadata
     with rasterio.open(tmp_path / "scene" / "ndvi.tif") as raster:
-        assert raster.tags()["DARTS_exportdate"] == stamp
+        assert "DARTS_exportdate" not in raster.tags()
         assert raster.tags()["model"] == "v2.1"
     assert "DARTS_exportdate" not in metadata
+
+
+def test_the_same_tile_gives_the_same_bytes(make_tile, tmp_path, monkeypatch):
+    for name in ("one", "two"):
+        export_tile(make_tile(), tmp_path / name, ["probabilities", "binarized", "ndvi", "optical"], metadata={"a": 1})
+        monkeypatch.setattr("time.time", lambda: 4_000_000_000)
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
 
 
 def test_debug_adds_the_whole_tile(make_tile, tmp_path):

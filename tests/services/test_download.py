@@ -171,7 +171,7 @@ def test_refused_keys_are_said_at_once(proxy, item, tmp_path):
     assert str(caught.value).startswith(
         "Copernicus storage: the keys of the AWS profile default are refused (403 Forbidden); they may have expired. "
     )
-    assert len(proxy.requests) <= 3 * 5  # each file is tried once, four at a time
+    assert len(proxy.requests) <= 4 * 5  # each file is tried once, four at a time
 
 
 def test_missing_keys_are_said_before_anything_is_asked(proxy, item, tmp_path):

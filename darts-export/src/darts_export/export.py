@@ -52,7 +52,8 @@ def export_tile(
             (GeoPackage and GeoParquet), `extent` (likewise), `thumbnail` (JPEG), `optical`, `dem` (slope and relative
             elevation), `tcvis`, `metadata` (JSON), or any band of the tile as a raster of its own.
         ensemble_subsets: Names of models whose own probabilities, masks and polygons are exported too.
-        metadata: Written as tags of the rasters and as JSON, with the time of export as `DARTS_exportdate`.
+        metadata: Written as tags of the rasters and as JSON. The JSON file also has the time of export as
+            `DARTS_exportdate`; rasters do not, so that the same run gives the same bytes.
         debug: Whether to add the whole tile as netCDF.
         overwrite: Whether to replace a folder that is there, with all that is in it.
 
@@ -63,7 +64,7 @@ def export_tile(
     """
     check_bands(bands, also=[str(name) for name in tile.data_vars])
     _check_variables(tile, bands, ensemble_subsets)
-    write = partial(_write, tile, bands, ensemble_subsets, _stamped(metadata), debug)
+    write = partial(_write, tile, bands, ensemble_subsets, metadata or {}, debug)
     if overwrite or not out_dir.is_dir():
         commit_folder(out_dir, lambda folder: write(expected_files(bands, ensemble_subsets, debug=debug), folder))
         return
@@ -80,11 +81,6 @@ def _check_variables(tile: xr.Dataset, bands: Sequence[str], ensemble_subsets: S
             f"the tile lacks {', '.join(lacking)}, so {', '.join(bands)} cannot all be exported. "
             "Compute the missing bands or leave out what needs them."
         )
-
-
-def _stamped(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return metadata with the time of export."""
-    return {**(metadata or {}), "DARTS_exportdate": datetime.now(UTC).isoformat(timespec="seconds")}
 
 
 def _write(
@@ -162,8 +158,9 @@ def _export_thumbnail(tile: xr.Dataset, out_dir: Path) -> None:
 
 
 def _export_metadata(out_dir: Path, metadata: Mapping[str, Any]) -> None:
-    """Write `darts_inference.json`; what JSON does not know is written as text."""
-    text = json.dumps(dict(metadata), indent=2, default=str, ensure_ascii=False)
+    """Write `darts_inference.json` with the time of export; what JSON does not know is written as text."""
+    stamped = {**metadata, "DARTS_exportdate": datetime.now(UTC).isoformat(timespec="seconds")}
+    text = json.dumps(stamped, indent=2, default=str, ensure_ascii=False)
     (out_dir / "darts_inference.json").write_text(text + "\n", encoding="utf-8")
 
 

@@ -20,6 +20,7 @@ class FaultProxy:
 
     def __init__(self, port):
         self.slow_s = 0.25
+        self.refuse = lambda method, path, headers: None  # may give a status and a body
         self.requests, self.fault, self._port = [], lambda method, path: None, port
         self.under_way, self.most_under_way, self._lock = 0, 0, threading.Lock()
         handler = type("Handler", (_Handler,), {"proxy": self})
@@ -75,6 +76,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer_or_spoil(self):
         self.proxy.requests.append((self.command, self.path))
+        refusal = self.proxy.refuse(self.command, self.path, self.headers)
+        if refusal is not None:
+            self._answer(refusal[0], {"Content-Type": "application/xml"}, refusal[1])
+            return
         sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         fault = self.proxy.fault(self.command, self.path)
         fault = (429, {"Retry-After": "1"}) if fault == "retry-after" else fault

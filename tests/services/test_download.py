@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import storage
 from faults import FaultProxy
+from signatures import Signatures
 
 from darts_acquisition import download_cdse_s2_sr_scene, load_cdse_s2_sr_scene
 from darts_acquisition.optical.scene_store import SceneStore
@@ -172,6 +173,32 @@ def test_refused_keys_are_said_at_once(proxy, item, tmp_path):
         "Copernicus storage: the keys of the AWS profile default are refused (403 Forbidden); they may have expired. "
     )
     assert len(proxy.requests) <= 4 * 5  # each file is tried once, four at a time
+
+
+def test_every_request_is_signed(proxy, item, numbers, tmp_path):
+    proxy.refuse = Signatures()
+    path = download_cdse_s2_sr_scene(item, tmp_path / "store")
+    assert path.is_dir()
+    assert proxy.refuse.checked == len(proxy.requests) >= 5
+
+
+@pytest.mark.parametrize(
+    ("signatures", "said"),
+    [
+        (Signatures(secret="another"), "403 The signature does not match."),
+        (Signatures(key="another"), "403 The access key does not exist."),
+        (Signatures(tokens=("fresh",)), "400 The provided token has expired."),
+    ],
+)
+def test_wrong_and_expired_keys_are_said_at_once(proxy, aws_keys, item, tmp_path, signatures, said):
+    aws_keys.write_text(aws_keys.read_text() + "aws_session_token = stale\n")
+    if signatures.tokens == (None,):
+        signatures.tokens = ("stale",)
+    proxy.refuse = signatures
+    with pytest.raises(CredentialsError) as caught:
+        download_cdse_s2_sr_scene(item, tmp_path / "store")
+    assert f"the keys of the AWS profile default are refused ({said}); they may have expired." in str(caught.value)
+    assert len(proxy.requests) <= 4 * 5
 
 
 def test_missing_keys_are_said_before_anything_is_asked(proxy, item, tmp_path):

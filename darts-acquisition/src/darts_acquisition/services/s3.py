@@ -27,6 +27,8 @@ from darts_acquisition.services.retry import TRANSIENT_STATUS, TransientError, c
 from darts_utils.errors import DataError, MissingDataError, ServiceError
 
 _DECODING_TRIES = 3
+_KEYS_REFUSED = ("ExpiredToken", "InvalidToken", "TokenRefreshRequired")
+"""Errors about keys that come with the status 400."""
 _PIECE_BYTES = 1 << 20
 """GDAL asks for so much at once: a band is wanted whole, so few large requests serve better than many small ones."""
 
@@ -155,17 +157,17 @@ def _gdal_options() -> dict[str, Any]:
 
 
 def _raise_reason(url: str, keys: CopernicusKeys) -> None:
-    """Raise why an object could not be read, if asking for its head tells; GDAL's own words hide the status."""
+    """Raise why an object could not be read, if asking for its first byte tells; GDAL's own words hide it."""
     parts, client = urlsplit(url), _client(keys, endpoint("cdse_s3_endpoint"))
     try:
-        client.head_object(Bucket=parts.netloc, Key=parts.path.lstrip("/"))
+        client.get_object(Bucket=parts.netloc, Key=parts.path.lstrip("/"), Range="bytes=0-0")
     except ClientError as error:
-        answer = error.response.get("ResponseMetadata", {})
-        status, words = answer.get("HTTPStatusCode"), error.response.get("Error", {}).get("Message", "")
+        answer, said = error.response.get("ResponseMetadata", {}), error.response.get("Error", {})
+        status, words = answer.get("HTTPStatusCode"), said.get("Message", "")
         if status in TRANSIENT_STATUS:
             asked = retry_after_s(answer.get("HTTPHeaders", {}).get("retry-after"))
             raise TransientError(f"{status} {words}", asked) from error
-        if status in (401, 403):
+        if status in (401, 403) or said.get("Code") in _KEYS_REFUSED:
             raise refused_keys(keys, f"{status} {words}") from error
         if status == 404:
             raise MissingDataError(

@@ -16,6 +16,8 @@ USUAL_RATE = 10e6
 """Bytes a second of a usual line, for an estimate of the time."""
 _CHUNK_BYTES = {"arcticdem": 65e6, "tcvis": 39e6}
 """What a chunk of a datacube usually costs: 3600 x 3600 pixels of elevation with its mask, of three bytes."""
+_NEAR_M = 3_000
+"""Chunks as far away as this count for a tile: more than any layer reaches beyond it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +34,20 @@ class Plan:
     """For each auxiliary layer the chunks to fetch by tile id; tiles that share chunks each count them."""
     chunks: Mapping[str, int] = field(default_factory=dict)
     """For each auxiliary layer the chunks to fetch for all tiles together."""
+    outlined: frozenset[str] = frozenset()
+    """Tiles whose outline is known, if auxiliary layers are needed."""
 
     @property
     def n_bytes(self) -> int:
         """Estimated bytes to fetch."""
         layers = sum(count * _CHUNK_BYTES[layer] for layer, count in self.chunks.items())
         return int(sum(self.images.values()) + layers)
+
+    def is_staged(self, layer: str, tile_id: str) -> bool:
+        """Tell whether nothing is to be fetched of a layer (or `images`) for a tile."""
+        if layer == "images":
+            return tile_id not in self.images
+        return tile_id in self.outlined and tile_id not in self.layers[layer]
 
     @property
     def seconds(self) -> float:
@@ -71,34 +81,38 @@ def make_plan(
         layers: Auxiliary layers that are needed.
         n_done: Tiles whose results are there already.
     """
-    to_fetch = source.to_fetch(todo) if images else {}
     footprints = source.footprints(todo) if layers else None
-    by_layer = {} if footprints is None else {layer: _lacking(pipeline, layer, footprints) for layer in layers}
+    chunks = {} if footprints is None else {layer: _missing_chunks(pipeline, layer, footprints) for layer in layers}
     return Plan(
         todo=tuple(todo),
         n_done=n_done,
-        images=to_fetch,
-        layers={layer: {tile: len(ids) for tile, ids in tiles.items() if ids} for layer, tiles in by_layer.items()},
-        chunks={layer: len(set().union(*tiles.values())) for layer, tiles in by_layer.items()},
+        images=source.to_fetch(todo) if images else {},
+        layers={layer: _by_tile(footprints, outlines) for layer, outlines in chunks.items()},
+        chunks={layer: len(outlines) for layer, outlines in chunks.items()},
+        outlined=frozenset() if footprints is None else frozenset(footprints.tile_id),
     )
 
 
-def _lacking(pipeline: "Pipeline", layer: str, footprints: "gpd.GeoDataFrame") -> dict[str, set[str]]:
-    """Return the ids of the chunks that a datacube lacks, by tile id."""
-    return {
-        str(tile_id): layer_chunks(pipeline, layer, footprints[footprints.tile_id == tile_id])
-        for tile_id in footprints.tile_id
-    }
+def _missing_chunks(pipeline: "Pipeline", layer: str, footprints: "gpd.GeoDataFrame") -> "gpd.GeoSeries":
+    """Return the outlines of the chunks that a datacube lacks for some tiles; asked once, for a cube opens slowly."""
+    import geopandas as gpd
 
-
-def layer_chunks(pipeline: "Pipeline", layer: str, footprints: "gpd.GeoDataFrame") -> set[str]:
-    """Return the ids of the chunks that a datacube lacks for some tiles."""
     from darts_acquisition import missing_arcticdem, missing_tcvis
 
     if layer == "tcvis":
-        return {chunk.patch_id for chunk in missing_tcvis(footprints, given(pipeline.tcvis_dir))}
-    area = with_margin(pipeline, footprints)
-    return {chunk.patch_id for chunk in missing_arcticdem(area, given(pipeline.arcticdem_dir), pipeline.resolution_m)}
+        missing = missing_tcvis(footprints, given(pipeline.tcvis_dir))
+    else:
+        area = with_margin(pipeline, footprints)
+        missing = missing_arcticdem(area, given(pipeline.arcticdem_dir), pipeline.resolution_m)
+    outlines = [chunk.geobox.footprint(footprints.crs, npoints=20).geom for chunk in missing]
+    return gpd.GeoSeries(outlines, crs=footprints.crs)
+
+
+def _by_tile(footprints: "gpd.GeoDataFrame", chunks: "gpd.GeoSeries") -> dict[str, int]:
+    """Return how many of the chunks lie under each tile or beside it, within the margin of all layers."""
+    around = footprints.set_geometry(footprints.buffer(_NEAR_M))
+    met = around.iloc[chunks.sindex.query(around.geometry, predicate="intersects")[0]]
+    return {str(tile_id): int(count) for tile_id, count in met.tile_id.value_counts().items()}
 
 
 def with_margin(pipeline: "Pipeline", footprints: "gpd.GeoDataFrame") -> "gpd.GeoDataFrame":

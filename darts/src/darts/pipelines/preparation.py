@@ -1,7 +1,7 @@
 """Preparing data for a later run: find, plan, fetch, report."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from darts.pipelines.interrupts import on_interrupt
@@ -52,7 +52,7 @@ def prepare(pipeline: "Pipeline", *, optical: bool, aux: bool, all_layers: bool)
     if run.dry_run:
         return StagingReport()
     run.connect(source, plan)
-    return _fetch(plan, _layers(run, source, optical=optical, layers=layers))
+    return _fetch(plan, _layers(run, source, plan, optical=optical, layers=layers))
 
 
 def _check(pipeline: "Pipeline", *, optical: bool, aux: bool) -> None:
@@ -72,7 +72,7 @@ def _keep_ids(pipeline: "Pipeline", refs: Sequence[TileRef]) -> None:
         logger.info("wrote %d scene ids to %s", len(refs), path)
 
 
-def _layers(pipeline: "Pipeline", source: Source, *, optical: bool, layers: Sequence[str]) -> list[Layer]:
+def _layers(pipeline: "Pipeline", source: Source, plan: Plan, *, optical: bool, layers: Sequence[str]) -> list[Layer]:
     """Return what is fetched for each tile, and how."""
 
     def arcticdem(ref: TileRef, on_bytes: OnBytes) -> None:
@@ -86,9 +86,16 @@ def _layers(pipeline: "Pipeline", source: Source, *, optical: bool, layers: Sequ
 
         download_tcvis(_footprint(source, ref), given(pipeline.tcvis_dir), on_bytes=on_bytes)
 
-    fetched = {"arcticdem": arcticdem, "tcvis": tcvis}
-    images = [Layer("images", source.download)] if optical else []
-    return [*images, *(Layer(name, fetched[name]) for name in layers)]
+    fetched = {"images": source.download, "arcticdem": arcticdem, "tcvis": tcvis}
+    names = [*(["images"] if optical else []), *layers]
+    return [Layer(name, _unless_staged(plan, name, fetched[name])) for name in names]
+
+
+def _unless_staged(
+    plan: Plan, layer: str, fetch: Callable[[TileRef, OnBytes], None]
+) -> Callable[[TileRef, OnBytes], None]:
+    """Return a function that fetches what the plan says is lacking: to look again costs time for each tile."""
+    return lambda ref, on_bytes: None if plan.is_staged(layer, ref.tile_id) else fetch(ref, on_bytes)
 
 
 def _footprint(source: Source, ref: TileRef) -> "gpd.GeoDataFrame":

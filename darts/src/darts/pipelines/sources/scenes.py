@@ -106,7 +106,7 @@ class SceneSource(ABC):
         import geopandas as gpd
 
         grids = {ref.tile_id: grid for ref in refs if (grid := self._grid(ref.tile_id)) is not None}
-        outlines = [grid.footprint(FOOTPRINT_CRS, npoints=100).geom for grid in grids.values()]
+        outlines = [grid.footprint(FOOTPRINT_CRS, npoints=20).geom for grid in grids.values()]
         return gpd.GeoDataFrame({"tile_id": list(grids)}, geometry=outlines, crs=FOOTPRINT_CRS)
 
     def _grid(self, scene_id: str) -> "GeoBox | None":

@@ -104,7 +104,10 @@ def _touched(accessor: type[RemoteAccessor], area: shapely.Geometry) -> tuple[li
         for start, stop, length in zip(first, last, grid.shape[::-1], strict=True)
     )
     row, column = (index.ravel() for index in np.meshgrid(rows, columns, indexing="ij"))
-    parts = shapely.intersection(_chunk_boxes(accessor, row, column), area)
+    boxes = _chunk_boxes(accessor, row, column).reshape(len(rows), len(columns))
+    # first by rows of chunks: the area may have a million corners, and each chunk would look at all of them
+    strips = [shapely.intersection(area, shapely.box(*shapely.total_bounds(line))) for line in boxes]
+    parts = np.array([shapely.intersection(line, strip) for line, strip in zip(boxes, strips, strict=True)]).ravel()
     inside = shapely.area(parts) > _crack_area(accessor)
     return list(zip(row[inside].tolist(), column[inside].tolist(), strict=True)), parts[inside]
 

@@ -104,8 +104,11 @@ def _missing_chunks(pipeline: "Pipeline", layer: str, footprints: "gpd.GeoDataFr
     else:
         area = with_margin(pipeline, footprints)
         missing = missing_arcticdem(area, given(pipeline.arcticdem_dir), pipeline.resolution_m)
-    outlines = [chunk.geobox.footprint(footprints.crs, npoints=20).geom for chunk in missing]
-    return gpd.GeoSeries(outlines, crs=footprints.crs)
+    if not missing:
+        return gpd.GeoSeries([], crs=footprints.crs)
+    outlines = gpd.GeoSeries([chunk.geobox.extent.geom for chunk in missing], crs=str(missing[0].geobox.crs))
+    edge = max(abs(missing[0].geobox.resolution.x) * length for length in missing[0].geobox.shape)
+    return outlines.segmentize(edge / 20).to_crs(footprints.crs)
 
 
 def _by_tile(footprints: "gpd.GeoDataFrame", chunks: "gpd.GeoSeries") -> dict[str, int]:

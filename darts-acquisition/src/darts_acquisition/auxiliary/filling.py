@@ -103,6 +103,8 @@ def _touched(accessor: type[RemoteAccessor], area: shapely.Geometry) -> tuple[li
         np.arange(max(0, start), min(-(-length // size), stop + 1), dtype=int)
         for start, stop, length in zip(first, last, grid.shape[::-1], strict=True)
     )
+    if not (rows.size and columns.size):
+        return [], np.empty(0, dtype=object)
     row, column = (index.ravel() for index in np.meshgrid(rows, columns, indexing="ij"))
     boxes = _chunk_boxes(accessor, row, column).reshape(len(rows), len(columns))
     # first by rows of chunks: the area may have a million corners, and each chunk would look at all of them

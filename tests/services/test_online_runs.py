@@ -221,6 +221,22 @@ def test_a_scene_that_the_catalogue_no_longer_has_fails_alone(online, worlds, da
     assert (tmp_path / "output/sentinel2-cdse" / worlds[0].scene_id / "probabilities.tif").exists()
 
 
+def test_many_scenes_are_looked_up_together(online, worlds, darts):
+    gone = [f"S2B_MSIL2A_20240720T200909_N0510_R128_T08WNB_2024{number}T234418" for number in range(1000, 1150)]
+    ids = (*gone, *(world.scene_id for world in worlds))
+    done = darts("prep-data", "sentinel2", "--optical", "--aux", "--scene-ids", *ids, "--dry-run", "--log-plain")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "plan: 152 found, 152 to do" in done.stdout
+    assert len(online["catalogue"].requests) <= 4  # a hundred at a time, once for the images and once for the outlines
+
+
+def test_nothing_but_scenes_that_are_gone_fails_in_one_line_each(online, darts):
+    gone = "S2B_MSIL2A_20240720T200909_N0510_R128_T08WNB_20240720T234418"
+    done = darts("inference", "sentinel2-sequential", "--scene-ids", gone, *QUICK)
+    assert done.returncode == 1
+    assert f"failed {gone}: optical: Copernicus catalogue: it has no scene {gone}." in done.stdout
+
+
 def test_missing_keys_are_one_line_before_any_long_work(online, aws_keys, worlds, darts, tmp_path):
     aws_keys.unlink()
     done = darts("inference", "sentinel2-sequential", "--scene-ids", worlds[0].scene_id, *QUICK)

@@ -172,9 +172,25 @@ class Pipeline(PipelineParameters):
             CredentialsError: If keys are missing or refused.
             ServiceError: If scenes must be searched for, and the catalogue does not answer.
         """
-        from darts.pipelines.preparation import prepare
+        from darts.pipelines.plan import make_plan, needed_layers
+        from darts.pipelines.preparation import ALL_LAYERS, check, fetch, keep_ids
+        from darts.pipelines.staging import StagingReport
+        from darts.utils.plan_view import show_plan
 
-        return prepare(self, optical=optical or force, aux=aux or force, all_layers=force)
+        optical, aux = optical or force, aux or force
+        check(self, optical=optical, aux=aux)
+        run = self.located()
+        run.use_endpoints()
+        layers = ALL_LAYERS if force else needed_layers(run.features()) if aux else ()
+        source = run.source()
+        refs = source.find()
+        keep_ids(run, refs)
+        plan = make_plan(run, source, refs, images=optical, layers=layers)
+        show_plan(plan, with_tiles=run.dry_run)
+        if run.dry_run:
+            return StagingReport()
+        run.connect(source, plan)
+        return fetch(run, source, plan, [*(["images"] if optical else []), *layers])
 
     def _execute(
         self, source: Source, ensemble: "EnsembleV1", todo: list[TileRef], journal: "Journal", view: Any

@@ -265,6 +265,11 @@ class Sentinel2Storage(Parameters):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SceneParameters(Sentinel2Storage, SceneSelection, RunParameters, EarthEngineParameters):
+    """All that a source of Sentinel-2 scenes needs to know."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PipelineParameters(
     RunParameters,
     ExportParameters,

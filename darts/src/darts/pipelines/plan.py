@@ -1,16 +1,15 @@
 """What a run, or the preparation of one, is going to fetch: known before anything is fetched."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from darts.pipelines.parameters import PipelineParameters
 from darts.pipelines.stages import TERRAIN_BANDS, TREND_BANDS, arcticdem_margin_m, given
-from darts.pipelines.tiles import Source, TileRef
+from darts.pipelines.tiles import MosaicResolution, Source, TileRef
 
 if TYPE_CHECKING:
     import geopandas as gpd
-
-    from darts.pipelines.base import Pipeline
 
 USUAL_RATE = 10e6
 """Bytes a second of a usual line, for an estimate of the time."""
@@ -63,7 +62,7 @@ def needed_layers(features: Iterable[str]) -> tuple[str, ...]:
 
 
 def make_plan(
-    pipeline: "Pipeline",
+    parameters: PipelineParameters,
     source: Source,
     todo: Sequence[TileRef],
     *,
@@ -74,36 +73,38 @@ def make_plan(
     """Return what is lacking for some tiles.
 
     Args:
-        pipeline: The resolved parameters.
+        parameters: The resolved parameters.
         source: Where the images come from; it may ask its catalogue.
         todo: The tiles.
         images: Whether the images are needed.
         layers: Auxiliary layers that are needed.
         n_done: Tiles whose results are there already.
     """
-    footprints = source.footprints(todo) if layers else None
-    chunks = {} if footprints is None else {layer: _missing_chunks(pipeline, layer, footprints) for layer in layers}
-    return Plan(
-        todo=tuple(todo),
-        n_done=n_done,
-        images=source.to_fetch(todo) if images else {},
+    plan = Plan(todo=tuple(todo), n_done=n_done, images=source.to_fetch(todo) if images else {})
+    if not layers or (footprints := source.footprints(todo)).empty:
+        return replace(plan, layers={layer: {} for layer in layers}, chunks=dict.fromkeys(layers, 0))
+    chunks = {layer: _missing_chunks(parameters, layer, footprints, source.resolution_m) for layer in layers}
+    return replace(
+        plan,
         layers={layer: _by_tile(footprints, outlines) for layer, outlines in chunks.items()},
         chunks={layer: len(outlines) for layer, outlines in chunks.items()},
-        outlined=frozenset() if footprints is None else frozenset(footprints.tile_id),
+        outlined=frozenset(footprints.tile_id),
     )
 
 
-def _missing_chunks(pipeline: "Pipeline", layer: str, footprints: "gpd.GeoDataFrame") -> "gpd.GeoSeries":
+def _missing_chunks(
+    parameters: PipelineParameters, layer: str, footprints: "gpd.GeoDataFrame", resolution_m: MosaicResolution
+) -> "gpd.GeoSeries":
     """Return the outlines of the chunks that a datacube lacks for some tiles; asked once, for a cube opens slowly."""
     import geopandas as gpd
 
     from darts_acquisition import missing_arcticdem, missing_tcvis
 
     if layer == "tcvis":
-        missing = missing_tcvis(footprints, given(pipeline.tcvis_dir))
+        missing = missing_tcvis(footprints, given(parameters.tcvis_dir))
     else:
-        area = with_margin(pipeline, footprints)
-        missing = missing_arcticdem(area, given(pipeline.arcticdem_dir), pipeline.resolution_m)
+        area = with_margin(parameters, footprints, resolution_m)
+        missing = missing_arcticdem(area, given(parameters.arcticdem_dir), resolution_m)
     if not missing:
         return gpd.GeoSeries([], crs=footprints.crs)
     outlines = gpd.GeoSeries([chunk.geobox.extent.geom for chunk in missing], crs=str(missing[0].geobox.crs))
@@ -118,7 +119,9 @@ def _by_tile(footprints: "gpd.GeoDataFrame", chunks: "gpd.GeoSeries") -> dict[st
     return {str(tile_id): int(count) for tile_id, count in met.tile_id.value_counts().items()}
 
 
-def with_margin(pipeline: "Pipeline", footprints: "gpd.GeoDataFrame") -> "gpd.GeoDataFrame":
+def with_margin(
+    parameters: PipelineParameters, footprints: "gpd.GeoDataFrame", resolution_m: MosaicResolution
+) -> "gpd.GeoDataFrame":
     """Return outlines with the ground around them that relative elevation and resampling reach, in metres."""
-    margin = arcticdem_margin_m(pipeline, pipeline.resolution_m)
+    margin = arcticdem_margin_m(parameters, resolution_m)
     return footprints.set_geometry(footprints.buffer(margin, join_style="mitre"))

@@ -5,9 +5,27 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from darts.pipelines.parameters import SceneParameters
 from darts.pipelines.tiles import TileRef
 from darts_utils.errors import ConfigError
 from darts_utils.files import atomic_file
+
+
+def confirm_unbounded(parameters: SceneParameters) -> None:
+    """Ask before a search through all years.
+
+    Raises:
+        ConfigError: If the user says no, or cannot be asked.
+    """
+    from darts.utils.terminal import confirm
+
+    if parameters.is_bounded_in_time or parameters.yes:
+        return
+    if not confirm("No dates, months or years are given: search through all years?"):
+        raise ConfigError(
+            f"{parameters.selector} is given without dates, months or years, so all years would be searched and "
+            "fetched. Give --start-date and --end-date, or --years and --months, or confirm with --yes."
+        )
 
 
 def tile_ref(scene_id: str) -> TileRef:

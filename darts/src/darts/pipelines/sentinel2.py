@@ -7,15 +7,14 @@ from typing import Annotated, ClassVar, Self
 from cyclopts import Parameter
 
 from darts.pipelines.base import Pipeline
-from darts.pipelines.parameters import SceneSelection, Sentinel2Storage
+from darts.pipelines.parameters import SceneParameters
 from darts.pipelines.sources import scene_source
 from darts.pipelines.staging import StagingReport
 from darts.pipelines.tiles import MosaicResolution, RunReport, Source
-from darts_utils.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sentinel2Pipeline(Sentinel2Storage, SceneSelection, Pipeline):
+class Sentinel2Pipeline(SceneParameters, Pipeline):
     """Maps slumps in Sentinel-2 scenes.
 
     Scenes are selected by one of `scene_ids`, `scene_id_file`, `tile_ids` and `aoi_file`; the last two search the
@@ -41,22 +40,6 @@ class Sentinel2Pipeline(Sentinel2Storage, SceneSelection, Pipeline):
     def source(self) -> Source:
         """Return where the scenes come from."""
         return scene_source(self)
-
-    def confirm_unbounded(self) -> None:
-        """Ask before a search through all years.
-
-        Raises:
-            ConfigError: If the user says no, or cannot be asked.
-        """
-        from darts.utils.terminal import confirm
-
-        if self.is_bounded_in_time or self.yes:
-            return
-        if not confirm("No dates, months or years are given: search through all years?"):
-            raise ConfigError(
-                f"{self.selector} is given without dates, months or years, so all years would be searched and fetched. "
-                "Give --start-date and --end-date, or --years and --months, or confirm with --yes."
-            )
 
     @staticmethod
     def cli(*, pipeline: Annotated["Sentinel2Pipeline | None", Parameter(name="*")] = None) -> RunReport:

@@ -41,14 +41,14 @@ class CdseSource(SceneSource):
         from darts_acquisition import load_cdse_s2_sr_scene
 
         item = self.items.get(ref.tile_id, ref.tile_id)
-        return load_cdse_s2_sr_scene(item, store=self.store, offline=self.pipeline.offline)
+        return load_cdse_s2_sr_scene(item, store=self.store, offline=self.parameters.offline)
 
     def _search(self) -> dict[str, Any]:
         from darts_acquisition import get_cdse_s2_sr_scene_ids_from_geodataframe, get_cdse_s2_sr_scene_ids_from_tile_ids
 
-        if self.pipeline.selector == "tile_ids":
-            return get_cdse_s2_sr_scene_ids_from_tile_ids(self.pipeline.tile_ids or [], **self.search_limits)
-        return get_cdse_s2_sr_scene_ids_from_geodataframe(self.pipeline.aoi_file, **self.search_limits)
+        if self.parameters.selector == "tile_ids":
+            return get_cdse_s2_sr_scene_ids_from_tile_ids(self.parameters.tile_ids or [], **self.search_limits)
+        return get_cdse_s2_sr_scene_ids_from_geodataframe(self.parameters.aoi_file, **self.search_limits)
 
     def _ask(self, scene_ids: Sequence[str]) -> dict[str, Any]:
         from darts_acquisition.optical.cdse_search import get_cdse_s2_sr_items

@@ -27,7 +27,7 @@ class GeeSource(SceneSource):
         """Initialise Earth Engine."""
         from darts.utils.earthengine import init_ee
 
-        init_ee(self.pipeline.ee_project, self.pipeline.ee_use_highvolume)
+        init_ee(self.parameters.ee_project, self.parameters.ee_use_highvolume)
 
     def download(self, ref: TileRef, on_bytes: Callable[[int], None] | None = None) -> None:
         """Fetch what the store lacks of a scene."""
@@ -41,15 +41,15 @@ class GeeSource(SceneSource):
         from darts_acquisition import load_gee_s2_sr_scene
 
         item = self.items.get(ref.tile_id, ref.tile_id)
-        return load_gee_s2_sr_scene(item, store=self.store, offline=self.pipeline.offline)
+        return load_gee_s2_sr_scene(item, store=self.store, offline=self.parameters.offline)
 
     def _search(self) -> dict[str, Any]:
         from darts_acquisition import get_gee_s2_sr_scene_ids_from_geodataframe, get_gee_s2_sr_scene_ids_from_tile_ids
 
         self.connect()
-        if self.pipeline.selector == "tile_ids":
-            return get_gee_s2_sr_scene_ids_from_tile_ids(self.pipeline.tile_ids or [], **self.search_limits)
-        return get_gee_s2_sr_scene_ids_from_geodataframe(self.pipeline.aoi_file, **self.search_limits)
+        if self.parameters.selector == "tile_ids":
+            return get_gee_s2_sr_scene_ids_from_tile_ids(self.parameters.tile_ids or [], **self.search_limits)
+        return get_gee_s2_sr_scene_ids_from_geodataframe(self.parameters.aoi_file, **self.search_limits)
 
     def _ask(self, scene_ids: Sequence[str]) -> dict[str, Any]:
         from darts_acquisition.optical.gee_search import get_gee_s2_sr_scenes

@@ -5,7 +5,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from darts.pipelines.selection import checked_ids, read_scene_ids, tile_ref
+from darts.pipelines.parameters import SceneParameters
+from darts.pipelines.selection import checked_ids, confirm_unbounded, read_scene_ids, tile_ref
 from darts.pipelines.tiles import MosaicResolution, TileRef
 from darts_utils.errors import ConfigError, DataError, MissingDataError
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     import xarray as xr
     from odc.geo.geobox import GeoBox
 
-    from darts.pipelines.sentinel2 import Sentinel2Pipeline
-
 logger = logging.getLogger(__name__)
 
 FOOTPRINT_CRS = "EPSG:3413"
@@ -27,22 +26,22 @@ class SceneSource(ABC):
     """Scenes of a catalogue that are kept in a raw scene store.
 
     Args:
-        pipeline: Selection, storage and access.
+        parameters: Selection, storage and access.
     """
 
     resolution_m: ClassVar[MosaicResolution] = 10
     name: ClassVar[str]
     """Short name, as in the raw scene store."""
 
-    def __init__(self, pipeline: "Sentinel2Pipeline") -> None:
-        self.pipeline = pipeline
+    def __init__(self, parameters: SceneParameters) -> None:
+        self.parameters = parameters
         self.items: dict[str, Any] = {}
         """What the catalogue said of scenes, by id; asked once."""
 
     @property
     def store(self) -> "Path | None":
         """Folder of the raw scene store, None if no scene is kept."""
-        return None if self.pipeline.no_raw_data_store else self.pipeline.raw_data_store
+        return None if self.parameters.no_raw_data_store else self.parameters.raw_data_store
 
     def find(self) -> list[TileRef]:
         """Return the selected scenes, each once, in the order given or found.
@@ -54,14 +53,14 @@ class SceneSource(ABC):
         return [tile_ref(scene_id) for scene_id in dict.fromkeys(self._selected_ids())]
 
     def _selected_ids(self) -> Sequence[str]:
-        selection = self.pipeline
+        selection = self.parameters
         selector = selection.selector
         if selector == "scene_ids":
             return checked_ids(selection.scene_ids or [], selector)
         if selector == "scene_id_file":
             return read_scene_ids(selection.scene_id_file, selector)
         if selector is not None and not selection.offline:
-            selection.confirm_unbounded()
+            confirm_unbounded(selection)
             self.items = self._search()
             logger.info("the catalogue has %d scenes for %s", len(self.items), selector)
             return list(self.items)
@@ -92,7 +91,7 @@ class SceneSource(ABC):
     def _look_up(self, scene_ids: Iterable[str]) -> None:
         """Ask the catalogue for scenes that are not known yet; those that it lacks fail later, each alone."""
         unknown = [scene_id for scene_id in scene_ids if scene_id not in self.items]
-        if unknown and not self.pipeline.offline:
+        if unknown and not self.parameters.offline:
             try:
                 self.items.update(self._ask(unknown))
             except MissingDataError as error:
@@ -105,21 +104,23 @@ class SceneSource(ABC):
         """
         import geopandas as gpd
 
-        grids = {ref.tile_id: grid for ref in refs if (grid := self._grid(ref.tile_id)) is not None}
-        outlines = [grid.footprint(FOOTPRINT_CRS, npoints=20).geom for grid in grids.values()]
-        return gpd.GeoDataFrame({"tile_id": list(grids)}, geometry=outlines, crs=FOOTPRINT_CRS)
+        staged = {ref.tile_id: self._staged_grid(ref.tile_id) for ref in refs}
+        self._look_up(scene_id for scene_id, grid in staged.items() if grid is None)
+        grids = {scene_id: grid or self._catalogue_grid(scene_id) for scene_id, grid in staged.items()}
+        outlines = {
+            scene_id: grid.footprint(FOOTPRINT_CRS, npoints=20).geom for scene_id, grid in grids.items() if grid
+        }
+        return gpd.GeoDataFrame({"tile_id": list(outlines)}, geometry=list(outlines.values()), crs=FOOTPRINT_CRS)
 
-    def _grid(self, scene_id: str) -> "GeoBox | None":
+    def _staged_grid(self, scene_id: str) -> "GeoBox | None":
         from darts_acquisition.optical.scene_store import SceneStore
 
-        try:
-            if self.store is not None and scene_id in (scenes := SceneStore(self.store, self.name)):
-                return scenes.open(scene_id).geobox
-            self._look_up([scene_id])
-            return self._grid_of(self.items[scene_id]) if scene_id in self.items else None
-        except DataError as error:
-            logger.warning("the outline of scene %s is unknown: %s", scene_id, error)
-            return None
+        store = None if self.store is None else SceneStore(self.store, self.name)
+        return None if store is None or scene_id not in store else _known(scene_id, lambda: store.open(scene_id).geobox)
+
+    def _catalogue_grid(self, scene_id: str) -> "GeoBox | None":
+        item = self.items.get(scene_id)
+        return None if item is None else _known(scene_id, lambda: self._grid_of(item))
 
     def stage_command(self, ref: TileRef) -> str:
         """Return the shell command that fetches the auxiliary data of a scene."""
@@ -128,7 +129,7 @@ class SceneSource(ABC):
     @property
     def search_limits(self) -> Mapping[str, Any]:
         """Dates and covers of a search, by the names that all search functions have."""
-        given = self.pipeline
+        given = self.parameters
         names = ("start_date", "end_date", "max_cloud_cover", "max_snow_cover", "months", "years")
         return {name: getattr(given, name) for name in names}
 
@@ -164,3 +165,12 @@ class SceneSource(ABC):
 
     @abstractmethod
     def _grid_of(self, item: Any) -> "GeoBox": ...
+
+
+def _known(scene_id: str, grid: "Callable[[], GeoBox]") -> "GeoBox | None":
+    """Return a grid, None if its data is damaged or incomplete: then the scene fails later, alone."""
+    try:
+        return grid()
+    except DataError as error:
+        logger.warning("the outline of scene %s is unknown: %s", scene_id, error)
+        return None

@@ -59,6 +59,24 @@ def atomic_file(final: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def new_file(final: Path) -> Iterator[Path]:
+    """Give a path to write to; when the block ends well the file stands at `final`, if nobody else put one there.
+
+    Raises:
+        FileExistsError: If there is a file at `final`, be it from another process a moment ago.
+        OutputError: If the folder of `final` cannot be made or written to.
+    """
+    make_folder(final.parent)
+    part = part_path(final)
+    try:
+        yield part
+        sync_path(part)
+        os.link(part, final)  # unlike a rename, this replaces nothing
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
 def atomic_folder(final: Path) -> Iterator[Path]:
     """Give an empty folder to fill; when the block ends well it stands at `final`, replacing what was there.
 

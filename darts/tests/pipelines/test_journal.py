@@ -1,6 +1,7 @@
 """The run record: right after every tile, whole at any moment."""
 
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -61,3 +62,12 @@ def test_only_whole_files_lie_in_the_folder(tmp_path):
         "stopwatch.parquet",
         "timer.parquet",
     ]
+
+
+def test_runs_that_begin_together_have_records_of_their_own(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        journals = list(pool.map(lambda number: Journal(tmp_path, {"darts": {"number": number}}), range(24)))
+    assert len({journal.stem for journal in journals}) == 24
+    for number, journal in enumerate(journals):
+        assert tomllib.loads(journal.path("config.toml").read_text()) == {"darts": {"number": number}}
+    assert not [path for path in tmp_path.iterdir() if is_part(path)]

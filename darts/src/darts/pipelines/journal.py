@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from darts.pipelines.tiles import Outcome
-from darts_utils.files import atomic_file, make_folder
+from darts_utils.files import atomic_file, new_file
 from darts_utils.functools import write_toml
 
 
@@ -21,8 +21,7 @@ class Journal:
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
         self.folder = folder
         self.outcomes: list[Outcome] = []
-        self.stem = _free_stem(folder)
-        write_toml(self.path("config.toml"), config)
+        self.stem = _claim_stem(folder, config)
         self._write()
 
     def path(self, name: str) -> Path:
@@ -62,12 +61,20 @@ class Journal:
         ]
 
 
-def _free_stem(folder: Path) -> str:
-    """Return the present time as a file stem that no other run in the folder has."""
-    make_folder(folder)
+def _claim_stem(folder: Path, config: Mapping[str, Any]) -> str:
+    """Write the parameters down and return the present time as a file stem that no other run in the folder has.
+
+    The tasks of a job on a cluster begin within the same second, so the file itself is the claim.
+    """
     stem = datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
-    taken = {path.name.split(".")[0] for path in folder.glob(f"{stem}*.config.toml")}
-    return next(name for name in (stem, *(f"{stem}-{n}" for n in range(2, 10_000))) if name not in taken)
+    for name in (stem, *(f"{stem}-{number}" for number in range(2, 10_000))):
+        try:
+            with new_file(folder / f"{name}.config.toml") as part:
+                write_toml(part, config)
+        except FileExistsError:
+            continue
+        return name
+    raise AssertionError("ten thousand runs began within a second")
 
 
 def _one_column_a_stage(timers: list[tuple[str, str, float, float, float]]) -> Any:

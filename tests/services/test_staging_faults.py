@@ -124,5 +124,24 @@ def test_killed_again_and_again_it_ends_complete_and_little_is_fetched_twice(pro
     assert [path.name for path in (tmp_path / "input/sentinel2/cdse-scenes").glob(".*")] == []
 
 
+def test_ctrl_c_ends_within_seconds_and_the_next_start_goes_on(proxies, scenes, tmp_path):
+    _, storage = proxies
+    storage.fault, storage.slow_s = lambda method, path: "slow", 20
+    command = [sys.executable, "-m", "darts.cli", "prep-data", "sentinel2", "--optical", "--log-plain", "--scene-ids"]
+    command += list(scenes)[:2]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    while len(storage.requests) < 3:
+        time.sleep(0.01)
+    start = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=20)
+    assert time.monotonic() - start < 5
+    assert process.returncode == 130
+    assert "Interrupted" in said
+    assert SceneStore(tmp_path / "input/sentinel2/cdse-scenes", "cdse").scene_ids() == []
+    storage.fault = lambda method, path: None
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 0
+
+
 def files(requests):
     return {path.split("?")[0] for _, path in requests if path.endswith(".jp2")}

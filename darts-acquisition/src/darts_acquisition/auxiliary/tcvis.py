@@ -100,5 +100,5 @@ def _joined(windows: list[xr.Dataset]) -> xr.Dataset:
 def _described(trends: xr.Dataset) -> xr.Dataset:
     for name in _VARIABLES.values():
         label = name.removeprefix("tc_").capitalize()
-        trends[name].attrs = {"long_name": f"Tasselled-cap {label} trend", "data_source": "TCVIS, Landsat 2000-2019"}
+        trends[name].attrs = {"long_name": f"Tasselled-cap {label} trend", "data_source": "TCVIS, Landsat trends over twenty years"}
     return trends

@@ -12,6 +12,8 @@ from darts_acquisition.optical.cdse_search import (
     get_cdse_s2_sr_scene_ids_from_tile_ids,
     search_cdse_s2_sr,
 )
+from darts_acquisition.optical.image_folder import parse_planet_type
+from darts_acquisition.optical.planet import get_planet_geometry, load_planet_masks, load_planet_scene, load_planet_tile
 from darts_acquisition.optical.quality import convert_masks
 from darts_acquisition.services.copernicus import init_copernicus
 
@@ -24,10 +26,15 @@ __all__ = [
     "get_aoi_from_cdse_s2_sr_scene_ids",
     "get_cdse_s2_sr_scene_ids_from_geodataframe",
     "get_cdse_s2_sr_scene_ids_from_tile_ids",
+    "get_planet_geometry",
     "init_copernicus",
     "load_arcticdem",
     "load_cdse_s2_sr_scene",
+    "load_planet_masks",
+    "load_planet_scene",
+    "load_planet_tile",
     "load_tcvis",
     "missing_arcticdem",
+    "parse_planet_type",
     "search_cdse_s2_sr",
 ]

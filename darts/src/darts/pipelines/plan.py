@@ -30,6 +30,8 @@ class Plan:
     """Bytes to fetch by tile id, 0 where unknown; staged tiles are not in it."""
     layers: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """For each auxiliary layer the chunks to fetch by tile id; tiles that share chunks each count them."""
+    sizes: Mapping[str, str] = field(default_factory=dict)
+    """How large images on disk are, for people, by tile id."""
     chunks: Mapping[str, int] = field(default_factory=dict)
     """For each auxiliary layer the chunks to fetch for all tiles together."""
 
@@ -78,6 +80,7 @@ def make_plan(
         todo=tuple(todo),
         n_done=n_done,
         images=to_fetch,
+        sizes=source.sizes(todo),
         layers={layer: {tile: len(ids) for tile, ids in tiles.items() if ids} for layer, tiles in by_layer.items()},
         chunks={layer: len(set().union(*tiles.values())) for layer, tiles in by_layer.items()},
     )

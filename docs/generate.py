@@ -14,12 +14,13 @@ from docstring_parser import parse_from_object
 
 from darts.pipelines.base import Pipeline
 from darts.pipelines.parameters import Parameters, PipelineParameters
+from darts.pipelines.planet import PlanetPipeline
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts_utils.functools import to_toml_value
 from darts_utils.paths import DefaultPaths
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = {"inference sentinel2-sequential": Sentinel2Pipeline}
+COMMANDS = {"inference sentinel2-sequential": Sentinel2Pipeline, "inference planet-sequential": PlanetPipeline}
 EXAMPLES = {
     "scene_ids": ["S2B_MSIL2A_20240720T200909_N0510_R128_T08WNB_20240720T234418"],
     "model_files": ["models/with_tcvis.pt", "models/without_tcvis.pt"],
@@ -35,6 +36,7 @@ EXAMPLES = {
     "scene_id_file": "scenes.txt",
     "aoi_file": "area.gpkg",
     "prep_data_scene_id_file": "staged.json",
+    "image_ids": ["20210728_201112_93_2416"],
 }
 """What an annotated example shows for parameters that are not given by default."""
 

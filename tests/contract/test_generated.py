@@ -32,4 +32,4 @@ def test_every_key_of_the_example_is_known_and_none_is_left_out(tmp_path):
     assert known_keys(app) - keys <= {"name", "n", "stopuhr_data", "viz_dir", "size", "seed", "folder", *CLI_ONLY}
 
 
-CLI_ONLY = {"orthotiles_dir", "scenes_dir", "help", "version", "h", "shell", "output", "add_to_startup"}
+CLI_ONLY = {"optical", "aux", "force", "sensor", "help", "version", "h", "shell", "output", "add_to_startup"}

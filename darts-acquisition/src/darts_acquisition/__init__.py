@@ -23,6 +23,8 @@ from darts_acquisition.optical.gee_search import (
     get_gee_s2_sr_scenes,
     search_gee_s2_sr,
 )
+from darts_acquisition.optical.image_folder import parse_planet_type
+from darts_acquisition.optical.planet import get_planet_geometry, load_planet_masks, load_planet_scene, load_planet_tile
 from darts_acquisition.optical.quality import convert_masks
 from darts_acquisition.services.copernicus import init_copernicus
 from darts_acquisition.services.earthengine import init_earthengine
@@ -43,14 +45,19 @@ __all__ = [
     "get_gee_s2_sr_scene_ids_from_geodataframe",
     "get_gee_s2_sr_scene_ids_from_tile_ids",
     "get_gee_s2_sr_scenes",
+    "get_planet_geometry",
     "init_copernicus",
     "init_earthengine",
     "load_arcticdem",
     "load_cdse_s2_sr_scene",
     "load_gee_s2_sr_scene",
+    "load_planet_masks",
+    "load_planet_scene",
+    "load_planet_tile",
     "load_tcvis",
     "missing_arcticdem",
     "missing_tcvis",
+    "parse_planet_type",
     "search_cdse_s2_sr",
     "search_gee_s2_sr",
 ]

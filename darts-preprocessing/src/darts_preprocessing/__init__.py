@@ -2,7 +2,7 @@
 
 from darts_preprocessing.align import TCVIS_BANDS, align_dem, align_dem_mask, align_tcvis
 from darts_preprocessing.indices import calculate_ndvi
-from darts_preprocessing.preprocess import DEM_BANDS, preprocess_v2
+from darts_preprocessing.preprocess import DEM_BANDS, align_arcticdem, preprocess_v2
 from darts_preprocessing.terrain import Sun, aspect, curvature, derive_terrain, hillshade, slope
 from darts_preprocessing.tpi import topographic_position_index
 
@@ -10,6 +10,7 @@ __all__ = [
     "DEM_BANDS",
     "TCVIS_BANDS",
     "Sun",
+    "align_arcticdem",
     "align_dem",
     "align_dem_mask",
     "align_tcvis",

@@ -38,6 +38,8 @@ def align_dem(ds_arcticdem: xr.Dataset, geobox: GeoBox) -> Array:
         GridError: If the dataset has no georeference.
     """
     dem = _band(ds_arcticdem, "dem").astype(np.float32, copy=False)
+    if geobox_of(ds_arcticdem) == geobox:
+        return dem
     target = np.empty((1, *geobox.shape), dtype=np.float32)
     return _warp(dem[None], geobox_of(ds_arcticdem), target, geobox, Resampling.cubic, (np.nan, np.nan))[0]
 
@@ -57,6 +59,8 @@ def align_dem_mask(ds_arcticdem: xr.Dataset, geobox: GeoBox) -> Array:
         GridError: If the dataset has no georeference.
     """
     mask = _band(ds_arcticdem, "arcticdem_data_mask").astype(np.uint8, copy=False)
+    if geobox_of(ds_arcticdem) == geobox:
+        return mask
     target = np.empty((1, *geobox.shape), dtype=np.uint8)
     return _warp(mask[None], geobox_of(ds_arcticdem), target, geobox, Resampling.nearest, (0, 0))[0]
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from odc.geo.geobox import GeoBox
+from odc.geo.xr import wrap_xr
 
 from darts_preprocessing.align import TCVIS_BANDS, align_dem, align_dem_mask, align_tcvis
 from darts_preprocessing.indices import calculate_ndvi
@@ -85,6 +86,44 @@ def preprocess_v2(
     return validate(ds_optical.assign(made))
 
 
+def align_arcticdem(
+    ds_arcticdem: xr.Dataset,
+    geobox: GeoBox,
+    tpi_outer_radius: float = 100,
+    tpi_inner_radius: float = 0,
+    *,
+    bands: Collection[str] | None = None,
+) -> xr.Dataset:
+    """Return elevation on the very grid on which `preprocess_v2` computes terrain.
+
+    Given to `preprocess_v2` in place of the elevation that it was made from, it leads to the same features. The source
+    can be freed before: at 2 m, around a tile that lies askew to its grid, it is four times as large.
+
+    Args:
+        ds_arcticdem: As for `preprocess_v2`.
+        geobox: Grid of the tile.
+        tpi_outer_radius: As for `preprocess_v2`.
+        tpi_inner_radius: As for `preprocess_v2`.
+        bands: Which features will be made; None means all.
+
+    Returns:
+        (y, x) on the tile's grid, padded by the outer radius if relative elevation is wanted: `dem` float32 in metres,
+        NaN where unknown, not clipped; `arcticdem_data_mask` uint8, 1 = data, if it was given and is wanted.
+
+    Raises:
+        ConfigError: If a radius is illegal.
+        GridError: If an input has no georeference, or the tile is not on a metric grid with square pixels.
+        DataError: If `dem` is missing.
+    """
+    check_radii(tpi_outer_radius, tpi_inner_radius)
+    wanted = DEM_BANDS if bands is None else DEM_BANDS.intersection(bands)
+    grid = geobox.pad(_padding_px(geobox, (tpi_outer_radius, tpi_inner_radius), wanted))
+    aligned = {"dem": wrap_xr(align_dem(ds_arcticdem, grid), grid)}
+    if "arcticdem_data_mask" in wanted and "arcticdem_data_mask" in ds_arcticdem:
+        aligned["arcticdem_data_mask"] = wrap_xr(align_dem_mask(ds_arcticdem, grid), grid)
+    return xr.Dataset(aligned)
+
+
 def _features_to_make(
     bands: Collection[str] | None, optical: xr.Dataset, arcticdem: xr.Dataset | None, tcvis: xr.Dataset | None
 ) -> frozenset[str]:
@@ -117,28 +156,35 @@ def _dem_features(
     device: DeviceSpec,
 ) -> dict[str, np.ndarray]:
     """Return what is made from the DEM, computed on a padded grid so that no edge effect reaches the tile."""
-    padding, kernel = _STENCIL_PX, None
-    if "relative_elevation" in wanted:
-        outer_px, inner_px = radii_px(*radii_m, pixel_size_m(geobox))
-        padding, kernel = max(padding, outer_px), disk_kernel(outer_px, inner_px)
+    padding = _padding_px(geobox, radii_m, wanted)
     padded = geobox.pad(padding)
     dem = align_dem(ds_arcticdem, padded)
     made: dict[str, np.ndarray] = {}
-    if kernel is not None:
+    if "relative_elevation" in wanted:
+        kernel = disk_kernel(*radii_px(*radii_m, pixel_size_m(geobox)))
         made["relative_elevation"] = position_index(dem, kernel, padding, device)
     made |= terrain_arrays(dem, padded, wanted, sun, padding, device)
     inner = dem[padding:-padding, padding:-padding]
     if "arcticdem_data_mask" in wanted:
-        made["arcticdem_data_mask"] = _data_mask(ds_arcticdem, geobox, inner)
+        made["arcticdem_data_mask"] = _data_mask(ds_arcticdem, padded, padding, inner)
     if "dem" in wanted:
         made["dem"] = np.clip(inner, *manager["dem"].valid_range, dtype=np.float32)
     return made
 
 
-def _data_mask(ds_arcticdem: xr.Dataset, geobox: GeoBox, dem: np.ndarray) -> np.ndarray:
+def _padding_px(geobox: GeoBox, radii_m: tuple[float, float], wanted: Collection[str]) -> int:
+    """Return by how many pixels the grid that terrain is computed on reaches beyond the tile."""
+    if "relative_elevation" not in wanted:
+        return _STENCIL_PX
+    return max(_STENCIL_PX, radii_px(*radii_m, pixel_size_m(geobox))[0])
+
+
+def _data_mask(ds_arcticdem: xr.Dataset, padded: GeoBox, padding: int, dem: np.ndarray) -> np.ndarray:
     """Return 1 where the resampled DEM is known and its nearest cell was measured, else 0."""
     known = np.isfinite(dem).view(np.uint8)
-    return known & align_dem_mask(ds_arcticdem, geobox) if "arcticdem_data_mask" in ds_arcticdem else known
+    if "arcticdem_data_mask" not in ds_arcticdem:
+        return known
+    return known & align_dem_mask(ds_arcticdem, padded)[padding:-padding, padding:-padding]
 
 
 def _as_variables(arrays: Mapping[str, np.ndarray], source: str) -> dict[str, xr.Variable]:

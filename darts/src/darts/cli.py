@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 _IMPORTED_WHEN_ASKED_FOR = {
     "PipelineV2Paths": "darts.pipelines.paths",
+    "PlanetPipeline": "darts.pipelines.planet",
     "Sentinel2Pipeline": "darts.pipelines.sentinel2",
     "debug_default_paths": "darts.pipelines.paths",
 }
@@ -120,10 +121,21 @@ inference_app.command(
     group=sequential_group,
     help="Map slumps in Sentinel-2 scenes, one after the other.",
 )
+inference_app.command(
+    "darts.pipelines.planet:run_planet_sequential",
+    name="planet-sequential",
+    group=sequential_group,
+    help="Map slumps in PlanetScope orthotiles and scenes, one after the other.",
+)
 inference_data_app.command(
     "darts.pipelines.sentinel2:prepare_sentinel2_data",
     name="sentinel2",
     help="Fetch scenes, elevation and trends, so that a later run can be offline.",
+)
+inference_data_app.command(
+    "darts.pipelines.planet:prepare_planet_data",
+    name="planet",
+    help="Fetch elevation and trends for PlanetScope images, so that a later run can be offline.",
 )
 
 

@@ -100,5 +100,8 @@ def _joined(windows: list[xr.Dataset]) -> xr.Dataset:
 def _described(trends: xr.Dataset) -> xr.Dataset:
     for name in _VARIABLES.values():
         label = name.removeprefix("tc_").capitalize()
-        trends[name].attrs = {"long_name": f"Tasselled-cap {label} trend", "data_source": "TCVIS, Landsat trends over twenty years"}
+        trends[name].attrs = {
+            "long_name": f"Tasselled-cap {label} trend",
+            "data_source": "TCVIS, twenty years of Landsat",
+        }
     return trends

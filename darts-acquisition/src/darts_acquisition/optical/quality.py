@@ -21,6 +21,49 @@ def _lookup_table(quality_of_code: dict[int, int], default: int) -> np.ndarray:
 
 _SCL_TABLE = _lookup_table(SCL_QUALITY, default=LOW_QUALITY)
 
+UDM2_CLEAR, UDM2_CLOUD, UDM2_UNUSABLE = 0, 5, 7
+"""Positions of bands of a UDM2, from 0."""
+_UDM2_LOW = slice(1, 6)
+"""Snow, shadow, light haze, heavy haze, cloud."""
+UDM2_MISSING = (0, 0, 0, 0, 0, 0, 0, 1)
+"""A UDM2 pixel that says that nothing was seen."""
+_UDM_CLOUD = 0b10
+UDM_MISSING = (1,)
+_STRIP_ROWS = 512
+
+
+def udm2_of_udm(udm: np.ndarray) -> np.ndarray:
+    """Return a UDM2 of the older unusable data mask, as far as that tells.
+
+    Args:
+        udm: (y, x) uint8, bits: 0 nothing imaged, 1 cloud, 2 and up suspect or missing values in a band.
+
+    Returns:
+        (8, y, x) uint8: clear, cloud and unusable are set, the others 0. Cloud alone does not make a pixel unusable.
+    """
+    udm2 = np.zeros((8, *udm.shape), dtype=np.uint8)
+    udm2[UDM2_CLEAR] = udm == 0
+    udm2[UDM2_CLOUD] = (udm & _UDM_CLOUD) > 0
+    udm2[UDM2_UNUSABLE] = udm & ~np.uint8(_UDM_CLOUD)
+    return udm2
+
+
+def udm2_quality(udm2: np.ndarray) -> np.ndarray:
+    """Return the quality of pixels by their UDM2.
+
+    Args:
+        udm2: (8, y, x) uint8: clear, snow, shadow, light haze, heavy haze, cloud, confidence, unusable.
+
+    Returns:
+        (y, x) uint8: 0 where unusable is set, 1 where any of snow to cloud is, else 2.
+    """
+    quality = np.empty(udm2.shape[1:], dtype=np.uint8)
+    for start in range(0, len(quality), _STRIP_ROWS):  # in strips, because the bands of an orthotile take half a GB
+        rows = slice(start, start + _STRIP_ROWS)
+        quality[rows] = np.where(udm2[_UDM2_LOW, rows].any(axis=0), LOW_QUALITY, HIGH_QUALITY)
+        quality[rows][udm2[UDM2_UNUSABLE, rows] != 0] = INVALID
+    return quality
+
 
 def convert_masks(ds_s2: xr.Dataset) -> xr.Dataset:
     """Return the scene with a `quality_data_mask` made from its scene classification `s2_scl`.
@@ -44,9 +87,14 @@ def convert_masks(ds_s2: xr.Dataset) -> xr.Dataset:
         if band in ds_s2:
             quality[np.isnan(ds_s2[band].values)] = INVALID
     mask = ds_s2.s2_scl.copy(data=quality)
-    mask.attrs = {
+    mask.attrs = quality_attributes(ds_s2.s2_scl.attrs.get("data_source", "Sentinel-2 L2A SCL"))
+    return ds_s2.assign(quality_data_mask=mask)
+
+
+def quality_attributes(data_source: str) -> dict[str, str]:
+    """Return what a quality mask says of itself."""
+    return {
         "long_name": "Quality data mask",
         "description": "0 = invalid, 1 = low quality, 2 = high quality",
-        "data_source": ds_s2.s2_scl.attrs.get("data_source", "Sentinel-2 L2A SCL"),
+        "data_source": data_source,
     }
-    return ds_s2.assign(quality_data_mask=mask)

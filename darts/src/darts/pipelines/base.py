@@ -172,16 +172,19 @@ class Pipeline(PipelineParameters):
             CredentialsError: If keys are missing or refused.
             ServiceError: If scenes must be searched for, and the catalogue does not answer.
         """
+        return self._prepare(optical=optical or force, aux=aux or force, all_layers=force)
+
+    def _prepare(self, *, optical: bool, aux: bool, all_layers: bool) -> "StagingReport":
+        """Find, plan, fetch and report."""
         from darts.pipelines.plan import make_plan, needed_layers
         from darts.pipelines.preparation import ALL_LAYERS, check, fetch, keep_ids
         from darts.pipelines.staging import StagingReport
         from darts.utils.plan_view import show_plan
 
-        optical, aux = optical or force, aux or force
         check(self, optical=optical, aux=aux)
         run = self.located()
         run.use_endpoints()
-        layers = ALL_LAYERS if force else needed_layers(run.features()) if aux else ()
+        layers = ALL_LAYERS if all_layers else needed_layers(run.features()) if aux else ()
         source = run.source()
         refs = source.find()
         keep_ids(run, refs)

@@ -270,6 +270,23 @@ class SceneParameters(Sentinel2Storage, SceneSelection, RunParameters, EarthEngi
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlanetSelection(Parameters):
+    """Which PlanetScope images to map."""
+
+    orthotiles_dir: Path | None = None
+    """Folder of orthotiles, in `{tile_id}/{scene_id}/`; `{input}/planet/tiles` if not given."""
+    scenes_dir: Path | None = None
+    """Folder of scenes, in `{scene_id}/`; `{input}/planet/scenes` if not given."""
+    image_ids: list[str] | None = None
+    """Images to map, by the names of their folders. If not given, all that are found."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanetParameters(PlanetSelection, ExportParameters):
+    """All that the source of PlanetScope images needs to know."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PipelineParameters(
     RunParameters,
     ExportParameters,

@@ -31,6 +31,8 @@ class Plan:
     """Bytes to fetch by tile id, 0 where unknown; staged tiles are not in it."""
     layers: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """For each auxiliary layer the chunks to fetch by tile id; tiles that share chunks each count them."""
+    sizes: Mapping[str, str] = field(default_factory=dict)
+    """How large images on disk are, for people, by tile id."""
     chunks: Mapping[str, int] = field(default_factory=dict)
     """For each auxiliary layer the chunks to fetch for all tiles together."""
     outlined: frozenset[str] = frozenset()
@@ -80,7 +82,8 @@ def make_plan(
         layers: Auxiliary layers that are needed.
         n_done: Tiles whose results are there already.
     """
-    plan = Plan(todo=tuple(todo), n_done=n_done, images=source.to_fetch(todo) if images else {})
+    to_fetch = source.to_fetch(todo) if images else {}
+    plan = Plan(todo=tuple(todo), n_done=n_done, images=to_fetch, sizes=source.sizes(todo))
     if not layers or (footprints := source.footprints(todo)).empty:
         return replace(plan, layers={layer: {} for layer in layers}, chunks=dict.fromkeys(layers, 0))
     chunks = {layer: _missing_chunks(parameters, layer, footprints, source.resolution_m) for layer in layers}

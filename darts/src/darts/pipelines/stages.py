@@ -59,7 +59,7 @@ def build_stages(
     """
     stages = [Stage("optical", "prepare", lambda work: replace(work, tile=source.load(work.ref)))]
     if features & TERRAIN_BANDS:
-        stages.append(Stage("arcticdem", "prepare", _ArcticDem(parameters, source)))
+        stages.append(Stage("arcticdem", "prepare", _ArcticDem(parameters, source, features)))
     if features & TREND_BANDS:
         stages.append(Stage("tcvis", "prepare", _Trends(parameters, source)))
     return [
@@ -80,22 +80,26 @@ def arcticdem_margin_m(parameters: PipelineParameters, resolution_m: int) -> int
 class _ArcticDem:
     parameters: PipelineParameters
     source: Source
+    features: frozenset[str]
 
     def __call__(self, work: Work) -> Work:
         from darts_acquisition import load_arcticdem
+        from darts_preprocessing import align_arcticdem
         from darts_utils.tile import geobox_of
 
         assert work.tile is not None
-        resolution = self.source.resolution_m
+        resolution, geobox = self.source.resolution_m, geobox_of(work.tile)
         arcticdem = load_arcticdem(
-            geobox_of(work.tile),
+            geobox,
             given(self.parameters.arcticdem_dir),
             resolution,
             buffer=arcticdem_margin_m(self.parameters, resolution) // resolution,
             offline=self.parameters.offline,
             stage_with=self.source.stage_command(work.ref),
         )
-        return replace(work, arcticdem=arcticdem)
+        # aligned here, so that what was read is freed before features are made
+        radii = self.parameters.tpi_outer_radius, self.parameters.tpi_inner_radius
+        return replace(work, arcticdem=align_arcticdem(arcticdem, geobox, *radii, bands=self.features))
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,10 @@ class Source(Protocol):
         """Return which tiles must be fetched, wholly or in part, with the number of bytes, 0 where unknown."""
         ...
 
+    def sizes(self, refs: Sequence[TileRef]) -> dict[str, str]:
+        """Return how large images on disk are, for people, by tile id; those of which nothing is known are left out."""
+        ...
+
     def footprints(self, refs: Sequence[TileRef]) -> "gpd.GeoDataFrame":
         """Return the outlines of the tiles' grids in EPSG:3413, with the column `tile_id`, without unknown ones."""
         ...

@@ -18,9 +18,19 @@ LAYER_NAMES = {"images": "scenes", "arcticdem": "ArcticDEM", "tcvis": "TCVIS"}
 def show_plan(plan: "Plan", *, with_tiles: bool = False) -> None:
     """Show what is to be done and fetched, with every tile if asked for."""
     if with_tiles and plan.todo:
-        show_rows("Plan", ("tile", "to fetch"), [(ref.tile_id, _lacking(plan, ref.tile_id)) for ref in plan.todo])
+        _show_tiles(plan)
     for line in plan_lines(plan):
         say(line)
+
+
+def _show_tiles(plan: "Plan") -> None:
+    """Show every tile with what is to fetch for it, and its size if sizes are known."""
+    ids = [ref.tile_id for ref in plan.todo]
+    if plan.sizes:
+        rows = [(tile_id, plan.sizes.get(tile_id, "unreadable"), _lacking(plan, tile_id)) for tile_id in ids]
+        show_rows("Plan", ("tile", "size", "to fetch"), rows)
+    else:
+        show_rows("Plan", ("tile", "to fetch"), [(tile_id, _lacking(plan, tile_id)) for tile_id in ids])
 
 
 def plan_lines(plan: "Plan") -> list[str]:

@@ -97,6 +97,10 @@ class SceneSource(ABC):
             except MissingDataError as error:
                 logger.warning("%s", error)
 
+    def sizes(self, refs: Sequence[TileRef]) -> dict[str, str]:  # noqa: ARG002  (all scenes are about as large)
+        """Return nothing."""
+        return {}
+
     def footprints(self, refs: Sequence[TileRef]) -> "gpd.GeoDataFrame":
         """Return the grids' outlines in EPSG:3413, one row a scene, with the column `tile_id`.
 

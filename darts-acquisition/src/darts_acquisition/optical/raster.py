@@ -1,0 +1,109 @@
+"""Raster files of users: opened with clear errors, and read on a grid that DARTS can work on."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from odc.geo.geobox import GeoBox
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
+from rasterio.vrt import WarpedVRT
+from rasterio.warp import reproject
+from rasterio.windows import Window
+
+from darts_utils.errors import DataError, GridError
+from darts_utils.grid import pixel_size_m
+
+_STRIP_ROWS = 512
+_STRETCH = 0.06
+"""Largest share by which lengths on the map may differ from those on the ground: polar grids do by up to 4 % north of
+60 degrees, UTM by less than 0.1 %; the Mercator projection of web maps doubles them."""
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """Give an opened raster file; whatever goes wrong with it in the block is an error that names it.
+
+    Raises:
+        DataError: If the file cannot be opened or read.
+    """
+    try:
+        with rasterio.open(path) as source:
+            yield source
+    except (RasterioError, OSError) as error:
+        # rasterio's own message of a failed read only says where to look
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise DataError(f"{path} cannot be read ({reason}). Copy or download it again.") from error
+
+
+def grid_of(source: Any) -> GeoBox:
+    """Return the grid of an opened file.
+
+    Raises:
+        GridError: If it has no coordinate reference system.
+    """
+    if source.crs is None:
+        raise GridError(f"{source.name} has no coordinate reference system. Download it again, or assign one.")
+    return GeoBox.from_rio(source)
+
+
+def working_grid(grid: GeoBox) -> GeoBox:
+    """Return the grid itself if it is in metres, square and true to scale, else one of as many pixels in UTM."""
+    edge_m = math.sqrt(grid.center_pixel.footprint("utm").geom.area)
+    try:
+        is_true_to_scale = abs(edge_m / pixel_size_m(grid) - 1) <= _STRETCH
+    except GridError:
+        is_true_to_scale = False
+    resolution: Any = round(edge_m, 2)  # the annotation of `to_crs` only knows its words
+    return grid if is_true_to_scale else grid.to_crs("utm", resolution=resolution)
+
+
+def strips(source: Any, indexes: tuple[int, ...], grid: GeoBox) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield rows of a grid with the values of some bands there, (band, y, x), so that a file is decoded only once.
+
+    Values that are missing, or beyond the file, are the file's no-data value, or 0. Onto another grid than its own they
+    are resampled bilinearly.
+    """
+    if grid == grid_of(source):
+        yield from _strips(source, indexes, *grid.shape)
+        return
+    nodata = 0 if source.nodata is None else source.nodata
+    options = {"crs": str(grid.crs), "transform": grid.affine, "height": grid.shape[0], "width": grid.shape[1]}
+    with WarpedVRT(source, resampling=Resampling.bilinear, src_nodata=nodata, nodata=nodata, **options) as warped:
+        yield from _strips(warped, indexes, *grid.shape)
+
+
+def _strips(source: Any, indexes: tuple[int, ...], height: int, width: int) -> Iterator[tuple[slice, np.ndarray]]:
+    for start in range(0, height, _STRIP_ROWS):
+        stop = min(start + _STRIP_ROWS, height)
+        yield slice(start, stop), source.read(list(indexes), window=Window(0, start, width, stop - start))
+
+
+def classes_on(source: Any, grid: GeoBox, beyond: tuple[int, ...]) -> np.ndarray:
+    """Return the bands of a mask on a grid by nearest neighbour, (band, y, x) uint8.
+
+    Args:
+        source: The opened mask.
+        grid: The grid wanted; masks often differ from their images by a pixel or two.
+        beyond: Value of each band where the mask has no pixel.
+    """
+    indexes = list(range(1, len(beyond) + 1))
+    if grid == grid_of(source):
+        return source.read(indexes, out_dtype=np.uint8)
+    out = np.empty((len(beyond), *grid.shape), dtype=np.uint8)
+    out[:] = np.array(beyond, dtype=np.uint8)[:, None, None]
+    reproject(
+        source.read(indexes, out_dtype=np.uint8),
+        out,
+        src_transform=source.transform,
+        src_crs=source.crs,
+        dst_transform=grid.affine,
+        dst_crs=str(grid.crs),
+        resampling=Resampling.nearest,
+        init_dest_nodata=False,
+    )
+    return out

@@ -96,10 +96,12 @@ def _lacking(pipeline: "Pipeline", layer: str, footprints: "gpd.GeoDataFrame") -
 
 def layer_chunks(pipeline: "Pipeline", layer: str, footprints: "gpd.GeoDataFrame") -> set[str]:
     """Return the ids of the chunks that a datacube lacks for some tiles."""
-    from darts_acquisition import missing_arcticdem, missing_tcvis
-
     if layer == "tcvis":
+        from darts_acquisition import missing_tcvis
+
         return {chunk.patch_id for chunk in missing_tcvis(footprints, pipeline.tcvis_dir)}
+    from darts_acquisition import missing_arcticdem
+
     area = with_margin(pipeline, footprints)
     return {chunk.patch_id for chunk in missing_arcticdem(area, pipeline.arcticdem_dir, pipeline.resolution_m)}
 

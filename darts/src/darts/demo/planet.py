@@ -30,6 +30,8 @@ _UDM2 = ("clear", "snow", "shadow", "haze_light", "haze_heavy", "cloud", "confid
 _UDM2_CLASSES: dict[str, Sequence[int]] = {"snow": (11,), "shadow": (3,), "cloud": (8, 9), "haze_light": (10,)}
 """Sentinel-2 scene classes of the world for bands of a UDM2."""
 _CONFIDENCE_PERCENT = 90
+_MODELS = ("demo_with_tcvis.pt", "planet/planet_without_tcvis.pt")
+"""The model that knows trends is that for 10 m pixels: it finds as much on finer ones. The other was taught anew."""
 _TEXTURE = 0.025
 """Relative roughness of the ground that 10 m pixels do not show."""
 _SCENE_ROWS = (0.2, 1.0)
@@ -107,10 +109,10 @@ def write_planet_world(world: World, root: Path) -> WrittenPlanetWorld:
 
 
 def install_planet_models(folder: Path) -> list[Path]:
-    """Copy the models for 3 m pixels that come with the demo into a folder; return their paths."""
+    """Copy the models that do for 3 m pixels into a folder; return their paths."""
     installed = []
-    with as_file(files("darts.demo") / "models" / "planet") as source:
-        for model in sorted(source.glob("*.pt")):
+    with as_file(files("darts.demo") / "models") as source:
+        for model in (source / name for name in _MODELS):
             with atomic_file(Path(folder) / model.name) as part:
                 shutil.copyfile(model, part)
             installed.append(Path(folder) / model.name)

@@ -23,7 +23,6 @@ logger = logging.getLogger(__name__)
 MODEL_BANDS = {
     "demo_with_tcvis": BANDS,
     "demo_without_tcvis": BANDS[:10],
-    "planet_with_tcvis": BANDS,
     "planet_without_tcvis": BANDS[:10],
 }
 """Names of the models and their bands."""
@@ -61,8 +60,9 @@ class Training:
 
 
 PLANET_TRAINING = Training(world_px=640, batch_size=6, n_steps=200, learning_rate=2e-3)
-"""At 3 m a world has ten times as many pixels. The models start from those for 10 m, and so need fewer steps."""
-_FIRST_WEIGHTS = {"planet_with_tcvis": "demo_with_tcvis", "planet_without_tcvis": "demo_without_tcvis"}
+"""At 3 m a world has ten times as many pixels. The model starts from that for 10 m, and so needs fewer steps."""
+_FIRST_WEIGHTS = {"planet_without_tcvis": "demo_without_tcvis"}
+"""Models that go on from the weights of another one."""
 
 
 def model_config(n_bands: int) -> dict[str, object]:

@@ -58,8 +58,9 @@ def working_grid(grid: GeoBox) -> GeoBox:
         is_true_to_scale = abs(edge_m / pixel_size_m(grid) - 1) <= _STRETCH
     except GridError:
         is_true_to_scale = False
-    resolution: Any = round(edge_m, 2)  # the annotation of `to_crs` only knows its words
-    return grid if is_true_to_scale else grid.to_crs("utm", resolution=resolution)
+    if is_true_to_scale:
+        return grid
+    return grid.to_crs("utm", resolution=round(edge_m, 2))  # type: ignore[arg-type]  # it takes numbers, too
 
 
 def strips(source: Any, indexes: tuple[int, ...], grid: GeoBox) -> Iterator[tuple[slice, np.ndarray]]:

@@ -16,7 +16,7 @@ from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 from smart_geocubes.core import PatchIndex, RemoteAccessor
 
-from darts.demo.fields import Array
+from darts.demo.fields import PIXEL_M, Array, Noise
 from darts.demo.place import MARGIN_PX
 from darts.demo.world import World
 from darts_acquisition.auxiliary.filling import cube_lock, from_memory
@@ -26,15 +26,26 @@ _DEM_NO_DATA = -9999.0
 _FILLED_MARGIN_PX = 45
 """How far around the scene the cubes are filled; less than the world knows, so that resampling finds neighbours."""
 _COARSE_STEP_PX = 32
+_ROUGHNESS_M = 0.03
+"""What a model at 2 m shows between the pixels of the world."""
 
 
-def write_arcticdem(world: World, aux_dir: Path) -> Path:
-    """Add the elevation of a world to the 10 m ArcticDEM cube, which is made if there is none; return its folder."""
-    grid = _window(smart_geocubes.ArcticDEM10m.extent, world)
+def write_arcticdem(world: World, aux_dir: Path, resolution_m: int = 10) -> Path:
+    """Add the elevation of a world to an ArcticDEM cube, which is made if there is none; return its folder.
+
+    Args:
+        world: The world.
+        aux_dir: Folder of the datacubes.
+        resolution_m: Pixel size of the cube, 10 or 2 m; the finer one shows roughness that the coarser does not.
+    """
+    accessor = {10: smart_geocubes.ArcticDEM10m, 2: smart_geocubes.ArcticDEM2m}[resolution_m]
+    grid = _window(accessor.extent, world)
     elevation = _resampled(world.elevation, world, grid)
+    if resolution_m < PIXEL_M:
+        elevation += _ROUGHNESS_M * Noise(world.seed, tuple(grid.shape)).field("fine matching noise", 14, 4, 0.8)  # type: ignore[arg-type]
     has_data = np.isfinite(elevation)
     layers = {"dem": np.where(has_data, elevation, _DEM_NO_DATA).astype(np.float32), "datamask": has_data}
-    return _fill(smart_geocubes.ArcticDEM10m, aux_dir / "arcticdem_10m.icechunk", world, layers, grid)
+    return _fill(accessor, aux_dir / f"arcticdem_{resolution_m}m.icechunk", world, layers, grid)
 
 
 def write_tcvis(world: World, aux_dir: Path) -> Path:

@@ -2,11 +2,17 @@
 
 import os
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from darts.demo.compare import Score, compare_with_truth
-from darts.demo.world import make_world
-from darts.demo.write import WrittenWorld, write_world
+from darts.demo.planet import write_planet_world
+from darts.demo.world import World, make_world
+from darts.demo.write import write_world
+from darts.pipelines.base import Pipeline
+from darts.pipelines.planet import PlanetPipeline
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.pipelines.tiles import RunReport
 from darts.utils.console import show_rows
@@ -14,40 +20,102 @@ from darts.utils.terminal import say
 from darts_utils.paths import DefaultPaths
 
 
-def demo(*, seed: int = 7, size: int = 1024, folder: Path = Path("darts-demo")) -> RunReport:
+@dataclass(frozen=True, kw_only=True)
+class _Written:
+    """A world on disk, and how it is mapped."""
+
+    pipeline: Pipeline
+    image_ids: tuple[str, ...]
+    """The images to compare with the truth."""
+    truth: Path
+    by_hand: str
+    """The command that maps it, without the folders."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sensor:
+    """How a world is written as the data of a sensor."""
+
+    contents: str
+    """What is written."""
+    size_px: int
+    """Edge of a world if none is given, in pixels of 10 m."""
+    write: Callable[[World, Path], _Written]
+
+
+def _as_sentinel2(world: World, folder: Path) -> _Written:
+    written = write_world(world, folder)
+    paths = DefaultPaths(fast_dir=folder, large_dir=folder)
+    home = _short(folder)
+    return _Written(
+        pipeline=Sentinel2Pipeline(scene_ids=[written.scene_id], default_dirs=paths, offline=True, overwrite=True),
+        image_ids=(written.scene_id,),
+        truth=written.truth,
+        by_hand=f"darts inference sentinel2-sequential --offline --fast-dir {home} --large-dir {home} "
+        f"--scene-ids {written.scene_id}",
+    )
+
+
+def _as_planet(world: World, folder: Path) -> _Written:
+    written = write_planet_world(world, folder)
+    paths = DefaultPaths(fast_dir=folder, large_dir=folder, models_dir=written.models_dir)
+    home, ids = _short(folder), (written.orthotile.name, written.scene.name)
+    return _Written(
+        pipeline=PlanetPipeline(image_ids=list(ids), default_dirs=paths, offline=True, overwrite=True),
+        image_ids=ids,
+        truth=written.truth,
+        by_hand=f"darts inference planet-sequential --offline --fast-dir {home} --large-dir {home} "
+        f"--models-dir {_short(written.models_dir)} --image-ids {' '.join(ids)}",
+    )
+
+
+_SENSORS = {
+    "sentinel2": _Sensor(
+        contents="a Sentinel-2 scene, ArcticDEM and trend datacubes, two models", size_px=1024, write=_as_sentinel2
+    ),
+    "planet": _Sensor(
+        contents="a Planet orthotile and scene, ArcticDEM at 2 m and trend datacubes, two models",
+        size_px=512,
+        write=_as_planet,
+    ),
+}
+
+
+def demo(
+    *,
+    seed: int = 7,
+    size: int | None = None,
+    folder: Path = Path("darts-demo"),
+    sensor: Literal["sentinel2", "planet"] = "sentinel2",
+) -> RunReport:
     """Map slumps in a made-up stretch of Arctic coast and compare them with the truth; needs no account.
 
     Args:
         seed: Which world to make; the models have seen none of those below 1000.
-        size: Edge of the world in pixels of 10 m.
+        size: Edge of the world in pixels of 10 m; if not given, 1024, and 512 for Planet, whose pixels are finer.
         folder: Where the world and the results go; further worlds are added to what is there.
+        sensor: What the world is written as.
 
     Raises:
         ConfigError: If seed or size are out of range.
         OutputError: If the folder cannot be written to.
     """
+    kind = _SENSORS[sensor]
+    size = kind.size_px if size is None else size
     say(f"Making the world of seed {seed}, {size / 100:g} x {size / 100:g} km, in {folder}")
     start = time.monotonic()
-    written = write_world(make_world(seed, size), folder)
-    say(f"Made in {time.monotonic() - start:.1f} s: a Sentinel-2 scene, ArcticDEM and trend datacubes, two models")
-    report = _pipeline(written, folder).run()
+    written = kind.write(make_world(seed, size), folder)
+    say(f"Made in {time.monotonic() - start:.1f} s: {kind.contents}")
+    report = written.pipeline.run()
     if report.exit_code == 0:
-        results = report.folder / written.scene_id
-        _show_score(compare_with_truth(results, written.truth))
-        _show_where(written, results, folder)
+        results = {outcome.ref.tile_id: report.folder / outcome.ref.output_folder for outcome in report.outcomes}
+        for image_id in written.image_ids:
+            _show_score(image_id, compare_with_truth(results[image_id], written.truth), alone=len(results) == 1)
+        _show_where(written, [results[image_id] for image_id in written.image_ids])
     return report
 
 
-def _pipeline(written: WrittenWorld, folder: Path) -> Sentinel2Pipeline:
-    return Sentinel2Pipeline(
-        scene_ids=[written.scene_id],
-        default_dirs=DefaultPaths(fast_dir=folder, large_dir=folder),
-        offline=True,
-        overwrite=True,
-    )
-
-
-def _show_score(score: Score) -> None:
+def _show_score(image_id: str, score: Score, *, alone: bool) -> None:
     rows = [
         ("IoU of the pixels", f"{score.pixel_iou:.2f}"),
         ("slumps found", str(score.n_found)),
@@ -55,21 +123,19 @@ def _show_score(score: Score) -> None:
         ("false objects", str(score.n_false)),
         ("recall of slumps", f"{score.object_recall:.2f}"),
     ]
-    show_rows("Compared with the truth", ("what", "value"), rows)
+    title = "Compared with the truth" if alone else f"{image_id} compared with the truth"
+    show_rows(title, ("what", "value"), rows)
 
 
-def _show_where(written: WrittenWorld, results: Path, folder: Path) -> None:
+def _show_where(written: _Written, folders: list[Path]) -> None:
     """Say what to open, and how to do the same by hand."""
     say("\nOpen these:")
-    for path in (results / "thumbnail.jpg", results / "prediction_segments.gpkg", results / "probabilities.tif"):
-        say(f"  {_short(path)}")
+    for results in folders:
+        for path in (results / "thumbnail.jpg", results / "prediction_segments.gpkg", results / "probabilities.tif"):
+            say(f"  {_short(path)}")
     say(f"  {_short(written.truth)} (the truth)")
     say("\nThe same mapping by hand:")
-    home = _short(folder)
-    say(
-        f"  darts inference sentinel2-sequential --offline --fast-dir {home} --large-dir {home} "
-        f"--scene-ids {written.scene_id}"
-    )
+    say(f"  {written.by_hand}")
 
 
 def _short(path: Path) -> str:

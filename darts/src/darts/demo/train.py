@@ -1,4 +1,4 @@
-"""Training of the demo's two models: `python -m darts.demo.train --folder work --model with_tcvis`.
+"""Training of the demo's models: `python -m darts.demo.train --folder work --model demo_with_tcvis`.
 
 The training worlds have the seeds from 1000 on, so that any smaller seed is new to the models.
 """
@@ -15,13 +15,18 @@ import torch
 from torch import nn
 
 from darts.demo.fields import Array
-from darts.demo.training_data import BANDS, Sample, load_samples
-from darts_segmentation.checkpoint import save_checkpoint
+from darts.demo.training_data import BANDS, Sample, load_samples, make_planet_sample, make_sample
+from darts_segmentation.checkpoint import load_model, save_checkpoint
 
 logger = logging.getLogger(__name__)
 
-MODEL_BANDS = {"demo_with_tcvis": BANDS, "demo_without_tcvis": BANDS[:10]}
-"""Names of the two models and their bands."""
+MODEL_BANDS = {
+    "demo_with_tcvis": BANDS,
+    "demo_without_tcvis": BANDS[:10],
+    "planet_without_tcvis": BANDS[:10],
+}
+"""Names of the models and their bands."""
+_MODELS = Path(__file__).parent / "models"
 _OPTICAL = [BANDS.index(band) for band in ("red", "green", "blue", "nir")]
 _TRENDS = slice(10, 13)
 _TERRAIN = slice(5, 10)
@@ -54,6 +59,12 @@ class Training:
         return range(self.first_seed, self.first_seed + self.n_worlds)
 
 
+PLANET_TRAINING = Training(world_px=640, batch_size=6, n_steps=200, learning_rate=2e-3)
+"""At 3 m a world has ten times as many pixels. The model starts from that for 10 m, and so needs fewer steps."""
+_FIRST_WEIGHTS = {"planet_without_tcvis": "demo_without_tcvis"}
+"""Models that go on from the weights of another one."""
+
+
 def model_config(n_bands: int) -> dict[str, object]:
     """Return the architecture: a U-Net on half a MobileNetV2 down to a sixteenth of the resolution.
 
@@ -81,8 +92,8 @@ def train(name: str, samples: Sequence[Sample], training: Training) -> nn.Module
     """
     torch.manual_seed(training.seed)
     n_bands = len(MODEL_BANDS[name])
-    model: nn.Module = smp.create_model(**model_config(n_bands))
-    model = model.to(memory_format=torch.channels_last).train()
+    model = _untrained(n_bands) if name not in _FIRST_WEIGHTS else load_model(_MODELS / f"{_FIRST_WEIGHTS[name]}.pt")[0]
+    model = model.to(memory_format=torch.channels_last).requires_grad_(True).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=training.learning_rate, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, training.learning_rate, total_steps=training.n_steps)
     for step, (inputs, labels, valid) in enumerate(batches(samples, training)):
@@ -96,6 +107,11 @@ def train(name: str, samples: Sequence[Sample], training: Training) -> nn.Module
         if step % 50 == 0:
             logger.info("%s: step %d, loss %.4f", name, step, loss.item())
     return model.eval()
+
+
+def _untrained(n_bands: int) -> nn.Module:
+    model: nn.Module = smp.create_model(**model_config(n_bands))
+    return model
 
 
 def slump_loss(logits: torch.Tensor, labels: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
@@ -166,15 +182,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train a model of the demo.")
     parser.add_argument("--folder", type=Path, required=True, help="where training samples are kept")
     parser.add_argument("--model", choices=sorted(MODEL_BANDS), required=True)
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "models")
+    parser.add_argument("--output", type=Path, default=_MODELS)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(arguments.threads)
-    training = Training()
-    samples = load_samples(training.seeds, training.world_px, arguments.folder)
+    of_planet = arguments.model in _FIRST_WEIGHTS
+    training = PLANET_TRAINING if of_planet else Training()
+    make = make_planet_sample if of_planet else make_sample
+    output = arguments.output / "planet" if of_planet else arguments.output
+    samples = load_samples(training.seeds, training.world_px, arguments.folder, make)
     model = train(arguments.model, samples, training)
-    save(arguments.model, model, training, arguments.output / f"{arguments.model}.pt")
+    save(arguments.model, model, training, output / f"{arguments.model}.pt")
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def write_world(world: World, root: Path) -> WrittenWorld:
     install_models(root / "models")
     write_arcticdem(world, aux_dir)
     write_tcvis(world, aux_dir)
-    truth = _write_truth(world, root / "truth")
+    truth = write_truth(world, root / "truth", world.scene_id)
     SceneStore(store, "cdse").write(world.scene_id, _raw_bands(world), _scene_attributes(world))
     return WrittenWorld(
         scene_id=world.scene_id, root=root, store=store, aux_dir=aux_dir, truth=truth, models_dir=root / "models"
@@ -74,9 +74,9 @@ def install_models(folder: Path) -> list[Path]:
     return installed
 
 
-def _write_truth(world: World, folder: Path) -> Path:
-    """Write the outlines as a GeoPackage; return its path."""
-    path = folder / f"{world.scene_id}.gpkg"
+def write_truth(world: World, folder: Path, image_id: str) -> Path:
+    """Write the outlines as a GeoPackage, called like an image; return its path."""
+    path = folder / f"{image_id}.gpkg"
     with atomic_file(path) as part:
         world.truth.to_file(part, driver="GPKG", layer="slumps")
     return path

@@ -51,7 +51,7 @@ def run(folder: Path) -> None:
 
     paths = DefaultPaths(fast_dir=folder, large_dir=folder, models_dir=folder / "models" / "planet")
     report = WithIdentity(
-        default_dirs=paths, image_ids=[orthotile.name], offline=True, overwrite=True, device="cpu"
+        default_dirs=paths, image_ids=[orthotile.name], offline=True, overwrite=True, device="cpu", batch_size=1
     ).run()
     print(report.outcomes[0].status, report.outcomes[0].error or "")
     newest = max(report.folder.glob("*.timer.parquet"))

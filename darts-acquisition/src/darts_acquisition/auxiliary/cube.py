@@ -56,12 +56,22 @@ class Cube:
         for name in variables:
             try:
                 array = self.group[name]
-                data[name] = wrap_xr(np.asarray(array[rows, columns]), window, nodata=None, always_yx=True)  # type: ignore[index]
+                data[name] = wrap_xr(_read(array, rows, columns), window, nodata=None, always_yx=True)
             except Exception as error:
                 raise DataError(
                     f"{name} of the datacube {self.path} cannot be read ({error}). Stage it again."
                 ) from error
         return xr.Dataset(data)
+
+
+def _read(array: Any, rows: slice, columns: slice) -> np.ndarray:
+    """Return a part of an array, a row of chunks at a time: zarr would hold all of its chunks decoded beside it."""
+    out = np.empty((rows.stop - rows.start, columns.stop - columns.start), dtype=array.dtype)
+    height = array.chunks[0]
+    for top in range(rows.start - rows.start % height, rows.stop, height):
+        part = slice(max(top, rows.start), min(top + height, rows.stop))
+        out[part.start - rows.start : part.stop - rows.start] = array[part, columns]
+    return out
 
 
 def cube_path(data_dir: Path, name: str) -> Path:

@@ -19,6 +19,8 @@ from darts_utils.errors import DataError, GridError
 from darts_utils.grid import pixel_size_m
 
 _STRIP_ROWS = 512
+_CACHE_MB = 64
+"""What GDAL may keep of decoded blocks; strips go through once, and its default is a twentieth of the memory."""
 _STRETCH = 0.06
 """Largest share by which lengths on the map may differ from those on the ground: polar grids do by up to 4 % north of
 60 degrees, UTM by less than 0.1 %; the Mercator projection of web maps doubles them."""
@@ -32,7 +34,7 @@ def opened(path: Path) -> Iterator[Any]:
         DataError: If the file cannot be opened or read.
     """
     try:
-        with rasterio.open(path) as source:
+        with rasterio.Env(GDAL_CACHEMAX=_CACHE_MB), rasterio.open(path) as source:
             yield source
     except (RasterioError, OSError) as error:
         # rasterio's own message of a failed read only says where to look

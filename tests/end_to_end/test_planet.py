@@ -232,7 +232,7 @@ def staged_chunks(pipeline):
 
     run = pipeline.located()
     source = run.source()
-    area = with_margin(run, source.footprints(source.find()))
+    area = with_margin(run, source.footprints(source.find()), run.resolution_m)
     return missing_arcticdem(area, run.arcticdem_dir, run.resolution_m)
 
 

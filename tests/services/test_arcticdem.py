@@ -266,6 +266,7 @@ def test_overlapping_tiles_do_not_depend_on_their_order(proxy, tree, tmp_path, m
 
 
 PROGRAM = """
+import os
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
@@ -274,6 +275,7 @@ from darts_acquisition import download_arcticdem
 print("ready", flush=True)
 sys.stdin.readline()
 download_arcticdem(footprint(window(10, -250, -240, 500, 490)), Path(sys.argv[1]), 10)
+os._exit(0)  # as the command line ends: threads of native libraries may abort an interpreter that is being taken down
 """
 
 

@@ -211,10 +211,9 @@ def start_app() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     logging.shutdown()
-    if code == 130:
-        # a worker may be inside a long computation that Python cannot end; everything is on disk, so leave at once
-        os._exit(code)
-    sys.exit(code)
+    # Everything is on disk. A worker may be inside a long computation that Python cannot end, and threads of native
+    # libraries now and then abort a process that ends in Python's own way, which would hide the exit status.
+    os._exit(code or 0)
 
 
 if __name__ == "__main__":

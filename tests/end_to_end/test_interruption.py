@@ -24,7 +24,7 @@ PRODUCTS = {
     "prediction_extent.parquet",
     "thumbnail.jpg",
 }
-KILLS = int(os.environ.get("DARTS_TEST_KILLS", "4"))
+KILLS = int(os.environ.get("DARTS_TEST_KILLS", "2"))
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from faults import FaultProxy
 from darts_acquisition.optical.scene_store import SceneStore
 from darts_acquisition.services.retry import Limiter, RetryPolicy, Service
 
-KILLS = int(os.environ.get("DARTS_TEST_KILLS", "4"))
+KILLS = int(os.environ.get("DARTS_TEST_KILLS", "2"))
 N_SCENES = 40
 FILES_OF_A_SCENE = 5
 

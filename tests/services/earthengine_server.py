@@ -223,7 +223,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _handle(self):
         self.engine.requests.append((self.command, self.path))
         text = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        with self.engine.counted():
+        with contextlib.ExitStack() as self._under_way:
+            self._under_way.enter_context(self.engine.counted())
             time.sleep(self.engine.hold_s)
             spoiler = self.engine.fault(self.command, self.path)
             if isinstance(spoiler, int):
@@ -252,7 +253,10 @@ class _Handler(BaseHTTPRequestHandler):
                     self.wfile.flush()
                     time.sleep(0.2)
             else:
-                self.wfile.write(content[: len(content) // 2] if spoiler in ("cut", "reset") else content)
+                self.wfile.write(content[: len(content) // 2])
+                self._under_way.close()  # the client may have its next request here before this thread goes on
+                if spoiler not in ("cut", "reset"):
+                    self.wfile.write(content[len(content) // 2 :])
         if spoiler == "reset":
             self.wfile.flush()
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-STEPS = {"darts_acquisition", "darts_preprocessing", "darts_segmentation", "darts_postprocessing", "darts_export"}
+STEPS = ("darts_acquisition", "darts_preprocessing", "darts_segmentation", "darts_postprocessing", "darts_export")
 ALLOWED = {"darts_utils": set(), **{step: {"darts_utils"} for step in STEPS}, "darts": {"darts_utils", *STEPS}}
 DISTRIBUTION_OF = {
     "cv2": "opencv-python-headless",

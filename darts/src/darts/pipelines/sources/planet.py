@@ -186,7 +186,8 @@ class PlanetSource:
         """
         from darts_acquisition import load_planet_tile
 
-        tile = load_planet_tile(self._path(ref), with_udm="planet_udm" in self.parameters.export_bands)
+        with_udm = "planet_udm" in self.parameters.export_bands
+        tile = load_planet_tile(self._path(ref), with_udm=with_udm, lazy=True)
         return tile.assign_attrs(tile_id=ref.tile_id)
 
     def stage_command(self, ref: TileRef) -> str:

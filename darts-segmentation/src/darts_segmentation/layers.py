@@ -54,7 +54,7 @@ class TileLayers:
         """
         for layer, name in zip(out, self.bands, strict=True):
             values = optical[name] if name in optical else patch.read(self._bands[name])
-            layer[...] = manager[name].normalize(values)
+            manager[name].normalize(values, out=layer)
 
     def blank_invalid(self, values: Array, optical: frozenset[str]) -> None:
         """Set a whole (y, x) layer to NaN, in place, wherever the tile is not valid; strip by strip to save memory."""

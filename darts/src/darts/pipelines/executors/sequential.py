@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 from darts.pipelines.stages import LANES, Lane, Stage
 from darts.pipelines.tiles import Outcome, StageStarted, StageTime, TileRef, Work
@@ -20,8 +21,16 @@ _PEAK_OVER_TILE = 1.0
 """A stage holds about as much at its peak: much of a prepared tile is only made where it is read, but in floats."""
 
 type Event = StageStarted | Outcome
-type _Handover = queue.Queue[tuple[Work, list[StageTime]] | None]
-"""Tiles from one lane to the next, with the times so far; None is the end."""
+type _Handover = queue.Queue[_Item | None]
+"""Tiles from one lane to the next; None is the end."""
+
+
+@dataclass
+class _Item:
+    """A tile on its way. There is only one reference to its arrays, here, so that a stage's input can be freed."""
+
+    work: Work
+    times: list[StageTime] = field(default_factory=list)
 
 
 class StoppedError(Exception):
@@ -117,59 +126,48 @@ class SequentialExecutor:
         with suppress(StoppedError):
             for ref in refs:
                 self._in_flight.enter(self._stop)
-                times: list[StageTime] = []
-                work = self._work_on("prepare", Work(ref), times)
-                if work is not None:
-                    self._in_flight.learn(work.nbytes)
-                    done.put((work, times))
-                    del work
+                item = _Item(Work(ref))
+                if self._work_on("prepare", item):
+                    self._in_flight.learn(item.work.nbytes)
+                    done.put(item)
+                del item  # a whole scene, which the next lane is to free
         done.put(None)
 
-    def _pass_on(
-        self,
-        lane: Lane,
-        todo: _Handover,
-        done: _Handover,
-    ) -> None:
+    def _pass_on(self, lane: Lane, todo: _Handover, done: _Handover) -> None:
         with suppress(StoppedError):
             while (item := todo.get()) is not None:
-                work, times = item
-                del item  # the only other reference to a whole scene
-                result = self._work_on(lane, work, times)
-                del work
-                if result is not None:
-                    done.put((result, times))
-                    del result
+                if self._work_on(lane, item):
+                    done.put(item)
+                del item
         done.put(None)
 
     def _finish(self, todo: _Handover) -> None:
         with suppress(StoppedError):
             while (item := todo.get()) is not None:
-                work, times = item
+                if self._work_on("finish", item):
+                    self._end(Outcome(ref=item.work.ref, status="done", times=tuple(item.times)))
                 del item
-                if self._work_on("finish", work, times) is not None:
-                    self._end(Outcome(ref=work.ref, status="done", times=tuple(times)))
-                del work
         self._events.put(None)
 
-    def _work_on(self, lane: Lane, work: Work, times: list[StageTime]) -> Work | None:
-        """Return the tile after all stages of a lane, or None if one failed: then its outcome is on its way."""
+    def _work_on(self, lane: Lane, item: _Item) -> bool:
+        """Bring a tile through all stages of a lane; return False if one failed: then its outcome is on its way."""
+        ref = item.work.ref
         for stage in self._lanes[lane]:
             if self._stop.is_set():
                 raise StoppedError
-            logger.debug("%s: %s", work.ref.tile_id, stage.name)
-            self._events.put(StageStarted(work.ref, stage.name))
+            logger.debug("%s: %s", ref.tile_id, stage.name)
+            self._events.put(StageStarted(ref, stage.name))
             start = time.time()
             try:
-                work = stage.run(work)
+                item.work = stage.run(item.work)
             except Exception as error:  # noqa: BLE001  (one bad tile must not end a night's run)
-                times.append(StageTime(stage.name, start, time.time()))
-                self._end(_failed(work.ref, stage.name, error, times))
-                return None
-            times.append(StageTime(stage.name, start, time.time()))
-            if work.nbytes > _LARGE_BYTES:
+                item.times.append(StageTime(stage.name, start, time.time()))
+                self._end(_failed(ref, stage.name, error, item.times))
+                return False
+            item.times.append(StageTime(stage.name, start, time.time()))
+            if item.work.nbytes > _LARGE_BYTES:
                 give_back()
-        return work
+        return True
 
     def _end(self, outcome: Outcome) -> None:
         self._in_flight.leave()

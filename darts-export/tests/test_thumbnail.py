@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import xarray as xr
 
 from darts_export import canvas
 from darts_export.thumbnail import LONGEST_SIDE_PX, _facts, _mask, _shrunk, draw_thumbnail, scene_date, scene_id
@@ -59,7 +60,7 @@ def test_unknown_ground_does_not_darken_its_neighbours():
     band = np.full((40, 40), 0.3, dtype=np.float32)
     band[:, ::3] = np.nan
     band[:8] = np.nan
-    small = _shrunk(band, (10, 10))
+    small = _shrunk(xr.Variable(("y", "x"), band), (10, 10))
     assert np.isnan(small[:2]).all()
     np.testing.assert_allclose(small[2:], 0.3, rtol=1e-5)
 

@@ -34,14 +34,15 @@ def slow_objects(candidates: np.ndarray) -> list[set[tuple[int, int]]]:
 
 def test_pixels_that_touch_at_a_corner_are_one_object():
     candidates = picture("##....", "..#...", ".....#")
-    kept = keep_whole_objects(candidates, np.ones_like(candidates), 3)
+    kept, n_objects = keep_whole_objects(candidates, np.ones_like(candidates), 3)
     np.testing.assert_array_equal(kept, picture("##....", "..#...", "......"))
+    assert n_objects == 1
 
 
 def test_an_object_with_one_pixel_outside_of_the_mask_goes_whole():
     candidates = picture("####..", "......", "..####")
     valid = picture("######", "######", "#####.")
-    np.testing.assert_array_equal(keep_whole_objects(candidates, valid, 0), picture("####..", "......", "......"))
+    np.testing.assert_array_equal(keep_whole_objects(candidates, valid, 0)[0], picture("####..", "......", "......"))
 
 
 def test_probability_must_exceed_the_threshold_and_nan_does_not():
@@ -61,11 +62,15 @@ def test_an_object_of_exactly_the_smallest_size_stays():
 def test_kept_pixels_are_those_of_the_definition(rows, columns, size, seed):
     rng = np.random.default_rng(seed)
     candidates, valid = rng.random((rows, columns)) > 0.6, rng.random((rows, columns)) > 0.1
+    whole = [
+        pixels for pixels in slow_objects(candidates) if len(pixels) >= size and all(valid[pixel] for pixel in pixels)
+    ]
     expected = np.zeros_like(candidates)
-    for pixels in slow_objects(candidates):
-        if len(pixels) >= size and all(valid[pixel] for pixel in pixels):
-            expected[tuple(np.transpose(list(pixels)))] = True
-    np.testing.assert_array_equal(keep_whole_objects(candidates, valid, size), expected)
+    for pixels in whole:
+        expected[tuple(np.transpose(list(pixels)))] = True
+    kept, n_objects = keep_whole_objects(candidates, valid, size)
+    np.testing.assert_array_equal(kept, expected)
+    assert n_objects == len(whole)
 
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.5, float("nan")])

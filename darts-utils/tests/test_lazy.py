@@ -32,6 +32,11 @@ def band(recorder):
     return lazy_band(recorder, VALUES.shape, "float32", {"units": "m"})
 
 
+@pytest.fixture
+def stepped():
+    return lazy_band(lambda rows, columns: VALUES[rows, columns], VALUES.shape, "float32", takes_steps=True)
+
+
 KEYS = [
     (slice(None), slice(None)),
     (slice(2, 5), slice(1, 9)),
@@ -48,9 +53,10 @@ KEYS = [
 
 
 @pytest.mark.parametrize("key", KEYS, ids=str)
-def test_any_index_gives_what_an_array_gives(band, key):
+def test_any_index_gives_what_an_array_gives(band, stepped, key):
     expected = xr.Variable(("y", "x"), VALUES)[key]
     xr.testing.assert_equal(band[key].load(), expected)
+    xr.testing.assert_equal(stepped[key].load(), expected)
 
 
 def test_only_the_window_is_made(band, recorder):

@@ -86,7 +86,7 @@ def _ground(tile: xr.Dataset, shape: tuple[int, int]) -> Picture:
     """Return the ground in true colour, or in grey where the tile has no colours."""
     if not {"red", "green", "blue"} <= set(tile.data_vars):
         return np.full((*shape, 3), _GREY, dtype=np.uint8)
-    reflectance = np.stack([_shrunk(tile[name].values, shape) for name in ("red", "green", "blue")], axis=-1)
+    reflectance = np.stack([_shrunk(tile[name].variable, shape) for name in ("red", "green", "blue")], axis=-1)
     valid = np.isfinite(reflectance).all(axis=-1)
     picture = np.empty((*shape, 3), dtype=np.uint8)
     picture[:] = _NO_DATA
@@ -117,10 +117,10 @@ def _stretched(reflectance: Array, best: Array) -> Array:
     return np.rint(255 * bright**0.7).astype(np.uint8)
 
 
-def _shrunk(band: Array, shape: tuple[int, int]) -> Array:
+def _shrunk(whole: xr.Variable, shape: tuple[int, int]) -> Array:
     """Return a float32 band at another size, the mean of the known pixels, NaN where none is."""
-    step = max(1, band.shape[0] // (2 * shape[0]))  # every other pixel is enough for a mean, and a full scene is large
-    band = band[::step, ::step]
+    step = max(1, whole.shape[0] // (2 * shape[0]))  # every other pixel is enough for a mean, and a full scene is large
+    band = whole[::step, ::step].values
     known = np.isfinite(band)
     way = cv2.INTER_AREA if band.shape[0] > shape[0] else cv2.INTER_NEAREST
     share = cv2.resize(known.astype(np.float32), shape[::-1], interpolation=way)
@@ -152,8 +152,6 @@ def _draw_slumps(picture: Picture, tile: xr.Dataset, shape: tuple[int, int]) -> 
     """Outline the slumps, circle those too small to be seen, and return how many objects there are."""
     if "binarized_segmentation" not in tile:
         return None
-    values = np.ascontiguousarray(tile["binarized_segmentation"].values).view(np.uint8)
-    n_labels, _ = cv2.connectedComponents(values, connectivity=8)
     contours, _ = cv2.findContours(
         _mask(tile["binarized_segmentation"], shape), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
     )
@@ -161,6 +159,14 @@ def _draw_slumps(picture: Picture, tile: xr.Dataset, shape: tuple[int, int]) -> 
     for colour, thickness in (((20, 20, 20), 4), (_SLUMP, 2)):
         for contour in contours:
             _draw_outline(picture, contour, colour, thickness)
+    return _count(tile["binarized_segmentation"])
+
+
+def _count(objects: xr.DataArray) -> int:
+    """Return how many objects a mask has, as whoever made it has counted them."""
+    if "n_objects" in objects.attrs:
+        return int(objects.attrs["n_objects"])
+    n_labels, _ = cv2.connectedComponents(np.ascontiguousarray(objects.values).view(np.uint8), connectivity=8)
     return n_labels - 1
 
 

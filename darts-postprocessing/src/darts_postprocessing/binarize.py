@@ -36,15 +36,16 @@ def binarize(
             time than the transfer to a GPU and back.
 
     Returns:
-        (y, x) bool, True = slump. Labels by Bolelli et al. (2019), doi:10.1109/TIP.2019.2946979.
+        (y, x) bool, True = slump; the attribute `n_objects` is their number.
+        Labels by Bolelli et al. (2019), doi:10.1109/TIP.2019.2946979.
 
     Raises:
         ConfigError: If the threshold is not within 0..1 or the size is negative.
     """
     check_threshold(threshold)
     check_sizes(min_object_size=min_object_size)
-    objects = keep_whole_objects(probs.values > threshold, mask.values != 0, min_object_size)
-    attributes = {"long_name": "Binarized segmentation, 1 = slump"}
+    objects, n_objects = keep_whole_objects(probs.values > threshold, mask.values != 0, min_object_size)
+    attributes = {"long_name": "Binarized segmentation, 1 = slump", "n_objects": n_objects}
     return xr.DataArray(objects, dims=probs.dims, coords=probs.coords, name="binarized_segmentation", attrs=attributes)
 
 
@@ -58,8 +59,8 @@ def check_threshold(threshold: float) -> None:
         raise ConfigError(f"the binarization threshold is {threshold} but must be within 0..1. Set it to e.g. 0.5.")
 
 
-def keep_whole_objects(candidates: Array, valid: Array, min_object_size: int) -> Array:
-    """Return the 8-connected objects that lie entirely on valid ground and have at least so many pixels.
+def keep_whole_objects(candidates: Array, valid: Array, min_object_size: int) -> tuple[Array, int]:
+    """Return the 8-connected objects that lie entirely on valid ground and have at least so many pixels, and how many.
 
     Args:
         candidates: (y, x) bool.
@@ -72,8 +73,8 @@ def keep_whole_objects(candidates: Array, valid: Array, min_object_size: int) ->
     outside = np.flatnonzero(candidates & ~valid)
     keep[labels.ravel()[outside]] = False
     if keep.sum() == n_labels - 1:
-        return candidates
-    return _select(labels, candidates, keep)
+        return candidates, n_labels - 1
+    return _select(labels, candidates, keep), int(keep.sum())
 
 
 def _select(labels: Array, candidates: Array, keep: Array) -> Array:

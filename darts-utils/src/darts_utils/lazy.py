@@ -10,11 +10,16 @@ from xarray.core import indexing
 
 type Array = np.ndarray[Any, np.dtype[Any]]
 type ReadWindow = Callable[[slice, slice], Array]
-"""Returns the (y, x) values in some rows and columns, given as slices with a start, a stop and no step."""
+"""Returns the (y, x) values in some rows and columns, given as slices with a start and a stop."""
 
 
 def lazy_band(
-    read: ReadWindow, shape: tuple[int, int], dtype: str, attributes: Mapping[str, Any] | None = None
+    read: ReadWindow,
+    shape: tuple[int, int],
+    dtype: str,
+    attributes: Mapping[str, Any] | None = None,
+    *,
+    takes_steps: bool = False,
 ) -> xr.Variable:
     """Return a variable on (y, x) whose values are made anew each time some are read.
 
@@ -26,16 +31,18 @@ def lazy_band(
         shape: Rows and columns of the whole.
         dtype: What `read` returns.
         attributes: Of the variable.
+        takes_steps: Whether the slices for `read` may have steps, so that of every fifth row only those are made.
     """
-    values = indexing.LazilyIndexedArray(_Computed(read, shape, np.dtype(dtype)))
+    values = indexing.LazilyIndexedArray(_Computed(read, shape, np.dtype(dtype), takes_steps=takes_steps))
     return xr.Variable(("y", "x"), values, attributes)
 
 
 class _Computed(BackendArray):
     """What xarray asks for windows; the names of the attributes are its own."""
 
-    def __init__(self, read: ReadWindow, shape: tuple[int, int], dtype: np.dtype[Any]) -> None:
+    def __init__(self, read: ReadWindow, shape: tuple[int, int], dtype: np.dtype[Any], *, takes_steps: bool) -> None:
         self._read = read
+        self._takes_steps = takes_steps
         self.shape = shape
         self.dtype = dtype
 
@@ -43,6 +50,9 @@ class _Computed(BackendArray):
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.BASIC, self._window)
 
     def _window(self, key: tuple[int | slice, ...]) -> Array:
+        rows, columns = key
+        if self._takes_steps and isinstance(rows, slice) and isinstance(columns, slice):
+            return self._read(rows, columns)
         (rows, inner_rows), (columns, inner_columns) = (
             _bounds(part, length) for part, length in zip(key, self.shape, strict=True)
         )

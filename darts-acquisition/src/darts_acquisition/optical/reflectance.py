@@ -28,7 +28,8 @@ def reflectance(
         (y, x) float32, NaN = no data.
     """
     convert = partial(_converted, numbers, np.float32(scale), np.float32(offset))
-    band = lazy_band(convert, (numbers.shape[0], numbers.shape[1]), "float32", {**attributes, "units": "Reflectance"})
+    shape, described = (numbers.shape[0], numbers.shape[1]), {**attributes, "units": "Reflectance"}
+    band = lazy_band(convert, shape, "float32", described, takes_steps=True)
     return band if lazy else band.load()
 
 

@@ -235,3 +235,9 @@ manager = BandManager(
     }
 )
 """The codecs of every band of the tile contract."""
+
+TRAINING_BANDS = (
+    "red", "green", "blue", "nir", "ndvi", "relative_elevation", "slope", "aspect", "hillshade", "curvature",
+    "tc_brightness", "tc_greenness", "tc_wetness",
+)  # fmt: skip
+"""The bands of training data, in the order of its arrays."""

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -44,6 +45,7 @@ _NAMES = {
     "metadata.parquet": Path("metadata.parquet"),
     "samples.json": Path("samples.json"),
 }
+_FLUSHED_AT_ONCE = 16
 _CAPACITY = 2**31
 """Patches that fit into the arrays that patches are written through: they lie beyond the recorded length at first."""
 
@@ -159,9 +161,16 @@ class PatchSet:
         """
         for name, values in (("x", x), ("y", y)):
             self._writers[name][index : index + len(values)] = values
-            for shard in range(index // self.shard_size, (index + len(values) - 1) // self.shard_size + 1):
-                zeros = ["0"] * (values.ndim - 1)
-                sync_path(self.folder.joinpath(_DATA, name, "c", str(shard), *zeros))
+
+    def _flush(self, n_patches: int) -> None:
+        """Flush patches beyond the recorded length to the disk; many at once, because disks do that together."""
+        shards = range(len(self) // self.shard_size, -(-(len(self) + n_patches) // self.shard_size))
+        inner = {name: ["0"] * (len(array["shape"]) - 1) for name, array in self._arrays.items()}
+        files = [
+            self.folder.joinpath(_DATA, name, "c", str(s), *zeros) for name, zeros in inner.items() for s in shards
+        ]
+        with ThreadPoolExecutor(_FLUSHED_AT_ONCE, thread_name_prefix="darts-flush") as workers:
+            list(workers.map(sync_path, files))
 
     def commit(self, rows: gpd.GeoDataFrame, sample_id: str, counts: Counts) -> None:
         """Make the patches of a sample part of the set.
@@ -171,6 +180,7 @@ class PatchSet:
             sample_id: The sample.
             counts: What became of its patches.
         """
+        self._flush(len(rows))
         metadata = rows if self.metadata.empty else pd.concat([self.metadata, rows], ignore_index=True)
         self._commit(metadata if len(rows) else self.metadata, {**self.samples, sample_id: counts})
 

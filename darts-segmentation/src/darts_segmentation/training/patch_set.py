@@ -141,7 +141,8 @@ class PatchSet:
 
     def open(self) -> None:
         """Make ready for adding; parts that do not agree in length are cut to what all of them have."""
-        remove_parts(self.folder)
+        for place in {(self.folder / name).parent for name in _NAMES.values()}:
+            remove_parts(place)
         self._clear_uncommitted()
         lengths = {"metadata": len(self), **{name: int(self._arrays[name]["shape"][0]) for name in "xy"}}
         self._commits.begin()

@@ -42,6 +42,7 @@ def test_every_key_of_the_example_is_known_and_none_is_left_out(tmp_path):
     }
 
 
+DEMO = {"write_labels"}
 CLI_ONLY = {
     "write_labels",
     "optical",

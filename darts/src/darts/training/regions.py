@@ -15,6 +15,9 @@ _EQUAL_AREA = "EPSG:6931"
 _SAME_SHARE = 1e-6
 """Overlaps that differ by less than this share are taken for equal."""
 
+_SLIVER_M2 = 1.0
+"""Neighbours overlap by as much when they are projected, without meeting."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Regions:
@@ -86,4 +89,4 @@ def _overlaps(footprints: gpd.GeoSeries, boundaries: Path) -> pd.DataFrame:
         "area": left.intersection(right).area.to_numpy(),
     }
     found = pd.DataFrame(pairs)
-    return found[found["area"] > 0].groupby(["image_id", "region"], as_index=False, sort=False).sum()
+    return found[found["area"] > _SLIVER_M2].groupby(["image_id", "region"], as_index=False, sort=False).sum()

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 _ALIGNED_ON = "red"
 """The band in which the two sensors are compared: bare slumps stand out in it, and both see it alike."""
 
+_ROUNDING_PX = 1e-3
+"""An outline that reaches over a pixel's edge by less, as projections leave it, does not reach into the pixel."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sentinel2TrainingData(MatchingParameters, RawSceneParameters, TrainingData):
@@ -118,17 +121,12 @@ class Sentinel2TrainingData(MatchingParameters, RawSceneParameters, TrainingData
 
         crs = str(geobox_of(tile).crs)
         labels, extent = sample.digitised.labels.to_crs(crs), sample.digitised.footprint.to_crs(crs)
+        found: dict[str, Any] = {}
+        if self.planet_data_dir is not None:
+            found = self._shift(_part_under(tile, extent, self.patch_size), sample.digitised.image_id)
+            labels, extent = (outlines.translate(found["x_offset"], found["y_offset"]) for outlines in (labels, extent))
         part = _part_under(tile, extent, self.patch_size)
-        if self.planet_data_dir is None:
-            return Cut(tile=part, labels=labels, extent=extent, metadata=sample.metadata)
-        found = self._shift(part, sample.digitised.image_id)
-        east, north = found["x_offset"], found["y_offset"]
-        return Cut(
-            tile=part,
-            labels=labels.translate(east, north),
-            extent=extent.translate(east, north),
-            metadata={**sample.metadata, **found},
-        )
+        return Cut(tile=part, labels=labels, extent=extent, metadata={**sample.metadata, **found})
 
     def _shift(self, tile: "xr.Dataset", image_id: str) -> dict[str, Any]:
         """Return by how many metres to the east and north the scene has the ground of a PlanetScope image, if sure."""
@@ -189,7 +187,7 @@ def _part_under(tile: "xr.Dataset", extent: "gpd.GeoSeries", least_px: int) -> "
 
 def _window(first: float, last: float, length: int, least: int) -> slice:
     """Return the whole pixels from one position to another, at least some if there are as many."""
-    start, stop = max(0, math.floor(first)), min(length, math.ceil(last))
+    start, stop = max(0, math.floor(first + _ROUNDING_PX)), min(length, math.ceil(last - _ROUNDING_PX))
     missing = max(0, min(least, length) - (stop - start))
     start = max(0, start - missing // 2)
     stop = min(length, max(stop, start) + missing - missing // 2)

@@ -196,6 +196,25 @@ def test_shards_hold_the_same_patches_in_fewer_files(tmp_path, shard_size):
     assert len(files) == -(-len(sharded) // shard_size)
 
 
+@pytest.mark.parametrize("shard_size", [None, 4])
+def test_a_patch_that_is_read_as_it_is_equals_what_zarr_reads(tmp_path, shard_size):
+    made = builder(tmp_path, shard_size=shard_size)
+    made.add_tile(make_tile(), slumps((5, 5, 20, 20)), "Land", "image")
+    x, y, _ = read(tmp_path)
+    patches = PatchSet(tmp_path)
+    for index in range(len(made)):
+        one, label = patches.read(index)
+        np.testing.assert_array_equal(one, x[index])
+        np.testing.assert_array_equal(label, y[index])
+        assert (one.dtype, label.dtype) == (x.dtype, y.dtype)
+    with pytest.raises(IndexError, match=f"^there is no patch {len(made)}, only 0 to {len(made) - 1}$"):
+        patches.read(len(made))
+    if shard_size is None:
+        (tmp_path / "data.zarr/x/c/1/0/0/0").write_bytes(b"short")
+        with pytest.raises(DataError, match=r"^patch 1 in .* is damaged: "):
+            patches.read(1)
+
+
 def test_one_chunk_a_patch(tmp_path):
     builder(tmp_path).add_tile(make_tile(), slumps(), "Land", "image")
     data = zarr.open_group(tmp_path / "data.zarr", mode="r")

@@ -139,6 +139,30 @@ class PatchSet:
         _, bands, height, width = self._arrays["x"]["shape"]
         return bands, height, width
 
+    def read(self, index: int) -> tuple[Array, Array]:
+        """Return a patch: (band, y, x) float32 from 0 to 1, and its labels, (y, x) uint8.
+
+        Where the file of a patch holds nothing but its numbers it is read as it is, several times as fast.
+
+        Raises:
+            IndexError: If there is no such patch.
+            DataError: If its file is lost or cut short.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(f"there is no patch {index}, only 0 to {len(self) - 1}")
+        return self._read_array("x", index), self._read_array("y", index)
+
+    def _read_array(self, name: str, index: int) -> Array:
+        array = self._arrays[name]
+        if [codec["name"] for codec in array["codecs"]] != ["bytes"]:
+            return np.asarray(self._writers[name][index])
+        shape = array["shape"][1:]
+        file = self.folder.joinpath(_DATA, name, "c", str(index), *["0"] * len(shape))
+        try:
+            return np.fromfile(file, dtype=np.dtype(array["data_type"]).newbyteorder("<")).reshape(shape)
+        except (OSError, ValueError) as error:
+            raise DataError(f"patch {index} in {self.folder} is damaged: {error}. Make the data anew.") from error
+
     def open(self) -> None:
         """Make ready for adding; parts that do not agree in length are cut to what all of them have."""
         for place in {(self.folder / name).parent for name in _NAMES.values()}:

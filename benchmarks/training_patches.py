@@ -188,10 +188,8 @@ def show(results: dict[str, dict[str, float]]) -> None:
     kinds = list(results)
     print(f"{'patches/s (to memmap)':24}" + "".join(f"{kind:>20}" for kind in kinds))
     for name, base in results["memmap"].items():
-        cells = [
-            f"{results[kind][name]:9.0f} ({results[kind][name] / base:5.2f})" if name in results[kind] else ""
-            for kind in kinds
-        ]
+        figures = [results[kind].get(name) for kind in kinds]
+        cells = ["" if figure is None else f"{figure:9.0f} ({figure / base:5.2f})" for figure in figures]
         print(f"{name:24}" + "".join(f"{cell:>20}" for cell in cells))
 
 

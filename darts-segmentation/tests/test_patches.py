@@ -2,6 +2,7 @@ import re
 
 import numpy as np
 import pytest
+import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -39,7 +40,7 @@ def test_a_patch_reads_the_pixels_that_it_writes(height, width, patching, multip
     plan = plan_patches((height, width), patching, multiple, origin)
     band = np.arange(height * width, dtype=np.float32).reshape(height, width)
     for patch in plan:
-        values = patch.read(band)
+        values = patch.read(xr.Variable(("y", "x"), band))
         assert values.shape == plan.patch_shape
         written = values[patch.rows.written, patch.columns.written]
         np.testing.assert_array_equal(written, band[patch.rows.target, patch.columns.target])
@@ -86,7 +87,7 @@ def test_mirroring_shows_the_tile_beyond_its_edge_and_masks_nothing():
     plan = plan_patches((6, 6), Patching(patch_size=8, overlap=2, reflection=1), 1)
     (patch,) = plan
     band = np.arange(36, dtype=np.float32).reshape(6, 6)
-    np.testing.assert_array_equal(patch.read(band), np.pad(band, 1, mode="reflect"))
+    np.testing.assert_array_equal(patch.read(xr.Variable(("y", "x"), band)), np.pad(band, 1, mode="reflect"))
     assert patch.rows.inside is None
 
 

@@ -5,6 +5,7 @@ import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -138,12 +139,12 @@ def shifted_by_one(tile):
     assert (tile.quality_data_mask.values[1:, 1:] == 2).all()
 
 
-def no_data_rows(root):
-    rows = np.ones(SHAPE)
-    rows[:5] = 0
-    one_band = np.ones(SHAPE)
-    one_band[:7] = 0
-    scene(root, values=[500 * one_band, 700 * rows, 900 * rows, 2500 * rows])
+def no_data_rows(root, nodata=None):
+    lacking = 0 if nodata is None else nodata
+    values = np.stack([np.full(SHAPE, number) for number in DN.values()])
+    values[:, :5] = lacking
+    values[0, :7] = lacking
+    scene(root, values=values, nodata=nodata)
 
 
 def nan_rows(tile):
@@ -235,6 +236,7 @@ LOADED = {
     "metadata without the sun": (lambda r: scene(r, metadata={"properties": None}), Loaded(sun=UNKNOWN_SUN)),
     "Thumbs.db and other files": (thumbs, Loaded()),
     "rows without data": (no_data_rows, Loaded(check=nan_rows)),
+    "another number for no data": (partial(no_data_rows, nodata=65535), Loaded(check=nan_rows)),
     "polar stereographic": (in_crs("EPSG:3413"), Loaded(crs=3413, check=about_the_size)),
     "geographic": (in_crs("EPSG:4326"), Loaded(check=about_the_size)),
     "web Mercator": (in_crs("EPSG:3857"), Loaded(check=about_the_size)),

@@ -1,8 +1,9 @@
 """Features for slump mapping: indices, terrain and trends on the grid of the optical bands."""
 
 from darts_preprocessing.align import TCVIS_BANDS, align_dem, align_dem_mask, align_tcvis
+from darts_preprocessing.dem_features import DEM_BANDS
 from darts_preprocessing.indices import calculate_ndvi
-from darts_preprocessing.preprocess import DEM_BANDS, align_arcticdem, preprocess_v2
+from darts_preprocessing.preprocess import align_arcticdem, preprocess_v2
 from darts_preprocessing.terrain import Sun, aspect, curvature, derive_terrain, hillshade, slope
 from darts_preprocessing.tpi import topographic_position_index
 

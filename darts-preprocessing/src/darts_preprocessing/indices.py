@@ -1,18 +1,22 @@
 """Spectral indices of the optical bands."""
 
+from functools import partial
+
 import numpy as np
 import xarray as xr
 
 from darts_preprocessing.blocks import STENCIL_BLOCK_PX, Array, Block, for_each_block
 from darts_utils.errors import DataError
+from darts_utils.lazy import lazy_band
 
 
-def calculate_ndvi(tile: xr.Dataset) -> xr.DataArray:
+def calculate_ndvi(tile: xr.Dataset, *, lazy: bool = False) -> xr.DataArray:
     """Return the normalised difference vegetation index, (nir - red) / (nir + red).
 
     Args:
         tile: Holds `red` and `nir`, (y, x) float32 surface reflectance, NaN where unknown. Both are clipped to 0..1
             first, because atmospheric correction leaves small negative values over water and shadow.
+        lazy: Whether values are only made where they are read, anew each time.
 
     Returns:
         (y, x) float32 from -1 to 1, dimensionless; NaN where a band is NaN or both are 0.
@@ -25,8 +29,13 @@ def calculate_ndvi(tile: xr.Dataset) -> xr.DataArray:
     if missing:
         raise DataError(f"NDVI needs the bands red and nir, but the tile lacks {' and '.join(missing)}. Load them.")
     attributes = {"long_name": "Normalised difference vegetation index", "units": "1"}
-    values = _ndvi(tile["red"].values, tile["nir"].values)
-    return xr.DataArray(values, dims=("y", "x"), coords=tile["red"].coords, name="ndvi", attrs=attributes)
+    red, nir = tile["red"].variable, tile["nir"].variable
+    ndvi = lazy_band(partial(_window, red, nir), (red.shape[0], red.shape[1]), "float32", attributes)
+    return xr.DataArray(ndvi if lazy else ndvi.load(), coords=tile["red"].coords, name="ndvi")
+
+
+def _window(red: xr.Variable, nir: xr.Variable, rows: slice, columns: slice) -> Array:
+    return _ndvi(red[rows, columns].values, nir[rows, columns].values)
 
 
 def _ndvi(red: Array, nir: Array) -> Array:

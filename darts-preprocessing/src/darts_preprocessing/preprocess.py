@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,20 +12,19 @@ from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 
 from darts_preprocessing.align import TCVIS_BANDS, align_dem, align_dem_mask, align_tcvis
+from darts_preprocessing.dem_features import DEM_BANDS, STENCIL_PX, DemFeatures
 from darts_preprocessing.indices import calculate_ndvi
-from darts_preprocessing.terrain import TERRAIN_BANDS, Sun, band_attributes, terrain_arrays
-from darts_preprocessing.tpi import check_radii, disk_kernel, position_index, radii_px
+from darts_preprocessing.terrain import TERRAIN_BANDS, Sun, band_attributes
+from darts_preprocessing.tpi import check_radii, disk_kernel, radii_px
 from darts_utils.bands import manager
 from darts_utils.devices import DeviceSpec
 from darts_utils.errors import ConfigError
 from darts_utils.grid import pixel_size_m
+from darts_utils.lazy import lazy_band
 from darts_utils.tile import geobox_of, validate
 
 logger = logging.getLogger(__name__.replace("darts_", "darts."))
 
-DEM_BANDS = frozenset({"dem", "arcticdem_data_mask", "relative_elevation", *TERRAIN_BANDS})
-
-_STENCIL_PX = 2
 _ATTRIBUTES = {
     "dem": {"long_name": "Elevation", "units": "m"},
     "arcticdem_data_mask": {"long_name": "ArcticDEM data mask, 1 = data"},
@@ -44,6 +44,7 @@ def preprocess_v2(
     device: DeviceSpec = None,
     *,
     bands: Collection[str] | None = None,
+    lazy: bool = False,
 ) -> xr.Dataset:
     """Return the optical tile with all features added on its own grid: NDVI, elevation, terrain and trends.
 
@@ -57,6 +58,8 @@ def preprocess_v2(
         tpi_inner_radius: Radius in metres of the disk that is left out of the mean.
         device: Where terrain is computed: OpenCV in host memory, torch on a GPU.
         bands: Which features to make. None makes all that the inputs allow.
+        lazy: Whether `ndvi` and what is made of the DEM are only made where they are read, window by window, and then
+            anew each time. A whole orthotile or scene of them takes gigabytes; `.load()` makes them ordinary bands.
 
     Returns:
         A new tile with the attributes of the optical one. Features, all (y, x):
@@ -76,13 +79,13 @@ def preprocess_v2(
     wanted = _features_to_make(bands, ds_optical, ds_arcticdem, ds_tcvis)
     made: dict[str, Any] = {}
     if "ndvi" in wanted:
-        made["ndvi"] = calculate_ndvi(ds_optical).variable
+        made["ndvi"] = calculate_ndvi(ds_optical, lazy=lazy).variable
     if ds_tcvis is not None and wanted.intersection(TCVIS_BANDS):
         made |= _as_variables(align_tcvis(ds_tcvis, geobox, wanted), "TCVIS")
     if ds_arcticdem is not None and wanted & DEM_BANDS:
-        sun = _sun_of(ds_optical.attrs) if "hillshade" in wanted else Sun()
         radii = (tpi_outer_radius, tpi_inner_radius)
-        made |= _as_variables(_dem_features(ds_arcticdem, geobox, wanted, radii, sun, device), "ArcticDEM")
+        features = _dem_features(ds_arcticdem, ds_optical, wanted & DEM_BANDS, radii, device)
+        made |= _lazy_variables(features) if lazy else _as_variables(features.whole(), "ArcticDEM")
     return validate(ds_optical.assign(made))
 
 
@@ -149,54 +152,55 @@ def _features_to_make(
 
 def _dem_features(
     ds_arcticdem: xr.Dataset,
-    geobox: GeoBox,
-    wanted: Collection[str],
+    optical: xr.Dataset,
+    bands: frozenset[str],
     radii_m: tuple[float, float],
-    sun: Sun,
     device: DeviceSpec,
-) -> dict[str, np.ndarray]:
-    """Return what is made from the DEM, computed on a padded grid so that no edge effect reaches the tile."""
-    padding = _padding_px(geobox, radii_m, wanted)
+) -> DemFeatures:
+    """Return what is made of the DEM, on a padded grid so that no edge effect reaches the tile."""
+    geobox = geobox_of(optical)
+    padding = _padding_px(geobox, radii_m, bands)
     padded = geobox.pad(padding)
-    dem = align_dem(ds_arcticdem, padded)
-    made: dict[str, np.ndarray] = {}
-    if "relative_elevation" in wanted:
-        kernel = disk_kernel(*radii_px(*radii_m, pixel_size_m(geobox)))
-        made["relative_elevation"] = position_index(dem, kernel, padding, device)
-    made |= terrain_arrays(dem, padded, wanted, sun, padding, device)
-    inner = dem[padding:-padding, padding:-padding]
-    if "arcticdem_data_mask" in wanted:
-        made["arcticdem_data_mask"] = _data_mask(ds_arcticdem, padded, padding, inner)
-    if "dem" in wanted:
-        made["dem"] = np.clip(inner, *manager["dem"].valid_range, dtype=np.float32)
-    return made
+    with_mask = "arcticdem_data_mask" in bands and "arcticdem_data_mask" in ds_arcticdem
+    return DemFeatures(
+        dem=align_dem(ds_arcticdem, padded),
+        measured=align_dem_mask(ds_arcticdem, padded) if with_mask else None,
+        grid=padded,
+        padding=padding,
+        kernel=_kernel(geobox, radii_m) if "relative_elevation" in bands else None,
+        sun=_sun_of(optical.attrs) if "hillshade" in bands else Sun(),
+        bands=bands,
+        device=device,
+    )
+
+
+def _kernel(geobox: GeoBox, radii_m: tuple[float, float]) -> np.ndarray:
+    return disk_kernel(*radii_px(*radii_m, pixel_size_m(geobox)))
 
 
 def _padding_px(geobox: GeoBox, radii_m: tuple[float, float], wanted: Collection[str]) -> int:
     """Return by how many pixels the grid that terrain is computed on reaches beyond the tile."""
     if "relative_elevation" not in wanted:
-        return _STENCIL_PX
-    return max(_STENCIL_PX, radii_px(*radii_m, pixel_size_m(geobox))[0])
-
-
-def _data_mask(ds_arcticdem: xr.Dataset, padded: GeoBox, padding: int, dem: np.ndarray) -> np.ndarray:
-    """Return 1 where the resampled DEM is known and its nearest cell was measured, else 0."""
-    known = np.isfinite(dem).view(np.uint8)
-    if "arcticdem_data_mask" not in ds_arcticdem:
-        return known
-    return known & align_dem_mask(ds_arcticdem, padded)[padding:-padding, padding:-padding]
+        return STENCIL_PX
+    return max(STENCIL_PX, radii_px(*radii_m, pixel_size_m(geobox))[0])
 
 
 def _as_variables(arrays: Mapping[str, np.ndarray], source: str) -> dict[str, xr.Variable]:
     """Return arrays as variables on (y, x) that say what they are and where they come from."""
+    return {name: xr.Variable(("y", "x"), values, _attributes(name, source)) for name, values in arrays.items()}
+
+
+def _lazy_variables(features: DemFeatures) -> dict[str, xr.Variable]:
     return {
-        name: xr.Variable(
-            ("y", "x"),
-            values,
-            (band_attributes(name) if name in TERRAIN_BANDS else _ATTRIBUTES[name]) | {"data_source": source},
+        name: lazy_band(
+            partial(features.read, name), features.shape, manager[name].memory_dtype, _attributes(name, "ArcticDEM")
         )
-        for name, values in arrays.items()
+        for name in sorted(features.bands)
     }
+
+
+def _attributes(name: str, source: str) -> dict[str, str]:
+    return (band_attributes(name) if name in TERRAIN_BANDS else _ATTRIBUTES[name]) | {"data_source": source}
 
 
 def _sun_of(attributes: Mapping[Any, Any]) -> Sun:

@@ -120,10 +120,11 @@ class _Batches:
 
     def _read(self, patch: Patch, index: int, inputs: torch.Tensor, masks: dict[frozenset[str], torch.Tensor]) -> bool:
         """Read a patch into place `index` of the buffers, or return False if it has no valid pixel."""
-        valid = {key: self._layers.read_valid(patch, key) for key in masks}
+        optical = self._layers.read_optical(patch)
+        valid = {key: self._layers.read_valid(patch, {name: optical[name] for name in key}) for key in masks}
         if not any(mask.any() for mask in valid.values()):
             return False
-        self._layers.read_normalized(patch, inputs[index].numpy())
+        self._layers.read_normalized(patch, inputs[index].numpy(), optical)
         for key, mask in valid.items():
             masks[key][index] = torch.from_numpy(mask)
         return True

@@ -1,7 +1,7 @@
 """The bands of a tile as networks see them, read patch by patch."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
@@ -16,7 +16,7 @@ _STRIP_ROWS = 512
 
 
 class TileLayers:
-    """The union of some bands of a tile; nothing is copied until a patch is read.
+    """The union of some bands of a tile; nothing is made or copied until a patch is read.
 
     Args:
         tile: A tile in memory representation, dims (y, x).
@@ -27,23 +27,34 @@ class TileLayers:
         self.bands = tuple(bands)
         self.shape: tuple[int, int] = (tile.sizes["y"], tile.sizes["x"])
         self.origin = (_first_pixel(tile, "y"), _first_pixel(tile, "x"))
-        self._arrays = {name: tile[name].values for name in bands}
-        self._quality = tile["quality_data_mask"].values if "quality_data_mask" in tile else None
+        self._bands = {name: tile[name].variable for name in bands}
+        self._quality = tile["quality_data_mask"].variable if "quality_data_mask" in tile else None
 
-    def read_normalized(self, patch: Patch, out: Array) -> None:
-        """Fill `out`, (band, y, x) float32, with the model representation of a patch: 0..1, NaN as 0."""
-        for layer, name in zip(out, self.bands, strict=True):
-            layer[...] = manager[name].normalize(patch.read(self._arrays[name]))
+    def read_optical(self, patch: Patch) -> dict[str, Array]:
+        """Return the optical bands under a patch, (y, x) float32 each."""
+        return {name: patch.read(self._bands[name]) for name in self.bands if name in OPTICAL_BANDS}
 
-    def read_valid(self, patch: Patch, optical: frozenset[str]) -> Array:
-        """Return (y, x) bool, True where the patch has quality above 0 and no NaN in the optical bands given."""
+    def read_valid(self, patch: Patch, optical: Mapping[str, Array]) -> Array:
+        """Return (y, x) bool, True where the patch has quality above 0 and no NaN in any of some bands, read before."""
         valid = np.ones((_length(patch.rows.source), _length(patch.columns.source)), dtype=bool)
         if self._quality is not None:
             valid &= patch.read(self._quality) != 0
-        for name in optical:
-            valid &= ~np.isnan(patch.read(self._arrays[name]))
+        for values in optical.values():
+            valid &= ~np.isnan(values)
         patch.mask_outside(valid)
         return valid
+
+    def read_normalized(self, patch: Patch, out: Array, optical: Mapping[str, Array]) -> None:
+        """Fill `out`, (band, y, x) float32, with the model representation of a patch: 0..1, NaN as 0.
+
+        Args:
+            patch: The patch.
+            out: Where to.
+            optical: The bands that were read before.
+        """
+        for layer, name in zip(out, self.bands, strict=True):
+            values = optical[name] if name in optical else patch.read(self._bands[name])
+            manager[name].normalize(values, out=layer)
 
     def blank_invalid(self, values: Array, optical: frozenset[str]) -> None:
         """Set a whole (y, x) layer to NaN, in place, wherever the tile is not valid; strip by strip to save memory."""
@@ -51,9 +62,9 @@ class TileLayers:
             rows = slice(start, start + _STRIP_ROWS)
             invalid = np.zeros(values[rows].shape, dtype=bool)
             if self._quality is not None:
-                invalid |= self._quality[rows] == 0
+                invalid |= self._quality[rows].values == 0
             for name in optical:
-                invalid |= np.isnan(self._arrays[name][rows])
+                invalid |= np.isnan(self._bands[name][rows].values)
             values[rows][invalid] = np.nan
 
 

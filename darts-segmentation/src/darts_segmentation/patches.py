@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from darts_utils.errors import ConfigError
 
@@ -64,9 +65,10 @@ class Patch:
     rows: Span
     columns: Span
 
-    def read(self, band: Array) -> Array:
+    def read(self, band: xr.Variable) -> Array:
         """Return the (y, x) pixels of a band under the patch; those beyond the tile's edge are to be masked."""
-        return band[self.rows.source][:, self.columns.source]
+        values: Array = band[self.rows.source, self.columns.source].values
+        return values
 
     def mask_outside(self, valid: Array) -> None:
         """Set a (y, x) bool mask to False, in place, beyond the tile's edge."""

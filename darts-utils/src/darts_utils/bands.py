@@ -67,14 +67,14 @@ class BandCodec:
         low, high = self.valid_range
         return memory if memory.dtype == bool else np.clip(memory, low, high).astype(memory.dtype, copy=False)
 
-    def normalize(self, memory: Array) -> Array:
-        """Return what a network sees: float32 from 0 to 1 over the valid range, NaN as 0."""
-        low, high = self.valid_range
-        model = memory.astype(np.float32)
-        model -= np.float32(low)
-        model /= np.float32(high - low)
-        np.clip(model, 0.0, 1.0, out=model)
-        return np.nan_to_num(model, copy=False, nan=0.0)
+    def normalize(self, memory: Array, out: Array | None = None) -> Array:
+        """Return what a network sees: float32 from 0 to 1 over the valid range, NaN as 0; in `out` if it is given."""
+        low, high = (np.float32(limit) for limit in self.valid_range)
+        model = np.subtract(memory, low, out=out, dtype=np.float32, casting="unsafe")
+        model /= high - low
+        np.fmax(model, 0.0, out=model)  # which takes the number where the other one is NaN
+        np.fmin(model, 1.0, out=model)
+        return model
 
     @property
     def cf_attributes(self) -> dict[str, float | int]:

@@ -24,6 +24,7 @@ _MOSAIC_ORIGIN_M = -4_000_000
 _SPARE_M = 500
 """Margin around an area that is staged: its edges bend from CRS to CRS, lengths differ by some percent, and a margin
 that was drawn with round corners lacks what a load with pointed ones needs."""
+_STRIP_ROWS = 512
 _LOWEST_ELEVATION_M = -9000.0
 """Anything below is the mosaics' no-data value -9999, blurred or not."""
 
@@ -148,13 +149,15 @@ def _fill(path: Path, resolution: int, chunks: list[Chunk], on_bytes: Callable[[
 
 def _masked(raw: xr.Dataset) -> xr.Dataset:
     """Return elevation with NaN where the mosaics have none: unfilled parts of a cube hold zeros, masked ones -9999."""
-    # in place and in few steps: around an orthotile the arrays have 300 million cells, and nobody else has seen them
+    # in place and strip by strip: around an orthotile the arrays have 300 million cells, and nobody else has seen them
     elevation = raw.dem.values.astype(np.float32, copy=False)
-    has_data = raw.datamask.values.astype(bool, copy=False)
-    has_data &= elevation > _LOWEST_ELEVATION_M
-    has_data &= elevation < np.inf
-    elevation[~has_data] = np.nan
-    mask = raw.datamask.copy(data=has_data.view(np.uint8))
+    has_data = raw.datamask.values.astype(np.uint8, copy=False)
+    for start in range(0, len(elevation), _STRIP_ROWS):
+        rows = slice(start, start + _STRIP_ROWS)
+        known = (has_data[rows] != 0) & (elevation[rows] > _LOWEST_ELEVATION_M) & (elevation[rows] < np.inf)
+        elevation[rows][~known] = np.nan
+        has_data[rows] = known
+    mask = raw.datamask.copy(data=has_data)
     mask.attrs = {"long_name": "ArcticDEM data mask", "description": "1 = the DEM has data", "data_source": "ArcticDEM"}
     dem = raw.dem.copy(data=elevation)
     dem.attrs = {"long_name": "Elevation", "units": "m", "data_source": "ArcticDEM v4.1"}

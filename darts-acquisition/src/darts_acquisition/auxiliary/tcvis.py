@@ -13,8 +13,8 @@ from darts_acquisition.auxiliary.cube import STAGE_WITH, check_coverage, open_cu
 from darts_acquisition.auxiliary.tcvis_download import accessor, fill_tcvis, filled_area, missing_in, tcvis_path
 
 _VARIABLES = {"TCB_slope": "tc_brightness", "TCG_slope": "tc_greenness", "TCW_slope": "tc_wetness"}
-_MARGIN_PX = 4
-"""What cubic resampling reads beyond a tile."""
+_MARGIN_PX = 8
+"""What cubic resampling reads beyond a tile, and some more, because GDAL is slower at the edge of what it is given."""
 _ANTIMERIDIAN_CRS = "+proj=longlat +datum=WGS84 +pm=180 +no_defs"
 """Longitudes counted from 180 degrees, so that a tile across the antimeridian is in one piece."""
 
@@ -38,7 +38,7 @@ def load_tcvis(
 
     Returns:
         (y, x): `tc_brightness tc_greenness tc_wetness` uint8, 0 to 255, 0 where there is none, in EPSG:4326, or with
-        longitudes from the antimeridian for a tile that crosses it. A margin of 4 pixels serves the cubic resampling.
+        longitudes from the antimeridian for a tile that crosses it. A margin of 8 pixels serves the cubic resampling.
 
     Raises:
         MissingDataError: If there is no cube, or, online, the account may not read the trends.

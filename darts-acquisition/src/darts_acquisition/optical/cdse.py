@@ -24,6 +24,8 @@ def load_cdse_s2_sr_scene(
     offline: bool = False,
     output_dir_for_debug_geotiff: Path | None = None,
     device: DeviceSpec = None,  # noqa: ARG001  (part of the public signature; decoding is faster than a transfer)
+    *,
+    lazy: bool = False,
 ) -> xr.Dataset:
     """Return a Sentinel-2 L2A scene as a tile of surface reflectance and quality.
 
@@ -37,6 +39,7 @@ def load_cdse_s2_sr_scene(
         offline: Only read the store, never the network.
         output_dir_for_debug_geotiff: Folder to also write the digital numbers to, a GeoTIFF a band.
         device: Accepted for symmetry with the other steps; a scene is always decoded in host memory.
+        lazy: Whether digital numbers are kept and become reflectance where they are read, anew each time.
 
     Returns:
         (y, x): `blue green red nir` float32 reflectance, NaN = no data; `s2_scl` uint8, 0 to 11; `quality_data_mask`
@@ -60,7 +63,7 @@ def load_cdse_s2_sr_scene(
         if not offline:
             download_cdse_s2_sr_scene(s2item, Path(folder), bands_mapping, aws_profile_name)
         scene = SceneStore(Path(folder), "cdse").open(scene_id)
-        return scene_tile(scene, _FORMAT, bands_mapping, output_dir_for_debug_geotiff)
+        return scene_tile(scene, _FORMAT, bands_mapping, output_dir_for_debug_geotiff, lazy=lazy)
 
 
 def reflectance_scale(scene: RawScene, band: str) -> tuple[float, float]:

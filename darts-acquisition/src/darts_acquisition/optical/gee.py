@@ -34,6 +34,7 @@ def load_gee_s2_sr_scene(
     *,
     collection: str = HARMONIZED,
     on_bytes: OnBytes = None,
+    lazy: bool = False,
 ) -> xr.Dataset:
     """Return a Sentinel-2 L2A scene as a tile of surface reflectance and quality.
 
@@ -48,6 +49,7 @@ def load_gee_s2_sr_scene(
         device: Accepted for symmetry with the other steps; a scene is always decoded in host memory.
         collection: Where the scene of an id is fetched from, `COPERNICUS/S2_SR_HARMONIZED` or `COPERNICUS/S2_SR`.
         on_bytes: Called with the size of each fetched piece as it comes, in bytes without compression.
+        lazy: Whether digital numbers are kept and become reflectance where they are read, anew each time.
 
     Returns:
         (y, x): `blue green red nir` float32 reflectance, NaN = no data; `s2_scl` uint8, 0 to 11; `quality_data_mask`
@@ -71,7 +73,7 @@ def load_gee_s2_sr_scene(
         if not offline:
             download_gee_s2_sr_scene(s2_scene_id, Path(folder), bands_mapping, collection=collection, on_bytes=on_bytes)
         scene = SceneStore(Path(folder), "gee").open(scene_id)
-        return scene_tile(scene, _FORMAT, bands_mapping, output_dir_for_debug_geotiff)
+        return scene_tile(scene, _FORMAT, bands_mapping, output_dir_for_debug_geotiff, lazy=lazy)
 
 
 def reflectance_scale(scene: RawScene, band: str) -> tuple[float, float]:  # noqa: ARG001  (the same for all bands)

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from odc.geo.geobox import GeoBox
 from odc.geo.geom import Geometry
-from odc.geo.xr import wrap_xr
+from odc.geo.xr import xr_coords
 
 from darts_acquisition.optical.image_bands import BANDS, band_indexes
 from darts_acquisition.optical.image_folder import ImageFolder, image_folder, parse_planet_type
@@ -22,7 +22,11 @@ from darts_acquisition.optical.quality import (
     udm2_of_udm,
     udm2_quality,
 )
+from darts_acquisition.optical.quality import (
+    strips as quality_strips,
+)
 from darts_acquisition.optical.raster import classes_on, grid_of, opened, strips, working_grid
+from darts_acquisition.optical.reflectance import reflectance
 from darts_acquisition.optical.sun import sun_angles
 from darts_utils.errors import DataError
 
@@ -76,12 +80,13 @@ def load_planet_masks(fpath: Path | str) -> xr.Dataset:
     return tile.drop_vars(BANDS)
 
 
-def load_planet_tile(fpath: Path | str, *, with_udm: bool = False) -> xr.Dataset:
+def load_planet_tile(fpath: Path | str, *, with_udm: bool = False, lazy: bool = False) -> xr.Dataset:
     """Return what `load_planet_scene` and `load_planet_masks` give in one tile; each file is read once.
 
     Args:
         fpath: Folder of an image.
         with_udm: Whether `planet_udm` is wanted; for a whole orthotile it takes half a GB.
+        lazy: Whether digital numbers are kept and become reflectance where they are read, anew each time.
 
     Raises:
         MissingDataError: If there is no image.
@@ -89,7 +94,7 @@ def load_planet_tile(fpath: Path | str, *, with_udm: bool = False) -> xr.Dataset
         GridError: If a file has no coordinate reference system.
     """
     folder = image_folder(fpath)
-    return _with_masks(folder, _reflectance(folder), with_udm=with_udm)
+    return _with_masks(folder, _reflectance(folder, lazy=lazy), with_udm=with_udm)
 
 
 def get_planet_geometry(fpath: Path | str) -> Geometry:
@@ -115,33 +120,32 @@ def get_planet_geobox(fpath: Path | str) -> GeoBox:
         return working_grid(grid_of(source))
 
 
-def _reflectance(folder: ImageFolder) -> xr.Dataset:
+def _reflectance(folder: ImageFolder, *, lazy: bool = False) -> xr.Dataset:
     with opened(folder.image) as source:
         indexes = band_indexes(folder.image.name, source.descriptions)
         own_grid = grid_of(source)
         grid = working_grid(own_grid)
         if grid != own_grid:
             logger.info("%s is in %s; it is resampled to %s", folder.image, own_grid.crs, grid.crs)
-        bands = _read_bands(source, indexes, grid)
+        numbers = _read_numbers(source, indexes, grid)
+        scales = [_scale(source, index) for index in indexes]
+        _refuse_unscaled(source, numbers, scales)
     data_source = "Sentinel-2 L2A" if folder.has_scene_classes else "PlanetScope"
-    arrays = {name: wrap_xr(values, grid) for name, values in zip(BANDS, bands, strict=True)}
-    for name, array in arrays.items():
-        array.attrs = {"long_name": f"{data_source} {name}", "units": "Reflectance", "data_source": data_source}
-    return xr.Dataset(arrays, attrs=_attributes(folder))
+    bands = {}
+    for name, values, scale in zip(BANDS, numbers, scales, strict=True):
+        attributes = {"long_name": f"{data_source} {name}", "data_source": data_source}
+        bands[name] = reflectance(values, *scale, attributes, lazy=lazy)
+    return xr.Dataset(bands, xr_coords(grid), _attributes(folder))
 
 
-def _read_bands(source: Any, indexes: tuple[int, ...], grid: GeoBox) -> list[np.ndarray]:
-    """Return reflectance, an array a band so that each can be freed alone."""
-    bands = [np.empty(grid.shape, dtype=np.float32) for _ in indexes]
+def _read_numbers(source: Any, indexes: tuple[int, ...], grid: GeoBox) -> list[np.ndarray]:
+    """Return digital numbers, 0 where missing, an array a band so that each can be freed alone."""
+    bands = [np.empty(grid.shape, dtype=source.dtypes[index - 1]) for index in indexes]
     missing = {0, source.nodata} - {None}
-    scales = [_scale(source, index) for index in indexes]
     for rows, values in strips(source, indexes, grid):
-        for band, layer, (scale, offset) in zip(bands, values, scales, strict=True):
-            part = band[rows]
-            np.multiply(layer, np.float32(scale), out=part, casting="unsafe")
-            part += np.float32(offset)
-            part[np.isin(layer, list(missing))] = np.nan
-    _refuse_unscaled(source, bands)
+        for band, layer in zip(bands, values, strict=True):
+            band[rows] = layer
+            band[rows][np.isin(layer, list(missing))] = 0
     return bands
 
 
@@ -153,8 +157,9 @@ def _scale(source: Any, index: int) -> tuple[float, float]:
     return (1.0 if np.dtype(source.dtypes[index - 1]).kind == "f" else _DN_SCALE), 0.0
 
 
-def _refuse_unscaled(source: Any, bands: list[np.ndarray]) -> None:
-    highest = max((float(np.fmax.reduce(band, axis=None)) for band in bands), default=0.0)
+def _refuse_unscaled(source: Any, numbers: list[np.ndarray], scales: list[tuple[float, float]]) -> None:
+    largest = (float(np.fmax.reduce(band, axis=None)) for band in numbers)
+    highest = max(number * scale + offset for number, (scale, offset) in zip(largest, scales, strict=True))
     if highest > _HIGHEST_REFLECTANCE:
         raise DataError(
             f"{source.name} holds values up to {highest:g} after scaling, but reflectance is from 0 to 1. Decimals "
@@ -210,10 +215,9 @@ def _with_scene_classes(tile: xr.Dataset, classes: np.ndarray) -> xr.Dataset:
 
 def _with_quality(tile: xr.Dataset, quality: np.ndarray, data_source: str) -> xr.Dataset:
     """Return the tile with its quality mask, invalid where no band has data."""
-    unseen = np.isnan(tile[BANDS[0]].values)
-    for name in BANDS[1:]:
-        unseen &= np.isnan(tile[name].values)
-    quality[unseen] = INVALID
+    bands = [tile[name].variable for name in BANDS]
+    for rows in quality_strips(len(quality)):
+        quality[rows][np.logical_and.reduce([np.isnan(band[rows].values) for band in bands])] = INVALID
     mask = tile.blue.copy(data=quality)
     mask.attrs = quality_attributes(data_source)
     return tile.assign(quality_data_mask=mask)

@@ -1,5 +1,7 @@
 """Scene classifications as one mask: 0 invalid, 1 low quality, 2 high quality."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import xarray as xr
 
@@ -32,6 +34,11 @@ UDM_MISSING = (1,)
 _STRIP_ROWS = 512
 
 
+def strips(height: int) -> Iterator[slice]:
+    """Yield the rows of an image some hundred at a time: temporary arrays of all bands of it take gigabytes."""
+    return (slice(start, start + _STRIP_ROWS) for start in range(0, height, _STRIP_ROWS))
+
+
 def udm2_of_udm(udm: np.ndarray) -> np.ndarray:
     """Return a UDM2 of the older unusable data mask, as far as that tells.
 
@@ -58,8 +65,7 @@ def udm2_quality(udm2: np.ndarray) -> np.ndarray:
         (y, x) uint8: 0 where unusable is set, 1 where any of snow to cloud is, else 2.
     """
     quality = np.empty(udm2.shape[1:], dtype=np.uint8)
-    for start in range(0, len(quality), _STRIP_ROWS):  # in strips, because the bands of an orthotile take half a GB
-        rows = slice(start, start + _STRIP_ROWS)
+    for rows in strips(len(quality)):
         quality[rows] = np.where(udm2[_UDM2_LOW, rows].any(axis=0), LOW_QUALITY, HIGH_QUALITY)
         quality[rows][udm2[UDM2_UNUSABLE, rows] != 0] = INVALID
     return quality
@@ -83,9 +89,10 @@ def convert_masks(ds_s2: xr.Dataset) -> xr.Dataset:
     if ds_s2.s2_scl.dtype != np.uint8:
         raise DataError(f"s2_scl is {ds_s2.s2_scl.dtype} but must be uint8. Convert it, missing as 0.")
     quality = _SCL_TABLE[ds_s2.s2_scl.values]
-    for band in ("blue", "green", "red", "nir"):
-        if band in ds_s2:
-            quality[np.isnan(ds_s2[band].values)] = INVALID
+    bands = [ds_s2[band].variable for band in ("blue", "green", "red", "nir") if band in ds_s2]
+    for rows in strips(len(quality)):
+        for band in bands:
+            quality[rows][np.isnan(band[rows].values)] = INVALID
     mask = ds_s2.s2_scl.copy(data=quality)
     mask.attrs = quality_attributes(ds_s2.s2_scl.attrs.get("data_source", "Sentinel-2 L2A SCL"))
     return ds_s2.assign(quality_data_mask=mask)

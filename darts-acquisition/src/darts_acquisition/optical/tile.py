@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from darts_acquisition.optical.quality import convert_masks
+from darts_acquisition.optical.reflectance import reflectance
 from darts_acquisition.optical.scene_store import RawScene
 
 logger = logging.getLogger(__name__.replace("darts_", "darts."))
@@ -36,7 +37,12 @@ class SceneFormat:
 
 
 def scene_tile(
-    scene: RawScene, form: SceneFormat, bands_mapping: BandsMapping, output_dir_for_debug_geotiff: Path | None
+    scene: RawScene,
+    form: SceneFormat,
+    bands_mapping: BandsMapping,
+    output_dir_for_debug_geotiff: Path | None,
+    *,
+    lazy: bool = False,
 ) -> xr.Dataset:
     """Return a staged scene as a tile.
 
@@ -46,6 +52,7 @@ def scene_tile(
         bands_mapping: Tile variable for each band of the source; "all" takes every staged band, those without a common
             name under their own.
         output_dir_for_debug_geotiff: Folder to also write the digital numbers to, a GeoTIFF a band.
+        lazy: Whether digital numbers are kept and become reflectance where they are read.
 
     Returns:
         (y, x): reflectance float32, NaN = no data; `s2_scl` uint8, 0 to 11; `quality_data_mask` uint8, 0 to 2.
@@ -56,9 +63,15 @@ def scene_tile(
         DataError: If staged data is damaged.
     """
     mapping = _all_bands(scene, form) if bands_mapping == "all" else dict(bands_mapping)
-    tile = xr.Dataset({name: _reflectance(scene, form, band) for band, name in mapping.items()})
-    tile = _mask_unclassified(tile.assign(s2_scl=_scene_classes(scene, form)))
-    tile.attrs = _tile_attributes(scene, form)
+    classes = _scene_classes(scene, form)
+    tile = xr.Dataset(
+        {
+            **{name: _reflectance(scene, form, band, classes, lazy=lazy) for band, name in mapping.items()},
+            "s2_scl": classes,
+        },
+        classes.coords,
+        _tile_attributes(scene, form),
+    )
     if output_dir_for_debug_geotiff is not None:
         _write_debug_geotiffs(scene, [*mapping, form.scl_band], output_dir_for_debug_geotiff)
     return convert_masks(tile)
@@ -68,21 +81,12 @@ def _all_bands(scene: RawScene, form: SceneFormat) -> dict[str, str]:
     return {band: form.bands.get(band, band) for band in scene.bands if band != form.scl_band}
 
 
-def _reflectance(scene: RawScene, form: SceneFormat, band: str) -> xr.DataArray:
-    """Return the surface reflectance of a band, (y, x) float32, NaN where the digital number is 0."""
-    raw = scene.read(band)
-    scale, offset = form.scale(scene, band)
-    values = raw.values.astype(np.float32)
-    values *= np.float32(scale)
-    values += np.float32(offset)
-    values[raw.values == 0] = np.nan
-    reflectance = raw.copy(data=values)
-    reflectance.attrs = {
-        "long_name": f"Sentinel-2 {band}",
-        "units": "Reflectance",
-        "data_source": form.data_source,
-    }
-    return reflectance
+def _reflectance(scene: RawScene, form: SceneFormat, band: str, classes: xr.DataArray, *, lazy: bool) -> xr.Variable:
+    """Return a band, NaN where its digital number is 0, or the classification says that there is no data."""
+    numbers = scene.read(band).values
+    numbers[classes.values == 0] = 0  # just read, so nobody else sees it change
+    attributes = {"long_name": f"Sentinel-2 {band}", "data_source": form.data_source}
+    return reflectance(numbers, *form.scale(scene, band), attributes, lazy=lazy)
 
 
 def _scene_classes(scene: RawScene, form: SceneFormat) -> xr.DataArray:
@@ -90,20 +94,6 @@ def _scene_classes(scene: RawScene, form: SceneFormat) -> xr.DataArray:
     classes = scene.read(form.scl_band).astype(np.uint8, copy=False)
     classes.attrs = {"long_name": "Sentinel-2 scene classification", "data_source": form.data_source}
     return classes
-
-
-def _mask_unclassified(tile: xr.Dataset) -> xr.Dataset:
-    """Return the tile with NaN reflectance where the classification says no data."""
-    no_data = tile.s2_scl.values == 0
-    if not no_data.any():
-        return tile
-    masked = {}
-    for name in tile.data_vars:
-        if name != "s2_scl":
-            values = tile[name].values
-            values[no_data] = np.nan  # the array was made by _reflectance just before, so nobody else sees it change
-            masked[name] = tile[name].copy(data=values)
-    return tile.assign(masked)
 
 
 def _tile_attributes(scene: RawScene, form: SceneFormat) -> dict[str, Any]:

@@ -148,6 +148,7 @@ class _Preprocess:
             self.parameters.tpi_inner_radius,
             self.parameters.device,
             bands=self.features,
+            lazy=True,
         )
         return Work(work.ref, tile)
 

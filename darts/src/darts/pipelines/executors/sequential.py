@@ -16,8 +16,8 @@ logger = logging.getLogger(__name__)
 _LARGE_BYTES = 2**29
 """Tiles above it are worth a tenth of a second a stage for having freed memory really free."""
 _POLL_S = 0.1
-_PEAK_OVER_TILE = 2.0
-"""A stage holds about this many times the size of a prepared tile at its peak (its input and its output)."""
+_PEAK_OVER_TILE = 1.0
+"""A stage holds about as much at its peak: much of a prepared tile is only made where it is read, but in floats."""
 
 type Event = StageStarted | Outcome
 type _Handover = queue.Queue[tuple[Work, list[StageTime]] | None]

@@ -41,7 +41,7 @@ class CdseSource(SceneSource):
         from darts_acquisition import load_cdse_s2_sr_scene
 
         item = self.items.get(ref.tile_id, ref.tile_id)
-        return load_cdse_s2_sr_scene(item, store=self.store, offline=self.parameters.offline)
+        return load_cdse_s2_sr_scene(item, store=self.store, offline=self.parameters.offline, lazy=True)
 
     def _search(self) -> dict[str, Any]:
         from darts_acquisition import get_cdse_s2_sr_scene_ids_from_geodataframe, get_cdse_s2_sr_scene_ids_from_tile_ids

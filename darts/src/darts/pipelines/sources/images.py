@@ -109,7 +109,7 @@ class ImagesOnDisk(ABC):
         """
         from darts_acquisition import load_planet_tile
 
-        tile = load_planet_tile(self.path(ref), with_udm=self._with_udm)
+        tile = load_planet_tile(self.path(ref), with_udm=self._with_udm, lazy=True)
         return tile.assign_attrs(tile_id=ref.tile_id)
 
     def path(self, ref: TileRef) -> Path:

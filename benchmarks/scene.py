@@ -1,0 +1,110 @@
+"""A made-up Sentinel-2 scene of any size with its datacubes, made in seconds: as busy as a real one, though no slumps.
+
+The sample world of `darts demo` is truer but holds all of itself in memory; here everything comes from tiles of noise.
+"""
+
+from pathlib import Path
+
+import cv2
+import geopandas as gpd
+import numpy as np
+import xarray as xr
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from odc.geo.xr import wrap_xr
+
+SCENE_ID = "S2B_MSIL2A_20240720T200909_N0510_R128_T08WNB_20240720T234418"
+FULL_PX = 10_980
+_LEFT_M, _TOP_M, _CRS = 499_980, 7_700_040, "EPSG:32608"
+_NOISE_PX = 2048
+_SCALE, _OFFSET = 0.0001, -0.1
+_AUX_MARGIN_M = 500
+
+
+def scene_grid(size: int) -> GeoBox:
+    """Return the grid of a scene of so many pixels a side."""
+    return GeoBox((size, size), Affine(10, 0, _LEFT_M, 0, -10, _TOP_M), _CRS)
+
+
+def make_scene(folder: Path, size: int) -> Path:
+    """Write the scene and its cubes below a folder, unless they are there; return the folder."""
+    from darts.demo.write import install_models
+    from darts_acquisition.optical.scene_store import SceneStore
+
+    install_models(folder / "models")
+    store = SceneStore(folder / "input" / "sentinel2" / "cdse-scenes", "cdse")
+    if store.path(SCENE_ID).exists():
+        return folder
+    _fill_cubes(folder / "aux", size)
+    attributes = {"processing:version": "05.10", "view:sun_azimuth": 178.0, "view:sun_elevation": 35.0}
+    store.write(SCENE_ID, _raw_bands(size), attributes)
+    return folder
+
+
+def noise(seed: int, step_px: int, shape: tuple[int, int] = (_NOISE_PX, _NOISE_PX)) -> np.ndarray:
+    """Return smooth noise of mean 0 and deviation 1, (y, x) float32, whose waves are some `step_px` pixels long."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.normal(size=[length // step_px + 2 for length in shape]).astype(np.float32)
+    fine = cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC)
+    return (fine - fine.mean()) / fine.std()
+
+
+def _over(layer: np.ndarray, size: int) -> np.ndarray:
+    """Return a tile of noise repeated over the scene."""
+    repeats = -(-size // len(layer))
+    return np.tile(layer, (repeats, repeats))[:size, :size]
+
+
+def _raw_bands(size: int) -> dict[str, xr.DataArray]:
+    """Return digital numbers with a swath's edge along one side, and classes with some clouds."""
+    grid, bands = scene_grid(size), {}
+    swath = np.add.outer(np.arange(size) * 0.2, np.arange(size)) < 0.12 * size
+    for index, name in enumerate(("B02_10m", "B03_10m", "B04_10m", "B08_10m")):
+        layer = 1800 + 250 * noise(1, 25) + 60 * noise(2 + index, 3) + 400 * (index == 3)
+        numbers = _over(np.clip(layer, 1, 65535).astype(np.uint16), size)
+        numbers[swath] = 0
+        bands[name] = wrap_xr(numbers, grid)
+        bands[name].attrs.update({"raster:scale": _SCALE, "raster:offset": _OFFSET})
+    classes = np.where(noise(8, 300) > 1.5, 9, np.where(noise(9, 80) > 1.8, 3, 4)).astype(np.uint8)
+    scl = _over(classes, size)
+    scl[swath] = 0
+    bands["SCL_20m"] = wrap_xr(scl, grid)
+    return bands
+
+
+def _fill_cubes(aux_dir: Path, size: int) -> None:
+    """Fill elevation and trends of the area chunk by chunk, as downloads do."""
+    import smart_geocubes
+
+    from darts_acquisition.auxiliary.arcticdem import missing_arcticdem
+    from darts_acquisition.auxiliary.filling import fill
+    from darts_acquisition.auxiliary.tcvis_download import missing_tcvis
+
+    outline = scene_grid(size).pad(_AUX_MARGIN_M // 10).extent.geom
+    area = gpd.GeoDataFrame(geometry=[outline], crs=_CRS)
+    heights, trends = _heights(), _trends()
+    arcticdem, tcvis = aux_dir / "arcticdem_10m.icechunk", aux_dir / "tcvis.icechunk"
+    dem_chunks, trend_chunks = missing_arcticdem(area, arcticdem, 10), missing_tcvis(area, tcvis)
+    fill(arcticdem, smart_geocubes.ArcticDEM10m, dem_chunks, lambda grid: _window(heights, grid))
+    fill(tcvis, smart_geocubes.TCTrend, trend_chunks, lambda grid: _window(trends, grid))
+
+
+def _heights() -> dict[str, np.ndarray]:
+    """Return mountains with a few holes in the mosaic."""
+    dem = (700 + 300 * noise(21, 400) + 40 * noise(22, 60) + 3 * noise(23, 8) + 0.1 * noise(24, 2)).astype(np.float32)
+    has_data = noise(25, 30) < 4
+    return {"dem": np.where(has_data, dem, np.float32(-9999)), "datamask": has_data}
+
+
+def _trends() -> dict[str, np.ndarray]:
+    names = ("TCB_slope", "TCG_slope", "TCW_slope")
+    return {
+        name: np.clip(128 + 30 * noise(31 + index, 20), 1, 255).astype(np.uint8) for index, name in enumerate(names)
+    }
+
+
+def _window(layers: dict[str, np.ndarray], grid: GeoBox) -> xr.Dataset:
+    """Return layers on the grid of a chunk."""
+    height, width = grid.shape
+    repeats = (-(-height // _NOISE_PX), -(-width // _NOISE_PX))
+    return xr.Dataset({name: wrap_xr(np.tile(layer, repeats)[:height, :width], grid) for name, layer in layers.items()})

@@ -1,0 +1,76 @@
+"""Bands that are made where they are read."""
+
+import pickle
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from darts_utils.lazy import lazy_band
+
+VALUES = np.arange(7 * 9, dtype=np.float32).reshape(7, 9)
+
+
+class Recorder:
+    """Reads windows of an array and remembers which."""
+
+    def __init__(self):
+        self.windows = []
+
+    def __call__(self, rows, columns):
+        self.windows.append((rows.start, rows.stop, columns.start, columns.stop))
+        return VALUES[rows, columns]
+
+
+@pytest.fixture
+def recorder():
+    return Recorder()
+
+
+@pytest.fixture
+def band(recorder):
+    return lazy_band(recorder, VALUES.shape, "float32", {"units": "m"})
+
+
+KEYS = [
+    (slice(None), slice(None)),
+    (slice(2, 5), slice(1, 9)),
+    (slice(-3, None), slice(None, -2)),
+    (slice(6, 1, -1), slice(None, None, 2)),
+    (slice(None, None, -2), slice(None, None, -3)),
+    (3, slice(2, 4)),
+    (-1, -1),
+    (slice(4, 4), slice(None)),
+    (slice(None), slice(20, 30)),
+    (np.array([0, 3, 3]), slice(None)),
+    (np.array([5, 1]), np.array([0, 8, 2])),
+]
+
+
+@pytest.mark.parametrize("key", KEYS, ids=str)
+def test_any_index_gives_what_an_array_gives(band, key):
+    expected = xr.Variable(("y", "x"), VALUES)[key]
+    xr.testing.assert_equal(band[key].load(), expected)
+
+
+def test_only_the_window_is_made(band, recorder):
+    window = band[2:5][:, 3:4]
+    assert recorder.windows == []
+    assert window.shape == (3, 1)
+    assert window.values.shape == (3, 1)
+    assert recorder.windows == [(2, 5, 3, 4)]
+
+
+def test_it_stays_lazy_in_a_dataset_and_is_made_once_when_loaded(band, recorder):
+    dataset = xr.Dataset({"height": band}).assign(other=("y", np.zeros(7)))
+    part = dataset[["height"]].isel(x=slice(0, 2))
+    assert recorder.windows == []
+    assert part.height.attrs == {"units": "m"}
+    assert part.height.dtype == np.float32
+    loaded = part.load()
+    np.testing.assert_array_equal(loaded.height.values, VALUES[:, :2])
+    assert len(recorder.windows) == 1
+
+
+def test_it_can_be_sent_to_another_process(band):
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(band))[1:3].values, VALUES[1:3])

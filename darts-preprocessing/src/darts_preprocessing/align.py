@@ -116,10 +116,10 @@ def _warp(
         source,
         target,
         src_transform=source_grid.affine,
-        src_crs=_gdal_crs(source_grid),
+        src_crs=gdal_crs(source_grid),
         src_nodata=nodata[0],
         dst_transform=grid.affine,
-        dst_crs=_gdal_crs(grid),
+        dst_crs=gdal_crs(grid),
         dst_nodata=nodata[1],
         resampling=resampling,
         num_threads=usable_cores(),
@@ -141,7 +141,7 @@ def _resampling_factors(source_grid: GeoBox, grid: GeoBox) -> tuple[float, float
     height, width = grid.shape
     points = [(width / 2, height / 2), (width / 2 + 1, height / 2), (width / 2, height / 2 + 1)]
     xs, ys = zip(*(_apply(grid.affine, x, y) for x, y in points), strict=True)
-    xs, ys = transform(_gdal_crs(grid), _gdal_crs(source_grid), xs, ys)
+    xs, ys = transform(gdal_crs(grid), gdal_crs(source_grid), xs, ys)
     columns, rows = np.transpose([_apply(~source_grid.affine, x, y) for x, y in zip(xs, ys, strict=True)])
     return _factor(np.hypot(*(columns[1:] - columns[0]))), _factor(np.hypot(*(rows[1:] - rows[0])))
 
@@ -156,6 +156,7 @@ def _apply(affine: Affine, x: float, y: float) -> tuple[float, float]:
     return a * x + b * y + c, d * x + e * y + f
 
 
-def _gdal_crs(grid: GeoBox) -> CRS:
+def gdal_crs(grid: GeoBox) -> CRS:
+    """Return the CRS of a grid as rasterio wants it."""
     assert grid.crs is not None  # geobox_of refuses grids without one
     return CRS.from_wkt(grid.crs.to_wkt())

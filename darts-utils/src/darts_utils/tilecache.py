@@ -151,7 +151,7 @@ def _check_seal(path: Path) -> None:
             raise DataError("its checksum is wrong")
 
 
-def _hash() -> "hashlib._Hash":
+def _hash() -> hashlib.blake2b:
     return hashlib.blake2b(digest_size=_SEAL_BYTES)
 
 

@@ -54,6 +54,8 @@ app.command(inference_app)
 inference_data_app = cyclopts.App(name="prep-data", group=utilities_group, help="Data preparation for offline use")
 app.command(inference_data_app)
 inference_app.command(inference_data_app)
+training_app = cyclopts.App(name="training", group=subcommands_group, help="Predefined training pipelines")
+app.command(training_app)
 app.register_install_completion_command(group=utilities_group)
 
 
@@ -136,6 +138,18 @@ inference_data_app.command(
     "darts.pipelines.planet:prepare_planet_data",
     name="planet",
     help="Fetch elevation and trends for PlanetScope images, so that a later run can be offline.",
+)
+training_app.command(
+    "darts.training.validate:validate_dataset",
+    name="validate-dataset",
+    group=utilities_group,
+    help="Check that a training set is whole and sound.",
+)
+training_app.command(
+    "darts.training.show:show_dataset",
+    name="show-dataset",
+    group=utilities_group,
+    help="Draw patches of a training set with their labels, and a map of where they lie.",
 )
 
 

@@ -1,0 +1,1 @@
+"""Training sets: made, checked and looked at."""

@@ -44,6 +44,10 @@ def test_help_lists_every_command_and_only_those_that_work(darts):
     assert code == 0
     assert "sentinel2-sequential" in out
     assert "benchviz" in out
+    code, out, _ = darts("training", "--help")
+    assert code == 0
+    assert "validate-dataset" in out
+    assert "show-dataset" in out
     assert "debug-default-paths" in darts("help")[1]
 
 
@@ -83,9 +87,7 @@ def test_a_command_without_messages_leaves_no_log_file(darts, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["hello", "Bob"], ["inference", "--help"], ["training", "--help"], ["--version"]]
-)
+@pytest.mark.parametrize("arguments", [["--help"], ["hello", "Bob"], ["training", "--help"], ["--version"]])
 def test_starting_is_cheap_because_nothing_heavy_is_imported(arguments):
     script = (
         "import os, sys\n"

@@ -23,6 +23,7 @@ DISTRIBUTION_OF = {
     "odc": "odc-geo",
     "odc.stac": "odc-stac",
     "smart_geocubes": "smart-geocubes",
+    "skimage": "scikit-image",
     "segmentation_models_pytorch": "segmentation-models-pytorch",
     "tomli_w": "tomli-w",
     "PIL": "pillow",

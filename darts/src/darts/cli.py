@@ -159,6 +159,18 @@ training_data_app.command(
     name="sentinel2",
     help="Make training data of Sentinel-2 scenes, with slumps digitised on PlanetScope images.",
 )
+training_app.command(
+    "darts.training.validate:validate_dataset",
+    name="validate-dataset",
+    group=utilities_group,
+    help="Check that a training set is whole and sound.",
+)
+training_app.command(
+    "darts.training.show:show_dataset",
+    name="show-dataset",
+    group=utilities_group,
+    help="Draw patches of a training set with their labels, and a map of where they lie.",
+)
 
 
 @inference_app.command(group=utilities_group)

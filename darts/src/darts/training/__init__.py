@@ -1,4 +1,4 @@
-"""Training data: from digitised slumps and image footprints to patches; nothing is imported before it is asked for."""
+"""Training data: made of digitised slumps and image footprints, checked, looked at; imported when it is asked for."""
 
 import importlib
 from typing import Any

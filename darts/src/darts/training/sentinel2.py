@@ -83,7 +83,7 @@ class Sentinel2TrainingData(MatchingParameters, RawSceneParameters, TrainingData
         import geopandas as gpd
         import pandas as pd
 
-        from darts_acquisition import match_cdse_s2_sr_scene_ids_from_geodataframe  # type: ignore[attr-defined]
+        from darts_acquisition import match_cdse_s2_sr_scene_ids_from_geodataframe
 
         images = list(images)
         if not images:
@@ -131,7 +131,7 @@ class Sentinel2TrainingData(MatchingParameters, RawSceneParameters, TrainingData
     def _shift(self, tile: "xr.Dataset", image_id: str) -> dict[str, Any]:
         """Return by how many metres to the east and north the scene has the ground of a PlanetScope image, if sure."""
         from darts_acquisition import load_planet_tile
-        from darts_preprocessing import align_offset  # type: ignore[attr-defined]
+        from darts_preprocessing import align_offset
 
         nothing = {"x_offset": 0.0, "y_offset": 0.0, "reliability": math.nan, "ssim_improvement": math.nan}
         path = self._planet_images.images.get(image_id)

@@ -1,0 +1,1 @@
+"""Questions of speed and memory, one runnable file each."""

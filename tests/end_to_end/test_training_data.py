@@ -176,6 +176,15 @@ def test_labels_are_moved_to_where_sentinel2_has_the_slumps(shifted, matched, mo
     assert aoi.crs == "EPSG:4326"
 
 
+def test_the_shift_of_the_scene_is_found(shifted, matched, tmp_path):
+    assert preprocess_s2_train_data(**shifted.given, train_data_dir=tmp_path).exit_code == 0
+    _, _, metadata = read_set(tmp_path)
+    (found,) = metadata.loc[metadata.planet_id == orthotile_of(shifted.world).image_id, "aligned"].unique()
+    assert found == "moved"
+    moved = metadata[metadata.aligned == "moved"]
+    np.testing.assert_allclose(moved[["x_offset", "y_offset"]].drop_duplicates(), [[13.0, 26.0]] * 2, atol=1.5)
+
+
 def under(tile, footprint):
     """Return the part of a tile that whole pixels under an outline make up."""
     west, south, east, north = footprint.bounds

@@ -3,12 +3,8 @@
 from darts_preprocessing.align import TCVIS_BANDS, align_dem, align_dem_mask, align_tcvis
 from darts_preprocessing.dem_features import DEM_BANDS
 from darts_preprocessing.indices import calculate_ndvi
-<<<<<<< HEAD
 from darts_preprocessing.preprocess import align_arcticdem, preprocess_v2
-=======
-from darts_preprocessing.preprocess import DEM_BANDS, align_arcticdem, preprocess_v2
 from darts_preprocessing.registration import Shift, align_offset
->>>>>>> 70bc80222cacc4dd50afd48ac1983d1ea281a121
 from darts_preprocessing.terrain import Sun, aspect, curvature, derive_terrain, hillshade, slope
 from darts_preprocessing.tpi import topographic_position_index
 

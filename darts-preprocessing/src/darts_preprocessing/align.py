@@ -94,71 +94,7 @@ def _band(dataset: xr.Dataset, name: str) -> Array:
     return values
 
 
-<<<<<<< HEAD
 def _is_zero(values: Array) -> Array:
     """Return where all bands of (band, y, x) are 0."""
     is_zero: Array = (values == 0).all(axis=0)
     return is_zero
-=======
-def _warp(
-    source: Array,
-    source_grid: GeoBox,
-    target: Array,
-    grid: GeoBox,
-    resampling: Resampling,
-    nodata: tuple[float, float],
-) -> Array:
-    """Fill a (band, y, x) array by GDAL on all cores and return it; `nodata` is that of the source and the target.
-
-    A source pixel has no data where all bands say so.
-    """
-    x_scale, y_scale = _resampling_factors(source_grid, grid)
-    reproject(
-        source,
-        target,
-        src_transform=source_grid.affine,
-        src_crs=gdal_crs(source_grid),
-        src_nodata=nodata[0],
-        dst_transform=grid.affine,
-        dst_crs=gdal_crs(grid),
-        dst_nodata=nodata[1],
-        resampling=resampling,
-        num_threads=usable_cores(),
-        warp_mem_limit=_WARP_MEMORY_MB,
-        tolerance=WARP_TOLERANCE_PX,
-        xscale=x_scale,
-        yscale=y_scale,
-    )
-    return target
-
-
-def _resampling_factors(source_grid: GeoBox, grid: GeoBox) -> tuple[float, float]:
-    """Return how many target pixels there are to a source pixel along x and y of the source, at most 1.
-
-    Below 1, GDAL widens its kernel so that fine detail is averaged. Left alone, it takes the factor from the bounding
-    boxes of each chunk, which turned grids enlarge: the terrain would be smoothed more the further a scene lies from
-    the central meridian of the DEM.
-    """
-    height, width = grid.shape
-    points = [(width / 2, height / 2), (width / 2 + 1, height / 2), (width / 2, height / 2 + 1)]
-    xs, ys = zip(*(_apply(grid.affine, x, y) for x, y in points), strict=True)
-    xs, ys = transform(gdal_crs(grid), gdal_crs(source_grid), xs, ys)
-    columns, rows = np.transpose([_apply(~source_grid.affine, x, y) for x, y in zip(xs, ys, strict=True)])
-    return _factor(np.hypot(*(columns[1:] - columns[0]))), _factor(np.hypot(*(rows[1:] - rows[0])))
-
-
-def _factor(source_pixels: float) -> float:
-    """Return the factor for a target pixel that spans so many source pixels; the scale of a projection is no change."""
-    return 1.0 if source_pixels < 1.1 else float(1 / source_pixels)
-
-
-def _apply(affine: Affine, x: float, y: float) -> tuple[float, float]:
-    a, b, c, d, e, f = affine[:6]
-    return a * x + b * y + c, d * x + e * y + f
-
-
-def gdal_crs(grid: GeoBox) -> CRS:
-    """Return the CRS of a grid as rasterio wants it."""
-    assert grid.crs is not None  # geobox_of refuses grids without one
-    return CRS.from_wkt(grid.crs.to_wkt())
->>>>>>> 70bc80222cacc4dd50afd48ac1983d1ea281a121

@@ -9,9 +9,9 @@ from odc.geo.geobox import GeoBox
 from rasterio.enums import Resampling
 from rasterio.warp import reproject
 
-from darts_preprocessing.align import WARP_TOLERANCE_PX, gdal_crs
 from darts_preprocessing.blocks import Array, usable_cores
 from darts_preprocessing.correlation import agreement, find_peak
+from darts_preprocessing.warp import TOLERANCE_PX, gdal_crs
 from darts_utils.errors import ConfigError, DataError
 from darts_utils.grid import pixel_size_m
 from darts_utils.tile import geobox_of
@@ -178,7 +178,7 @@ def _moved_onto(image: _Image, grid: GeoBox, x: float, y: float) -> _Image:
         dst_crs=gdal_crs(wanted),
         resampling=Resampling.average,
         num_threads=usable_cores(),
-        tolerance=WARP_TOLERANCE_PX,
+        tolerance=TOLERANCE_PX,
     )
     return _Image(values=target[0], valid=target[1] > 0.99, grid=grid)
 

@@ -94,7 +94,7 @@ class Sentinel2TrainingData(MatchingParameters, RawSceneParameters, TrainingData
             {"image_id": ids, "date": [image.date for image in images]}, geometry=outlines.values, crs=outlines.crs
         ).set_index("image_id", drop=False)
         scores = or_default(self.train_data_dir, Path()) / "matching-scores.parquet"
-        return match_cdse_s2_sr_scene_ids_from_geodataframe(
+        found = match_cdse_s2_sr_scene_ids_from_geodataframe(
             area,
             self.matching_day_range,
             self.matching_max_cloud_cover,
@@ -102,6 +102,7 @@ class Sentinel2TrainingData(MatchingParameters, RawSceneParameters, TrainingData
             save_scores=scores if self.save_matching_scores else None,
             cache=None if self.no_matching_cache else self.matching_cache,
         )
+        return {str(image_id): item for image_id, item in found.items()}
 
     def _source(self, scenes: Mapping[str, Any]) -> CdseSource:
         source = CdseSource(

@@ -22,8 +22,7 @@ _REASONS = {
 
 def show_rows_of(collection: Collection) -> None:
     """Show what became of the rows of labels and footprints."""
-    joined = collection.joined
-    rows = [*joined.footprints.account(), *joined.labels.account(), *collection.account]
+    rows = _of_rows(collection)
     _show_near_misses(collection)
     show_rows("Labels and footprints", ("what", "number"), rows)
 
@@ -32,15 +31,13 @@ def show_summary(collection: Collection, regions: "Regions", builder: "TrainData
     """Show what became of rows, images and patches."""
     import geopandas as gpd
 
-    joined = collection.joined
-    of_rows = [*joined.footprints.account(), *joined.labels.account(), *collection.account]
     negatives = sum(not len(sample.digitised.labels) for sample in collection)
     metadata = gpd.read_parquet(folder / "metadata.parquet")
     left_out = {
         what: sum(getattr(counts, reason) for counts in builder.samples.values()) for reason, what in _REASONS.items()
     }
     rows = [
-        *of_rows,
+        *_of_rows(collection),
         ("samples", len(list(collection))),
         ("samples without any label, used as negatives", negatives),
         *regions.account(),
@@ -52,6 +49,11 @@ def show_summary(collection: Collection, regions: "Regions", builder: "TrainData
     ]
     _show_near_misses(collection)
     show_rows("Training data", ("what", "number"), rows)
+
+
+def _of_rows(collection: Collection) -> list[tuple[str, int]]:
+    joined = collection.joined
+    return [*joined.footprints.account(), *joined.labels.account(), *(line for line in collection.account if line[1])]
 
 
 def _alignment(metadata: "gpd.GeoDataFrame") -> list[tuple[str, int]]:

@@ -16,11 +16,18 @@ from darts.pipelines.base import Pipeline
 from darts.pipelines.parameters import Parameters, PipelineParameters
 from darts.pipelines.planet import PlanetPipeline
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
+from darts.training import PingoTrainingData, PlanetTrainingData, Sentinel2TrainingData
 from darts_utils.functools import to_toml_value
 from darts_utils.paths import DefaultPaths
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = {"inference sentinel2-sequential": Sentinel2Pipeline, "inference planet-sequential": PlanetPipeline}
+COMMANDS: dict[str, type] = {
+    "inference sentinel2-sequential": Sentinel2Pipeline,
+    "inference planet-sequential": PlanetPipeline,
+    "training create-dataset planet": PlanetTrainingData,
+    "training create-dataset planet-pingo": PingoTrainingData,
+    "training create-dataset sentinel2": Sentinel2TrainingData,
+}
 EXAMPLES = {
     "scene_ids": ["S2B_MSIL2A_20240720T200909_N0510_R128_T08WNB_20240720T234418"],
     "model_files": ["models/with_tcvis.pt", "models/without_tcvis.pt"],
@@ -37,6 +44,7 @@ EXAMPLES = {
     "aoi_file": "area.gpkg",
     "prep_data_scene_id_file": "staged.json",
     "image_ids": ["20210728_201112_93_2416"],
+    "shard_size": 64,
 }
 """What an annotated example shows for parameters that are not given by default."""
 
@@ -61,6 +69,8 @@ def help_of(group: type) -> dict[str, str]:
 
 def default_of(field: Field[Any]) -> Any:
     """Return the default of a field as the config file would hold it, None where there is none."""
+    if field.default is MISSING and field.default_factory is MISSING:
+        return None
     value = field.default_factory() if field.default_factory is not MISSING else field.default
     return None if value is None else to_toml_value(value)
 

@@ -44,6 +44,10 @@ def test_help_lists_every_command_and_only_those_that_work(darts):
     assert code == 0
     assert "sentinel2-sequential" in out
     assert "benchviz" in out
+    code, out, _ = darts("training", "--help")
+    assert code == 0
+    assert "validate-dataset" in out
+    assert "show-dataset" in out
     assert "debug-default-paths" in darts("help")[1]
 
 
@@ -83,7 +87,7 @@ def test_a_command_without_messages_leaves_no_log_file(darts, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["hello", "Bob"], ["inference", "--help"], ["--version"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["hello", "Bob"], ["training", "--help"], ["--version"]])
 def test_starting_is_cheap_because_nothing_heavy_is_imported(arguments):
     script = (
         "import os, sys\n"
@@ -109,7 +113,8 @@ def test_the_documented_names_are_there():
     documented = (
         "LoggingManager __version__ app config_parser inference_app logger ray_group root_file sequential_group "
         "subcommands_group utilities_group ConfigParser PipelineV2Paths Sentinel2Pipeline VerbosityLevel benchviz "
-        "debug_default_paths env_info hello help launcher shell start_app"
+        "debug_default_paths env_info hello help launcher shell start_app training_app training_data_app "
+        "preprocess_planet_train_data preprocess_planet_train_data_pingo preprocess_s2_train_data"
     )
     assert [name for name in documented.split() if not hasattr(darts.cli, name)] == []
 

@@ -23,6 +23,7 @@ DISTRIBUTION_OF = {
     "odc": "odc-geo",
     "odc.stac": "odc-stac",
     "smart_geocubes": "smart-geocubes",
+    "skimage": "scikit-image",
     "segmentation_models_pytorch": "segmentation-models-pytorch",
     "tomli_w": "tomli-w",
     "PIL": "pillow",
@@ -31,6 +32,7 @@ DISTRIBUTION_OF = {
 NOT_IMPORTED_BUT_NEEDED = {
     "darts-utils": {"dask", "netcdf4"},  # odc-geo imports dask beside rasterio; xarray writes netCDF with netcdf4
     "darts-acquisition": {"pyarrow", "pyogrio"},  # geopandas reads tile indices and areas with them
+    "darts-segmentation": {"pyarrow"},  # geopandas writes GeoParquet with it
     "darts-export": {"pyarrow", "netcdf4", "pyogrio"},  # geopandas writes GeoParquet and GeoPackage with them
     "darts-nextgen": {"pyarrow"},  # pandas writes parquet with it
 }

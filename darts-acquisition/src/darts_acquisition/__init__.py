@@ -5,6 +5,7 @@ from darts_acquisition.auxiliary.tcvis import load_tcvis
 from darts_acquisition.auxiliary.tcvis_download import download_tcvis, missing_tcvis
 from darts_acquisition.catalog.boundaries import download_admin_files
 from darts_acquisition.catalog.grid import download_sentinel_2_grid
+from darts_acquisition.catalog.matching import Matches, match_cdse_s2_sr_scene_ids_from_geodataframe
 from darts_acquisition.optical.cdse import load_cdse_s2_sr_scene
 from darts_acquisition.optical.cdse_download import download_cdse_s2_sr_scene
 from darts_acquisition.optical.cdse_search import (
@@ -31,6 +32,7 @@ from darts_acquisition.services.earthengine import init_earthengine
 
 __all__ = [
     "GeeScene",
+    "Matches",
     "convert_masks",
     "download_admin_files",
     "download_arcticdem",
@@ -55,6 +57,7 @@ __all__ = [
     "load_planet_scene",
     "load_planet_tile",
     "load_tcvis",
+    "match_cdse_s2_sr_scene_ids_from_geodataframe",
     "missing_arcticdem",
     "missing_tcvis",
     "parse_planet_type",

@@ -4,16 +4,19 @@ from darts_preprocessing.align import TCVIS_BANDS, align_dem, align_dem_mask, al
 from darts_preprocessing.dem_features import DEM_BANDS
 from darts_preprocessing.indices import calculate_ndvi
 from darts_preprocessing.preprocess import align_arcticdem, preprocess_v2
+from darts_preprocessing.registration import Shift, align_offset
 from darts_preprocessing.terrain import Sun, aspect, curvature, derive_terrain, hillshade, slope
 from darts_preprocessing.tpi import topographic_position_index
 
 __all__ = [
     "DEM_BANDS",
     "TCVIS_BANDS",
+    "Shift",
     "Sun",
     "align_arcticdem",
     "align_dem",
     "align_dem_mask",
+    "align_offset",
     "align_tcvis",
     "aspect",
     "calculate_ndvi",

@@ -72,7 +72,7 @@ def warp(
         missing: Value of target pixels that see no source pixel with data, in `dtype`.
         dtype: Type in which GDAL works where data is missing; it must hold `missing`.
     """
-    source_crs, crs = _gdal_crs(source.grid), _gdal_crs(grid)
+    source_crs, crs = gdal_crs(source.grid), gdal_crs(grid)
     shared = _Warp(
         source=source,
         source_crs=source_crs,
@@ -166,6 +166,7 @@ def _apply(affine: Affine, x: Array, y: Array) -> tuple[Array, Array]:
     return a * x + b * y + c, d * x + e * y + f
 
 
-def _gdal_crs(grid: GeoBox) -> CRS:
+def gdal_crs(grid: GeoBox) -> CRS:
+    """Return the CRS of a grid as rasterio wants it."""
     assert grid.crs is not None  # geobox_of refuses grids without one
     return CRS.from_wkt(grid.crs.to_wkt())

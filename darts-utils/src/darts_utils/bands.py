@@ -161,13 +161,17 @@ class BandManager(Mapping[str, BandCodec]):
 
     def to_netcdf(self, tile: xr.Dataset, path: Path) -> None:
         """Write a tile as compressed netCDF in disk representation; the file appears whole or not at all."""
+        with atomic_file(path) as part:
+            self.write_netcdf(tile, part)
+
+    def write_netcdf(self, tile: xr.Dataset, path: Path) -> None:
+        """Write a tile as compressed netCDF in disk representation, for callers that rename the file themselves."""
         encoded = self.encode(tile)
         for name in encoded.data_vars:
             if encoded[name].dtype == bool:
                 encoded[name] = encoded[name].astype("uint8")
             encoded[name].encoding = {"zlib": True, "complevel": 4}
-        with atomic_file(path) as part:
-            encoded.to_netcdf(part, engine="netcdf4")
+        encoded.to_netcdf(path, engine="netcdf4")
 
     def open(self, path: Path) -> xr.Dataset:
         """Return a tile that `to_netcdf` wrote, loaded and in memory representation."""
@@ -235,3 +239,9 @@ manager = BandManager(
     }
 )
 """The codecs of every band of the tile contract."""
+
+TRAINING_BANDS = (
+    "red", "green", "blue", "nir", "ndvi", "relative_elevation", "slope", "aspect", "hillshade", "curvature",
+    "tc_brightness", "tc_greenness", "tc_wetness",
+)  # fmt: skip
+"""The bands of training data, in the order of its arrays."""

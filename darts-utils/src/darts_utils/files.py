@@ -128,7 +128,8 @@ def remove_parts(folder: Path, *, own: bool = False) -> int:
     """
     stale = [path for path in folder.glob(f".*{_PART_MARK}*") if _is_stale(path, own=own)]
     for path in stale:
-        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        is_folder = path.is_dir() and not path.is_symlink()
+        shutil.rmtree(path, ignore_errors=True) if is_folder else path.unlink(missing_ok=True)
     return len(stale)
 
 

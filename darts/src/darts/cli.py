@@ -26,6 +26,9 @@ _IMPORTED_WHEN_ASKED_FOR = {
     "PlanetPipeline": "darts.pipelines.planet",
     "Sentinel2Pipeline": "darts.pipelines.sentinel2",
     "debug_default_paths": "darts.pipelines.paths",
+    "preprocess_planet_train_data": "darts.training",
+    "preprocess_planet_train_data_pingo": "darts.training",
+    "preprocess_s2_train_data": "darts.training",
 }
 """Public names of this module that would make every start dearer."""
 
@@ -54,6 +57,10 @@ app.command(inference_app)
 inference_data_app = cyclopts.App(name="prep-data", group=utilities_group, help="Data preparation for offline use")
 app.command(inference_data_app)
 inference_app.command(inference_data_app)
+training_app = cyclopts.App(name="training", group=subcommands_group, help="Predefined training pipelines")
+app.command(training_app)
+training_data_app = cyclopts.App(name="create-dataset", help="Dataset creation")
+training_app.command(training_data_app)
 app.register_install_completion_command(group=utilities_group)
 
 
@@ -136,6 +143,33 @@ inference_data_app.command(
     "darts.pipelines.planet:prepare_planet_data",
     name="planet",
     help="Fetch elevation and trends for PlanetScope images, so that a later run can be offline.",
+)
+training_data_app.command(
+    "darts.training.planet:create_planet_dataset",
+    name="planet",
+    help="Make training data of PlanetScope images and the slumps digitised on them.",
+)
+training_data_app.command(
+    "darts.training.planet:create_pingo_dataset",
+    name="planet-pingo",
+    help="Make training data of PlanetScope images that lie at any depth, found by their *_SR.tif.",
+)
+training_data_app.command(
+    "darts.training.sentinel2:create_sentinel2_dataset",
+    name="sentinel2",
+    help="Make training data of Sentinel-2 scenes, with slumps digitised on PlanetScope images.",
+)
+training_app.command(
+    "darts.training.validate:validate_dataset",
+    name="validate-dataset",
+    group=utilities_group,
+    help="Check that a training set is whole and sound.",
+)
+training_app.command(
+    "darts.training.show:show_dataset",
+    name="show-dataset",
+    group=utilities_group,
+    help="Draw patches of a training set with their labels, and a map of where they lie.",
 )
 
 

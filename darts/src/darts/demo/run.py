@@ -87,6 +87,7 @@ def demo(
     size: int | None = None,
     folder: Path = Path("darts-demo"),
     sensor: Literal["sentinel2", "planet"] = "sentinel2",
+    write_labels: bool = False,
 ) -> RunReport:
     """Map slumps in a made-up stretch of Arctic coast and compare them with the truth; needs no account.
 
@@ -95,6 +96,7 @@ def demo(
         size: Edge of the world in pixels of 10 m; if not given, 1024, and 512 for Planet, whose pixels are finer.
         folder: Where the world and the results go; further worlds are added to what is there.
         sensor: What the world is written as.
+        write_labels: Also write label and footprint layers, to make training data of Planet images.
 
     Raises:
         ConfigError: If seed or size are out of range.
@@ -104,7 +106,8 @@ def demo(
     size = kind.size_px if size is None else size
     say(f"Making the world of seed {seed}, {size / 100:g} x {size / 100:g} km, in {folder}")
     start = time.monotonic()
-    written = kind.write(make_world(seed, size), folder)
+    world = make_world(seed, size)
+    written = kind.write(world, folder)
     say(f"Made in {time.monotonic() - start:.1f} s: {kind.contents}")
     report = written.pipeline.run()
     if report.exit_code == 0:
@@ -112,7 +115,22 @@ def demo(
         for image_id in written.image_ids:
             _show_score(image_id, compare_with_truth(results[image_id], written.truth), alone=len(results) == 1)
         _show_where(written, [results[image_id] for image_id in written.image_ids])
+    if write_labels:
+        _write_labels(world, folder)
     return report
+
+
+def _write_labels(world: World, folder: Path) -> None:
+    """Write label layers, and say how training data is made with them."""
+    from darts.demo.labels import write_labels
+
+    layers, home = write_labels(world, folder), _short(folder)
+    say(f"\nLabels: {_short(layers.labels)}")
+    say("Training data of Planet images (demo --sensor planet) with them:")
+    say(
+        f"  darts training create-dataset planet --offline --fast-dir {home} --large-dir {home} --data-dir "
+        f"{home}/input/planet --labels-dir {_short(layers.labels_dir)} --patch-size 256"
+    )
 
 
 def _show_score(image_id: str, score: Score, *, alone: bool) -> None:

@@ -17,16 +17,12 @@ from darts.demo.world import World, make_world
 from darts.demo.write import WrittenWorld, write_world
 from darts_acquisition import load_arcticdem, load_cdse_s2_sr_scene, load_planet_tile, load_tcvis
 from darts_preprocessing import preprocess_v2
-from darts_utils.bands import manager
+from darts_utils.bands import TRAINING_BANDS, manager
 from darts_utils.tile import geobox_of
 
 logger = logging.getLogger(__name__)
 
-BANDS = (
-    "red", "green", "blue", "nir", "ndvi", "relative_elevation", "slope", "aspect", "hillshade", "curvature",
-    "tc_brightness", "tc_greenness", "tc_wetness",
-)  # fmt: skip
-"""The bands of training data in the order of the contract."""
+BANDS = TRAINING_BANDS
 _DEM_MARGIN_PX = 16
 """The radius of the position index and a little for resampling, in pixels of 10 m."""
 _FINE_DEM_MARGIN_PX = 5 * _DEM_MARGIN_PX

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from affine import Affine
+from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 
 from darts.demo.cubes import write_arcticdem, write_tcvis
@@ -38,7 +40,7 @@ class WrittenWorld:
     """Folder of the checkpoints."""
 
 
-def write_world(world: World, root: Path) -> WrittenWorld:
+def write_world(world: World, root: Path, shift_px: tuple[float, float] = (0.0, 0.0)) -> WrittenWorld:
     """Write a world under a folder, which then serves as a data folder of DARTS; return where things are.
 
     Further worlds can be written under the same folder. The scene comes last: where there is one, all else is there.
@@ -46,6 +48,8 @@ def write_world(world: World, root: Path) -> WrittenWorld:
     Args:
         world: The world.
         root: Folder for `input`, `aux`, `truth` and `models`.
+        shift_px: By how many pixels to the right and down the scene has everything, compared with the truth, the
+            elevation, the trends and Planet images of the world.
 
     Raises:
         ConfigError: If another world lies at the same place in the datacubes.
@@ -57,7 +61,7 @@ def write_world(world: World, root: Path) -> WrittenWorld:
     write_arcticdem(world, aux_dir)
     write_tcvis(world, aux_dir)
     truth = write_truth(world, root / "truth", world.scene_id)
-    SceneStore(store, "cdse").write(world.scene_id, _raw_bands(world), _scene_attributes(world))
+    SceneStore(store, "cdse").write(world.scene_id, _raw_bands(world, shift_px), _scene_attributes(world))
     return WrittenWorld(
         scene_id=world.scene_id, root=root, store=store, aux_dir=aux_dir, truth=truth, models_dir=root / "models"
     )
@@ -82,9 +86,10 @@ def write_truth(world: World, folder: Path, image_id: str) -> Path:
     return path
 
 
-def _raw_bands(world: World) -> dict[str, xr.DataArray]:
+def _raw_bands(world: World, shift_px: tuple[float, float]) -> dict[str, xr.DataArray]:
     """Return the digital numbers as products since baseline 04.00 have them: 0 is no data."""
-    grid = world.place.geobox
+    truth = world.place.geobox
+    grid = GeoBox(truth.shape, truth.affine * Affine.translation(*shift_px), truth.crs)
     bands = {}
     for name, reflectance in zip(_BANDS, world.reflectance, strict=True):
         bands[name] = wrap_xr(digital_numbers(reflectance), grid)

@@ -2,19 +2,18 @@
 
 import logging
 import os
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from darts.pipelines.parameters import EndpointParameters, PipelineParameters
-from darts.pipelines.tiles import MosaicResolution, Outcome, RunReport, Source, StageStarted, TileRef
+from darts.pipelines.features import FeatureRun, or_default
+from darts.pipelines.parameters import PipelineParameters
+from darts.pipelines.tiles import Outcome, RunReport, Source, TileRef
 from darts_utils.errors import ConfigError, OutputError
 from darts_utils.files import make_folder, remove_parts
-from darts_utils.paths import PathManager
 
 if TYPE_CHECKING:
     from darts.pipelines.journal import Journal
-    from darts.pipelines.plan import Plan
     from darts.pipelines.staging import StagingReport
     from darts_segmentation import EnsembleV1
 
@@ -22,29 +21,13 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pipeline(PipelineParameters):
+class Pipeline(PipelineParameters, FeatureRun):
     """Parameters and course of a pipeline; a subclass says where its images come from."""
-
-    resolution_m: ClassVar[MosaicResolution]
-    """Pixel size of the ArcticDEM mosaic that suits the images."""
-
-    def source(self) -> Source:
-        """Return where the images come from."""
-        raise NotImplementedError
-
-    @property
-    def paths(self) -> PathManager:
-        """Default locations of this run."""
-        return PathManager(self.default_dirs)
 
     def located(self) -> Self:
         """Return a copy with every location filled in; locating it again changes nothing."""
-        return replace(
-            self,
-            output_data_dir=_or_default(self.output_data_dir, self.paths.output_data(self.pipeline_name)),
-            arcticdem_dir=_or_default(self.arcticdem_dir, self.paths.arcticdem(self.resolution_m)),
-            tcvis_dir=_or_default(self.tcvis_dir, self.paths.tcvis),
-        )
+        output = or_default(self.output_data_dir, self.paths.output_data(self.pipeline_name))
+        return replace(super().located(), output_data_dir=output)
 
     def resolved(self) -> Self:
         """Return a copy with every location and the list of models filled in; resolving it again changes nothing.
@@ -129,19 +112,6 @@ class Pipeline(PipelineParameters):
         show_plan(plan)
         self.connect(source, plan)
 
-    def connect(self, source: Source, plan: "Plan") -> None:
-        """Check the access to the services that a plan needs, and only to those.
-
-        Raises:
-            CredentialsError: If keys are missing or refused.
-        """
-        if plan.images:
-            source.connect()
-        if plan.chunks.get("tcvis"):
-            from darts.utils.earthengine import init_ee
-
-            init_ee(self.ee_project, self.ee_use_highvolume)
-
     def _dry_run(self, source: Source) -> RunReport:
         """Show what would be done and fetched; nothing is made on disk."""
         from darts.pipelines.plan import make_plan, needed_layers
@@ -152,12 +122,6 @@ class Pipeline(PipelineParameters):
         show_plan(plan, with_tiles=True)
         assert self.output_data_dir is not None, "resolved() fills it"
         return RunReport((), self.output_data_dir)
-
-    def use_endpoints(self) -> None:
-        """Ask the services at the addresses that were given."""
-        from darts_acquisition.services.endpoints import set_endpoints
-
-        set_endpoints(**{field.name: getattr(self, field.name) for field in fields(EndpointParameters)})
 
     def prepare_data(self, optical: bool = False, aux: bool = False, force: bool = False) -> "StagingReport":
         """Fetch what a later run needs, so that it can be offline; what is there is not fetched again.
@@ -199,23 +163,14 @@ class Pipeline(PipelineParameters):
         self, source: Source, ensemble: "EnsembleV1", todo: list[TileRef], journal: "Journal", view: Any
     ) -> bool:
         """Send the tiles through the stages; return whether the user broke the run off."""
-        from darts.pipelines.executors.sequential import SequentialExecutor
-        from darts.pipelines.interrupts import on_interrupt
+        from darts.pipelines.execution import execute
         from darts.pipelines.stages import build_stages
 
         stages = build_stages(self, source, ensemble, self.features())
-        executor = SequentialExecutor(stages, budget_bytes=memory_budget_bytes(self.max_memory_gb))
-        with on_interrupt(executor.stop) as interrupted:
-            for event in executor.run(todo):
-                if isinstance(event, StageStarted):
-                    view.stage(event)
-                else:
-                    journal.add(event)
-                    logger.info("%s: %s %s (%.1f s)", event.ref.tile_id, event.status, event.error or "", event.seconds)
-                    view.tile(event)
-        if interrupted.is_set():
+        interrupted = execute(stages, todo, max_memory_gb=self.max_memory_gb, view=view, on_outcome=journal.add)
+        if interrupted:
             _clear_parts(journal.folder, own=True)
-        return interrupted.is_set()
+        return interrupted
 
     def _check_exports(self) -> None:
         from darts_export.check import check_bands
@@ -270,13 +225,6 @@ class Pipeline(PipelineParameters):
         made = set(todo)
         return [ref for ref in refs if ref not in made], todo
 
-    def to_config(self) -> dict[str, Any]:
-        """Return the parameters as a config file holds them; a run from it, wherever, gives the same results."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        directories = values.pop("default_dirs")
-        given = {field.name: getattr(directories, field.name) for field in fields(directories)}
-        return {"darts": {name: _anywhere(value) for name, value in {**values, **given}.items() if value is not None}}
-
 
 def _log_beginning(run: Pipeline, journal: "Journal", n_todo: int, n_skipped: int) -> None:
     """Write down what begins, with all parameters, for the log file."""
@@ -289,32 +237,3 @@ def _clear_parts(results: Path, *, own: bool = False) -> None:
     """Delete half-done folders of tiles, which lie in the results folder or one below."""
     for folder in (results, *(path for path in results.iterdir() if path.is_dir())):
         remove_parts(folder, own=own)
-
-
-def _anywhere(value: Any) -> Any:
-    """Return a value with its paths absolute, so that it means the same in any working folder."""
-    if isinstance(value, list):
-        return [_anywhere(item) for item in value]
-    return value.absolute() if isinstance(value, Path) else value
-
-
-def _or_default(given: Path | None, default: Path) -> Path:
-    return default if given is None else Path(given)
-
-
-def memory_budget_bytes(max_memory_gb: float | None) -> int:
-    """Return the memory that tiles in work may take: as given in GiB, else half of what this process may use."""
-    if max_memory_gb is not None:
-        return int(max_memory_gb * 2**30)
-    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return min(total, _cgroup_limit_bytes()) // 2
-
-
-def _cgroup_limit_bytes() -> int:
-    """Return the memory limit of a container or a SLURM job, a very large number if there is none."""
-    for file in (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")):
-        try:
-            return int(file.read_text())
-        except (OSError, ValueError):
-            continue
-    return 2**62

@@ -1,6 +1,6 @@
 """The run record beside the tiles: configuration, results, timers. Each file is whole at any moment."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ class Journal:
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
         self.folder = folder
         self.outcomes: list[Outcome] = []
-        self.stem = _claim_stem(folder, config)
+        self.stem = claim_stem(folder, "config.toml", lambda part: write_toml(part, config))
         self._write()
 
     def path(self, name: str) -> Path:
@@ -61,16 +61,16 @@ class Journal:
         ]
 
 
-def _claim_stem(folder: Path, config: Mapping[str, Any]) -> str:
-    """Write the parameters down and return the present time as a file stem that no other run in the folder has.
+def claim_stem(folder: Path, suffix: str, write: Callable[[Path], object]) -> str:
+    """Write a file `{time}.{suffix}` and return the present time as a stem that no other run in the folder has.
 
     The tasks of a job on a cluster begin within the same second, so the file itself is the claim.
     """
     stem = datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
     for name in (stem, *(f"{stem}-{number}" for number in range(2, 10_000))):
         try:
-            with new_file(folder / f"{name}.config.toml") as part:
-                write_toml(part, config)
+            with new_file(folder / f"{name}.{suffix}") as part:
+                write(part)
         except FileExistsError:
             continue
         return name

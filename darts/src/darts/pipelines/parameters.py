@@ -36,19 +36,25 @@ def _check_positive(name: str, value: float | None) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PathParameters(Parameters):
-    """Where models, auxiliary data and results lie."""
+class AuxiliaryParameters(Parameters):
+    """Where auxiliary data lies."""
 
-    model_files: list[Path] | Path | None = None
-    """Model checkpoints; several make an ensemble. If not given, every `*.pt` file of the models folder is taken."""
     default_dirs: Annotated[DefaultPaths, Parameter(name="*")] = field(default_factory=DefaultPaths)
     """Base folders of all default locations."""
-    output_data_dir: Path | None = None
-    """Folder for the results, `{output}/{pipeline}` if not given."""
     arcticdem_dir: Path | None = None
     """ArcticDEM datacube, `{aux}/arcticdem_{resolution}m.icechunk` if not given."""
     tcvis_dir: Path | None = None
     """TCVIS datacube, `{aux}/tcvis.icechunk` if not given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathParameters(AuxiliaryParameters):
+    """Where models and results lie."""
+
+    model_files: list[Path] | Path | None = None
+    """Model checkpoints; several make an ensemble. If not given, every `*.pt` file of the models folder is taken."""
+    output_data_dir: Path | None = None
+    """Folder for the results, `{output}/{pipeline}` if not given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,13 +113,30 @@ class TpiParameters(Parameters):
 
 
 @dataclass(frozen=True, kw_only=True)
-class InferenceParameters(Parameters):
-    """How a tile is cut into patches for the networks."""
+class PatchParameters(Parameters):
+    """How a tile is cut into patches."""
 
     patch_size: int = 1024
     """Edge of a patch, in pixels."""
     overlap: int = 256
     """Overlap of neighbouring patches, in pixels."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        super().__post_init__()
+        _check_positive("patch_size", self.patch_size)
+        _check_not_negative("overlap", self.overlap)
+        if self.overlap >= self.patch_size:
+            raise ConfigError(
+                f"overlap is {self.overlap} px but must be below patch_size ({self.patch_size} px). "
+                "Lower overlap or raise patch_size."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class InferenceParameters(PatchParameters):
+    """How networks see a tile."""
+
     batch_size: int = 8
     """Patches that a network sees at once; less needs less memory."""
     reflection: int = 0
@@ -122,15 +145,8 @@ class InferenceParameters(Parameters):
     def __post_init__(self) -> None:
         """Check the values."""
         super().__post_init__()
-        for name in ("patch_size", "batch_size"):
-            _check_positive(name, getattr(self, name))
-        for name in ("overlap", "reflection"):
-            _check_not_negative(name, getattr(self, name))
-        if self.overlap >= self.patch_size:
-            raise ConfigError(
-                f"overlap is {self.overlap} px but must be below patch_size ({self.patch_size} px). "
-                "Lower overlap or raise patch_size."
-            )
+        _check_positive("batch_size", self.batch_size)
+        _check_not_negative("reflection", self.reflection)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,15 +197,11 @@ class ExportParameters(Parameters):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunParameters(Parameters):
-    """How a run works through its tiles."""
+class WorkParameters(Parameters):
+    """How work goes through its tiles."""
 
     offline: bool = False
     """Use only what is staged; open no network connection."""
-    dry_run: bool = False
-    """Only show what would be done and fetched."""
-    yes: bool = False
-    """Answer every question with yes, so that nothing is asked."""
     max_memory_gb: float | None = None
     """Memory for the tiles in work together, in GiB; half of this machine's if not given."""
 
@@ -197,6 +209,16 @@ class RunParameters(Parameters):
         """Check the values."""
         super().__post_init__()
         _check_positive("max_memory_gb", self.max_memory_gb)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunParameters(WorkParameters):
+    """What a run asks and shows."""
+
+    dry_run: bool = False
+    """Only show what would be done and fetched."""
+    yes: bool = False
+    """Answer every question with yes, so that nothing is asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,15 +273,21 @@ class SceneSelection(Parameters):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sentinel2Storage(Parameters):
-    """Where Sentinel-2 scenes come from and are kept."""
+class RawSceneParameters(Parameters):
+    """Where Sentinel-2 scenes are kept."""
 
-    sentinel2_grid_dir: Path | None = None
-    """Folder of the Sentinel-2 tiling grid, `{input}/sentinel2/grid` if not given."""
     raw_data_store: Path | None = None
     """Folder of the raw scene store, `{input}/sentinel2/{source}-scenes` if not given."""
     no_raw_data_store: bool = False
     """Keep no raw scenes on disk."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sentinel2Storage(RawSceneParameters):
+    """Where Sentinel-2 scenes come from."""
+
+    sentinel2_grid_dir: Path | None = None
+    """Folder of the Sentinel-2 tiling grid, `{input}/sentinel2/grid` if not given."""
     raw_data_source: Literal["gee", "cdse"] = "cdse"
     """Copernicus Data Space (cdse) or Google Earth Engine (gee)."""
 
@@ -287,15 +315,24 @@ class PlanetParameters(PlanetSelection, ExportParameters):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FeatureParameters(
+    WorkParameters,
+    TpiParameters,
+    EndpointParameters,
+    EarthEngineParameters,
+    DeviceParameters,
+    AuxiliaryParameters,
+):
+    """What it takes to make features of images, for maps as well as for training."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PipelineParameters(
     RunParameters,
     ExportParameters,
     PostprocessingParameters,
     InferenceParameters,
-    TpiParameters,
-    EndpointParameters,
-    EarthEngineParameters,
-    DeviceParameters,
+    FeatureParameters,
     PathParameters,
 ):
     """What all pipelines share."""

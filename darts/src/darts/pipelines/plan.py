@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from darts.pipelines.parameters import PipelineParameters
+from darts.pipelines.parameters import FeatureParameters
 from darts.pipelines.stages import TERRAIN_BANDS, TREND_BANDS, arcticdem_margin_m, given
 from darts.pipelines.tiles import MosaicResolution, Source, TileRef
 
@@ -64,7 +64,7 @@ def needed_layers(features: Iterable[str]) -> tuple[str, ...]:
 
 
 def make_plan(
-    parameters: PipelineParameters,
+    parameters: FeatureParameters,
     source: Source,
     todo: Sequence[TileRef],
     *,
@@ -96,7 +96,7 @@ def make_plan(
 
 
 def _missing_chunks(
-    parameters: PipelineParameters, layer: str, footprints: "gpd.GeoDataFrame", resolution_m: MosaicResolution
+    parameters: FeatureParameters, layer: str, footprints: "gpd.GeoDataFrame", resolution_m: MosaicResolution
 ) -> "gpd.GeoSeries":
     """Return the outlines of the chunks that a datacube lacks for some tiles; asked once, for a cube opens slowly."""
     import geopandas as gpd
@@ -123,7 +123,7 @@ def _by_tile(footprints: "gpd.GeoDataFrame", chunks: "gpd.GeoSeries") -> dict[st
 
 
 def with_margin(
-    parameters: PipelineParameters, footprints: "gpd.GeoDataFrame", resolution_m: MosaicResolution
+    parameters: FeatureParameters, footprints: "gpd.GeoDataFrame", resolution_m: MosaicResolution
 ) -> "gpd.GeoDataFrame":
     """Return outlines with the ground around them that relative elevation and resampling reach, in metres."""
     margin = arcticdem_margin_m(parameters, resolution_m)

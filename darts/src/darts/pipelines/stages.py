@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from darts.pipelines.parameters import PipelineParameters
+from darts.pipelines.parameters import FeatureParameters, PipelineParameters
 from darts.pipelines.tiles import Source, Work
 from darts_utils.grid import metres_to_pixels
 
@@ -57,28 +57,38 @@ def build_stages(
         ensemble: The models.
         features: Bands that a model or an export asks for; nothing else is made.
     """
-    stages = [Stage("optical", "prepare", lambda work: replace(work, tile=source.load(work.ref)))]
-    if features & TERRAIN_BANDS:
-        stages.append(Stage("arcticdem", "prepare", _ArcticDem(parameters, source, features)))
-    if features & TREND_BANDS:
-        stages.append(Stage("tcvis", "prepare", _Trends(parameters, source)))
     return [
-        *stages,
-        Stage("preprocess", "prepare", _Preprocess(parameters, features)),
+        *feature_stages(parameters, source, features),
         Stage("segment", "device", _Segment(parameters, ensemble)),
         Stage("postprocess", "finish", _Postprocess(parameters, ensemble.model_names)),
         Stage("export", "finish", _Export(parameters, ensemble.model_names)),
     ]
 
 
-def arcticdem_margin_m(parameters: PipelineParameters, resolution_m: int) -> int:
+def feature_stages(parameters: FeatureParameters, source: Source, features: frozenset[str]) -> list[Stage]:
+    """Return the stages from a reference to a tile with its features; maps and training data share them.
+
+    Args:
+        parameters: The resolved parameters.
+        source: Where the images come from.
+        features: Bands to make; nothing else is made.
+    """
+    stages = [Stage("optical", "prepare", lambda work: replace(work, tile=source.load(work.ref)))]
+    if features & TERRAIN_BANDS:
+        stages.append(Stage("arcticdem", "prepare", _ArcticDem(parameters, source, features)))
+    if features & TREND_BANDS:
+        stages.append(Stage("tcvis", "prepare", _Trends(parameters, source)))
+    return [*stages, Stage("preprocess", "prepare", _Preprocess(parameters, features))]
+
+
+def arcticdem_margin_m(parameters: FeatureParameters, resolution_m: int) -> int:
     """Return how far around a tile elevation is needed, in metres, as whole pixels of the mosaic."""
     return metres_to_pixels(parameters.tpi_outer_radius + _WARP_MARGIN_M, resolution_m) * resolution_m
 
 
 @dataclass(frozen=True)
 class _ArcticDem:
-    parameters: PipelineParameters
+    parameters: FeatureParameters
     source: Source
     features: frozenset[str]
 
@@ -104,7 +114,7 @@ class _ArcticDem:
 
 @dataclass(frozen=True)
 class _Trends:
-    parameters: PipelineParameters
+    parameters: FeatureParameters
     source: Source
 
     def __call__(self, work: Work) -> Work:
@@ -123,7 +133,7 @@ class _Trends:
 
 @dataclass(frozen=True)
 class _Preprocess:
-    parameters: PipelineParameters
+    parameters: FeatureParameters
     features: frozenset[str]
 
     def __call__(self, work: Work) -> Work:

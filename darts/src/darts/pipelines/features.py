@@ -1,0 +1,77 @@
+"""What maps and training data share: locations, addresses, access to services, a config that says it all."""
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from darts.pipelines.parameters import EndpointParameters, FeatureParameters
+from darts.pipelines.tiles import MosaicResolution, Source
+from darts_utils.paths import DefaultPaths, PathManager
+
+if TYPE_CHECKING:
+    from darts.pipelines.plan import Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureRun(FeatureParameters):
+    """Makes features of images, whatever for."""
+
+    resolution_m: ClassVar[MosaicResolution]
+    """Pixel size of the ArcticDEM mosaic that suits the images."""
+
+    @property
+    def paths(self) -> PathManager:
+        """Default locations of this run."""
+        return PathManager(self.default_dirs)
+
+    def source(self) -> Source:
+        """Return where the images come from."""
+        raise NotImplementedError
+
+    def located(self) -> Self:
+        """Return a copy with every location filled in; locating it again changes nothing."""
+        return replace(
+            self,
+            arcticdem_dir=or_default(self.arcticdem_dir, self.paths.arcticdem(self.resolution_m)),
+            tcvis_dir=or_default(self.tcvis_dir, self.paths.tcvis),
+        )
+
+    def use_endpoints(self) -> None:
+        """Ask the services at the addresses that were given."""
+        from darts_acquisition.services.endpoints import set_endpoints
+
+        set_endpoints(**{field.name: getattr(self, field.name) for field in fields(EndpointParameters)})
+
+    def connect(self, source: Source, plan: "Plan") -> None:
+        """Check the access to the services that a plan needs, and only to those.
+
+        Raises:
+            CredentialsError: If keys are missing or refused.
+        """
+        if plan.images:
+            source.connect()
+        if plan.chunks.get("tcvis"):
+            from darts.utils.earthengine import init_ee
+
+            init_ee(self.ee_project, self.ee_use_highvolume)
+
+    def to_config(self) -> dict[str, Any]:
+        """Return the parameters as a config file holds them; a run from it, wherever, gives the same results."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        directories = values.pop("default_dirs")
+        given = {field.name: getattr(directories, field.name) for field in fields(directories)}
+        return {"darts": {name: anywhere(value) for name, value in {**values, **given}.items() if value is not None}}
+
+
+def anywhere(value: Any) -> Any:
+    """Return a value with its paths absolute, so that it means the same in any working folder."""
+    if isinstance(value, list):
+        return [anywhere(item) for item in value]
+    if isinstance(value, DefaultPaths):
+        return replace(value, **{field.name: anywhere(getattr(value, field.name)) for field in fields(value)})
+    return value.absolute() if isinstance(value, Path) else value
+
+
+def or_default(given: Path | None, default: Path) -> Path:
+    """Return a location that was given, else its default."""
+    return default if given is None else Path(given)

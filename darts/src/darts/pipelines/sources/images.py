@@ -1,0 +1,139 @@
+"""Images on the user's disk, each in a folder of its own; nothing is ever fetched."""
+
+import logging
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from darts.pipelines.tiles import MosaicResolution, TileRef
+from darts_utils.errors import DartsError, DataError, MissingDataError
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+    import xarray as xr
+    from odc.geo.geobox import GeoBox
+
+logger = logging.getLogger(__name__)
+
+FOOTPRINT_CRS = "EPSG:3413"
+
+
+class ImagesOnDisk(ABC):
+    """All of a source of images on disk but where it looks for them.
+
+    Args:
+        with_udm: Whether tiles are to have `planet_udm`.
+    """
+
+    resolution_m: ClassVar[MosaicResolution] = 2
+
+    def __init__(self, *, with_udm: bool = False) -> None:
+        self.images: dict[str, Path] = {}
+        """Folders of the images found, by tile id."""
+        self._with_udm = with_udm
+        self._grids: dict[str, GeoBox | None] = {}
+        """Grids of images by tile id, None for a damaged one, so that a header is read and a warning said once."""
+
+    @abstractmethod
+    def find(self) -> list[TileRef]:
+        """Return the images, and keep where they are in `images`."""
+
+    @abstractmethod
+    def stage_command(self, ref: TileRef) -> str:
+        """Return the shell command that fetches the auxiliary data of an image."""
+
+    @property
+    @abstractmethod
+    def where(self) -> str:
+        """Where images belong, for messages."""
+
+    def to_fetch(self, refs: Sequence[TileRef]) -> dict[str, int]:  # noqa: ARG002  (the protocol's signature)
+        """Return nothing: images are on disk or nowhere."""
+        return {}
+
+    def sizes(self, refs: Sequence[TileRef]) -> dict[str, str]:
+        """Return pixels and bytes on disk by tile id, for people; damaged images are left out."""
+        from darts_acquisition.optical.image_folder import image_folder
+
+        found = {}
+        for ref in refs:
+            grid = self._grid(ref)
+            if grid is not None:
+                megabytes = image_folder(self.path(ref)).n_bytes / 1e6
+                found[ref.tile_id] = f"{grid.shape[1]} x {grid.shape[0]} px, {megabytes:.1f} MB"
+        return found
+
+    def footprints(self, refs: Sequence[TileRef]) -> "gpd.GeoDataFrame":
+        """Return the grids' outlines in EPSG:3413, one row an image, with the column `tile_id`.
+
+        Damaged images have no row; a warning names them.
+        """
+        import geopandas as gpd
+
+        grids = {ref.tile_id: grid for ref in refs if (grid := self._grid(ref)) is not None}
+        outlines = [grid.footprint(FOOTPRINT_CRS, npoints=100).geom for grid in grids.values()]
+        return gpd.GeoDataFrame({"tile_id": list(grids)}, geometry=outlines, crs=FOOTPRINT_CRS)
+
+    def _grid(self, ref: TileRef) -> "GeoBox | None":
+        from darts_acquisition.optical.planet import get_planet_geobox
+
+        if ref.tile_id not in self._grids:
+            try:
+                self._grids[ref.tile_id] = get_planet_geobox(self.path(ref))
+            except DartsError as error:
+                logger.warning("the outline of %s is unknown: %s", ref.tile_id, error)
+                self._grids[ref.tile_id] = None
+        return self._grids[ref.tile_id]
+
+    def connect(self) -> None:  # noqa: B027  (on purpose)
+        """Need nothing: nothing is fetched."""
+
+    def download(self, ref: TileRef, on_bytes: Callable[[int], None] | None = None) -> None:  # noqa: ARG002
+        """Refuse: Planet sells its images, and the user puts them on disk.
+
+        Raises:
+            MissingDataError: Always.
+        """
+        raise MissingDataError(
+            f"the image {ref.tile_id} cannot be fetched: Planet images are read from disk. Put it into {self.where}."
+        )
+
+    def load(self, ref: TileRef) -> "xr.Dataset":
+        """Return the image with reflectance and quality mask.
+
+        Raises:
+            MissingDataError: If the image is gone.
+            DataError: If it is damaged; the message names the file.
+        """
+        from darts_acquisition import load_planet_tile
+
+        tile = load_planet_tile(self.path(ref), with_udm=self._with_udm, lazy=True)
+        return tile.assign_attrs(tile_id=ref.tile_id)
+
+    def path(self, ref: TileRef) -> Path:
+        """Return the folder of an image."""
+        if ref.tile_id not in self.images:
+            raise DataError(f"{ref.tile_id} is no image that was found on disk. Find the images first.")
+        return self.images[ref.tile_id]
+
+
+def has_image(folder: Path) -> bool:
+    """Return whether there is an image in a folder; say so if not. A damaged one is there, and fails later."""
+    from darts_acquisition.optical.image_folder import image_folder
+
+    try:
+        image_folder(folder)
+    except MissingDataError as error:
+        logger.warning("%s is skipped: %s", folder, error)
+        return False
+    except DataError:
+        return True
+    return True
+
+
+def year_of(image_id: str) -> int | None:
+    """Return the year of the first date in an id, written with or without hyphens."""
+    date = re.search(r"(?<!\d)(20\d{2})(?:-\d{2}-\d{2}|\d{4})(?!\d)", image_id)
+    return None if date is None else int(date[1])

@@ -104,8 +104,8 @@ class PatchSet:
                     shards=None if shard_size is None else (shard_size, *shape),
                     dtype=dtype,
                     fill_value=0,
-                    # float32 features hardly get smaller, but slower to read; labels shrink to almost nothing
-                    compressors=None if name == "x" else "auto",
+                    # features hardly get smaller, labels are a fiftieth of all, and to unpack takes longer than to read
+                    compressors=None,
                 )
         return cls(folder)
 

@@ -218,7 +218,7 @@ def test_why_there_is_no_scene_is_said(asked_chosen, caplog, day, reason):
     found = match(one(WHERE, day), 10, 20, share)
     assert found == {"a": None}
     assert found.reasons == {"a": reason.replace("covers 70% of", f"covers {share:.0%} of")}
-    said = [record.getMessage() for record in caplog.records if "matching" in record.name]
+    said = [text for name, level, text in caplog.record_tuples if "matching" in name and level >= logging.WARNING]
     assert said == [f"1 of 1 footprints have no Sentinel-2 scene (a: {found.reasons['a']})"]
 
 
@@ -236,7 +236,7 @@ def test_footprints_without_a_date_or_an_area_have_no_scene_and_stop_nobody(aske
     found = match(frame)
     assert [item is not None for item in found.values()] == [True, False, False, False, False, True]
     assert found.reasons == {1: "it has no date", 2: "it has no date", 3: "it has no area", 4: "it has no area"}
-    said = [record.getMessage() for record in caplog.records if "matching" in record.name]
+    said = [text for name, level, text in caplog.record_tuples if "matching" in name and level >= logging.WARNING]
     assert said == [
         "4 of 6 footprints have no Sentinel-2 scene (1: it has no date; 2: it has no date; 3: it has no area; "
         "4: it has no area)"

@@ -201,6 +201,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
     asked = parser.parse_args()
     a_patch = asked.size**2 * (4 * N_BANDS + 1)
+    asked.folder.mkdir(parents=True, exist_ok=True)
     fit = int(0.8 * shutil.disk_usage(asked.folder).free / a_patch)
     n = min(asked.patches, fit) // PER_SIDE**2 * PER_SIDE**2
     print(f"{n} patches of {N_BANDS} x {asked.size} x {asked.size}, {n * a_patch / 1e9:.1f} GB a kind")

@@ -353,7 +353,7 @@ def test_a_damaged_cache_is_one_warning_and_made_anew(asked, tmp_path, caplog):
 def test_faults_of_the_catalogue_change_nothing(asked):
     frame = footprints(2, 12)
     expected = known(match(frame, 200, 50, 0.3))
-    asked.spoil(0.3, seed=3, kinds=(429, 500, 503, "cut", "reset"))
+    asked.spoil(0.3, seed=3, kinds=(429, 500, 503, "cut", "reset", "truncated"))
     assert known(match(frame, 200, 50, 0.3)) == expected
 
 

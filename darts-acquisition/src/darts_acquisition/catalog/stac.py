@@ -12,7 +12,7 @@ from shapely.geometry.base import BaseGeometry
 
 from darts_acquisition.catalog.periods import Period
 from darts_acquisition.services.http import fetch_text
-from darts_acquisition.services.retry import Service
+from darts_acquisition.services.retry import Service, TransientError
 from darts_utils.errors import ServiceError
 
 _PAGE_ITEMS = 100
@@ -36,8 +36,22 @@ class _PoliteStacIO(StacApiIO):
         parameters: dict[str, Any] | None = None,
     ) -> str:
         if (method or "GET").upper() == "GET":
-            return fetch_text(self._service, href, params=parameters, headers=headers)
-        return fetch_text(self._service, href, method=str(method).upper(), body=parameters, headers=headers)
+            return fetch_text(self._service, href, params=parameters, headers=headers, check=_check_whole)
+        method = str(method).upper()
+        return fetch_text(self._service, href, method=method, body=parameters, headers=headers, check=_check_whole)
+
+
+def _check_whole(text: str) -> None:
+    """Do nothing with an answer that is JSON, or that never was, such as the page of a wrong address.
+
+    Raises:
+        TransientError: If the answer begins as JSON and breaks off: some proxies shorten it and correct its length.
+    """
+    if text.lstrip().startswith("{"):
+        try:
+            json.loads(text)
+        except json.JSONDecodeError as error:
+            raise TransientError(f"the answer breaks off after {len(text)} characters") from error
 
 
 def search_items(

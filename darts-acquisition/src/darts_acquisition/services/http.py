@@ -39,6 +39,7 @@ def fetch_text(
     params: Mapping[str, Any] | None = None,
     body: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
+    check: Callable[[str], None] | None = None,
 ) -> str:
     """Return the text that a service answers with, decoded as UTF-8.
 
@@ -49,6 +50,7 @@ def fetch_text(
         params: Query parameters.
         body: JSON body.
         headers: Headers beyond the usual ones.
+        check: Raises `TransientError` if the text that it is given is damaged; then it is asked for again.
 
     Raises:
         ServiceError: If it cannot be had, at once or after all retries; the message says why. It is a `RefusedError`
@@ -56,7 +58,10 @@ def fetch_text(
     """
 
     def text(pieces: Iterator[bytes], _response: requests.Response) -> str:
-        return b"".join(pieces).decode("utf-8", errors="replace")
+        answer = b"".join(pieces).decode("utf-8", errors="replace")
+        if check is not None:
+            check(answer)
+        return answer
 
     return _fetch(service, requests.Request(method, url, headers, json=body, params=params), text)
 

@@ -17,6 +17,7 @@ from rasterio.io import MemoryFile
 
 from darts_utils.bands import BandCodec, manager
 from darts_utils.errors import DataError, OutputError
+from darts_utils.strips import row_strips
 from darts_utils.tile import geobox_of
 
 type Array = np.ndarray[Any, np.dtype[Any]]
@@ -140,7 +141,6 @@ def encode(values: Array, codec: BandCodec) -> Array:
     """Return (y, x) values in disk representation; in strips, because the codec works in float64."""
     dtype = np.uint8 if codec.disk_dtype == "bool" else np.dtype(codec.disk_dtype)
     encoded = np.empty(values.shape, dtype=dtype)
-    for top in range(0, values.shape[0], _STRIP_ROWS):
-        rows = slice(top, top + _STRIP_ROWS)
+    for rows in row_strips(values.shape[0], _STRIP_ROWS):
         encoded[rows] = codec.encode(values[rows])
     return encoded

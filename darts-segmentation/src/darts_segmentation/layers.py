@@ -9,10 +9,10 @@ import xarray as xr
 from darts_segmentation.patches import Array, Patch
 from darts_utils.bands import manager
 from darts_utils.errors import DataError
+from darts_utils.strips import row_strips
 
 OPTICAL_BANDS = frozenset({"blue", "green", "red", "nir"})
 """Without one of these a pixel was not seen at all; a hole in any other band leaves it valid."""
-_STRIP_ROWS = 512
 
 
 class TileLayers:
@@ -58,8 +58,7 @@ class TileLayers:
 
     def blank_invalid(self, values: Array, optical: frozenset[str]) -> None:
         """Set a whole (y, x) layer to NaN, in place, wherever the tile is not valid; strip by strip to save memory."""
-        for start in range(0, self.shape[0], _STRIP_ROWS):
-            rows = slice(start, start + _STRIP_ROWS)
+        for rows in row_strips(self.shape[0]):
             invalid = np.zeros(values[rows].shape, dtype=bool)
             if self._quality is not None:
                 invalid |= self._quality[rows].values == 0

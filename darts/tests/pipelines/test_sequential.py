@@ -1,8 +1,10 @@
 """The executor: all tiles, overlap, failures alone, bounded memory, quick and clean ends."""
 
+import gc
 import signal
 import threading
 import time
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,6 +47,22 @@ def test_every_tile_gets_an_outcome_with_the_time_of_each_stage():
 
 def test_nothing_to_do_ends_at_once():
     assert run(SequentialExecutor(stages(), budget_bytes=GIB), []) == []
+
+
+def test_the_input_of_a_stage_is_freed_before_the_next_stage():
+    made, left = [], []
+
+    def make(work):
+        gc.collect()  # xarray's objects refer to each other
+        left.extend(array() for array in made[:-1])
+        values = np.zeros(1000, np.float32)
+        made.append(weakref.ref(values))
+        return replace(work, tile=xr.Dataset({"a": ("x", values)}))
+
+    in_a_row = [Stage(f"{lane} {n}", lane, make) for lane in ("prepare", "device", "finish") for n in range(3)]
+    run(SequentialExecutor(in_a_row, budget_bytes=1), refs(1))
+    assert len(made) == 9
+    assert {None} == set(left)
 
 
 @pytest.mark.parametrize(("stage", "lane"), [("load", "prepare"), ("segment", "device"), ("export", "finish")])

@@ -15,6 +15,7 @@ from darts_acquisition.auxiliary.cube import STAGE_WITH, Cube, check_coverage, c
 from darts_acquisition.auxiliary.filling import Chunk, chunk_geobox, fill, missing_chunks
 from darts_acquisition.catalog.areas import polar_area
 from darts_utils.errors import ConfigError
+from darts_utils.strips import row_strips
 
 type Resolution = Literal[2, 10, 32]
 
@@ -24,7 +25,6 @@ _MOSAIC_ORIGIN_M = -4_000_000
 _SPARE_M = 500
 """Margin around an area that is staged: its edges bend from CRS to CRS, lengths differ by some percent, and a margin
 that was drawn with round corners lacks what a load with pointed ones needs."""
-_STRIP_ROWS = 512
 _LOWEST_ELEVATION_M = -9000.0
 """Anything below is the mosaics' no-data value -9999, blurred or not."""
 
@@ -152,8 +152,7 @@ def _masked(raw: xr.Dataset) -> xr.Dataset:
     # in place and strip by strip: around an orthotile the arrays have 300 million cells, and nobody else has seen them
     elevation = raw.dem.values.astype(np.float32, copy=False)
     has_data = raw.datamask.values.astype(np.uint8, copy=False)
-    for start in range(0, len(elevation), _STRIP_ROWS):
-        rows = slice(start, start + _STRIP_ROWS)
+    for rows in row_strips(len(elevation)):
         known = (has_data[rows] != 0) & (elevation[rows] > _LOWEST_ELEVATION_M) & (elevation[rows] < np.inf)
         elevation[rows][~known] = np.nan
         has_data[rows] = known

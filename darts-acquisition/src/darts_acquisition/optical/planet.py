@@ -22,13 +22,11 @@ from darts_acquisition.optical.quality import (
     udm2_of_udm,
     udm2_quality,
 )
-from darts_acquisition.optical.quality import (
-    strips as quality_strips,
-)
 from darts_acquisition.optical.raster import classes_on, grid_of, opened, strips, working_grid
 from darts_acquisition.optical.reflectance import reflectance
 from darts_acquisition.optical.sun import sun_angles
 from darts_utils.errors import DataError
+from darts_utils.strips import row_strips
 
 logger = logging.getLogger(__name__.replace("darts_", "darts."))
 
@@ -216,7 +214,7 @@ def _with_scene_classes(tile: xr.Dataset, classes: np.ndarray) -> xr.Dataset:
 def _with_quality(tile: xr.Dataset, quality: np.ndarray, data_source: str) -> xr.Dataset:
     """Return the tile with its quality mask, invalid where no band has data."""
     bands = [tile[name].variable for name in BANDS]
-    for rows in quality_strips(len(quality)):
+    for rows in row_strips(len(quality)):
         quality[rows][np.logical_and.reduce([np.isnan(band[rows].values) for band in bands])] = INVALID
     mask = tile.blue.copy(data=quality)
     mask.attrs = quality_attributes(data_source)

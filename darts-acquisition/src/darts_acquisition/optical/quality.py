@@ -1,11 +1,10 @@
 """Scene classifications as one mask: 0 invalid, 1 low quality, 2 high quality."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import xarray as xr
 
 from darts_utils.errors import DataError
+from darts_utils.strips import row_strips
 
 INVALID, LOW_QUALITY, HIGH_QUALITY = 0, 1, 2
 
@@ -31,12 +30,6 @@ UDM2_MISSING = (0, 0, 0, 0, 0, 0, 0, 1)
 """A UDM2 pixel that says that nothing was seen."""
 _UDM_CLOUD = 0b10
 UDM_MISSING = (1,)
-_STRIP_ROWS = 512
-
-
-def strips(height: int) -> Iterator[slice]:
-    """Yield the rows of an image some hundred at a time: temporary arrays of all bands of it take gigabytes."""
-    return (slice(start, start + _STRIP_ROWS) for start in range(0, height, _STRIP_ROWS))
 
 
 def udm2_of_udm(udm: np.ndarray) -> np.ndarray:
@@ -65,7 +58,7 @@ def udm2_quality(udm2: np.ndarray) -> np.ndarray:
         (y, x) uint8: 0 where unusable is set, 1 where any of snow to cloud is, else 2.
     """
     quality = np.empty(udm2.shape[1:], dtype=np.uint8)
-    for rows in strips(len(quality)):
+    for rows in row_strips(len(quality)):
         quality[rows] = np.where(udm2[_UDM2_LOW, rows].any(axis=0), LOW_QUALITY, HIGH_QUALITY)
         quality[rows][udm2[UDM2_UNUSABLE, rows] != 0] = INVALID
     return quality
@@ -90,7 +83,7 @@ def convert_masks(ds_s2: xr.Dataset) -> xr.Dataset:
         raise DataError(f"s2_scl is {ds_s2.s2_scl.dtype} but must be uint8. Convert it, missing as 0.")
     quality = _SCL_TABLE[ds_s2.s2_scl.values]
     bands = [ds_s2[band].variable for band in ("blue", "green", "red", "nir") if band in ds_s2]
-    for rows in strips(len(quality)):
+    for rows in row_strips(len(quality)):
         for band in bands:
             quality[rows][np.isnan(band[rows].values)] = INVALID
     mask = ds_s2.s2_scl.copy(data=quality)

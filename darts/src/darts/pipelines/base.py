@@ -82,7 +82,7 @@ class Pipeline(PipelineParameters, FeatureRun):
         ensemble = run._load_models()
         refs = source.find()
         skipped, todo = run._split(refs)
-        run._plan(source, todo, len(skipped))
+        run.plan_and_connect(source, todo, run.features(), n_done=len(skipped))
         return run._map(source, ensemble, todo, skipped, folder)
 
     def _map(
@@ -100,17 +100,6 @@ class Pipeline(PipelineParameters, FeatureRun):
             report = RunReport(tuple(journal.outcomes), folder, interrupted)
             view.finish(report)
         return report
-
-    def _plan(self, source: Source, todo: list[TileRef], n_done: int) -> None:
-        """Show what will be fetched, and check that it can be; offline nothing will."""
-        from darts.pipelines.plan import make_plan, needed_layers
-        from darts.utils.plan_view import show_plan
-
-        if self.offline or not todo:
-            return
-        plan = make_plan(self, source, todo, layers=needed_layers(self.features()), n_done=n_done)
-        show_plan(plan)
-        self.connect(source, plan)
 
     def _dry_run(self, source: Source) -> RunReport:
         """Show what would be done and fetched; nothing is made on disk."""

@@ -1,11 +1,12 @@
 """What maps and training data share: locations, addresses, access to services, a config that says it all."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from darts.pipelines.parameters import EndpointParameters, FeatureParameters
-from darts.pipelines.tiles import MosaicResolution, Source
+from darts.pipelines.tiles import MosaicResolution, Source, TileRef
 from darts_utils.paths import DefaultPaths, PathManager
 
 if TYPE_CHECKING:
@@ -41,6 +42,23 @@ class FeatureRun(FeatureParameters):
         from darts_acquisition.services.endpoints import set_endpoints
 
         set_endpoints(**{field.name: getattr(self, field.name) for field in fields(EndpointParameters)})
+
+    def plan_and_connect(
+        self, source: Source, todo: Sequence[TileRef], features: Collection[str], *, n_done: int
+    ) -> None:
+        """Show what will be fetched for features of tiles, and check that it can be; offline nothing will.
+
+        Raises:
+            CredentialsError: If keys are missing or refused.
+        """
+        from darts.pipelines.plan import make_plan, needed_layers
+        from darts.utils.plan_view import show_plan
+
+        if self.offline or not todo:
+            return
+        plan = make_plan(self, source, todo, layers=needed_layers(features), n_done=n_done)
+        show_plan(plan)
+        self.connect(source, plan)
 
     def connect(self, source: Source, plan: "Plan") -> None:
         """Check the access to the services that a plan needs, and only to those.

@@ -172,7 +172,7 @@ class _Making:
 
         todo = [ref for ref in self.collection.samples if self._lacking(ref)]
         done = [ref for ref in self.collection.samples if ref not in set(todo)]
-        self._plan(todo, len(done))
+        self.parameters.plan_and_connect(self.collection.source, todo, self.builder.bands, n_done=len(done))
         outcomes = [Outcome(ref=ref, status="skipped") for ref in done]
         with run_view(n_tiles=len(todo) + len(done), n_skipped=len(done)) as view:
             memory = self.parameters.max_memory_gb
@@ -184,18 +184,6 @@ class _Making:
     def _lacking(self, ref: TileRef) -> list[Sample]:
         """Return the samples of a tile that are not in the set."""
         return [sample for sample in self.collection.samples[ref] if sample.sample_id not in self.builder]
-
-    def _plan(self, todo: Sequence[TileRef], n_done: int) -> None:
-        """Show what will be fetched, and check that it can be; offline nothing will."""
-        from darts.pipelines.plan import make_plan, needed_layers
-        from darts.utils.plan_view import show_plan
-
-        if self.parameters.offline or not todo:
-            return
-        layers = needed_layers(self.builder.bands)
-        plan = make_plan(self.parameters, self.collection.source, todo, layers=layers, n_done=n_done)
-        show_plan(plan)
-        self.parameters.connect(self.collection.source, plan)
 
     def _stages(self) -> "list[Stage]":
         from darts.pipelines.stages import Stage, feature_stages

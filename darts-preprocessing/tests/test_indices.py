@@ -19,7 +19,7 @@ def test_ndvi_follows_its_formula_on_reflectance_clipped_to_0_1():
 
 
 def test_ndvi_agrees_with_numpy_over_many_blocks(monkeypatch):
-    monkeypatch.setattr("darts_preprocessing.indices.STENCIL_BLOCK_PX", 7)
+    monkeypatch.setattr("darts_preprocessing.indices.HOST_BLOCK_PX", 7)
     red, nir = np.random.default_rng(0).uniform(0.01, 1, (2, 23, 40)).astype(np.float32)
     np.testing.assert_array_equal(_ndvi(red, nir), (nir - red) / (nir + red))
 

@@ -4,17 +4,16 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import xr_coords
 
 from darts_preprocessing import Sun, aspect, curvature, derive_terrain, hillshade, slope
 from darts_preprocessing import terrain as terrain_module
-from darts_preprocessing.blocks import Block
+from darts_preprocessing.blocks import Block, whole
 from darts_preprocessing.north import TrueNorth
-from darts_preprocessing.stencils import _angle_deg
-from darts_preprocessing.terrain import TERRAIN_BANDS, terrain_arrays
+from darts_preprocessing.terrain import TERRAIN_BANDS, Ground
+from darts_preprocessing.terrain_kernel import _direction_deg
+from darts_utils.compiled import compiled
 from darts_utils.grid import grid_convergence
 
 INNER = (slice(1, -1), slice(1, -1))
@@ -105,11 +104,12 @@ def rough(make_grid, hills) -> tuple[np.ndarray, GeoBox]:
 def test_device_engine_agrees_with_host_engine(rough, monkeypatch):
     heights, grid = rough
     sun, margin = Sun(azimuth_deg=100, elevation_deg=20), 3
-    host = terrain_arrays(heights, grid, TERRAIN_BANDS, sun, margin, "cpu")
+    ground = Ground.of(heights, grid, margin, sun)
+    host = ground.terrain(TERRAIN_BANDS, whole(ground.shape), "cpu")
     monkeypatch.setattr(terrain_module, "DEVICE_BLOCK_PX", 200)
     monkeypatch.setattr(terrain_module, "decide_device", lambda _: _PretendGpu())
     monkeypatch.setattr(torch.Tensor, "to", lambda tensor, *_: tensor)
-    device = terrain_arrays(heights, grid, TERRAIN_BANDS, sun, margin, "cuda")
+    device = ground.terrain(TERRAIN_BANDS, whole(ground.shape), "cuda")
     for band, tolerance in {"slope": 1e-3, "hillshade": 1e-5, "curvature": 1e-3}.items():
         np.testing.assert_allclose(device[band], host[band], atol=tolerance, err_msg=band)
     np.testing.assert_array_equal(np.isnan(device["aspect"]), np.isnan(host["aspect"]))
@@ -121,24 +121,51 @@ class _PretendGpu:
     type = "cuda"
 
 
-def test_blocks_give_what_the_whole_gives(rough, monkeypatch):
+def test_blocks_and_windows_give_what_the_whole_gives(rough, monkeypatch):
     heights, grid = rough
-    whole = terrain_arrays(heights, grid, TERRAIN_BANDS, Sun(), 0, "cpu")
-    monkeypatch.setattr(terrain_module, "STENCIL_BLOCK_PX", 64)
-    blocks = terrain_arrays(heights, grid, TERRAIN_BANDS, Sun(), 0, "cpu")
-    for band, tolerance in {"slope": 1e-3, "hillshade": 1e-5, "curvature": 1e-3}.items():
-        np.testing.assert_allclose(blocks[band], whole[band], atol=tolerance, err_msg=band)
+    ground = Ground.of(heights, grid, 0)
+    whole_tile = ground.terrain(TERRAIN_BANDS, whole(ground.shape), "cpu")
+    window = Block(rows=slice(30, 299), columns=slice(80, 530))
+    part = ground.terrain(TERRAIN_BANDS, window, "cpu")
+    monkeypatch.setattr(terrain_module, "STRIP_ROWS", 64)
+    blocks = ground.terrain(TERRAIN_BANDS, whole(ground.shape), "cpu")
+    for band in TERRAIN_BANDS:
+        np.testing.assert_array_equal(blocks[band], whole_tile[band], err_msg=band)
+        np.testing.assert_array_equal(part[band], whole_tile[band][window.rows, window.columns], err_msg=band)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
-@given(st.floats(-1e3, 1e3), st.floats(-1e3, 1e3))
-def test_fast_angle_is_as_good_as_the_exact_one(y, x):
-    y, x = np.float32(y), np.float32(x)
-    if math.hypot(y, x) < 1e-15:
-        return
-    result = float(_angle_deg(np.full((1, 4), y), np.full((1, 4), x))[0, 0])
-    difference = (result - math.degrees(math.atan2(float(y), float(x))) + 180) % 360 - 180
-    assert abs(difference) < 1e-4
+@pytest.mark.parametrize("band", TERRAIN_BANDS)
+def test_a_band_is_the_same_alone_and_among_others(rough, band):
+    heights, grid = rough
+    ground = Ground.of(heights, grid, 1)
+    alone = ground.terrain((band,), whole(ground.shape), "cpu")[band]
+    np.testing.assert_array_equal(alone, ground.terrain(TERRAIN_BANDS, whole(ground.shape), "cpu")[band])
+
+
+def test_high_ground_is_as_exact_as_low_ground(grid):
+    bumps = np.round(np.random.default_rng(2).normal(0, 20, grid.shape) * 256) / 256
+    low, high = (derive_terrain(as_dem(bumps + height, grid), device="cpu") for height in (0, 8192))
+    for band in TERRAIN_BANDS:
+        np.testing.assert_array_equal(high[band].values, low[band].values, err_msg=band)
+
+
+@compiled()
+def directions(east: np.ndarray, north: np.ndarray, out: np.ndarray) -> None:
+    for index in range(len(out)):
+        out[index] = _direction_deg(east[index], north[index])
+
+
+def test_the_fast_direction_is_as_good_as_the_exact_one():
+    rng = np.random.default_rng(3)
+    angles = np.concatenate([rng.uniform(0, 2 * np.pi, 100_000), np.arange(0, 2 * np.pi, np.pi / 4)])
+    length = 10 ** rng.uniform(-12, 3, len(angles))
+    east, north = (length * part(angles) for part in (np.sin, np.cos))
+    east, north = east.astype(np.float32), north.astype(np.float32)
+    directions(east, north, result := np.empty_like(east))
+    exact = np.degrees(np.arctan2(east.astype(np.float64), north.astype(np.float64)))
+    assert np.abs((result - exact + 180) % 360 - 180).max() < 5e-5
+    assert result.min() >= 0
+    assert result.max() < 360
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,8 @@ type Array = np.ndarray[Any, np.dtype[Any]]
 HOST_BLOCK_PX = 512
 """Edge of a block in host memory: its float32 working arrays (1 MB each) stay in the cache of a core."""
 
-STENCIL_BLOCK_PX = 192
-"""Edge of a block for chains of many cheap operations. Their temporary arrays are so small that the allocator keeps
-them; at 512 pixels it gave them back to the system each time, and page faults took two thirds of the time."""
+STRIP_ROWS = 256
+"""Rows of a strip for compiled loops, which take long rows best and hold no working arrays."""
 
 DEVICE_BLOCK_PX = 2048
 """Edge of a block on a device: large enough to keep it busy, small enough to bound its memory."""
@@ -28,6 +27,18 @@ class Block:
 
     rows: slice
     columns: slice
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.rows.stop - self.rows.start, self.columns.stop - self.columns.start
+
+    def within(self, window: "Block") -> "Block":
+        """Return this block of a window in the pixels that the window is counted in."""
+        (top, left), (rows, columns) = (window.rows.start, window.columns.start), (self.rows, self.columns)
+        return Block(
+            rows=slice(top + rows.start, top + rows.stop), columns=slice(left + columns.start, left + columns.stop)
+        )
 
     def read(self, source: Array, margin: int, halo: int) -> Array:
         """Return the block and `halo` pixels around it as float32, NaN beyond the source.
@@ -45,19 +56,46 @@ class Block:
         window[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
         return window
 
+    def read_rows(self, source: Array, margin: int, halo: int) -> tuple[Array, int]:
+        """Return what `read` does within whole rows of memory, and at which of their columns it begins."""
+        top, left = self.rows.start + margin - halo, self.columns.start + margin - halo
+        height, width = self.shape[0] + 2 * halo, self.shape[1] + 2 * halo
+        inside = top >= 0 and left >= 0 and top + height <= source.shape[0] and left + width <= source.shape[1]
+        if inside and source.flags.c_contiguous:
+            return source[top : top + height], left
+        return np.ascontiguousarray(self.read(source, margin, halo)), 0
 
-def split(shape: tuple[int, int], block_px: int) -> Iterator[Block]:
-    """Return blocks of at most `block_px` pixels a side that cover a (rows, columns) shape without overlap."""
+
+def whole(shape: tuple[int, int]) -> Block:
+    """Return all of a (rows, columns) shape as one block."""
+    return Block(rows=slice(0, shape[0]), columns=slice(0, shape[1]))
+
+
+def split(shape: tuple[int, int], block_px: int, width_px: int | None = None) -> Iterator[Block]:
+    """Return blocks that cover a (rows, columns) shape without overlap.
+
+    Args:
+        shape: What to cover.
+        block_px: Pixels of a side, at most.
+        width_px: Columns of a block where they shall not be as many as its rows.
+    """
     height, width = shape
+    step = block_px if width_px is None else width_px
     for top in range(0, height, block_px):
-        for left in range(0, width, block_px):
-            yield Block(rows=slice(top, min(top + block_px, height)), columns=slice(left, min(left + block_px, width)))
+        for left in range(0, width, step):
+            yield Block(rows=slice(top, min(top + block_px, height)), columns=slice(left, min(left + step, width)))
 
 
-def for_each_block(function: Callable[[Block], None], shape: tuple[int, int], block_px: int) -> None:
-    """Call a function with each block, on as many threads as this process may use cores."""
+def for_each_block(
+    function: Callable[[Block], None], shape: tuple[int, int], block_px: int, width_px: int | None = None
+) -> None:
+    """Call a function with each block of a `split`, on as many threads as this process may use cores."""
+    blocks = list(split(shape, block_px, width_px))
+    if len(blocks) == 1:
+        function(blocks[0])
+        return
     with ThreadPoolExecutor(max_workers=usable_cores()) as pool:
-        for _ in pool.map(function, split(shape, block_px)):
+        for _ in pool.map(function, blocks):
             pass  # fetching a result raises the error of its block
 
 

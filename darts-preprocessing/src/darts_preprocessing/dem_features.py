@@ -1,13 +1,13 @@
 """What is made of the elevation around a tile, whole or window by window."""
 
+import threading
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
-from odc.geo.geobox import GeoBox
 
-from darts_preprocessing.blocks import Array
-from darts_preprocessing.terrain import TERRAIN_BANDS, Sun, terrain_arrays
+from darts_preprocessing.blocks import Array, Block, whole
+from darts_preprocessing.terrain import TERRAIN_BANDS, Ground
 from darts_preprocessing.tpi import position_index
 from darts_utils.bands import manager
 from darts_utils.devices import DeviceSpec
@@ -19,72 +19,62 @@ STENCIL_PX = 2
 _SHARED_PX = 2**22
 """Windows up to this size have all their bands made in one go and remembered; larger ones only the band asked for."""
 
-type _Window = tuple[slice, slice]
-
 
 @dataclass(kw_only=True)
 class DemFeatures:
     """Bands made of one DEM.
 
-    A patch is read band by band, while its bands are made together: the last window is remembered.
+    A patch is read band by band, while its bands are made together: each thread remembers its last window.
     """
 
-    dem: Array
-    """(y, x) float32 in metres, NaN where unknown, on the padded grid."""
+    ground: Ground
+    """The DEM on the tile's grid, padded by its margin."""
     measured: Array | None
-    """(y, x) uint8, 1 = the nearest cell was measured; None where that is unknown."""
-    grid: GeoBox
-    """The padded grid."""
-    padding: int
-    """Pixels along each edge of the grid that are only read."""
+    """(y, x) uint8, 1 = the nearest cell was measured, on the padded grid; None where that is unknown."""
     kernel: Array | None
     """Surroundings for relative elevation, (2 R + 1, 2 R + 1) bool; None if that is not wanted."""
-    sun: Sun
     bands: frozenset[str]
     """Which bands are wanted."""
     device: DeviceSpec = None
-    _last: tuple[_Window, dict[str, Array]] | None = field(default=None, init=False, repr=False)
+    _last: threading.local = field(default_factory=threading.local, init=False, repr=False)
 
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of the tile."""
-        height, width = self.dem.shape
-        return height - 2 * self.padding, width - 2 * self.padding
+        return self.ground.shape
 
     def whole(self) -> dict[str, Array]:
         """Return all bands wanted, (y, x)."""
-        height, width = self.shape
-        return self._make(self.bands, (slice(0, height), slice(0, width)))
+        return self._make(self.bands, whole(self.shape))
 
     def read(self, band: str, rows: slice, columns: slice) -> Array:
         """Return a window of a band."""
-        window = (rows, columns)
-        if (rows.stop - rows.start) * (columns.stop - columns.start) > _SHARED_PX:
+        window = Block(rows=rows, columns=columns)
+        if window.shape[0] * window.shape[1] > _SHARED_PX:
             return self._make({band}, window)[band]
-        last = self._last  # one look, because another thread may put another window there
-        if last is None or last[0] != window:
-            last = self._last = (window, self._make(self.bands, window))
-        return last[1][band]
+        if getattr(self._last, "window", None) != window:
+            self._last.window, self._last.bands = window, self._make(self.bands, window)
+        made: dict[str, Array] = self._last.bands
+        return made[band]
 
-    def _make(self, bands: Collection[str], window: _Window) -> dict[str, Array]:
-        rows, columns = (slice(part.start, part.stop + 2 * self.padding) for part in window)
-        dem = self.dem[rows, columns]
-        made = terrain_arrays(dem, self.grid[rows, columns], bands, self.sun, self.padding, self.device)
+    def _make(self, bands: Collection[str], window: Block) -> dict[str, Array]:
+        ground, margin = self.ground, self.ground.margin
+        made = ground.terrain(bands, window, self.device)
         if self.kernel is not None and "relative_elevation" in bands:
-            made["relative_elevation"] = position_index(dem, self.kernel, self.padding, self.device)
-        inner = dem[self._inner(dem)]
+            around = window.read(ground.dem, margin, margin)
+            made["relative_elevation"] = position_index(around, self.kernel, margin, self.device)
         if "arcticdem_data_mask" in bands:
-            made["arcticdem_data_mask"] = np.isfinite(inner).view(np.uint8)
+            made["arcticdem_data_mask"] = np.isfinite(window.read(ground.dem, margin, 0)).view(np.uint8)
             if self.measured is not None:
-                made["arcticdem_data_mask"] &= self.measured[rows, columns][self._inner(dem)]
+                made["arcticdem_data_mask"] &= window.read(self.measured, margin, 0)
         if "dem" in bands:
-            made["dem"] = np.clip(inner, *manager["dem"].valid_range, dtype=np.float32)
+            made["dem"] = np.clip(window.read(ground.dem, margin, 0), *manager["dem"].valid_range, dtype=np.float32)
         return made
 
-    def _inner(self, padded: Array) -> _Window:
-        height, width = padded.shape
-        return slice(self.padding, height - self.padding), slice(self.padding, width - self.padding)
-
     def __getstate__(self) -> dict[str, object]:
-        """Leave the remembered window behind when this is sent to another process."""
-        return self.__dict__ | {"_last": None}
+        """Leave the remembered windows behind when this is sent to another process."""
+        return {name: value for name, value in self.__dict__.items() if name != "_last"}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        """Begin without remembered windows."""
+        self.__dict__.update(state, _last=threading.local())

@@ -5,7 +5,8 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
-from darts_preprocessing.blocks import STENCIL_BLOCK_PX, Array, Block, for_each_block
+from darts_preprocessing.blocks import HOST_BLOCK_PX, Array, Block, for_each_block
+from darts_utils.compiled import compiled
 from darts_utils.errors import DataError
 from darts_utils.lazy import lazy_band
 
@@ -39,15 +40,23 @@ def _window(red: xr.Variable, nir: xr.Variable, rows: slice, columns: slice) -> 
 
 
 def _ndvi(red: Array, nir: Array) -> Array:
-    """Return the index of two (y, x) arrays; block-wise, so that no temporary array is as large as the scene."""
+    """Return the index of two (y, x) float32 arrays."""
     out = np.empty(red.shape, dtype=np.float32)
 
     def compute(block: Block) -> None:
         window = (block.rows, block.columns)
-        r = np.clip(red[window], 0, 1, dtype=np.float32)
-        n = np.clip(nir[window], 0, 1, dtype=np.float32)
-        with np.errstate(invalid="ignore"):  # 0/0 is NaN on purpose
-            np.divide(n - r, n + r, out=out[window])
+        _write_ndvi(red[window], nir[window], out[window])
 
-    for_each_block(compute, (red.shape[0], red.shape[1]), STENCIL_BLOCK_PX)
+    for_each_block(compute, (red.shape[0], red.shape[1]), HOST_BLOCK_PX)
     return out
+
+
+@compiled()
+def _write_ndvi(red: Array, nir: Array, out: Array) -> None:
+    zero, one = np.float32(0), np.float32(1)
+    for row in range(out.shape[0]):
+        for column in range(out.shape[1]):
+            r, n = red[row, column], nir[row, column]
+            r = zero if r < zero else (one if r > one else r)  # which keeps NaN
+            n = zero if n < zero else (one if n > one else n)
+            out[row, column] = (n - r) / (n + r)

@@ -22,11 +22,26 @@ class TrueNorth:
     def __init__(self, geobox: GeoBox) -> None:
         n_rows, n_columns = (math.ceil((length - 1) / STEP_PX) + 1 for length in geobox.shape)
         convergence = np.deg2rad(grid_convergence(GeoBox((n_rows, n_columns), _nodes(geobox), geobox.crs), step_px=1))
-        self._cosine, self._sine = np.cos(convergence), np.sin(convergence)
+        self._cosine, self._sine = (_across(part(convergence), geobox.shape[1]) for part in (np.cos, np.sin))
 
     def of(self, block: Block) -> tuple[Array, Array]:
         """Return cosine and sine in a block, each (y, x) float32."""
-        return _interpolated(self._cosine, block), _interpolated(self._sine, block)
+        cosines, sines, upper, down = self.lines(block.rows)
+        lower = np.minimum(upper + 1, len(cosines) - 1)
+        parts = (part[:, block.columns] for part in (cosines, sines))
+        cosine, sine = (part[upper] + (part[lower] - part[upper]) * down[:, None] for part in parts)
+        return cosine, sine
+
+    def lines(self, rows: slice) -> tuple[Array, Array, Array, Array]:
+        """Return what rows of the grid are interpolated between.
+
+        Returns:
+            Cosine and sine in each row of nodes, (node, x) float32; for each row asked for the index of the row of
+            nodes at or above it, (y,) int64, and how far it is from that to the next, 0..1, (y,) float32.
+        """
+        positions = np.arange(rows.start, rows.stop) / STEP_PX
+        upper = np.floor(positions).astype(np.int64)
+        return self._cosine, self._sine, upper, (positions - upper).astype(np.float32)
 
 
 def _nodes(geobox: GeoBox) -> Affine:
@@ -36,18 +51,9 @@ def _nodes(geobox: GeoBox) -> Affine:
     return Affine(pixel_x * STEP_PX, 0, left + pixel_x * shift, 0, pixel_y * STEP_PX, top + pixel_y * shift)
 
 
-def _interpolated(nodes: Array, block: Block) -> Array:
-    """Return values between nodes, linear along each axis; not as a matrix product, whose threads fight with ours."""
-    left, right, across = _neighbours(block.columns, nodes.shape[1])
-    along_rows = nodes[:, left] * (1 - across) + nodes[:, right] * across
-    above, below, down = _neighbours(block.rows, nodes.shape[0])
-    out = along_rows[above]
-    out += (along_rows[below] - out) * down[:, None]
-    return out
-
-
-def _neighbours(pixels: slice, n_nodes: int) -> tuple[Array, Array, Array]:
-    """Return the nodes before and after each pixel, and how far it is from the first to the second, 0..1."""
-    positions = np.arange(pixels.start, pixels.stop) / STEP_PX
-    before = np.floor(positions).astype(np.intp)
-    return before, np.minimum(before + 1, n_nodes - 1), (positions - before).astype(np.float32)
+def _across(nodes: Array, width: int) -> Array:
+    """Return (node, x) float32, linear between the columns of nodes."""
+    positions = np.arange(width) / STEP_PX
+    left = np.floor(positions).astype(np.intp)
+    right = np.minimum(left + 1, nodes.shape[1] - 1)
+    return (nodes[:, left] + (nodes[:, right] - nodes[:, left]) * (positions - left)).astype(np.float32)

@@ -14,7 +14,7 @@ from odc.geo.xr import wrap_xr
 from darts_preprocessing.align import TCVIS_BANDS, align_dem, align_dem_mask, align_tcvis
 from darts_preprocessing.dem_features import DEM_BANDS, STENCIL_PX, DemFeatures
 from darts_preprocessing.indices import calculate_ndvi
-from darts_preprocessing.terrain import TERRAIN_BANDS, Sun, band_attributes
+from darts_preprocessing.terrain import TERRAIN_BANDS, Ground, Sun, band_attributes
 from darts_preprocessing.tpi import check_radii, disk_kernel, radii_px
 from darts_utils.bands import manager
 from darts_utils.devices import DeviceSpec
@@ -56,7 +56,7 @@ def preprocess_v2(
         ds_tcvis: `tc_brightness`, `tc_greenness`, `tc_wetness` (uint8) on their own grid. None leaves them out.
         tpi_outer_radius: Radius in metres of the disk to whose mean a place is compared.
         tpi_inner_radius: Radius in metres of the disk that is left out of the mean.
-        device: Where terrain is computed: OpenCV in host memory, torch on a GPU.
+        device: Where terrain is computed: compiled code in host memory, torch on a GPU.
         bands: Which features to make. None makes all that the inputs allow.
         lazy: Whether `ndvi` and what is made of the DEM are only made where they are read, window by window, and then
             anew each time. A whole orthotile or scene of them takes gigabytes; `.load()` makes them ordinary bands.
@@ -161,14 +161,12 @@ def _dem_features(
     geobox = geobox_of(optical)
     padding = _padding_px(geobox, radii_m, bands)
     padded = geobox.pad(padding)
+    sun = _sun_of(optical.attrs) if "hillshade" in bands else None
     with_mask = "arcticdem_data_mask" in bands and "arcticdem_data_mask" in ds_arcticdem
     return DemFeatures(
-        dem=align_dem(ds_arcticdem, padded),
+        ground=Ground.of(align_dem(ds_arcticdem, padded), padded, padding, sun),
         measured=align_dem_mask(ds_arcticdem, padded) if with_mask else None,
-        grid=padded,
-        padding=padding,
         kernel=_kernel(geobox, radii_m) if "relative_elevation" in bands else None,
-        sun=_sun_of(optical.attrs) if "hillshade" in bands else Sun(),
         bands=bands,
         device=device,
     )

@@ -1,25 +1,24 @@
-"""Shape of the terrain from 3x3 neighbourhoods: slope, aspect, hillshade and curvature in one read of the DEM.
-
-Two engines take the differences, OpenCV in host memory and torch on a device; the formulas are written once for both.
-"""
+"""Shape of the terrain from 3x3 neighbourhoods: slope, aspect, hillshade and curvature in one read of the DEM."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
-from darts_preprocessing.blocks import DEVICE_BLOCK_PX, STENCIL_BLOCK_PX, Array, Block, for_each_block, split
+from darts_preprocessing.blocks import DEVICE_BLOCK_PX, STRIP_ROWS, Array, Block, for_each_block, split, whole
 from darts_preprocessing.north import TrueNorth
-from darts_preprocessing.stencils import DeviceStencil, HostStencil
+from darts_preprocessing.terrain_device import DeviceWindow
+from darts_preprocessing.terrain_kernel import write_terrain
 from darts_utils.devices import DeviceSpec, decide_device
 from darts_utils.grid import pixel_size_m
 from darts_utils.tile import geobox_of
+
+if TYPE_CHECKING:
+    import torch
 
 FLAT_GRADIENT = 1e-5
 """Below this gradient (1 cm in 1 km) ground is flat: float32 elevations of a resampled lake differ by as much."""
@@ -42,13 +41,20 @@ class Sun:
     elevation_deg: float = 25.0
     """Above the horizon."""
 
+    @property
+    def direction(self) -> tuple[float, float, float]:
+        """The unit vector towards it: east, north, up."""
+        azimuth, elevation = math.radians(self.azimuth_deg), math.radians(self.elevation_deg)
+        level = math.cos(elevation)
+        return level * math.sin(azimuth), level * math.cos(azimuth), math.sin(elevation)
+
 
 def slope(dem: xr.DataArray, *, device: DeviceSpec = None) -> xr.DataArray:
     """Return the steepest slope, in degrees from 0 (flat) to 90.
 
     Args:
         dem: Elevation in metres, (y, x) float32, NaN where unknown, on a metric square grid.
-        device: Where to compute: OpenCV in host memory, torch on a GPU.
+        device: Where to compute: compiled code in host memory, torch on a GPU.
 
     Returns:
         (y, x) float32; NaN within one pixel of a NaN and at the edge. Method: Horn (1981), doi:10.1109/PROC.1981.11918.
@@ -64,7 +70,7 @@ def aspect(dem: xr.DataArray, *, device: DeviceSpec = None) -> xr.DataArray:
 
     Args:
         dem: Elevation in metres, (y, x) float32, NaN where unknown, on a metric square grid.
-        device: Where to compute: OpenCV in host memory, torch on a GPU.
+        device: Where to compute: compiled code in host memory, torch on a GPU.
 
     Returns:
         (y, x) float32; NaN within one pixel of a NaN and at the edge. Method: Horn (1981), doi:10.1109/PROC.1981.11918,
@@ -85,7 +91,7 @@ def hillshade(
         dem: Elevation in metres, (y, x) float32, NaN where unknown, on a metric square grid.
         azimuth_deg: Direction of the sun, clockwise from true north.
         elevation_deg: Height of the sun above the horizon.
-        device: Where to compute: OpenCV in host memory, torch on a GPU.
+        device: Where to compute: compiled code in host memory, torch on a GPU.
 
     Returns:
         (y, x) float32; NaN within one pixel of a NaN and at the edge. No shadows are cast.
@@ -103,7 +109,7 @@ def curvature(dem: xr.DataArray, *, device: DeviceSpec = None) -> xr.DataArray:
 
     Args:
         dem: Elevation in metres, (y, x) float32, NaN where unknown, on a metric square grid.
-        device: Where to compute: OpenCV in host memory, torch on a GPU.
+        device: Where to compute: compiled code in host memory, torch on a GPU.
 
     Returns:
         (y, x) float32; NaN within one pixel of a NaN and at the edge.
@@ -119,7 +125,8 @@ def derive_terrain(
     dem: xr.DataArray, bands: Collection[str] = TERRAIN_BANDS, sun: Sun | None = None, *, device: DeviceSpec = None
 ) -> xr.Dataset:
     """Return the terrain bands asked for, as `slope`, `aspect`, `hillshade` and `curvature` give them one by one."""
-    arrays = terrain_arrays(dem.values, geobox_of(dem), bands, Sun() if sun is None else sun, margin=0, device=device)
+    ground = Ground.of(dem.values, geobox_of(dem), margin=0, sun=sun)
+    arrays = ground.terrain(bands, whole(ground.shape), device)
     return xr.Dataset(
         {name: (("y", "x"), values, band_attributes(name)) for name, values in arrays.items()}, dem.coords
     )
@@ -130,122 +137,65 @@ def band_attributes(name: str) -> dict[str, str]:
     return dict(_ATTRIBUTES[name])
 
 
-def terrain_arrays(
-    dem: Array, geobox: GeoBox, bands: Collection[str], sun: Sun, margin: int, device: DeviceSpec = None
-) -> dict[str, Array]:
-    """Return terrain bands as arrays.
-
-    Args:
-        dem: (y, x) float32 elevation in metres, NaN where unknown.
-        geobox: The grid of `dem`.
-        bands: Which of `TERRAIN_BANDS` to make.
-        sun: For the hillshade.
-        margin: Cells along each edge of `dem` that are only read; the results are smaller by them.
-        device: Where to compute: OpenCV in host memory, torch on a GPU.
-    """
-    shape = (dem.shape[0] - 2 * margin, dem.shape[1] - 2 * margin)
-    out: dict[str, Array] = {name: np.empty(shape, dtype=np.float32) for name in TERRAIN_BANDS if name in bands}
-    grid = geobox[margin : margin + shape[0], margin : margin + shape[1]]
-    work = _Work(dem=dem, margin=margin, pixel_m=pixel_size_m(geobox), north=TrueNorth(grid), sun=sun, out=out)
-    chosen = decide_device(device)
-    if chosen.type == "cpu":
-        for_each_block(partial(_host_block, work), shape, STENCIL_BLOCK_PX)
-    else:
-        for block in split(shape, DEVICE_BLOCK_PX):
-            _device_block(work, block, chosen)
-    return out
-
-
 @dataclass(frozen=True, kw_only=True)
-class _Work:
-    """What all blocks share."""
+class Ground:
+    """A DEM and what is needed to make terrain of any window of it."""
 
     dem: Array
+    """(y, x) float32 elevation in metres, NaN where unknown."""
     margin: int
+    """Cells along each edge of `dem` that are only read; windows are counted in what lies within."""
     pixel_m: float
     north: TrueNorth
+    """Of what lies within."""
     sun: Sun
-    out: Mapping[str, Array]
+    """For the hillshade."""
 
-    def true_north(self, block: Block) -> tuple[Array, Array] | None:
-        """Return the cosine and sine of the convergence in a block, None where no band asks for it."""
-        return self.north.of(block) if "aspect" in self.out or "hillshade" in self.out else None
+    @classmethod
+    def of(cls, dem: Array, geobox: GeoBox, margin: int, sun: Sun | None = None) -> "Ground":
+        """Return the ground of a (y, x) DEM on a grid."""
+        grid = geobox[margin : dem.shape[0] - margin, margin : dem.shape[1] - margin]
+        north = TrueNorth(grid)
+        return cls(dem=dem, margin=margin, pixel_m=pixel_size_m(geobox), north=north, sun=sun or Sun())
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns within the margin."""
+        return self.dem.shape[0] - 2 * self.margin, self.dem.shape[1] - 2 * self.margin
 
-def _host_block(work: _Work, block: Block) -> None:
-    """Write one block of all bands with OpenCV's differences."""
-    window = np.ascontiguousarray(block.read(work.dem, work.margin, 1))
-    heights, lacking = _relative_heights(window)
-    bands = _shape_of_ground(HostStencil(heights, work.pixel_m), work.sun, work.true_north(block), work.out)
-    for name, values in bands.items():
-        if lacking is not None:
-            values[lacking] = np.nan
-        work.out[name][block.rows, block.columns] = values
+    def terrain(self, bands: Collection[str], window: Block, device: DeviceSpec = None) -> dict[str, Array]:
+        """Return terrain bands in a window, (y, x) float32 each.
 
+        Args:
+            bands: Which of `TERRAIN_BANDS` to make.
+            window: In pixels within the margin.
+            device: Where to compute: compiled code in host memory, torch on a GPU.
+        """
+        shape = window.shape
+        out: dict[str, Array] = {name: np.empty(shape, dtype=np.float32) for name in TERRAIN_BANDS if name in bands}
+        if not out:
+            return out
+        chosen = decide_device(device)
+        if chosen.type == "cpu":
+            for_each_block(lambda strip: self._host_strip(out, window, strip), shape, STRIP_ROWS, shape[1])
+        else:
+            for block in split(shape, DEVICE_BLOCK_PX):
+                self._device_block(out, window, block, chosen)
+        return out
 
-def _relative_heights(window: Array) -> tuple[Array, Array | None]:
-    """Return heights relative to their mean, and which inner cells have an unknown neighbour (None if none has).
+    def _host_strip(self, out: dict[str, Array], window: Block, strip: Block) -> None:
+        """Write some rows of a window; the kernel gets whole rows of all arrays, which compile to vector code."""
+        place = strip.within(window)
+        heights, left = place.read_rows(self.dem, self.margin, 1)
+        bands = [out[name][strip.rows] if name in out else None for name in TERRAIN_BANDS]
+        ground = tuple(map(np.float32, (self.pixel_m, FLAT_GRADIENT, *self.sun.direction)))
+        lefts = (left, place.columns.start)
+        write_terrain(heights, lefts, ground, self.north.lines(place.rows), strip.shape[1], *bands)
 
-    Small numbers keep the precision of float32 in sums: four times 3000 m is only known to 1 mm.
-    """
-    mean = cv2.mean(window)[0]
-    if np.isfinite(mean):
-        return window - np.float32(mean), None
-    unknown = ~np.isfinite(window)
-    heights: Array = np.where(unknown, np.float32(0), window)
-    heights -= np.float32(cv2.mean(window, mask=(~unknown).astype(np.uint8))[0])
-    return heights, cv2.dilate(unknown.astype(np.uint8), np.ones((3, 3), np.uint8))[1:-1, 1:-1].astype(bool)
-
-
-def _device_block(work: _Work, block: Block, device: Any) -> None:
-    """Write one block of all bands with torch's differences, on a device."""
-    import torch
-
-    window = torch.from_numpy(np.ascontiguousarray(block.read(work.dem, work.margin, 1))).to(device)
-    known = torch.isfinite(window)
-    heights = window - window[known].double().mean().float() if known.any() else window
-    north = work.true_north(block)
-    turn = None if north is None else (torch.from_numpy(north[0]).to(device), torch.from_numpy(north[1]).to(device))
-    bands = _shape_of_ground(DeviceStencil(heights, work.pixel_m), work.sun, turn, work.out)
-    whole = torch.nn.functional.max_pool2d((~known).float()[None], 3, stride=1)[0] == 0
-    for name, values in bands.items():
-        work.out[name][block.rows, block.columns] = torch.where(whole, values, torch.nan).cpu().numpy()
-
-
-def _shape_of_ground(
-    stencil: HostStencil | DeviceStencil, sun: Sun, north: tuple[Any, Any] | None, bands: Collection[str]
-) -> dict[str, Any]:
-    """Return the bands asked for, as arrays of the stencil's engine; `north` is cosine and sine of the convergence."""
-    made = {}
-    if "slope" in bands or "aspect" in bands:
-        rise = stencil.horn()
-        if "slope" in bands:
-            made["slope"] = stencil.slope_deg((rise[0] ** 2 + rise[1] ** 2) ** 0.5)
-        if "aspect" in bands and north is not None:
-            made["aspect"] = _aspect(stencil, *_turned(rise, north))
-    if "hillshade" in bands and north is not None:
-        made["hillshade"] = _hillshade(*_turned(stencil.central(), north), sun)
-    if "curvature" in bands:
-        made["curvature"] = -100 * stencil.second()
-    return made
-
-
-def _turned(rise: tuple[Any, Any], north: tuple[Any, Any]) -> tuple[Any, Any]:
-    """Return the rise towards true east and true north, from that along the axes of the grid."""
-    (east, north_of_grid), (cosine, sine) = rise, north
-    return east * cosine - north_of_grid * sine, north_of_grid * cosine + east * sine
-
-
-def _aspect(stencil: HostStencil | DeviceStencil, east: Any, north: Any) -> Any:
-    """Return the downhill direction, clockwise from north; -1 where there is none."""
-    angle = stencil.angle_deg(-east, -north)
-    angle[east**2 + north**2 < FLAT_GRADIENT**2] = -1
-    return angle
-
-
-def _hillshade(east: Any, north: Any, sun: Sun) -> Any:
-    """Return the cosine of the angle between the normal (-east, -north, 1) and the sun, at least 0."""
-    azimuth, elevation = math.radians(sun.azimuth_deg), math.radians(sun.elevation_deg)
-    towards_sun = east * (math.cos(elevation) * math.sin(azimuth)) + north * (math.cos(elevation) * math.cos(azimuth))
-    cosine = (math.sin(elevation) - towards_sun) / (1 + east**2 + north**2) ** 0.5
-    return cosine.clip(0, 1)
+    def _device_block(self, out: dict[str, Array], window: Block, block: Block, device: "torch.device") -> None:
+        """Write a block of a window, computed by torch."""
+        place = block.within(window)
+        heights = place.read(self.dem, self.margin, 1)
+        made = DeviceWindow(heights, self.pixel_m, self.north.of(place), device)
+        for name, values in made.bands(out, self.sun.direction, FLAT_GRADIENT).items():
+            out[name][block.rows, block.columns] = values

@@ -1,13 +1,13 @@
 """Blocks with halos: a full scene is worked on piece by piece, so that only results are held whole."""
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
+
+from darts_utils.cores import usable_cores
 
 type Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -19,6 +19,9 @@ STRIP_ROWS = 256
 
 DEVICE_BLOCK_PX = 2048
 """Edge of a block on a device: large enough to keep it busy, small enough to bound its memory."""
+
+_SMALL_PX = 2**20
+"""Less than this is done at once by the thread that asks, which in most cases is one of several that ask."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,17 +93,11 @@ def for_each_block(
     function: Callable[[Block], None], shape: tuple[int, int], block_px: int, width_px: int | None = None
 ) -> None:
     """Call a function with each block of a `split`, on as many threads as this process may use cores."""
-    blocks = list(split(shape, block_px, width_px))
-    if len(blocks) == 1:
-        function(blocks[0])
+    blocks = split(shape, block_px, width_px)
+    if shape[0] * shape[1] <= _SMALL_PX:
+        for block in blocks:
+            function(block)
         return
     with ThreadPoolExecutor(max_workers=usable_cores()) as pool:
         for _ in pool.map(function, blocks):
             pass  # fetching a result raises the error of its block
-
-
-def usable_cores() -> int:
-    """Return the number of cores that this process may use, affinity and container limits taken into account."""
-    return max(
-        1, min(cv2.getNumberOfCPUs(), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1024)
-    )

@@ -4,11 +4,11 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 import xarray as xr
 
 from darts_preprocessing.blocks import DEVICE_BLOCK_PX, HOST_BLOCK_PX, Array, Block, for_each_block, split
+from darts_preprocessing.tpi_kernel import write_index
 from darts_utils.devices import DeviceSpec, decide_device
 from darts_utils.errors import ConfigError
 from darts_utils.grid import metres_to_pixels, pixel_size_m
@@ -28,7 +28,7 @@ def topographic_position_index(
             counts as unknown, so pad it by the outer radius where that matters.
         outer_radius_m: Radius of the disk, rounded up to whole pixels.
         inner_radius_m: Radius of the disk that is left out, rounded up to whole pixels; 0 leaves nothing out.
-        device: Where to compute: OpenCV in host memory, torch on a GPU.
+        device: Where to compute: compiled code in host memory, torch on a GPU.
 
     Returns:
         (y, x) float32 in metres, positive on ridges; NaN where the pixel or more than half of its surroundings is
@@ -96,7 +96,7 @@ def position_index(dem: Array, kernel: Array, margin: int, device: DeviceSpec = 
         dem: (y, x) float32 elevation, NaN where unknown.
         kernel: (2 R + 1, 2 R + 1) bool.
         margin: Cells along each edge of `dem` that are only read; the result is smaller by them.
-        device: Where to compute: OpenCV in host memory, torch on a GPU.
+        device: Where to compute: compiled code in host memory, torch on a GPU.
     """
     shape = (dem.shape[0] - 2 * margin, dem.shape[1] - 2 * margin)
     out = np.empty(shape, dtype=np.float32)
@@ -110,35 +110,16 @@ def position_index(dem: Array, kernel: Array, margin: int, device: DeviceSpec = 
 
 
 def _host_block(dem: Array, kernel: Array, margin: int, out: Array, block: Block) -> None:
-    """Write one block of the index; OpenCV goes through the frequency domain for kernels of more than 11 cells."""
-    radius = kernel.shape[0] // 2
-    window = block.read(dem, margin, radius)
-    inner = (slice(radius, window.shape[0] - radius), slice(radius, window.shape[1] - radius))
-    known = np.isfinite(window)
-    complete = bool(known.all())
-    if not known[inner].any():
-        out[block.rows, block.columns] = np.nan
-        return
-    heights = _centred(window, known, complete)
-    size = int(kernel.sum())
-    if complete:
-        mean = cv2.filter2D(heights, cv2.CV_32F, kernel.astype(np.float32) / np.float32(size))[inner]
-        np.subtract(heights[inner], mean, out=out[block.rows, block.columns])
-        return
-    total = cv2.filter2D(heights, cv2.CV_32F, kernel.astype(np.float32))[inner]
-    count = np.rint(cv2.filter2D(known.astype(np.float32), cv2.CV_32F, kernel.astype(np.float32))[inner])
-    result = heights[inner] - total / np.maximum(count, 1)
-    result[~known[inner] | (2 * count < size)] = np.nan
-    out[block.rows, block.columns] = result
+    """Write one block of the index."""
+    window = np.ascontiguousarray(block.read(dem, margin, kernel.shape[0] // 2))
+    write_index(window, _chords(kernel), int(kernel.sum()), out[block.rows, block.columns])
 
 
-def _centred(window: Array, known: Array, complete: bool) -> Array:
-    """Return heights relative to their mean, unknown as 0: sums of small numbers keep the precision of float32."""
-    if complete:
-        return window - np.float32(cv2.mean(window)[0])
-    offset = np.float32(cv2.mean(np.ascontiguousarray(window), mask=known.astype(np.uint8))[0])
-    heights: Array = np.where(known, window - offset, np.float32(0))
-    return heights
+def _chords(kernel: Array) -> Array:
+    """Return the runs of cells in the rows of a kernel, (run, 3) int64: row, first column, column behind the last."""
+    edges = np.diff(np.pad(kernel.astype(np.int8), ((0, 0), (1, 1))), axis=1)
+    rows, firsts = np.nonzero(edges == 1)
+    return np.stack([rows, firsts, np.nonzero(edges == -1)[1]], axis=1)
 
 
 def device_position_index(dem: Array, kernel: Array, margin: int, out: Array, device: "torch.device") -> None:

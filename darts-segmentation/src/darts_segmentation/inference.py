@@ -1,16 +1,19 @@
 """Probabilities of a whole tile from one or more networks, with one batch of patches in flight."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 import xarray as xr
 
+from darts_segmentation.feed import Fed, PatchFeed
 from darts_segmentation.layers import TileLayers, check_bands
-from darts_segmentation.network import Batch, Member, NetworkGroup, Running
-from darts_segmentation.patches import Array, Patch, Patching, PatchPlan, plan_patches
+from darts_segmentation.network import Member, NetworkGroup, Running
+from darts_segmentation.patches import Array, Patch, Patching, plan_patches
+
+_HOST_BATCH_PX = 2**20
 
 type PatchLayers = tuple[Patch, Array]
 """A patch and its probabilities, (layer, y, x) float32."""
@@ -53,8 +56,10 @@ def predict(
 
     names = [member.name for member in members] if keep_members else []
     totals = [np.zeros(layers.shape, dtype=np.float32) for _ in range(1 + len(names))]
-    batches = _Batches(layers, plan, members, patching.batch_size, pin=device.type == "cuda")
-    for patch, values in _through(group, batches):
+    size = patching.batch_size if device.type == "cuda" else _host_batch(plan.patch_shape, patching.batch_size)
+    optical_sets = {member.optical for member in members}
+    feed = PatchFeed(layers, plan, optical_sets, size, pin=device.type == "cuda")
+    for patch, values in _through(group, feed):
         for total, part in zip(totals, values, strict=True):
             patch.add_to(total, part)
 
@@ -66,7 +71,15 @@ def predict(
     return Prediction(mean=totals[0], members=dict(zip(names, totals[1:], strict=True)))
 
 
-def _through(group: NetworkGroup, batches: "_Batches") -> Iterator[PatchLayers]:
+def _host_batch(patch_shape: tuple[int, int], size: int) -> int:
+    """Return how many patches go through the networks at once in host memory.
+
+    One large patch keeps all cores busy. More of them only take more memory, and more time for getting it.
+    """
+    return min(size, max(1, _HOST_BATCH_PX // math.prod(patch_shape)))
+
+
+def _through(group: NetworkGroup, batches: Iterable[Fed]) -> Iterator[PatchLayers]:
     """Yield the results of each batch after the next one was started, so that host and device work side by side."""
     waiting = None
     for patches, batch in batches:
@@ -79,59 +92,5 @@ def _through(group: NetworkGroup, batches: "_Batches") -> Iterator[PatchLayers]:
 
 
 def _unpack(patches: list[Patch], running: Running) -> Iterator[PatchLayers]:
-    layers = running.wait().numpy()
+    layers = running.wait().numpy()  # (layer, patch, y, x)
     return ((patch, layers[:, index]) for index, patch in enumerate(patches))
-
-
-class _Batches:
-    """Reads the patches of a plan, `size` at once, leaving out those without any valid pixel.
-
-    Two buffers take turns: while the device still reads one, the next batch is written into the other.
-    """
-
-    def __init__(self, layers: TileLayers, plan: PatchPlan, members: Sequence[Member], size: int, *, pin: bool) -> None:
-        self._layers = layers
-        self._plan = plan
-        self._optical = {member.optical for member in members}
-        self._pin = pin
-        self._size = min(size, len(plan))
-
-    def __iter__(self) -> Iterator[tuple[list[Patch], Batch]]:
-        n_bands, shape = len(self._layers.bands), self._plan.patch_shape
-        buffers = [
-            (self._buffer(n_bands, *shape), {key: self._buffer(*shape, dtype=torch.bool) for key in self._optical})
-            for _ in range(2 if self._pin else 1)
-        ]
-        turn = 0
-        patches: list[Patch] = []
-        for patch in self._plan:
-            inputs, masks = buffers[turn % len(buffers)]
-            if not self._read(patch, len(patches), inputs, masks):
-                continue
-            patches.append(patch)
-            if len(patches) == self._size:
-                yield patches, _batch(len(patches), inputs, masks)
-                turn, patches = turn + 1, []
-        if patches:
-            yield patches, _batch(len(patches), *buffers[turn % len(buffers)])
-
-    def _buffer(self, *shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-        return torch.empty((self._size, *shape), dtype=dtype, pin_memory=self._pin)
-
-    def _read(self, patch: Patch, index: int, inputs: torch.Tensor, masks: dict[frozenset[str], torch.Tensor]) -> bool:
-        """Read a patch into place `index` of the buffers, or return False if it has no valid pixel."""
-        optical = self._layers.read_optical(patch)
-        valid = {key: self._layers.read_valid(patch, {name: optical[name] for name in key}) for key in masks}
-        if not any(mask.any() for mask in valid.values()):
-            return False
-        self._layers.read_normalized(patch, inputs[index].numpy(), optical)
-        for key, mask in valid.items():
-            masks[key][index] = torch.from_numpy(mask)
-        return True
-
-
-def _batch(size: int, inputs: torch.Tensor, masks: dict[frozenset[str], torch.Tensor]) -> Batch:
-    valid = {key: mask[:size] for key, mask in masks.items()}
-    if all(bool(mask.all()) for mask in valid.values()):
-        valid = {}
-    return Batch(inputs=inputs[:size], valid=valid)

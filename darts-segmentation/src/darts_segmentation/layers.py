@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
+import cv2
 import numpy as np
 import xarray as xr
 
@@ -30,31 +31,44 @@ class TileLayers:
         self._bands = {name: tile[name].variable for name in bands}
         self._quality = tile["quality_data_mask"].variable if "quality_data_mask" in tile else None
 
-    def read_optical(self, patch: Patch) -> dict[str, Array]:
-        """Return the optical bands under a patch, (y, x) float32 each."""
-        return {name: patch.read(self._bands[name]) for name in self.bands if name in OPTICAL_BANDS}
-
-    def read_valid(self, patch: Patch, optical: Mapping[str, Array]) -> Array:
-        """Return (y, x) bool, True where the patch has quality above 0 and no NaN in any of some bands, read before."""
-        valid = np.ones((_length(patch.rows.source), _length(patch.columns.source)), dtype=bool)
-        if self._quality is not None:
-            valid &= patch.read(self._quality) != 0
-        for values in optical.values():
-            valid &= ~np.isnan(values)
-        patch.mask_outside(valid)
-        return valid
-
-    def read_normalized(self, patch: Patch, out: Array, optical: Mapping[str, Array]) -> None:
-        """Fill `out`, (band, y, x) float32, with the model representation of a patch: 0..1, NaN as 0.
+    def read(
+        self, patch: Patch, part: slice, inputs: Array, valid: Mapping[frozenset[str], Array], room: Array
+    ) -> bool:
+        """Read some rows of a patch, and return whether any of their pixels is valid.
 
         Args:
             patch: The patch.
-            out: Where to.
-            optical: The bands that were read before.
+            part: Which of its rows.
+            inputs: Filled with the model representation, (y, x, band) float32: 0..1, and 0 where a band is NaN or no
+                network sees anything.
+            valid: For some sets of optical bands, (y, x) bool, filled with True where the quality is above 0 and no
+                band of the set is NaN.
+            room: (band, y, x) float32 to work in, at least as many rows.
         """
-        for layer, name in zip(out, self.bands, strict=True):
-            values = optical[name] if name in optical else patch.read(self._bands[name])
-            manager[name].normalize(values, out=layer)
+        optical = {name: patch.read(self._bands[name], part) for name in self.bands if name in OPTICAL_BANDS}
+        for names, mask in valid.items():
+            mask[:] = True if self._quality is None else patch.read(self._quality, part) != 0
+            for name in names:
+                mask &= ~np.isnan(optical[name])
+            patch.mask_outside(mask, part)
+        seen = np.logical_or.reduce(list(valid.values()))
+        if not seen.any():
+            inputs.fill(0)
+            return False
+        self._interleave(patch, part, optical, inputs, room)
+        if not seen.all():
+            inputs[~seen] = 0
+        return True
+
+    def _interleave(self, patch: Patch, part: slice, optical: Mapping[str, Array], inputs: Array, room: Array) -> None:
+        """Fill (y, x, band) with the model representation of all bands."""
+        layers = list(room[:, : len(inputs)])
+        for name, layer in zip(self.bands, layers, strict=True):
+            manager[name].normalize(optical[name] if name in optical else patch.read(self._bands[name], part), layer)
+        if len(layers) == 1:
+            inputs[..., 0] = layers[0]
+        else:
+            cv2.merge(layers, inputs)
 
     def blank_invalid(self, values: Array, optical: frozenset[str]) -> None:
         """Set a whole (y, x) layer to NaN, in place, wherever the tile is not valid; strip by strip to save memory."""
@@ -85,7 +99,3 @@ def _first_pixel(tile: xr.Dataset, axis: str) -> int:
         return 0
     first, second = (float(value) for value in tile[axis].values[:2])
     return math.floor(first / (second - first) + 0.01)  # pixel centres; the last bits of a cut tile's may differ
-
-
-def _length(source: Array | slice) -> int:
-    return source.stop - source.start if isinstance(source, slice) else len(source)

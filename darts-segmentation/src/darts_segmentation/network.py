@@ -41,9 +41,10 @@ class Batch:
     """Patches on their way through the networks."""
 
     inputs: torch.Tensor
-    """(n, band, y, x) float32 model representation of the union of all bands, on the host."""
+    """(n, band, y, x) float32 model representation of the union of all bands, on the host; channels last in memory,
+    0 where no network sees anything."""
     valid: Mapping[frozenset[str], torch.Tensor]
-    """(n, y, x) bool for each set of optical bands, on the host; empty where every pixel is valid."""
+    """(n, y, x) bool for each set of optical bands, on the host; empty where all networks see the same pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +78,7 @@ class NetworkGroup:
         self, members: Sequence[Member], bands: Sequence[str], device: torch.device, *, keep_members: bool
     ) -> None:
         self._members = members
-        self._channels = [[bands.index(band) for band in member.bands] for member in members]
-        self._n_bands = len(bands)
+        self._channels = [_positions([bands.index(band) for band in member.bands]) for member in members]
         self._device = device
         self._keep_members = keep_members
         self._largest: int | None = None  # batch size that fits, once a larger one did not
@@ -98,7 +98,8 @@ class NetworkGroup:
         size = len(batch.inputs)
         limit = size if self._largest is None else min(size, self._largest)
         try:
-            return torch.cat([self._layers(_part(batch, start, limit)) for start in range(0, size, limit)], dim=1)
+            parts = [self._layers(_part(batch, start, limit)) for start in range(0, size, limit)]
+            return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
         except torch.cuda.OutOfMemoryError as error:
             self._shrink(limit, error)
         # outside of the handler, whose traceback would keep the failed batch's tensors alive
@@ -122,15 +123,20 @@ class NetworkGroup:
         mean: torch.Tensor | None = None
         kept = []
         for member, channels in zip(self._members, self._channels, strict=True):
-            chosen = inputs if channels == list(range(self._n_bands)) else inputs[:, channels]
+            chosen = inputs[:, channels]
             if valid:
                 chosen = chosen * valid[member.optical][:, None]
             probabilities = self._probabilities(member, chosen)
-            mean = probabilities.clone() if mean is None else mean.add_(probabilities)
             if self._keep_members:
                 kept.append(probabilities)
+            if mean is None:
+                mean = probabilities.clone() if self._keep_members else probabilities
+            else:
+                mean += probabilities
         assert mean is not None, "a group always has members"
-        return torch.stack([mean.div_(len(self._members)), *kept])
+        if len(self._members) > 1:
+            mean /= len(self._members)
+        return torch.stack([mean, *kept]) if kept else mean[None]
 
     def _probabilities(self, member: Member, inputs: torch.Tensor) -> torch.Tensor:
         """Return (n, y, x) float32 from 0 to 1."""
@@ -149,6 +155,12 @@ class NetworkGroup:
 def place(model: nn.Module, device: torch.device) -> nn.Module:
     """Return a network on a device, in evaluation mode, with its weights laid out channels last."""
     return model.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+
+
+def _positions(channels: list[int]) -> list[int] | slice:
+    """Return channels as a slice where they follow one another, which picks them without a copy."""
+    first, behind = channels[0], channels[-1] + 1
+    return slice(first, behind) if channels == list(range(first, behind)) else channels
 
 
 def _part(batch: Batch, start: int, size: int) -> Batch:

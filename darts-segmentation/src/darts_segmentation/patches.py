@@ -12,9 +12,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from darts_utils.compiled import compiled
 from darts_utils.errors import ConfigError
 
 type Array = np.ndarray[Any, np.dtype[Any]]
+
+_ALL = slice(None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,23 +68,30 @@ class Patch:
     rows: Span
     columns: Span
 
-    def read(self, band: xr.Variable) -> Array:
-        """Return the (y, x) pixels of a band under the patch; those beyond the tile's edge are to be masked."""
-        values: Array = band[self.rows.source, self.columns.source].values
+    def read(self, band: xr.Variable, part: slice = _ALL) -> Array:
+        """Return the (y, x) pixels of a band under some rows of the patch; those beyond the tile are to be masked."""
+        values: Array = band[_picked(self.rows.source, part), self.columns.source].values
         return values
 
-    def mask_outside(self, valid: Array) -> None:
-        """Set a (y, x) bool mask to False, in place, beyond the tile's edge."""
+    def mask_outside(self, valid: Array, part: slice = _ALL) -> None:
+        """Set the (y, x) bool mask of some rows of the patch to False, in place, beyond the tile's edge."""
         if self.rows.inside is not None:
-            valid[~self.rows.inside] = False
+            valid[~self.rows.inside[part]] = False
         if self.columns.inside is not None:
             valid[:, ~self.columns.inside] = False
 
     def add_to(self, total: Array, values: Array) -> None:
         """Add the patch's (y, x) values, times its share in each pixel, to a whole tile in place."""
-        share = values[self.rows.written, self.columns.written] * self.columns.weights
-        share *= self.rows.weights[:, None]
-        total[self.rows.target, self.columns.target] += share
+        part = np.asarray(values)[self.rows.written, self.columns.written]
+        _add_shares(total[self.rows.target, self.columns.target], part, self.rows.weights, self.columns.weights)
+
+
+@compiled()
+def _add_shares(total: Array, values: Array, down: Array, across: Array) -> None:
+    """Add values times the product of two weights, in one pass over both arrays."""
+    for row in range(len(down)):
+        for column in range(len(across)):
+            total[row, column] += values[row, column] * across[column] * down[row]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,6 +201,14 @@ def _shares(starts: Array, patch: int, length: int) -> list[Array]:
     for start in starts:
         total[start : start + patch] += window
     return [window / total[start : start + patch] for start in starts]
+
+
+def _picked(source: Array | slice, part: slice) -> Array | slice:
+    """Return part of what a slice without a step, or an array of indices, picks."""
+    if not isinstance(source, slice):
+        return source[part]
+    start, stop, _ = part.indices(source.stop - source.start)
+    return slice(source.start + start, source.start + stop)
 
 
 def _span(index: Array, own: slice, start: int, share: Array) -> Span:

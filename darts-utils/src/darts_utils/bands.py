@@ -68,12 +68,16 @@ class BandCodec:
         return memory if memory.dtype == bool else np.clip(memory, low, high).astype(memory.dtype, copy=False)
 
     def normalize(self, memory: Array, out: Array | None = None) -> Array:
-        """Return what a network sees: float32 from 0 to 1 over the valid range, NaN as 0; in `out` if it is given."""
+        """Return what a network sees: float32 from 0 to 1 over the valid range, NaN as 0.
+
+        Written to `out` if that is given, of the same shape and contiguous.
+        """
+        from darts_utils.normalize import write_normalized  # compiles, which not all who know the bands need
+
+        model = np.empty(memory.shape, dtype=np.float32) if out is None else out
         low, high = (np.float32(limit) for limit in self.valid_range)
-        model = np.subtract(memory, low, out=out, dtype=np.float32, casting="unsafe")
-        model /= high - low
-        np.fmax(model, 0.0, out=model)  # which takes the number where the other one is NaN
-        np.fmin(model, 1.0, out=model)
+        lines = (-1, memory.shape[-1]) if memory.size else (0, 0)
+        write_normalized(memory.reshape(lines), low, high, model.reshape(lines))
         return model
 
     @property

@@ -1,0 +1,120 @@
+"""Patches of a tile, read by all cores into the batches that networks are fed with."""
+
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain, cycle, islice
+from queue import SimpleQueue
+
+import numpy as np
+import torch
+
+from darts_segmentation.layers import TileLayers
+from darts_segmentation.network import Batch
+from darts_segmentation.patches import Array, Patch, PatchPlan
+from darts_utils.cores import usable_cores
+from darts_utils.strips import row_strips
+
+type Fed = tuple[list[Patch], Batch]
+
+_STRIP_ROWS = 256
+"""Rows that a core reads at once: a few megabytes a band, which stay in its cache from step to step."""
+
+
+class PatchFeed:
+    """Reads the patches of a plan, `size` at once, leaving out those without any valid pixel.
+
+    While a device still reads one batch, the next one is written into another buffer.
+
+    Args:
+        layers: The bands of the tile.
+        plan: Its patches.
+        optical: The sets of optical bands that some network needs.
+        size: Patches of a batch, at most.
+        pin: Whether batches lie in memory that a device can read by itself.
+    """
+
+    def __init__(
+        self, layers: TileLayers, plan: PatchPlan, optical: Collection[frozenset[str]], size: int, *, pin: bool
+    ) -> None:
+        self._layers = layers
+        self._plan = plan
+        self._optical = tuple(optical)
+        self._size = min(size, len(plan))
+        self._pin = pin
+        self._rooms: SimpleQueue[Array] = SimpleQueue()
+
+    def __iter__(self) -> Iterator[Fed]:
+        """Yield the patches of each batch and the batch, which is overwritten by the next one but one."""
+        patches = iter(self._plan)
+        buffers = cycle([self._buffer() for _ in range(2 if self._pin else 1)])
+        for _ in range(usable_cores()):  # used again and again: new memory takes longer to get than to fill
+            self._rooms.put(np.empty((len(self._layers.bands), *self._strip_shape), dtype=np.float32))
+        with ThreadPoolExecutor(usable_cores()) as pool:
+            while first := next(patches, None):
+                buffer = next(buffers)
+                if filled := self._fill(buffer, chain([first], patches), pool):
+                    yield filled, buffer.batch(len(filled))
+
+    @property
+    def _strip_shape(self) -> tuple[int, int]:
+        height, width = self._plan.patch_shape
+        return min(height, _STRIP_ROWS), width
+
+    def _buffer(self) -> "_Buffer":
+        shape = (self._size, *self._plan.patch_shape)
+        return _Buffer(
+            inputs=torch.empty((*shape, len(self._layers.bands)), pin_memory=self._pin),
+            valid={key: torch.empty(shape, dtype=torch.bool, pin_memory=self._pin) for key in self._optical},
+        )
+
+    def _fill(self, buffer: "_Buffer", patches: Iterator[Patch], pool: ThreadPoolExecutor) -> list[Patch]:
+        """Fill a buffer with the next patches that have a valid pixel, and return them."""
+        filled: list[Patch] = []
+        while len(filled) < self._size and (chosen := list(islice(patches, self._size - len(filled)))):
+            first = len(filled)
+            for place, (patch, seen) in enumerate(zip(chosen, self._read(buffer, chosen, first, pool), strict=True)):
+                if seen:
+                    buffer.move(first + place, len(filled))
+                    filled.append(patch)
+        return filled
+
+    def _read(self, buffer: "_Buffer", patches: Sequence[Patch], first: int, pool: ThreadPoolExecutor) -> list[bool]:
+        """Read patches into the places from `first` on, strip by strip; return which have a valid pixel."""
+        strips = list(row_strips(self._plan.patch_shape[0], _STRIP_ROWS))
+        inputs, valid = buffer.inputs.numpy(), {key: mask.numpy() for key, mask in buffer.valid.items()}
+
+        def read(work: tuple[int, slice]) -> bool:
+            index, strip = work
+            place = first + index
+            masks = {key: mask[place, strip] for key, mask in valid.items()}
+            room = self._rooms.get()
+            try:
+                return self._layers.read(patches[index], strip, inputs[place, strip], masks, room)
+            finally:
+                self._rooms.put(room)
+
+        seen = list(pool.map(read, [(index, strip) for index in range(len(patches)) for strip in strips]))
+        return [any(seen[start : start + len(strips)]) for start in range(0, len(seen), len(strips))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Buffer:
+    """Room for a batch."""
+
+    inputs: torch.Tensor
+    """(place, y, x, band) float32."""
+    valid: dict[frozenset[str], torch.Tensor]
+    """(place, y, x) bool each."""
+
+    def move(self, source: int, target: int) -> None:
+        if source != target:
+            for tensor in (self.inputs, *self.valid.values()):
+                tensor[target] = tensor[source]
+
+    def batch(self, size: int) -> Batch:
+        """Return the first patches; inputs are 0 already where no network sees anything."""
+        valid = {key: mask[:size] for key, mask in self.valid.items()}
+        masks = list(valid.values())
+        same = all(torch.equal(masks[0], mask) for mask in masks[1:])
+        return Batch(inputs=self.inputs[:size].permute(0, 3, 1, 2), valid={} if same else valid)

@@ -10,7 +10,7 @@ import xarray as xr
 from darts_segmentation.patches import Array, Patch
 from darts_utils.bands import manager
 from darts_utils.errors import DataError
-from darts_utils.strips import row_strips
+from darts_utils.strips import for_each_strip
 
 OPTICAL_BANDS = frozenset({"blue", "green", "red", "nir"})
 """Without one of these a pixel was not seen at all; a hole in any other band leaves it valid."""
@@ -72,13 +72,14 @@ class TileLayers:
 
     def blank_invalid(self, values: Array, optical: frozenset[str]) -> None:
         """Set a whole (y, x) layer to NaN, in place, wherever the tile is not valid; strip by strip to save memory."""
-        for rows in row_strips(self.shape[0]):
-            invalid = np.zeros(values[rows].shape, dtype=bool)
+
+        def blank(rows: slice) -> None:
             if self._quality is not None:
-                invalid |= self._quality[rows].values == 0
+                values[rows][self._quality[rows].values == 0] = np.nan
             for name in optical:
-                invalid |= np.isnan(self._bands[name][rows].values)
-            values[rows][invalid] = np.nan
+                values[rows][np.isnan(self._bands[name][rows].values)] = np.nan
+
+        for_each_strip(blank, self.shape[0])
 
 
 def check_bands(tile: xr.Dataset, needs: dict[str, Sequence[str]]) -> None:

@@ -1,6 +1,9 @@
 """Whole scenes some hundred rows at a time: temporary arrays of all of one take gigabytes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from darts_utils.cores import usable_cores
 
 ROWS = 512
 
@@ -13,3 +16,10 @@ def row_strips(height: int, rows: int = ROWS) -> Iterator[slice]:
         rows: Rows of a strip.
     """
     return (slice(start, min(start + rows, height)) for start in range(0, height, rows))
+
+
+def for_each_strip(function: Callable[[slice], None], height: int, rows: int = ROWS) -> None:
+    """Call a function with the rows of each strip, on as many threads as this process may use cores."""
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        for _ in pool.map(function, row_strips(height, rows)):
+            pass  # fetching a result raises the error of its strip

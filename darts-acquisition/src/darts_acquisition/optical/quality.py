@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 
 from darts_utils.errors import DataError
-from darts_utils.strips import row_strips
+from darts_utils.strips import for_each_strip, row_strips
 
 INVALID, LOW_QUALITY, HIGH_QUALITY = 0, 1, 2
 
@@ -81,11 +81,16 @@ def convert_masks(ds_s2: xr.Dataset) -> xr.Dataset:
         raise DataError(f"the scene has no s2_scl band, only {', '.join(map(str, ds_s2.data_vars))}. Load SCL with it.")
     if ds_s2.s2_scl.dtype != np.uint8:
         raise DataError(f"s2_scl is {ds_s2.s2_scl.dtype} but must be uint8. Convert it, missing as 0.")
-    quality = _SCL_TABLE[ds_s2.s2_scl.values]
+    classes = ds_s2.s2_scl.values
+    quality = np.empty_like(classes)
     bands = [ds_s2[band].variable for band in ("blue", "green", "red", "nir") if band in ds_s2]
-    for rows in row_strips(len(quality)):
+
+    def convert(rows: slice) -> None:
+        np.take(_SCL_TABLE, classes[rows], out=quality[rows])
         for band in bands:
             quality[rows][np.isnan(band[rows].values)] = INVALID
+
+    for_each_strip(convert, len(quality))
     mask = ds_s2.s2_scl.copy(data=quality)
     mask.attrs = quality_attributes(ds_s2.s2_scl.attrs.get("data_source", "Sentinel-2 L2A SCL"))
     return ds_s2.assign(quality_data_mask=mask)

@@ -2,7 +2,9 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +19,8 @@ logger = logging.getLogger(__name__.replace("darts_", "darts."))
 
 DN_SCALE = 1e-4
 OFFSET_SINCE_BASELINE_4 = -0.1
+_READERS = 2
+"""Bands read at once; each takes memory for its decoded chunks beside what it becomes."""
 
 type BandsMapping = Mapping[str, str] | Literal["all"]
 
@@ -65,14 +69,10 @@ def scene_tile(
     mapping = _all_bands(scene, form) if bands_mapping == "all" else dict(bands_mapping)
     classes = _scene_classes(scene, form)
     seen = classes.values != 0
-    tile = xr.Dataset(
-        {
-            **{name: _reflectance(scene, form, band, seen, lazy=lazy) for band, name in mapping.items()},
-            "s2_scl": classes,
-        },
-        classes.coords,
-        _tile_attributes(scene, form),
-    )
+    with ThreadPoolExecutor(_READERS) as pool:
+        read = partial(_reflectance, scene, form, seen=seen, lazy=lazy)
+        bands = dict(zip(mapping.values(), pool.map(read, mapping), strict=True))
+    tile = xr.Dataset({**bands, "s2_scl": classes}, classes.coords, _tile_attributes(scene, form))
     if output_dir_for_debug_geotiff is not None:
         _write_debug_geotiffs(scene, [*mapping, form.scl_band], output_dir_for_debug_geotiff)
     return convert_masks(tile)
@@ -82,7 +82,7 @@ def _all_bands(scene: RawScene, form: SceneFormat) -> dict[str, str]:
     return {band: form.bands.get(band, band) for band in scene.bands if band != form.scl_band}
 
 
-def _reflectance(scene: RawScene, form: SceneFormat, band: str, seen: np.ndarray, *, lazy: bool) -> xr.Variable:
+def _reflectance(scene: RawScene, form: SceneFormat, band: str, *, seen: np.ndarray, lazy: bool) -> xr.Variable:
     """Return a band, NaN where its digital number is 0, or the classification says that there is no data."""
     numbers = scene.read(band).values
     np.multiply(numbers, seen, out=numbers)  # just read, so nobody else sees it change; faster than by index

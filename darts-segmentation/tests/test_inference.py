@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from darts_segmentation import feed, inference
 from darts_segmentation.inference import predict
 from darts_segmentation.layers import TileLayers
 from darts_segmentation.network import Member
@@ -63,6 +64,25 @@ def test_equals_the_plain_slow_way(tile_of, member, patch, overlap):
     tile = with_holes(tile_of(90, 131))
     fast = predict(tile, [member], Patching(patch_size=patch, overlap=overlap, batch_size=3), CPU).mean
     np.testing.assert_allclose(fast, slow_reference(tile, member, patch, overlap), atol=2e-6)
+
+
+def test_strips_read_side_by_side_make_whole_patches(tile_of, member, monkeypatch):
+    monkeypatch.setattr(feed, "_STRIP_ROWS", 7)
+    tile = with_holes(tile_of(90, 131))
+    tile["quality_data_mask"].values[:40, :70] = 0  # patches to leave out, before and between others
+    fast = predict(tile, [member], Patching(patch_size=32, overlap=4, batch_size=3, reflection=5), CPU).mean
+    np.testing.assert_allclose(fast, slow_reference(tile, member, 32, 4, reflection=5), atol=2e-6)
+
+
+def test_on_the_cpu_large_patches_go_one_by_one(tile_of, net_of, monkeypatch):
+    monkeypatch.setattr(inference, "_HOST_BATCH_PX", 2 * 32 * 32)
+    sizes, net = [], net_of(1)
+    net.register_forward_hook(lambda module, inputs, output: sizes.append(len(inputs[0])))
+    member = Member(name="counting", model=net, bands=("red",))
+    for patch_size, largest in ((32, 2), (64, 1)):
+        sizes.clear()
+        predict(tile_of(128, 128), [member], Patching(patch_size=patch_size, overlap=0, batch_size=8), CPU)
+        assert max(sizes) == largest
 
 
 def test_equals_the_plain_slow_way_with_mirrored_edges(tile_of, member):
@@ -203,6 +223,22 @@ def test_members_differ_in_bands_and_validity_and_the_mean_needs_all(tile_of, ne
     assert np.isnan(together.mean).sum() == 16
     assert not np.isnan(together.members["b"]).any()
     np.testing.assert_array_equal(together.mean, predict(tile, members, patching, CPU).mean)
+
+
+def test_members_see_their_own_pixels_beside_patches_that_are_left_out(tile_of, net_of):
+    tile = tile_of(32, 128)
+    tile["quality_data_mask"].values[:, :32] = 0  # the first patch
+    tile["nir"].values[4:30, 70:90] = np.nan  # in the third one
+    members = [
+        Member(name="a", model=net_of(2, 1), bands=("nir", "red")),
+        Member(name="b", model=net_of(2, 2), bands=("red", "tc_wetness")),
+    ]
+    patching = Patching(patch_size=32, overlap=0, batch_size=2)
+    together = predict(tile, members, patching, CPU, keep_members=True)
+    for member in members:
+        np.testing.assert_allclose(
+            together.members[member.name], predict(tile, [member], patching, CPU).mean, atol=1e-6
+        )
 
 
 def test_the_tile_stays_as_it_was(tile_of, member):

@@ -33,7 +33,7 @@ def write_index(window: Array, chords: Array, size: int, out: Array) -> None:
         centre = window[row + radius]
         for x in range(width):
             index = np.float32(centre[x + radius] - total[x] / max(count[x], 1))
-            out[row, x] = index if 2 * count[x] >= size else np.float32(np.nan)
+            out[row, x] = index if 2 * count[x] >= size and np.isfinite(index) else np.float32(np.nan)
 
 
 @compiled()

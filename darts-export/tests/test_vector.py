@@ -98,10 +98,12 @@ def test_statistics_are_those_of_numpy_in_percent(make_tile):
 
 
 def test_statistics_leave_out_nan_and_survive_objects_without_a_value():
-    result = object_statistics(np.array([1, 1, 2, 3, 1]), np.array([5, np.nan, np.nan, 7, 9.0]), 3)
-    np.testing.assert_array_equal(result["mean"], [7, np.nan, 7])
-    np.testing.assert_array_equal(result["median"], [7, np.nan, 7])
-    np.testing.assert_array_equal(result["std"], [2, np.nan, 0])
+    probabilities = np.float32([0.5, np.nan, np.nan, 0.75, 0.25])
+    result = object_statistics(np.array([0, 0, 1, 2, 0]), probabilities, 3)
+    np.testing.assert_array_equal(result["mean"], [37.5, np.nan, 75])
+    np.testing.assert_array_equal(result["median"], [37.5, np.nan, 75])
+    np.testing.assert_array_equal(result["min"], [25, np.nan, 75])
+    np.testing.assert_array_equal(result["std"], [12.5, np.nan, 0])
 
 
 def test_a_tile_without_objects_makes_empty_layers_with_the_same_schema(as_bands, tmp_path):

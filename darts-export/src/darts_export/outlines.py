@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import shapely
-from affine import Affine
+from odc.geo.geobox import GeoBox
 
 from darts_utils.runs import Runs
 
@@ -44,13 +44,13 @@ class _Rings:
         return np.diff(self.starts, append=len(self.sides))
 
 
-def outlines(runs: Runs, parts: Array, transform: Affine) -> Array:
+def outlines(runs: Runs, parts: Array, grid: GeoBox) -> Array:
     """Return the outline of each 4-connected part of a mask.
 
     Args:
         runs: The runs of the mask.
         parts: (run,) number of the part that each run belongs to, from 0 on without a gap.
-        transform: From (column, row) to coordinates.
+        grid: Where the mask lies.
 
     Returns:
         (part,) valid shapely polygons, with vertices at corners only. No ring meets itself: where a hole touches the
@@ -67,7 +67,7 @@ def outlines(runs: Runs, parts: Array, transform: Affine) -> Array:
     corners = _corners(sides, rings, order, is_shell[order])
     rings_before = np.concatenate([[0], np.cumsum(np.bincount(ring_parts))])
     corners_before = np.concatenate([[0], np.cumsum(lengths)])
-    points = _coordinates(corners, runs.stride, transform)
+    points = _coordinates(corners, runs.stride, grid)
     return shapely.from_ragged_array(shapely.GeometryType.POLYGON, points, (corners_before, rings_before))
 
 
@@ -137,8 +137,8 @@ def _corners(sides: _Sides, rings: _Rings, order: Array, is_shell: Array) -> Arr
     return np.where(corner % 2 == 0, sides.tails[side], sides.heads[side])
 
 
-def _coordinates(places: Array, stride: int, transform: Affine) -> Array:
+def _coordinates(places: Array, stride: int, grid: GeoBox) -> Array:
     """Return (point, xy) float64 coordinates of places."""
     rows, columns = np.divmod(places, stride)
-    a, b, c, d, e, f = transform[:6]
+    a, b, c, d, e, f = grid.affine[:6]
     return np.stack([c + columns * a + rows * b, f + columns * d + rows * e], axis=1)

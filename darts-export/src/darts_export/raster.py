@@ -156,4 +156,4 @@ def _layer(values: xr.Variable, name: str, unit: str) -> _Layer:
 
 def _on_disk(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Return the dtype of a raster that holds values of a dtype: there is none of truth values."""
-    return np.dtype(np.uint8) if dtype == bool else dtype
+    return np.dtype(np.uint8) if dtype.kind == "b" else dtype

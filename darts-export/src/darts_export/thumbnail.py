@@ -187,7 +187,8 @@ def _draw_circles(picture: Picture, centres: Sequence[tuple[int, int]], colour: 
     points = np.zeros(picture.shape[:2], dtype=np.float32)
     x, y = np.transpose(centres)
     points[y, x] = 1 / 255
-    cover = cv2.filter2D(points, -1, stamp.astype(np.float32), borderType=cv2.BORDER_CONSTANT)
+    turned = stamp[::-1, ::-1].astype(np.float32)  # a filter turns what it puts at a point by half a circle
+    cover = cv2.filter2D(points, -1, turned, borderType=cv2.BORDER_CONSTANT)
     cover = np.minimum(cover, 1)[..., np.newaxis]
     picture[:] = np.rint(picture + cover * (np.array(colour, dtype=np.float32) - picture))
 

@@ -38,7 +38,7 @@ def segments(objects: xr.DataArray, probabilities: xr.DataArray) -> gpd.GeoDataF
     columns |= object_statistics(np.repeat(labels, runs.lengths), values, n_objects)
     columns["npixel"] = np.bincount(labels, runs.lengths, n_objects).astype(np.int64)
     owners = labels[np.unique(parts, return_index=True)[1]]
-    shapes = _collected(outlines(runs, parts, grid.affine), owners, n_objects)
+    shapes = _collected(outlines(runs, parts, grid), owners, n_objects)
     return gpd.GeoDataFrame(columns, geometry=shapes, crs=str(grid.crs))
 
 
@@ -52,7 +52,7 @@ def regions(mask: xr.DataArray) -> gpd.GeoDataFrame:
     runs = runs_of(mask.values)
     parts, n_parts = label_runs(runs, diagonal=False)
     columns = {"Region_ID": np.arange(1, n_parts + 1, dtype=np.int32)}
-    return gpd.GeoDataFrame(columns, geometry=outlines(runs, parts, grid.affine), crs=str(grid.crs))
+    return gpd.GeoDataFrame(columns, geometry=outlines(runs, parts, grid), crs=str(grid.crs))
 
 
 def geopackage_bytes(frame: gpd.GeoDataFrame) -> bytes:

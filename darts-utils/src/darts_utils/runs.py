@@ -11,6 +11,7 @@ type Array = np.ndarray[Any, np.dtype[Any]]
 
 _STRIP_ROWS = 64
 _RUNS_AT_ONCE = 1_000_000
+_PLACES_OF_INT32 = 2**31
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,7 @@ class Runs:
         """Return the number of the run that has the pixel at each place, int64; each must have one."""
         return np.searchsorted(self.starts, places, side="right") - 1
 
-    def pixels(self, runs: slice = slice(None)) -> Array:
+    def pixels(self, runs: slice | Array = slice(None)) -> Array:
         """Return the index of each pixel of some runs in the flat mask, int64."""
         starts, lengths = self.starts[runs], self.lengths[runs]
         first = starts - starts // self.stride  # a flat mask lacks the column that places have
@@ -47,7 +48,7 @@ def runs_of(mask: Array) -> Runs:
     """Return the runs of a (y, x) bool mask."""
     height, width = mask.shape
     stride = width + 1
-    dtype = np.int32 if (height + 1) * stride < 2**31 else np.int64
+    dtype = np.int32 if (height + 1) * stride < _PLACES_OF_INT32 else np.int64
     padded = np.zeros((min(_STRIP_ROWS, height), stride), dtype=bool)
     changes = [np.empty(0, dtype=dtype)]
     for rows in row_strips(height, _STRIP_ROWS):
@@ -56,6 +57,22 @@ def runs_of(mask: Array) -> Runs:
         changes.append((_changes(strip.ravel()) + rows.start * stride).astype(dtype))
     places = np.concatenate(changes)
     return Runs(stride=stride, starts=places[::2].copy(), ends=places[1::2].copy())
+
+
+def mask_of(runs: Runs, kept: Array, shape: tuple[int, int]) -> Array:
+    """Return the (y, x) bool mask of the runs that are kept.
+
+    Args:
+        runs: The runs of a mask.
+        kept: (run,) bool.
+        shape: Of the mask.
+    """
+    mask = np.zeros(shape, dtype=bool)
+    starts = runs.starts // runs.stride
+    for rows in row_strips(shape[0], _STRIP_ROWS):  # few pixels at once, also where all ground is one object
+        first, after = np.searchsorted(starts, [rows.start, rows.stop])
+        mask.ravel()[runs.pixels(first + np.flatnonzero(kept[first:after]))] = True
+    return mask
 
 
 def label_runs(runs: Runs, *, diagonal: bool) -> tuple[Array, int]:

@@ -88,8 +88,16 @@ def label_runs(runs: Runs, *, diagonal: bool) -> tuple[Array, int]:
     """
     n_runs = len(runs.starts)
     parents = np.arange(n_runs)
-    for start in range(0, n_runs, _RUNS_AT_ONCE):  # noise has as many contacts as pixels
-        parents = _joined(parents, *_contacts(runs, slice(start, start + _RUNS_AT_ONCE), int(diagonal)))
+    seams = [(parents[:0], parents[:0])]
+    for start in range(0, n_runs, _RUNS_AT_ONCE):  # in portions, because noise has as many contacts as pixels
+        portion = slice(start, min(start + _RUNS_AT_ONCE, n_runs))
+        below, above = _contacts(runs, portion, int(diagonal))
+        inside = above >= start
+        parents[portion] = start + _joined(
+            np.arange(portion.stop - start), below[inside] - start, above[inside] - start
+        )
+        seams.append((below[~inside], above[~inside]))
+    parents = _joined(parents, *np.concatenate(seams, axis=1))
     is_first = parents == np.arange(n_runs)
     return (np.cumsum(is_first) - 1)[parents], int(is_first.sum())
 

@@ -10,7 +10,7 @@ from darts_utils.strips import row_strips
 type Array = np.ndarray[Any, np.dtype[Any]]
 
 _STRIP_ROWS = 64
-_RUNS_AT_ONCE = 1_000_000
+_RUNS_AT_ONCE = 65_536
 _PLACES_OF_INT32 = 2**31
 
 

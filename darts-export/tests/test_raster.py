@@ -3,8 +3,9 @@ import pytest
 import rasterio
 from rasterio.io import MemoryFile
 
-from darts_export.raster import encode, raster_bytes
+from darts_export.raster import raster_bytes
 from darts_utils.bands import manager
+from darts_utils.lazy import lazy_band
 
 
 @pytest.fixture
@@ -101,10 +102,26 @@ def test_a_band_without_a_codec_keeps_its_dtype_and_a_stack_becomes_layers(make_
     np.testing.assert_array_equal(stack.read(), tile["planet_udm"])
 
 
-def test_strips_encode_like_the_whole(monkeypatch):
-    monkeypatch.setattr("darts_export.raster._STRIP_ROWS", 3)
-    values = np.random.default_rng(0).uniform(-1, 91, (10, 4)).astype(np.float32)
-    np.testing.assert_array_equal(encode(values, manager["slope"]), manager["slope"].encode(values))
+def test_a_raster_of_many_strips_holds_the_codes_of_the_whole(make_tile, opened):
+    tile = make_tile(1100, 70)
+    for name in ("slope", "red"):
+        raster = opened(raster_bytes(tile, [name]))
+        np.testing.assert_array_equal(raster.read(1), manager[name].encode(tile[name].values))
+
+
+def test_a_band_that_is_made_where_it_is_read_is_never_whole(make_tile, opened):
+    tile, rows_read = make_tile(1100, 70), []
+    slope = tile["slope"].values
+
+    def read(rows: slice, columns: slice) -> np.ndarray:
+        rows_read.append(rows.stop - rows.start)
+        return slope[rows, columns]
+
+    tile["slope"] = lazy_band(read, slope.shape, "float32")
+    lazy = opened(raster_bytes(tile, ["slope"])).read(1)
+    np.testing.assert_array_equal(lazy, manager["slope"].encode(slope))
+    assert max(rows_read) < 1100
+    assert sum(rows_read) == 1100
 
 
 def test_a_tile_of_one_pixel_works(make_tile, opened):

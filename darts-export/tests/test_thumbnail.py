@@ -1,9 +1,20 @@
+import cv2
 import numpy as np
 import pytest
 import xarray as xr
 
 from darts_export import canvas
-from darts_export.thumbnail import LONGEST_SIDE_PX, _facts, _mask, _shrunk, draw_thumbnail, scene_date, scene_id
+from darts_export.thumbnail import (
+    LONGEST_SIDE_PX,
+    _count,
+    _draw_circles,
+    _facts,
+    _mask,
+    _shrunk,
+    draw_thumbnail,
+    scene_date,
+    scene_id,
+)
 
 
 def test_picture_keeps_the_shape_of_the_tile_above_its_caption(make_tile):
@@ -70,6 +81,31 @@ def test_a_single_pixel_survives_the_shrinking(make_tile):
     tile["extent"][:] = False
     tile["extent"][500, 450] = True
     assert _mask(tile["extent"], (90, 81)).sum() >= 1
+
+
+def test_a_shrunk_mask_is_true_where_any_of_its_pixels_is():
+    mask = np.random.default_rng(0).random((100, 77)) < 0.05
+    small = _mask(xr.DataArray(mask, dims=("y", "x")), (30, 23))
+    expected = np.zeros((30, 23), dtype=np.uint8)
+    for y, x in np.argwhere(mask):
+        bottom, right = -(-30 * (y + 1) // 100), -(-23 * (x + 1) // 77)
+        expected[30 * y // 100 : bottom, 23 * x // 77 : right] = 1
+    np.testing.assert_array_equal(small, expected)
+
+
+def test_circles_are_those_of_opencv_also_at_the_edge():
+    picture = np.random.default_rng(1).integers(0, 256, (60, 90, 3), dtype=np.uint8)
+    expected, centres = picture.copy(), [(20, 30), (60, 20), (89, 59)]
+    for centre in centres:
+        cv2.circle(expected, centre, 7, (255, 214, 10), 2, cv2.LINE_AA)
+    _draw_circles(picture, centres, (255, 214, 10), 2)
+    np.testing.assert_allclose(picture.astype(int), expected, atol=4)  # OpenCV blends some pixels twice
+
+
+def test_objects_are_counted_where_nobody_has_told_their_number():
+    mask = xr.DataArray(np.array([[1, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 1]], dtype=bool), dims=("y", "x"))
+    assert _count(mask) == 2
+    assert _count(mask.assign_attrs(n_objects=7)) == 7
 
 
 @pytest.mark.parametrize(

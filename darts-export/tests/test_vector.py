@@ -1,6 +1,7 @@
 from io import BytesIO
 from pathlib import Path
 
+import cv2
 import geopandas as gpd
 import numpy as np
 import pytest
@@ -98,10 +99,12 @@ def test_statistics_are_those_of_numpy_in_percent(make_tile):
 
 
 def test_statistics_leave_out_nan_and_survive_objects_without_a_value():
-    result = object_statistics(np.array([1, 1, 2, 3, 1]), np.array([5, np.nan, np.nan, 7, 9.0]), 3)
-    np.testing.assert_array_equal(result["mean"], [7, np.nan, 7])
-    np.testing.assert_array_equal(result["median"], [7, np.nan, 7])
-    np.testing.assert_array_equal(result["std"], [2, np.nan, 0])
+    probabilities = np.float32([0.5, np.nan, np.nan, 0.75, 0.25])
+    result = object_statistics(np.array([0, 0, 1, 2, 0]), probabilities, 3)
+    np.testing.assert_array_equal(result["mean"], [37.5, np.nan, 75])
+    np.testing.assert_array_equal(result["median"], [37.5, np.nan, 75])
+    np.testing.assert_array_equal(result["min"], [25, np.nan, 75])
+    np.testing.assert_array_equal(result["std"], [12.5, np.nan, 0])
 
 
 def test_a_tile_without_objects_makes_empty_layers_with_the_same_schema(as_bands, tmp_path):
@@ -127,6 +130,39 @@ def test_tables_come_back_as_they_were(make_tile, tmp_path):
         np.testing.assert_array_equal(read["median"], frame["median"])
         assert read.geometry.geom_equals(frame.geometry).all()
     assert set(geopackage.geom_type) == {"MultiPolygon"}
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.integers(1, 25), st.integers(1, 25), st.floats(0.05, 0.6), st.integers(0, 2**32 - 1))
+def test_objects_are_numbered_as_opencv_numbers_them(rows, columns, density, seed):
+    mask = np.random.default_rng(seed).random((rows, columns)) < density
+    coords = xr_coords(GeoBox(mask.shape, Affine(10, 0, 4e5, 0, -10, 7e6), "EPSG:32608"))
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    objects = xr.DataArray(mask, coords, ("y", "x"))
+    frame = segments(objects, objects.copy(data=labels.astype(np.float32)))
+    np.testing.assert_array_equal(frame["npixel"], stats[1:, cv2.CC_STAT_AREA])
+    np.testing.assert_array_equal(frame["median"], 100 * frame["Region_ID"])
+    corners = frame.bounds[["minx", "maxy"]].to_numpy()
+    np.testing.assert_array_equal((corners - (4e5, 7e6)) / (10, -10), stats[1:, :2])
+
+
+def test_statistics_of_an_object_with_minus_zero_and_equal_values():
+    result = object_statistics(np.zeros(4, dtype=int), np.float32([0.5, -0.0, 0, 0.5]), 1)
+    assert {name: float(value[0]) for name, value in result.items()} == {
+        "min": 0, "max": 50, "mean": 25, "median": 25, "std": 25,
+    }  # fmt: skip
+
+
+def test_regions_are_numbered_by_their_first_pixel_row_by_row(as_bands):
+    mask, _ = as_bands(picture("..#..", "#.#.#", "#....", "...#."))
+    places = [frame_corner(geometry, mask) for geometry in regions(mask).geometry]
+    assert places == [(0, 2), (1, 0), (1, 4), (3, 3)]
+
+
+def frame_corner(geometry, mask: xr.DataArray) -> tuple[int, int]:
+    """The upper left corner of an outline as row and column."""
+    affine = mask.odc.geobox.affine
+    return round((geometry.bounds[3] - affine.f) / affine.e), round((geometry.bounds[0] - affine.c) / affine.a)
 
 
 def test_regions_are_the_outlines_of_a_mask(as_bands):

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 import rasterio
 import xarray as xr
@@ -14,6 +13,7 @@ from rasterio.dtypes import check_dtype
 from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
+from rasterio.windows import Window
 
 from darts_utils.bands import BandCodec, manager
 from darts_utils.errors import DataError, OutputError
@@ -22,7 +22,8 @@ from darts_utils.tile import geobox_of
 
 type Array = np.ndarray[Any, np.dtype[Any]]
 
-_STRIP_ROWS = 64
+_CODEC_ROWS = 16
+"""The codec works in float64: strips that fit into the cache of a core take a third of the time of larger ones."""
 _COLOURS = {"red": ColorInterp.red, "green": ColorInterp.green, "blue": ColorInterp.blue}
 
 
@@ -31,11 +32,23 @@ class _Layer:
     """One layer of a raster file."""
 
     name: str
-    values: Array
+    values: xr.Variable
+    """(y, x) in memory representation; read strip by strip, since some bands are made where they are read."""
+    dtype: np.dtype[Any]
+    """On disk."""
+    codec: BandCodec | None = None
     scale: float = 1.0
     offset: float = 0.0
     nodata: float | None = None
     unit: str = ""
+
+    def encoded(self, rows: slice) -> Array:
+        """Return some rows in disk representation."""
+        values = self.values[rows].values
+        encoded = np.empty(values.shape, dtype=self.dtype)
+        for part in row_strips(len(values), _CODEC_ROWS):
+            encoded[part] = values[part] if self.codec is None else self.codec.encode(values[part])
+        return encoded
 
 
 def raster_bytes(tile: xr.Dataset, names: Sequence[str], tags: Mapping[str, Any] | None = None) -> bytes:
@@ -80,11 +93,11 @@ def _profile(tile: xr.Dataset, layers: Sequence[_Layer]) -> dict[str, Any]:
     grid = geobox_of(tile)
     height, width = grid.shape
     first = layers[0]
-    is_class = np.issubdtype(first.values.dtype, np.integer) and first.scale == 1 and first.nodata is None
+    is_class = np.issubdtype(first.dtype, np.integer) and first.scale == 1 and first.nodata is None
     return {
         "driver": "COG",
         "count": len(layers),
-        "dtype": first.values.dtype,
+        "dtype": first.dtype,
         "height": height,
         "width": width,
         "transform": grid.affine,
@@ -94,13 +107,15 @@ def _profile(tile: xr.Dataset, layers: Sequence[_Layer]) -> dict[str, Any]:
         # differences of neighbours compress continuous values better, and runs of equal classes worse
         "predictor": "NO" if is_class else "YES",
         "overview_resampling": "NEAREST" if is_class else "AVERAGE",
-        "num_threads": cv2.getNumberOfCPUs(),  # which knows the limits of a container
+        # no GDAL threads: with two, making overviews takes twice the time, and other products are written meanwhile
         "blocksize": 512,
     }
 
 
 def _write_layer(raster: Any, index: int, layer: _Layer) -> None:
-    raster.write(layer.values, index)
+    height, width = layer.values.shape
+    for rows in row_strips(height):
+        raster.write(layer.encoded(rows), index, window=Window(0, rows.start, width, rows.stop - rows.start))
     raster.set_band_description(index, layer.name)
     raster.set_band_unit(index, layer.unit)
     if (layer.scale, layer.offset) != (1, 0):
@@ -112,24 +127,26 @@ def _write_layer(raster: Any, index: int, layer: _Layer) -> None:
 def _layers(band: xr.DataArray, name: str) -> list[_Layer]:
     """Return the layers of a band: one, or several for a band with more dimensions than (y, x)."""
     if band.ndim == 2:
-        return [_layer(band.values, name, str(band.attrs.get("units", "")))]
-    return [_layer(values, f"{name} {index}", "") for index, values in enumerate(band.values, 1)]
+        return [_layer(band.variable, name, str(band.attrs.get("units", "")))]
+    return [_layer(band.variable[index], f"{name} {index + 1}", "") for index in range(len(band))]
 
 
-def _layer(values: Array, name: str, unit: str) -> _Layer:
-    """Return a band in its disk representation, with what a reader needs to undo it."""
+def _layer(values: xr.Variable, name: str, unit: str) -> _Layer:
+    """Return a band with what it takes to write it, and what a reader needs to undo that."""
     if name not in manager:
         if not check_dtype(values.dtype.name) and values.dtype != bool:
             raise DataError(f"band {name} is {values.dtype}, which no raster can hold. Convert it, e.g. to float32.")
         nodata = float("nan") if np.issubdtype(values.dtype, np.floating) else None
-        return _Layer(name=name, values=values.astype(np.uint8) if values.dtype == bool else values, nodata=nodata)
+        return _Layer(name=name, values=values, dtype=_on_disk(values.dtype), nodata=nodata)
     codec = manager[name]
-    encoded = encode(values, codec)
+    dtype = _on_disk(np.dtype(codec.disk_dtype))
     if name.split("-")[0] == "probabilities":  # percent as it stands, without a scale that viewers would apply
-        return _Layer(name=name, values=encoded, nodata=codec.fill_value, unit="percent")
+        return _Layer(name=name, values=values, dtype=dtype, codec=codec, nodata=codec.fill_value, unit="percent")
     return _Layer(
         name=name,
-        values=encoded,
+        values=values,
+        dtype=dtype,
+        codec=codec,
         scale=1.0 if codec.scale is None else codec.scale,
         offset=codec.offset,
         nodata=codec.fill_value,
@@ -137,10 +154,6 @@ def _layer(values: Array, name: str, unit: str) -> _Layer:
     )
 
 
-def encode(values: Array, codec: BandCodec) -> Array:
-    """Return (y, x) values in disk representation; in strips, because the codec works in float64."""
-    dtype = np.uint8 if codec.disk_dtype == "bool" else np.dtype(codec.disk_dtype)
-    encoded = np.empty(values.shape, dtype=dtype)
-    for rows in row_strips(values.shape[0], _STRIP_ROWS):
-        encoded[rows] = codec.encode(values[rows])
-    return encoded
+def _on_disk(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the dtype of a raster that holds values of a dtype: there is none of truth values."""
+    return np.dtype(np.uint8) if dtype.kind == "b" else dtype

@@ -1,6 +1,9 @@
 """A picture of a tile: true colour, outlines of the slumps and of the trusted extent, and what one asks first."""
 
+import math
 import re
+from collections.abc import Sequence
+from itertools import compress, pairwise
 from typing import Any
 
 import cv2
@@ -8,8 +11,9 @@ import numpy as np
 import xarray as xr
 
 from darts_export import canvas
-from darts_export.canvas import Picture
+from darts_export.canvas import Colour, Picture
 from darts_utils.grid import convergence_at_centre, pixel_size_m
+from darts_utils.runs import label_runs, runs_of
 from darts_utils.tile import geobox_of
 
 type Array = np.ndarray[Any, np.dtype[Any]]
@@ -77,7 +81,7 @@ def _facts(tile: xr.Dataset, n_slumps: int | None, pixel_m: float) -> str:
     """Return the second line of the caption."""
     facts = [date] if (date := scene_date(tile)) is not None else []
     if n_slumps is not None:
-        area_ha = float(tile["binarized_segmentation"].sum()) * pixel_m**2 / 1e4
+        area_ha = np.count_nonzero(tile["binarized_segmentation"].values) * pixel_m**2 / 1e4
         facts.append(f"{n_slumps:,} slump{'' if n_slumps == 1 else 's'}, {area_ha:,.1f} ha")
     return "  ·  ".join(facts)
 
@@ -130,11 +134,18 @@ def _shrunk(whole: xr.Variable, shape: tuple[int, int]) -> Array:
 
 
 def _mask(mask: xr.DataArray, shape: tuple[int, int]) -> Array:
-    """Return a bool band at another size, uint8 1 where at least one of its pixels is True."""
+    """Return a bool band at another size, uint8 1 where it has a True pixel or a share of one."""
     values = np.ascontiguousarray(mask.values).view(np.uint8)
     if values.shape[0] <= shape[0]:
         return cv2.resize(values, shape[::-1], interpolation=cv2.INTER_NEAREST)
-    return (cv2.resize(values * np.uint8(255), shape[::-1], interpolation=cv2.INTER_AREA) > 0).astype(np.uint8)
+    return np.ascontiguousarray(_any_of_rows(_any_of_rows(values, shape[0]).T, shape[1]).T)
+
+
+def _any_of_rows(values: Array, n_rows: int) -> Array:
+    """Return (row, x) uint8 with so many rows, 1 where one of the rows that a new row meets is 1."""
+    edges = [row * len(values) / n_rows for row in range(n_rows + 1)]
+    rows = [slice(int(top), math.ceil(bottom)) for top, bottom in pairwise(edges)]
+    return np.stack([np.bitwise_or.reduce(values[row], axis=0) for row in rows])
 
 
 def _draw_extent(picture: Picture, tile: xr.Dataset, shape: tuple[int, int]) -> None:
@@ -152,28 +163,38 @@ def _draw_slumps(picture: Picture, tile: xr.Dataset, shape: tuple[int, int]) -> 
     """Outline the slumps, circle those too small to be seen, and return how many objects there are."""
     if "binarized_segmentation" not in tile:
         return None
-    contours, _ = cv2.findContours(
-        _mask(tile["binarized_segmentation"], shape), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
-    )
+    mask = _mask(tile["binarized_segmentation"], shape)
+    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    boxes = [cv2.boundingRect(contour) for contour in contours]
+    is_small = [max(width, height) < _SMALL_OBJECT_PX for _, _, width, height in boxes]
+    centres = [(x + width // 2, y + height // 2) for x, y, width, height in compress(boxes, is_small)]
+    large = [contour for contour, small in zip(contours, is_small, strict=True) if not small]
     # a dark rim first, so that the outline shows on snow as well
     for colour, thickness in (((20, 20, 20), 4), (_SLUMP, 2)):
-        for contour in contours:
-            _draw_outline(picture, contour, colour, thickness)
+        cv2.drawContours(picture, large, -1, colour, thickness, cv2.LINE_AA)
+        _draw_circles(picture, centres, colour, thickness)
     return _count(tile["binarized_segmentation"])
+
+
+def _draw_circles(picture: Picture, centres: Sequence[tuple[int, int]], colour: Colour, thickness: int) -> None:
+    """Draw circles of one size at (x, y) centres, all in one pass: there may be tens of thousands."""
+    if not centres:
+        return
+    radius = _SMALL_OBJECT_PX - 2
+    middle = radius + thickness
+    stamp = np.zeros((2 * middle + 1, 2 * middle + 1), dtype=np.uint8)
+    cv2.circle(stamp, (middle, middle), radius, 255, thickness, cv2.LINE_AA)
+    points = np.zeros(picture.shape[:2], dtype=np.float32)
+    x, y = np.transpose(centres)
+    points[y, x] = 1 / 255
+    turned = stamp[::-1, ::-1].astype(np.float32)  # a filter turns what it puts at a point by half a circle
+    cover = cv2.filter2D(points, -1, turned, borderType=cv2.BORDER_CONSTANT)
+    cover = np.minimum(cover, 1)[..., np.newaxis]
+    picture[:] = np.rint(picture + cover * (np.array(colour, dtype=np.float32) - picture))
 
 
 def _count(objects: xr.DataArray) -> int:
     """Return how many objects a mask has, as whoever made it has counted them."""
     if "n_objects" in objects.attrs:
         return int(objects.attrs["n_objects"])
-    n_labels, _ = cv2.connectedComponents(np.ascontiguousarray(objects.values).view(np.uint8), connectivity=8)
-    return n_labels - 1
-
-
-def _draw_outline(picture: Picture, contour: Array, colour: tuple[int, int, int], thickness: int) -> None:
-    x, y, width, height = cv2.boundingRect(contour)
-    if max(width, height) < _SMALL_OBJECT_PX:
-        centre = (x + width // 2, y + height // 2)
-        cv2.circle(picture, centre, _SMALL_OBJECT_PX - 2, colour, thickness, cv2.LINE_AA)
-    else:
-        cv2.drawContours(picture, [contour], 0, colour, thickness, cv2.LINE_AA)
+    return label_runs(runs_of(objects.values), diagonal=True)[1]

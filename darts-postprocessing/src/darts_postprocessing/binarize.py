@@ -3,13 +3,13 @@
 import math
 from typing import Any
 
-import cv2
 import numpy as np
 import xarray as xr
 
 from darts_postprocessing.masks import check_sizes
 from darts_utils.devices import DeviceSpec
 from darts_utils.errors import ConfigError
+from darts_utils.runs import label_runs, mask_of, runs_of
 
 type Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -32,19 +32,20 @@ def binarize(
         threshold: From 0 to 1.
         min_object_size: Fewest pixels that an object must have.
         mask: (y, x) bool or uint8, nonzero = valid ground.
-        device: Accepted for all steps to be called alike. Labelling runs in host memory by OpenCV, which takes less
-            time than the transfer to a GPU and back.
+        device: Accepted for all steps to be called alike. Labelling runs in host memory, which takes less time than
+            the transfer to a GPU and back.
 
     Returns:
         (y, x) bool, True = slump; the attribute `n_objects` is their number.
-        Labels by Bolelli et al. (2019), doi:10.1109/TIP.2019.2946979.
+        Labels of runs of pixels as in Rosenfeld and Pfaltz (1966), doi:10.1145/321356.321357.
 
     Raises:
         ConfigError: If the threshold is not within 0..1 or the size is negative.
     """
     check_threshold(threshold)
     check_sizes(min_object_size=min_object_size)
-    objects, n_objects = keep_whole_objects(probs.values > threshold, mask.values != 0, min_object_size)
+    valid = mask.values.astype(bool, copy=False)
+    objects, n_objects = keep_whole_objects(probs.values > threshold, valid, min_object_size)
     attributes = {"long_name": "Binarized segmentation, 1 = slump", "n_objects": n_objects}
     return xr.DataArray(objects, dims=probs.dims, coords=probs.coords, name="binarized_segmentation", attrs=attributes)
 
@@ -67,19 +68,11 @@ def keep_whole_objects(candidates: Array, valid: Array, min_object_size: int) ->
         valid: (y, x) bool.
         min_object_size: In pixels.
     """
-    n_labels, labels, stats, _ = cv2.connectedComponentsWithStats(candidates.view(np.uint8), connectivity=8)
-    keep = stats[:, cv2.CC_STAT_AREA] >= min_object_size
-    keep[0] = False  # the background
-    outside = np.flatnonzero(candidates & ~valid)
-    keep[labels.ravel()[outside]] = False
-    if keep.sum() == n_labels - 1:
-        return candidates, n_labels - 1
-    return _select(labels, candidates, keep), int(keep.sum())
-
-
-def _select(labels: Array, candidates: Array, keep: Array) -> Array:
-    """Return the candidates whose label is kept; only their pixels are looked at, which are few in most scenes."""
-    pixels = np.flatnonzero(candidates)
-    selected = np.zeros(candidates.shape, dtype=bool)
-    selected.ravel()[pixels] = keep[labels.ravel()[pixels]]
-    return selected
+    runs = runs_of(candidates)
+    labels, n_objects = label_runs(runs, diagonal=True)
+    keep = np.bincount(labels, runs.lengths, n_objects) >= min_object_size
+    outside = runs_of(candidates > valid)  # as truth values: the former and not the latter
+    keep[labels[runs.at(outside.starts)]] = False
+    if keep.all():
+        return candidates, n_objects
+    return mask_of(runs, keep[labels], candidates.shape), int(keep.sum())

@@ -8,6 +8,7 @@ import xarray as xr
 
 from darts_utils.devices import DeviceSpec
 from darts_utils.errors import ConfigError
+from darts_utils.strips import row_strips
 
 type Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -55,15 +56,30 @@ def check_sizes(**sizes: int) -> None:
 
 
 def erode_by_disk(valid: Array, radius: int) -> Array:
-    """Return (y, x) uint8, 1 where no cell of the image within the radius is 0."""
+    """Return (y, x) uint8, 1 where no cell of the image within the radius is 0.
+
+    Block by block, because most blocks of most scenes have nothing to erode.
+    """
     if radius == 0:
         return valid
+    eroded = valid.copy()
+    height, width = valid.shape
+    for rows in row_strips(height):
+        for columns in row_strips(width):
+            above, left = max(rows.start - radius, 0), max(columns.start - radius, 0)
+            window = valid[above : rows.stop + radius, left : columns.stop + radius]
+            if not window.all():
+                inner = _erode_window(window, radius)[rows.start - above :, columns.start - left :]
+                eroded[rows, columns] = inner[: rows.stop - rows.start, : columns.stop - columns.start]
+    return eroded
+
+
+def _erode_window(valid: Array, radius: int) -> Array:
+    """Return a window with at least one 0, eroded by a disk."""
     if radius <= _LARGEST_FOOTPRINT_PX:
         y, x = np.ogrid[-radius : radius + 1, -radius : radius + 1]
         return cv2.erode(valid, (y * y + x * x <= radius * radius).astype(np.uint8))
-    if valid.all():
-        return valid  # the distance to the nearest invalid pixel is undefined
-    distance = cv2.distanceTransform(valid, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    distance = cv2.distanceTransform(np.ascontiguousarray(valid), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     # squared distances are whole numbers, so half a step between them absorbs the rounding of float32
     return (distance > np.sqrt(radius * radius + 0.5)).view(np.uint8)
 

@@ -10,7 +10,9 @@ from darts_postprocessing.binarize import binarize, check_threshold
 from darts_postprocessing.masks import check_sizes, cut_edges, erode_by_disk
 from darts_utils.devices import DeviceSpec
 from darts_utils.errors import ConfigError, DataError
+from darts_utils.strips import row_strips
 
+type Array = np.ndarray[Any, np.dtype[Any]]
 type QualityLevel = Literal[0, 1, 2, "none", "low_quality", "high_quality"]
 
 _LEVELS = {"none": 0, "low_quality": 1, "high_quality": 2}
@@ -95,8 +97,11 @@ def _extent(tile: xr.Dataset, level: int, erosion_px: int, edge_px: int) -> xr.D
     return xr.DataArray(extent, dims=template.dims, coords=template.coords, name="extent", attrs=attributes)
 
 
-def _only_within(probabilities: xr.DataArray, extent: np.ndarray) -> xr.Variable:
+def _only_within(probabilities: xr.DataArray, extent: Array) -> xr.Variable:
     """Return probabilities with NaN outside of the extent."""
-    masked = probabilities.variable.copy(deep=True)
-    masked.values[~extent] = np.nan
-    return masked
+    values = probabilities.values
+    masked = np.empty_like(values)
+    for rows in row_strips(len(extent)):
+        np.copyto(masked[rows], values[rows])
+        np.copyto(masked[rows], np.nan, where=~extent[rows])
+    return probabilities.variable.copy(data=masked)

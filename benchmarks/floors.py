@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-_COPIED_BYTES = 2**28
+_COPIED_BYTES = 2**27
 _MATRIX = 2048
 _TRIES = 5
 _THREADS = 2

@@ -14,14 +14,15 @@ from benchmarks.asking import Asked, Trial, answered, ask
 from benchmarks.checks import assert_close
 from benchmarks.floors import seconds_for_bytes
 from benchmarks.inputs import features
-from benchmarks.scene import FULL_PX
 from darts_preprocessing import calculate_ndvi
 from darts_utils.bands import manager
+
+SIZE_PX = 4096
 
 
 def answers(asked: Asked) -> Iterator[Answer]:
     """Yield an answer for NDVI and one for a normalised float32 band."""
-    tile = features(FULL_PX if asked.size is None else asked.size, names=("red", "nir"))
+    tile = features(SIZE_PX if asked.size is None else asked.size, names=("red", "nir"))
     yield answered(asked, _ndvi(tile))
     yield answered(asked, _normalize(tile))
 

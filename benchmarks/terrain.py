@@ -15,11 +15,11 @@ from benchmarks.asking import Asked, Trial, answered, ask
 from benchmarks.checks import assert_close
 from benchmarks.floors import seconds_for_bytes
 from benchmarks.inputs import elevation
-from benchmarks.scene import FULL_PX
 from darts_preprocessing import derive_terrain, topographic_position_index
 from darts_utils.grid import grid_convergence
 
 BANDS = ("slope", "aspect", "hillshade", "curvature")
+SIZE_PX = 4096
 PIECE_PX = 2048
 _RADIUS_PX, _RADIUS_M = 10, 100
 _STEEP_DEG = 2.0
@@ -27,7 +27,7 @@ _STEEP_DEG = 2.0
 
 def answers(asked: Asked) -> Iterator[Answer]:
     """Yield an answer for each band, for all of them, and for all with relative elevation."""
-    size = FULL_PX if asked.size is None else asked.size
+    size = SIZE_PX if asked.size is None else asked.size
     dem = elevation(size)
     for band in BANDS:
         yield answered(asked, _trial(dem, (band,), NO_GOAL, f"{band} alone"))

@@ -239,4 +239,5 @@ def one_after_the_other(stages: Sequence[Any], works: Iterable[Any]) -> None:
 
 
 def _crs(grid: GeoBox) -> CRS:
+    assert grid.crs is not None
     return CRS.from_wkt(grid.crs.to_wkt())

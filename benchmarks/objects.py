@@ -20,7 +20,7 @@ THRESHOLD, SMALLEST_PX = 0.5, 32
 def answers(asked: Asked) -> Iterator[Answer]:
     """Yield the answer."""
     size = FULL_PX if asked.size is None else asked.size
-    probs, valid = probabilities(size), quality(size) == 2
+    probs, valid = probabilities(size), quality(size) >= 1
     trial = Trial(
         what="labels, whole objects, no small ones",
         px=probs.size,

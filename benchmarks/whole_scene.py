@@ -28,7 +28,7 @@ from benchmarks.networks import ensemble_without_network
 from benchmarks.scene import FULL_PX, SCENE_ID, made_scene
 
 SIZES_PX = (2048, 4096, FULL_PX)
-WARM_UP_PX = 256
+WARM_UP_PX, PLAIN_PX = 256, 2048
 N_MODELS = 2
 OURS = Path("output") / "sentinel2-cdse" / SCENE_ID
 PLAIN = Path("output") / "plain" / SCENE_ID
@@ -40,21 +40,21 @@ _LINEAR_WITHIN = 0.15
 def answers(asked: Asked) -> Iterator[Answer]:
     """Yield an answer for each size next to the plain steps, and for each next to our own cost of the smallest."""
     sizes = SIZES_PX if asked.size is None else (asked.size,)
-    folders = {size: made_scene(asked.folder, size) for size in (WARM_UP_PX, *sizes)}
+    plain_px = min(*sizes, PLAIN_PX)
+    folders = {size: made_scene(asked.folder, size) for size in (WARM_UP_PX, plain_px, *sizes)}
     with ExitStack() as stack:
-        run_of = {size: _apart(stack, map_ours, folders, size) for size in sizes}
-        plainly = _apart(stack, map_plain, folders, sizes[0])
-        run_of[sizes[0]]()
-        plainly()
-        assert_same_files(folders[sizes[0]])
-        timings = in_turns(asked.repeat, plain=plainly, **{str(size): run for size, run in run_of.items()})
-    yield from _answers(asked, {int(name): made for name, made in timings.items() if name != "plain"}, timings["plain"])
+        ours = {size: _apart(stack, map_ours, folders) for size in sizes}
+        plainly = _apart(stack, map_plain, folders)
+        ours[sizes[0]](plain_px)
+        plainly(plain_px)
+        assert_same_files(folders[plain_px])
+        runs = {str(size): partial(run, size) for size, run in ours.items()}
+        timings = in_turns(asked.repeat, **runs, plain=partial(plainly, plain_px))
+    yield from _answers(asked, {size: timings[str(size)] for size in sizes}, timings["plain"], plain_px)
 
 
-def _apart(
-    stack: ExitStack, map_scene: Callable[[Path, int], None], folders: dict[int, Path], size: int
-) -> Callable[[], Run]:
-    """Return what maps a scene in a process of its own, after that has mapped a small one."""
+def _apart(stack: ExitStack, map_scene: Callable[[Path, int], None], folders: dict[int, Path]) -> Callable[[int], Run]:
+    """Return what maps the scene of a size in a process of its own, after that has mapped a small one."""
     spawn = multiprocessing.get_context("spawn")
     pool = stack.enter_context(ProcessPoolExecutor(1, mp_context=spawn, initializer=_silence))
 
@@ -62,7 +62,7 @@ def _apart(
         return pool.submit(timed, map_scene, folders[px], px).result()
 
     run(WARM_UP_PX)
-    return partial(run, size)
+    return run
 
 
 def _silence() -> None:
@@ -107,7 +107,7 @@ def _raster(path: Path) -> np.ndarray:
         return values
 
 
-def _answers(asked: Asked, ours: dict[int, Timing], plain: Timing) -> Iterator[Answer]:
+def _answers(asked: Asked, ours: dict[int, Timing], plain: Timing, plain_px: int) -> Iterator[Answer]:
     smallest = min(ours)
     for size, timing in ours.items():
         goal = Goal(
@@ -120,7 +120,7 @@ def _answers(asked: Asked, ours: dict[int, Timing], plain: Timing) -> Iterator[A
             f"scene of {size} but the network",
             timing,
             plain,
-            px=(size**2, smallest**2),
+            px=(size**2, plain_px**2),
             baseline=baselines.COMPOSITION,
             goal=goal,
             whole_process=True,

@@ -1,43 +1,48 @@
-"""Whole images through all stages with a network that does nothing: seconds and peak memory, stage by stage."""
+"""Whole images through all stages with networks that do nothing: seconds and peak memory, stage by stage.
 
+`uv run python -m benchmarks.mapping --size 4096` makes a Sentinel-2 scene (once, about a minute for a full one) and
+maps it with the default exports. Fails beyond the limits of the memory: 4 GiB for 10980 pixels a side, 2 GiB for 4096.
+"""
+
+import argparse
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import sampled
+from benchmarks.networks import ensemble_without_network
+from benchmarks.scene import FULL_PX, SCENE_ID, made_scene
 
-SLUMPS_ABOVE = 0.4
-"""Normalised reflectance that the network takes for a slump: bright specks, about as many as a busy scene has."""
-
-
-def ensemble_without_network(n_models: int = 1) -> Any:
-    """Return an ensemble whose members see all bands and look at the first one only."""
-    import torch
-
-    from darts.demo.training_data import BANDS
-    from darts_segmentation import EnsembleV1
-    from darts_segmentation.network import Member
-
-    class FirstBand(torch.nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return 100 * (x[:, :1] - SLUMPS_ABOVE)
-
-    ensemble = EnsembleV1.__new__(EnsembleV1)
-    ensemble.device = torch.device("cpu")
-    ensemble.members = tuple(
-        Member(name=f"first-band-{index}", model=FirstBand(), bands=BANDS) for index in range(n_models)
-    )
-    return ensemble
+LIMIT_GIB = {FULL_PX: 4.0, 4096: 2.0}
+"""By pixels a side; that of a full scene holds for all others."""
 
 
-def map_and_print(make_pipeline: Callable[[type], Any], pipeline: type, limit_gib: float) -> bool:
-    """Run a pipeline without network and print what each stage took; return whether it kept within the memory."""
+def without_network(pipeline: type, n_models: int) -> type:
+    """Return a pipeline whose networks do next to nothing."""
 
     class WithoutNetwork(pipeline):  # type: ignore[misc, valid-type]
         def _load_models(self) -> Any:
-            return ensemble_without_network()
+            return ensemble_without_network(n_models)
 
+    return WithoutNetwork
+
+
+def scene_pipeline(folder: Path, pipeline: type | None = None, **parameters: Any) -> Any:
+    """Return what maps the scene of a folder, all features and the default exports, again each time."""
+    from darts.pipelines.sentinel2 import Sentinel2Pipeline
+    from darts_utils.paths import DefaultPaths
+
+    paths = DefaultPaths(fast_dir=folder, large_dir=folder, models_dir=folder / "models")
+    given = {"scene_ids": [SCENE_ID], "offline": True, "overwrite": True, "device": "cpu", "batch_size": 1}
+    return (Sentinel2Pipeline if pipeline is None else pipeline)(default_dirs=paths, **{**given, **parameters})
+
+
+def map_and_print(make_pipeline: Callable[[type], Any], pipeline: type, limit_gib: float, n_models: int = 1) -> bool:
+    """Run a pipeline without network and print what each stage took; return whether it kept within the memory."""
     with sampled() as samples:
-        report = make_pipeline(WithoutNetwork).run()
+        report = make_pipeline(without_network(pipeline, n_models)).run()
     (outcome,) = report.outcomes
     if outcome.error:
         print(outcome.error)
@@ -47,3 +52,29 @@ def map_and_print(make_pipeline: Callable[[type], Any], pipeline: type, limit_gi
     highest = max(gib for _, gib in samples)
     print(f"all stages   {outcome.seconds:6.1f} s  {highest:5.2f} GiB, {highest / limit_gib:.2f} of the limit")
     return highest <= limit_gib and outcome.error is None
+
+
+def _run(folder: Path, size: int) -> bool:
+    """Map the scene; return whether it kept within the memory."""
+    from darts.pipelines.sentinel2 import Sentinel2Pipeline
+
+    limit = LIMIT_GIB.get(size, LIMIT_GIB[FULL_PX])
+    return map_and_print(lambda pipeline: scene_pipeline(folder, pipeline), Sentinel2Pipeline, limit, n_models=2)
+
+
+def main() -> None:
+    """Make what is needed, and run in a process of its own."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=FULL_PX)
+    parser.add_argument("--folder", type=Path, default=Path("benchmark-scenes"))
+    parser.add_argument("--only-run", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.only_run:
+        sys.exit(not _run(arguments.folder / str(arguments.size), arguments.size))
+    made_scene(arguments.folder, arguments.size)
+    again = [sys.executable, "-m", "benchmarks.mapping", "--only-run", *sys.argv[1:]]
+    sys.exit(subprocess.run(again, check=False).returncode)
+
+
+if __name__ == "__main__":
+    main()

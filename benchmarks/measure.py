@@ -8,35 +8,83 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from darts.utils.memory import give_back
+
 _GIB = 2**30
 
 
 @dataclass(frozen=True, kw_only=True)
-class Timing:
-    """How long something took in several runs, in seconds."""
+class Run:
+    """What one call took."""
 
-    runs: tuple[float, ...]
+    seconds: float
+    gib: float
+    """Memory of the process at its peak."""
+    grown_gib: float
+    """By how much that is more than before the call."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """What something took in several runs."""
+
+    runs: tuple[Run, ...]
+
+    @property
+    def seconds(self) -> tuple[float, ...]:
+        """How long each run took."""
+        return tuple(run.seconds for run in self.runs)
 
     @property
     def median(self) -> float:
-        """The middle of them."""
-        return statistics.median(self.runs)
+        """The middle of them, in seconds."""
+        return statistics.median(self.seconds)
 
     @property
     def spread(self) -> float:
-        """Largest minus smallest, as a share of the median."""
-        return (max(self.runs) - min(self.runs)) / self.median
+        """Longest minus shortest, as a share of the median."""
+        return spread(self.seconds)
+
+    @property
+    def gib(self) -> float:
+        """Memory of the process at its peak, in all runs."""
+        return max(run.gib for run in self.runs)
+
+    @property
+    def grown_gib(self) -> float:
+        """By how much a run enlarged the process, at most."""
+        return max(run.grown_gib for run in self.runs)
+
+
+def spread(values: tuple[float, ...]) -> float:
+    """Return largest minus smallest, as a share of the median."""
+    return (max(values) - min(values)) / statistics.median(values)
 
 
 def compared(repeat: int, **functions: Callable[[], object]) -> dict[str, Timing]:
-    """Return the timings of functions that take turns, so that a slow minute of the machine meets all of them."""
-    runs: dict[str, list[float]] = {name: [] for name in functions}
+    """Return what functions take in turns, so that a slow minute of the machine meets all of them."""
+    return in_turns(repeat, **{name: lambda function=function: timed(function) for name, function in functions.items()})
+
+
+def in_turns(repeat: int, **runs: Callable[[], Run]) -> dict[str, Timing]:
+    """Return the timings of runs that take turns and are timed where they happen, such as in other processes."""
+    made: dict[str, list[Run]] = {name: [] for name in runs}
     for _ in range(repeat):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            function()
-            runs[name].append(time.perf_counter() - start)
-    return {name: Timing(runs=tuple(seconds)) for name, seconds in runs.items()}
+        for name, run in runs.items():
+            made[name].append(run())
+    return {name: Timing(runs=tuple(several)) for name, several in made.items()}
+
+
+def timed(function: Callable[..., object], *arguments: object) -> Run:
+    """Return what a call takes in this process, which has given back all free memory before."""
+    give_back()
+    before = resident_gib()
+    with sampled() as samples:
+        start = time.perf_counter()
+        function(*arguments)
+        seconds = time.perf_counter() - start
+    gib = max((gib for _, gib in samples), default=before)
+    return Run(seconds=seconds, gib=gib, grown_gib=gib - before)
 
 
 def resident_gib() -> float:
@@ -62,11 +110,3 @@ def sampled() -> Iterator[list[tuple[float, float]]]:
     finally:
         ended.set()
         thread.join()
-
-
-def peak_gib(function: Callable[[], object]) -> float:
-    """Return by how much the memory of this process grows while a function runs, at most."""
-    before = resident_gib()
-    with sampled() as samples:
-        function()
-    return max((gib for _, gib in samples), default=before) - before

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
 def test_a_scene_of_4096_pixels_needs_less_than_2_gib(tmp_path):
-    command = [sys.executable, "-m", "benchmarks.whole_scene", "--size", "4096", "--folder", str(tmp_path)]
+    command = [sys.executable, "-m", "benchmarks.mapping", "--size", "4096", "--folder", str(tmp_path)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout[-1500:] + result.stderr[-1500:]
     assert "of the limit" in result.stdout

@@ -1,0 +1,95 @@
+"""How much is gained by loading the next tile and exporting the last one beside the present one?
+
+`uv run python -m benchmarks.overlap`: four scenes through the lanes of the executor, next to the same stages one after
+the other; with networks that do nothing, and with one network, whose scenes are smaller.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks import baselines
+from benchmarks.answers import Answer
+from benchmarks.asking import Asked, Trial, answered, ask
+from benchmarks.mapping import scene_pipeline
+from benchmarks.networks import ensemble_without_network, untrained_ensemble
+from benchmarks.scene import SCENE_ID, made_scene, scene_store
+
+if TYPE_CHECKING:
+    from darts.pipelines.stages import Stage
+    from darts.pipelines.tiles import TileRef
+    from darts_segmentation import EnsembleV1
+
+SIZE_PX = 2048
+N_TILES = 4
+
+
+def answers(asked: Asked) -> Iterator[Answer]:
+    """Yield an answer without and one with a network."""
+    size = SIZE_PX if asked.size is None else asked.size
+    with tempfile.TemporaryDirectory() as folder:
+        networks = untrained_ensemble(Path(folder), 1)
+        yield answered(asked, _trial(asked, size, ensemble_without_network(), "without a network"))
+        yield answered(asked, _trial(asked, size // 2, networks, "with a network"))
+
+
+def _trial(asked: Asked, size: int, ensemble: "EnsembleV1", how: str) -> Trial:
+    from darts.pipelines.execution import memory_budget_bytes
+    from darts.pipelines.executors.sequential import SequentialExecutor
+    from darts.pipelines.tiles import Work
+
+    stages, refs, results = _stages_and_tiles(made_scene(asked.folder, size), ensemble)
+
+    def ours() -> set[Path]:
+        executor = SequentialExecutor(stages, budget_bytes=memory_budget_bytes(None))
+        return _made_by(results, lambda: list(executor.run(refs)))
+
+    def plainly() -> set[Path]:
+        return _made_by(results, lambda: baselines.one_after_the_other(stages, map(Work, refs)))
+
+    return Trial(
+        what=f"{len(refs)} scenes of {size} {how}",
+        px=len(refs) * size**2,
+        ours=ours,
+        baseline=baselines.NO_OVERLAP,
+        plainly=plainly,
+        agree=_agree,
+    )
+
+
+def _stages_and_tiles(folder: Path, ensemble: "EnsembleV1") -> tuple[list["Stage"], list["TileRef"], Path]:
+    """Return the stages of a run, some copies of the scene of a folder to send through them, and where results go."""
+    from darts.pipelines.stages import build_stages
+
+    scene_ids = _copies(folder)
+    run = scene_pipeline(folder, scene_ids=scene_ids).resolved()
+    source = run.source()
+    return build_stages(run, source, ensemble, run.features()), source.find(), run.output_data_dir
+
+
+def _copies(folder: Path) -> list[str]:
+    """Return the ids of some scenes that are all alike."""
+    store, scene_ids = scene_store(folder), [SCENE_ID]
+    for day in range(1, N_TILES):
+        scene_ids.append(SCENE_ID.replace("20240720", f"202408{day:02}"))
+        shutil.copytree(store.path(SCENE_ID), store.path(scene_ids[-1]), dirs_exist_ok=True)
+    return scene_ids
+
+
+def _made_by(results: Path, work: Any) -> set[Path]:
+    """Return the files of all tiles that some work has written."""
+    shutil.rmtree(results, ignore_errors=True)
+    results.mkdir(parents=True)
+    work()
+    return {path.relative_to(results) for path in results.rglob("*") if path.is_file()}
+
+
+def _agree(ours: set[Path], plain: set[Path]) -> None:
+    assert ours == plain, f"only one of both wrote {ours ^ plain}"
+    assert len({path.parts[0] for path in ours}) == N_TILES, "some tiles were not made"
+
+
+if __name__ == "__main__":
+    ask("overlap", __doc__)

@@ -1,0 +1,139 @@
+"""The benchmarks do not rot: each is asked at a tiny size, and finds that ours and the baseline lead to the same."""
+
+import json
+import math
+import subprocess
+import sys
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import overlap
+from benchmarks.answers import Goal, as_table
+from benchmarks.asking import QUESTIONS, Asked, Trial, answer, answered, answers_to
+from benchmarks.measure import Run, Timing
+from benchmarks.whole_scene import WARM_UP_PX, assert_same_files, map_ours, map_plain
+
+ROOT = Path(__file__).resolve().parents[2]
+MOST_ANSWERS = {"patches": 2, "overlap": 1}
+"""Further ones take long and differ only by their networks."""
+SIZES_PX = {"tpi": 224, "patches": 64, "overlap": 64}
+IN_ONE_PROCESS = [question for question in QUESTIONS if question != "whole_scene"]
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    return tmp_path_factory.mktemp("scenes")
+
+
+@pytest.fixture
+def one_thread():
+    """Tiny networks on several threads of a busy machine mostly wait for one another."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("question", IN_ONE_PROCESS)
+def test_a_question_is_answered_after_both_sides_agreed(question, scenes, one_thread, monkeypatch):
+    """Each checks by itself that they do, on what is timed afterwards."""
+    monkeypatch.setattr(overlap, "N_TILES", 2)
+    asked = Asked(question=question, size=SIZES_PX.get(question, WARM_UP_PX), repeat=1, folder=scenes)
+    made = list(islice(answers_to(asked), MOST_ANSWERS.get(question)))
+    assert made
+    for found in made:
+        assert found.question == question
+        assert math.isfinite(found.ratio)
+        assert found.ratio > 0
+        assert (found.repeat, found.spread) == (1, 0)
+        json.dumps(found.to_json())
+
+
+def test_a_scene_by_the_plain_steps_is_a_scene_by_ours(scenes):
+    from benchmarks.scene import made_scene
+
+    folder = made_scene(scenes, WARM_UP_PX)
+    map_ours(folder, WARM_UP_PX)
+    map_plain(folder, WARM_UP_PX)
+    assert_same_files(folder)
+
+
+def test_nothing_is_timed_where_both_sides_disagree():
+    calls = []
+
+    def agree(ours, plain):
+        assert ours == plain, f"{ours} and {plain}"
+
+    trial = Trial(
+        what="",
+        px=1,
+        ours=lambda: calls.append("ours"),
+        baseline="",
+        plainly=lambda: calls.append("plain") or 1,
+        agree=agree,
+    )
+    with pytest.raises(AssertionError, match=r"^None and 1\n"):
+        answered(Asked(question="tpi", repeat=3), trial)
+    assert calls == ["ours", "plain"]
+
+
+def timing(*seconds):
+    return Timing(runs=tuple(Run(seconds=each, gib=3.0, grown_gib=0.5) for each in seconds))
+
+
+def test_a_ratio_is_the_median_over_turns_of_seconds_a_pixel():
+    found = answer(
+        Asked(question="tpi"), "", timing(1, 2, 10), timing(2, 6, 10), px=(400, 100), baseline="", floor_s=0.5
+    )
+    assert found.ratio == 8  # of 8, 12 and 4
+    assert found.spread == 1
+    assert (found.seconds, found.baseline_seconds) == (2, 6)
+    assert (found.px, found.baseline_px) == (400, 100)
+    assert found.floor_share == 0.25
+    assert found.gib == 0.5
+
+
+@pytest.mark.parametrize(
+    ("goal", "met"),
+    [
+        (Goal(), None),
+        (Goal(ratio=8), True),
+        (Goal(ratio=8.1), False),
+        (Goal(ratio=8, seconds=1.9), False),
+        (Goal(seconds=2, gib=3.0), True),
+        (Goal(gib=2.9), False),
+    ],
+)
+def test_a_goal_is_met_if_all_of_it_is(goal, met):
+    found = answer(
+        Asked(question="tpi"), "", timing(2), timing(16), px=(1, 1), baseline="", goal=goal, whole_process=True
+    )
+    assert found.is_met is met
+
+
+def test_a_table_says_how_many_pixels_either_side_worked_on():
+    found = answer(
+        Asked(question="tpi"),
+        "TPI",
+        timing(2),
+        timing(4),
+        px=(4_000_000, 1_000_000),
+        baseline="convolution",
+        goal=Goal(ratio=10),
+    )
+    row = as_table([found.to_json()]).splitlines()[-1]
+    assert row == "| TPI | 2 s at 4 Mpx | convolution: 4 s at 1 Mpx | 8 ± 0 % | >= 10 x NO | 0.50 (0.50) |  |"
+
+
+def test_the_questions_are_listed_and_an_unknown_one_is_refused():
+    def asked(*arguments):
+        command = [sys.executable, "-m", "benchmarks", *arguments]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert asked("--list").stdout.split() == list(QUESTIONS)
+    refused = asked("tip", "tpi")
+    assert refused.returncode == 2
+    assert f"no question is called tip; there are {', '.join(QUESTIONS)}" in refused.stderr

@@ -5,7 +5,6 @@ from collections.abc import Collection
 import numpy as np
 import xarray as xr
 from odc.geo.geobox import GeoBox
-from rasterio.enums import Resampling
 
 from darts_preprocessing.blocks import Array
 from darts_preprocessing.warp import Source, warp
@@ -33,9 +32,9 @@ def align_dem(ds_arcticdem: xr.Dataset, geobox: GeoBox) -> Array:
     dem = _band(ds_arcticdem, "dem").astype(np.float32, copy=False)
     if geobox_of(ds_arcticdem) == geobox:
         return dem
-    source = Source(values=dem[None], grid=geobox_of(ds_arcticdem), nodata=np.nan, is_missing=np.isnan)
+    source = Source(values=dem[None], grid=geobox_of(ds_arcticdem), is_missing=_is_nan)
     out = np.empty((1, *geobox.shape), dtype=np.float32)
-    return warp(source, out, geobox, Resampling.cubic, missing=np.nan, dtype="float32")[0]
+    return warp(source, out, geobox, "cubic", fill=np.nan)[0]
 
 
 def align_dem_mask(ds_arcticdem: xr.Dataset, geobox: GeoBox) -> Array:
@@ -55,9 +54,9 @@ def align_dem_mask(ds_arcticdem: xr.Dataset, geobox: GeoBox) -> Array:
     mask = _band(ds_arcticdem, "arcticdem_data_mask").astype(np.uint8, copy=False)
     if geobox_of(ds_arcticdem) == geobox:
         return mask
-    source = Source(values=mask[None], grid=geobox_of(ds_arcticdem), nodata=0, is_missing=_is_zero)
+    source = Source(values=mask[None], grid=geobox_of(ds_arcticdem), is_missing=_is_zero)
     out = np.empty((1, *geobox.shape), dtype=np.uint8)
-    return warp(source, out, geobox, Resampling.nearest, missing=0, dtype="uint8")[0]
+    return warp(source, out, geobox, "nearest", fill=0)[0]
 
 
 def align_tcvis(ds_tcvis: xr.Dataset, geobox: GeoBox, bands: Collection[str]) -> dict[str, Array]:
@@ -78,10 +77,9 @@ def align_tcvis(ds_tcvis: xr.Dataset, geobox: GeoBox, bands: Collection[str]) ->
     """
     names = [name for name in TCVIS_BANDS if name in bands or name in ds_tcvis]
     stack = np.stack([_band(ds_tcvis, name).astype(np.uint8, copy=False) for name in names])
-    source = Source(values=stack, grid=geobox_of(ds_tcvis), nodata=0, is_missing=_is_zero)
+    source = Source(values=stack, grid=geobox_of(ds_tcvis), is_missing=_is_zero)
     out = [np.empty(geobox.shape, dtype=np.uint8) for _ in names]
-    # int16, because GDAL raises a valid 0 to 1 where 0 also means no data; its -1 is clipped to 0
-    warp(source, out, geobox, Resampling.cubic, missing=-1, dtype="int16")
+    warp(source, out, geobox, "cubic", fill=0)
     return {name: layer for name, layer in zip(names, out, strict=True) if name in bands}
 
 
@@ -92,6 +90,11 @@ def _band(dataset: xr.Dataset, name: str) -> Array:
     band = dataset[name]
     values: Array = band.transpose(*band.odc.spatial_dims).values
     return values
+
+
+def _is_nan(values: Array) -> Array:
+    """Return where the only band of (band, y, x) is NaN."""
+    return np.isnan(values[0])
 
 
 def _is_zero(values: Array) -> Array:

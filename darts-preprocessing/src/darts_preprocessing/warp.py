@@ -1,36 +1,37 @@
-"""Rasters brought onto another grid by GDAL, block by block on all cores.
+"""Rasters brought onto another grid by cubic convolution or nearest neighbour, block by block on all cores.
 
-GDAL is three to seven times slower where it must look for missing values. So it is told of them only in blocks that
-have some; all others take its plain path.
+As in GDAL, PROJ transforms nodes, positions between them are interpolated, and one pass gathers the values. But missing
+values cost nothing where there are none, and all bands share positions.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import numpy as np
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from rasterio.crs import CRS
-from rasterio.enums import Resampling
-from rasterio.warp import reproject, transform
+from rasterio.warp import transform
 
 from darts_preprocessing.blocks import Array, Block, for_each_block
+from darts_preprocessing.gather import gather, pick
 
 TOLERANCE_PX = 0.001
-"""Largest error of the transform between grids, which GDAL interpolates along each row; 0.05 is hardly faster."""
+"""Largest error of interpolated positions, in pixels of the source."""
 
 _BLOCK_PX = 1024
-_NODES = 9
-"""Points along each side of a block that are projected to find the part of the source that it needs."""
+_STEP_PX = 16
+"""Distance of the nodes, unless the tolerance asks for less."""
 _KERNEL_PX = 2
 """Reach of cubic convolution; nearest neighbour has less."""
-_SPARE_PX = 3
-"""For the bend of the edges of a block between the points, and for what interpolated transforms miss."""
+_SPARE_PX = 2
 
 type IsMissing = Callable[[Array], Array]
-"""Returns where a (band, y, x) source has no data, as bool that broadcasts to (y, x)."""
+"""Returns where a (band, y, x) source has no data, (y, x) bool."""
+type Resampling = Literal["cubic", "nearest"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +41,6 @@ class Source:
     values: Array
     """(band, y, x)."""
     grid: GeoBox
-    nodata: float
-    """Pixels have no data where all bands say so."""
     is_missing: IsMissing
 
 
@@ -55,22 +54,31 @@ class _Warp:
     crs: CRS
     factors: tuple[float, float]
     resampling: Resampling
-    missing: float
-    dtype: str
+    fill: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Nodes:
+    """Where the pixels of a block lie in the source, in its pixels from its corner."""
+
+    columns: Array
+    """(node, node) float64, beginning with the centre of the first pixel."""
+    rows: Array
+    step: int
+    """Pixels from node to node."""
 
 
 def warp(
-    source: Source, out: Sequence[Array] | Array, grid: GeoBox, resampling: Resampling, *, missing: float, dtype: str
+    source: Source, out: Sequence[Array] | Array, grid: GeoBox, resampling: Resampling, *, fill: float
 ) -> Sequence[Array] | Array:
     """Fill (y, x) arrays, one a band, and return them.
 
     Args:
         source: What is warped.
-        out: Where to; values of another type than `dtype` are clipped to its range.
+        out: Where to: float32, or uint8, whose values are rounded and saturated.
         grid: The grid of `out`.
         resampling: How.
-        missing: Value of target pixels that see no source pixel with data, in `dtype`.
-        dtype: Type in which GDAL works where data is missing; it must hold `missing`.
+        fill: Value of pixels that see no source pixel with data.
     """
     source_crs, crs = gdal_crs(source.grid), gdal_crs(grid)
     shared = _Warp(
@@ -80,74 +88,76 @@ def warp(
         crs=crs,
         factors=_resampling_factors(source.grid, source_crs, grid, crs),
         resampling=resampling,
-        missing=missing,
-        dtype=dtype,
+        fill=fill,
     )
     for_each_block(partial(_warp_block, shared, out), (grid.shape[0], grid.shape[1]), _BLOCK_PX)
     return out
 
 
 def _warp_block(shared: _Warp, out: Sequence[Array] | Array, block: Block) -> None:
-    grid = shared.grid[block.rows, block.columns]
-    rows, columns, is_inside = _source_window(shared, grid)
-    values = np.ascontiguousarray(shared.source.values[:, rows, columns])
-    holds_all = is_inside and not shared.source.is_missing(values).any()
-    target = np.full((len(out), *grid.shape), *((0, out[0].dtype) if holds_all else (shared.missing, shared.dtype)))
-    if values.size:
-        reproject(
-            values,
-            target,
-            src_transform=shared.source.grid[rows, columns].affine,
-            src_crs=shared.source_crs,
-            src_nodata=None if holds_all else shared.source.nodata,
-            dst_transform=grid.affine,
-            dst_crs=shared.crs,
-            dst_nodata=None if holds_all else shared.missing,
-            resampling=shared.resampling,
-            num_threads=1,  # the blocks are on all cores already
-            tolerance=TOLERANCE_PX,
-            xscale=shared.factors[0],
-            yscale=shared.factors[1],
+    nodes = _nodes(shared, shared.grid[block.rows, block.columns])
+    rows, columns = (
+        _window(positions, factor, length)
+        for positions, factor, length in zip(
+            (nodes.rows, nodes.columns), shared.factors[::-1], shared.source.values.shape[1:], strict=True
         )
+    )
+    values = shared.source.values[:, rows, columns]
+    target = np.empty((len(out), *block.shape), dtype=out[0].dtype)
+    within = (nodes.columns - columns.start, nodes.rows - rows.start)
+    missing = shared.source.is_missing(values)
+    values = values.astype(np.float64)  # once for a block; each of its values is read sixteen times or more
+    if shared.resampling == "nearest":
+        pick(values, within, nodes.step, shared.fill, target)
+    else:
+        holes = missing if missing.any() else None
+        gather(values, holes, within, nodes.step, shared.factors, shared.fill, target)
     for layer, part in zip(out, target, strict=True):
-        if part.dtype != layer.dtype:
-            np.clip(part, np.iinfo(layer.dtype).min, np.iinfo(layer.dtype).max, out=part)
         layer[block.rows, block.columns] = part
 
 
-def _source_window(shared: _Warp, grid: GeoBox) -> tuple[slice, slice, bool]:
-    """Return rows and columns of the source that a block needs, and whether the source has all of them."""
-    height, width = grid.shape
-    x, y = np.meshgrid(np.linspace(0, width, _NODES), np.linspace(0, height, _NODES))
+def _nodes(shared: _Warp, grid: GeoBox) -> _Nodes:
+    """Return nodes so close that positions between them keep the tolerance; at worst each pixel is one."""
+    step = _STEP_PX
+    while True:
+        columns, rows = _positions(shared, grid, step)
+        # NaN or infinity, where a projection has no place, is not within the tolerance either
+        if step == 1 or max(_bend(columns), _bend(rows)) <= TOLERANCE_PX:
+            return _Nodes(columns=columns, rows=rows, step=step)
+        step //= 2
+
+
+def _positions(shared: _Warp, grid: GeoBox, step: int) -> tuple[Array, Array]:
+    """Return columns and rows of the source at every `step` pixels of a grid and beyond, (node, node) float64 each."""
+    height, width = (0.5 + step * np.arange(math.ceil(length / step) + 2) for length in grid.shape)
+    x, y = np.meshgrid(width, height)
     xs, ys = transform(shared.crs, shared.source_crs, *(part.ravel() for part in _apply(grid.affine, x, y)))
     columns, rows = _apply(~shared.source.grid.affine, np.asarray(xs), np.asarray(ys))
-    (first_row, last_row), (first_column, last_column) = (
-        _reach(positions, factor) for positions, factor in zip((rows, columns), shared.factors[::-1], strict=True)
-    )
-    source_height, source_width = shared.source.values.shape[1:]
-    is_inside = first_row >= 0 and first_column >= 0 and last_row <= source_height and last_column <= source_width
-    return _clipped(first_row, last_row, source_height), _clipped(first_column, last_column, source_width), is_inside
+    return columns.reshape(x.shape), rows.reshape(x.shape)
 
 
-def _reach(positions: Array, factor: float) -> tuple[float, float]:
-    """Return the first and last pixel that a kernel at positions reads; no end where a position is unknown."""
+def _bend(nodes: Array) -> float:
+    """Return by how much values between nodes differ from linear ones at most, by their second differences."""
+    with np.errstate(invalid="ignore"):
+        return float(sum(np.abs(np.diff(nodes, 2, axis=axis)).max() for axis in (0, 1))) / 8
+
+
+def _window(positions: Array, factor: float, length: int) -> slice:
+    """Return the pixels along an axis of the source that kernels at positions read."""
     if not np.isfinite(positions).all():
-        return -math.inf, math.inf
+        return slice(0, length)
     margin = math.ceil(_KERNEL_PX / factor) + _SPARE_PX
-    return math.floor(positions.min()) - margin, math.ceil(positions.max()) + margin
-
-
-def _clipped(first: float, last: float, length: int) -> slice:
-    start, stop = (int(min(max(end, 0), length)) for end in (first, last))
+    ends = math.floor(positions.min()) - margin, math.ceil(positions.max()) + margin
+    start, stop = (min(max(end, 0), length) for end in ends)
     return slice(start, max(start, stop))
 
 
 def _resampling_factors(source_grid: GeoBox, source_crs: CRS, grid: GeoBox, crs: CRS) -> tuple[float, float]:
     """Return how many target pixels there are to a source pixel along x and y of the source, at most 1.
 
-    Below 1, GDAL widens its kernel so that fine detail is averaged. Left alone, it takes the factor from the bounding
-    boxes of each chunk, which turned grids enlarge: the terrain would be smoothed more the further a scene lies from
-    the central meridian of the DEM.
+    Below 1 the kernel is widened, so that fine detail is averaged. It is that of the middle of the grid: taken from
+    bounding boxes, which turned grids enlarge, terrain would be smoothed more the further a scene lies from the
+    central meridian of the DEM.
     """
     height, width = grid.shape
     x, y = np.array([width / 2, width / 2 + 1, width / 2]), np.array([height / 2, height / 2, height / 2 + 1])

@@ -69,9 +69,10 @@ def write_terrain(
         above, level, below = dem[row][left:], dem[row + 1][left:], dem[row + 2][left:]
         upper, down = uppers[row], downs[row]
         lower = min(upper + 1, len(cosines) - 1)
-        for x in range(width):
-            cosine_here[x] = cosines[upper, node + x] + (cosines[lower, node + x] - cosines[upper, node + x]) * down
-            sine_here[x] = sines[upper, node + x] + (sines[lower, node + x] - sines[upper, node + x]) * down
+        if aspect is not None or hillshade is not None:
+            for x in range(width):
+                cosine_here[x] = cosines[upper, node + x] + (cosines[lower, node + x] - cosines[upper, node + x]) * down
+                sine_here[x] = sines[upper, node + x] + (sines[lower, node + x] - sines[upper, node + x]) * down
         for x in range(width):
             z = level[x + 1]
             across, along = level[x + 2] - level[x], above[x + 1] - below[x + 1]

@@ -12,6 +12,7 @@ from darts_segmentation.network import Member, place
 from darts_segmentation.patches import Array, Patching
 from darts_utils.devices import DeviceSpec, decide_device
 from darts_utils.errors import ConfigError
+from darts_utils.memory import keep_freed
 
 _ATTRS: dict[str, str | float] = {
     "long_name": "Probability of a retrogressive thaw slump",
@@ -26,7 +27,8 @@ class EnsembleV1:
 
     Args:
         model_dict: Checkpoints by the name that their results get.
-        device: Where the networks run, see `darts_utils.devices`.
+        device: Where the networks run, see `darts_utils.devices`. On the CPU the C library is told to keep freed memory
+            at hand, for the rest of the process: networks are up to twice as fast.
 
     Raises:
         ConfigError: If there is no model, or no such device.
@@ -37,6 +39,8 @@ class EnsembleV1:
         if not model_dict:
             raise ConfigError("an ensemble needs at least one model but got none. Give the path of a checkpoint.")
         self.device = decide_device(device)  # type: ignore[arg-type]
+        if self.device.type == "cpu":
+            keep_freed()
         self.members = tuple(load_member(name, Path(path), self.device) for name, path in model_dict.items())
 
     @property

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain, cycle, islice
+from itertools import cycle, islice
 from queue import SimpleQueue
 
 import numpy as np
@@ -45,16 +45,24 @@ class PatchFeed:
         self._rooms: SimpleQueue[Array] = SimpleQueue()
 
     def __iter__(self) -> Iterator[Fed]:
-        """Yield the patches of each batch and the batch, which is overwritten by the next one but one."""
+        """Yield the patches of each batch and the batch; the next one is read meanwhile.
+
+        A batch is overwritten while the next but one is read: on a device, copies may still be under way until then.
+        """
         patches = iter(self._plan)
-        buffers = cycle([self._buffer() for _ in range(2 if self._pin else 1)])
+        buffers = cycle([self._buffer() for _ in range(3 if self._pin else 2)])
         for _ in range(usable_cores()):  # used again and again: new memory takes longer to get than to fill
             self._rooms.put(np.empty((len(self._layers.bands), *self._strip_shape), dtype=np.float32))
-        with ThreadPoolExecutor(usable_cores()) as pool:
-            while first := next(patches, None):
-                buffer = next(buffers)
-                if filled := self._fill(buffer, chain([first], patches), pool):
-                    yield filled, buffer.batch(len(filled))
+        with ThreadPoolExecutor(usable_cores()) as pool, ThreadPoolExecutor(1) as ahead:
+            coming = ahead.submit(self._next, next(buffers), patches, pool)
+            while fed := coming.result():
+                coming = ahead.submit(self._next, next(buffers), patches, pool)
+                yield fed
+
+    def _next(self, buffer: "_Buffer", patches: Iterator[Patch], pool: ThreadPoolExecutor) -> Fed | None:
+        """Return the next patches with their batch, None if there are no more."""
+        filled = self._fill(buffer, patches, pool)
+        return (filled, buffer.batch(len(filled))) if filled else None
 
     @property
     def _strip_shape(self) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from darts.pipelines.stages import LANES, Lane, Stage
 from darts.pipelines.tiles import Outcome, StageStarted, StageTime, TileRef, Work
-from darts.utils.memory import give_back
+from darts_utils.memory import give_back
 
 logger = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from darts_utils.bands import TRAINING_BANDS
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import torch
 
     from darts_segmentation import EnsembleV1
+
+type Network = Literal["demo", "resnet34"]
 
 SLUMPS_ABOVE = 0.4
 """Normalised reflectance that the first network takes for a slump: bright specks, about as many as a busy scene has."""
@@ -44,8 +46,14 @@ def first_band() -> Any:
     return FirstBand()
 
 
-def untrained_ensemble(folder: Path, n_models: int) -> "EnsembleV1":
-    """Return networks as `darts demo` trains them, with all bands and random weights, from checkpoints in a folder."""
+def untrained_ensemble(folder: Path, n_models: int, network: Network = "demo") -> "EnsembleV1":
+    """Return networks with all bands and random weights, from checkpoints in a folder.
+
+    Args:
+        folder: Where checkpoints are written.
+        n_models: How many networks.
+        network: The small one that `darts demo` trains, or a U-Net on a ResNet-34, as maps are mostly made with.
+    """
     import segmentation_models_pytorch as smp
     import torch
 
@@ -54,6 +62,9 @@ def untrained_ensemble(folder: Path, n_models: int) -> "EnsembleV1":
     from darts_segmentation.checkpoint import save_checkpoint
 
     config, files = model_config(len(TRAINING_BANDS)), {}
+    if network == "resnet34":
+        config = {name: config[name] for name in ("arch", "encoder_weights", "in_channels", "classes")}
+        config["encoder_name"] = network
     for index in range(n_models):
         torch.manual_seed(index)
         files[f"untrained-{index}"] = folder / f"untrained-{index}.pt"

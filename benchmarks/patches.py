@@ -19,15 +19,21 @@ from benchmarks.asking import Asked, Trial, answered, ask
 from benchmarks.checks import assert_close
 from benchmarks.floors import forward, seconds_for_bytes, seconds_for_forward
 from benchmarks.inputs import features
-from benchmarks.networks import ensemble_without_network, recorded, untrained_ensemble
+from benchmarks.networks import Network, ensemble_without_network, recorded, untrained_ensemble
 from darts_utils.bands import TRAINING_BANDS
 
 if TYPE_CHECKING:
     from darts_segmentation import EnsembleV1
 
 LARGEST_PX = 1024
-_KINDS = ((4, 4, 1), (4, 4, 2), (2, 2, 1), (1, 2, 1))
-"""Patches of what part of the largest one's edge, how many along an edge of the tile, for how many networks."""
+_KINDS: tuple[tuple[int, int, int, Network], ...] = (
+    (4, 4, 1, "demo"),
+    (4, 4, 2, "demo"),
+    (1, 2, 1, "demo"),
+    (2, 3, 1, "resnet34"),
+    (1, 2, 1, "resnet34"),
+)
+"""Patches of what part of the largest one's edge, how many along an edge of the tile, for how many networks and which."""
 _OVERLAP = 4
 """Neighbours share this part of a patch."""
 _SPARE_PX = 32
@@ -41,8 +47,9 @@ def answers(asked: Asked) -> Iterator[Answer]:
     largest = LARGEST_PX if asked.size is None else asked.size
     yield answered(asked, _next_to_loop(largest // 2))
     with tempfile.TemporaryDirectory() as folder:
-        for part, along, n_models in _KINDS:
-            yield _next_to_forward(asked, largest // part, along, untrained_ensemble(Path(folder), n_models))
+        for part, along, n_models, network in _KINDS:
+            ensemble = untrained_ensemble(Path(folder), n_models, network)
+            yield _next_to_forward(asked, largest // part, along, ensemble, network)
 
 
 def _tile(patch: int, along: int) -> xr.Dataset:
@@ -50,14 +57,14 @@ def _tile(patch: int, along: int) -> xr.Dataset:
     return features(max(along * patch - (along - 1) * (patch // _OVERLAP) - _SPARE_PX, patch))
 
 
-def _next_to_forward(asked: Asked, patch: int, along: int, ensemble: "EnsembleV1") -> Answer:
+def _next_to_forward(asked: Asked, patch: int, along: int, ensemble: "EnsembleV1", network: Network) -> Answer:
     tile, models = _tile(patch, along), [member.model for member in ensemble.members]
     ours = partial(ensemble.segment_tile, tile, patch, patch // _OVERLAP, batch_size=_BATCH)
     with recorded(models[0]) as calls:
         ours()
     batches = [batch for batch, _ in calls]
     trial = Trial(
-        what=f"{sum(map(len, batches))} patches of {patch}, {len(models)} network{'s' * (len(models) > 1)}",
+        what=f"{sum(map(len, batches))} patches of {patch}, {len(models)} x {network}",
         px=tile["red"].size,
         ours=ours,
         baseline=FORWARD,

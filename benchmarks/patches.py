@@ -33,7 +33,7 @@ _KINDS: tuple[tuple[int, int, int, Network], ...] = (
     (2, 3, 1, "resnet34"),
     (1, 2, 1, "resnet34"),
 )
-"""Patches of what part of the largest one's edge, how many along an edge of the tile, for how many networks and which."""
+"""Patches of what part of the largest one's edge, how many along an edge of the tile, how many networks, which."""
 _OVERLAP = 4
 """Neighbours share this part of a patch."""
 _SPARE_PX = 32

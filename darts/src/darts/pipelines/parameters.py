@@ -138,7 +138,7 @@ class InferenceParameters(PatchParameters):
     """How networks see a tile."""
 
     batch_size: int = 8
-    """Patches that a network sees at once; less needs less memory."""
+    """Patches that a network sees at once, on the CPU no more than a megapixel of them; less needs less memory."""
     reflection: int = 0
     """Pixels by which the tile's border is mirrored outwards before it is cut into patches."""
 

@@ -211,7 +211,7 @@ def test_members_differ_in_bands_and_validity_and_the_mean_needs_all(tile_of, ne
     tile["nir"].values[5:9, 5:9] = np.nan
     members = [
         Member(name="a", model=net_of(3, 1), bands=("slope", "nir", "red")),
-        Member(name="b", model=net_of(2, 2), bands=("red", "tc_wetness")),
+        Member(name="b", model=net_of(2, 2), bands=("tc_wetness", "slope")),  # neither in order nor side by side
         Member(name="c", model=net_of(1, 3), bands=("slope",)),
     ]
     patching = Patching(patch_size=32, overlap=8)

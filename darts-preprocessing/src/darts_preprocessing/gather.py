@@ -57,7 +57,7 @@ def gather(values: Array, missing: Any, nodes: Any, step: int, factors: Any, fil
 
 @compiled()
 def pick(values: Array, nodes: Any, step: int, fill: float, out: Array) -> None:
-    """Write the values of the nearest pixels; arguments as for `gather`."""
+    """Write the values of the nearest pixels; arguments as for `gather`, values and `out` of one type."""
     xs, ys = np.empty(out.shape[2]), np.empty(out.shape[2])
     for row in range(out.shape[1]):
         _write_positions(nodes[0], step, row, xs)

@@ -105,12 +105,12 @@ def _warp_block(shared: _Warp, out: Sequence[Array] | Array, block: Block) -> No
     values = shared.source.values[:, rows, columns]
     target = np.empty((len(out), *block.shape), dtype=out[0].dtype)
     within = (nodes.columns - columns.start, nodes.rows - rows.start)
-    missing = shared.source.is_missing(values)
-    values = values.astype(np.float64)  # once for a block; each of its values is read sixteen times or more
     if shared.resampling == "nearest":
         pick(values, within, nodes.step, shared.fill, target)
     else:
+        missing = shared.source.is_missing(values)
         holes = missing if missing.any() else None
+        values = values.astype(np.float64)  # once for a block; each of its values is read sixteen times or more
         gather(values, holes, within, nodes.step, shared.factors, shared.fill, target)
     for layer, part in zip(out, target, strict=True):
         layer[block.rows, block.columns] = part

@@ -13,7 +13,7 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError, RayT
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from darts.pipelines.executors import ray_workers
-from darts.pipelines.executors.ray_cluster import check_room, machines
+from darts.pipelines.executors.ray_cluster import Machine, check_room, machines
 from darts.pipelines.executors.ray_devices import Devices
 from darts.pipelines.executors.ray_workers import Lanes, Report
 from darts.pipelines.executors.schedule import MOST_TRIES, Node, Scene, Schedule, Step
@@ -27,6 +27,8 @@ _POLL_S = 0.1
 _REFRESH_S = 1.0
 _STORE_SHARE = 0.6
 """Of an object store: at four fifths Ray begins to move objects to the disk, and the arrays of a step come at once."""
+_CPU_SHARE = 0.5
+"""Of the CPUs of a machine whose networks run on them: what is left to them is less than they could use."""
 
 # without retries of Ray's own: another try begins with the first lane, and is the driver's to decide
 _PREPARE: Any = ray.remote(max_retries=0, num_returns=2)(ray_workers.prepare)
@@ -143,16 +145,19 @@ class RayExecutor:
             self._refreshed = time.monotonic()
             there = machines()
             self._devices.refresh(there)
-            nodes = [
-                Node(m.node_id, int(m.cpus // self._lanes.num_cpus), int(m.store_bytes * _STORE_SHARE)) for m in there
-            ]
-            for scene in self._schedule.set_nodes(nodes):
+            for scene in self._schedule.set_nodes([self._node(machine) for machine in there]):
                 yield from self._lost(scene, "the machine that held its arrays is gone", blameless=True)
         self._devices.poll()
         for name, (node, _) in self._devices.handles.items():
             self._schedule.add_device(name, node)
         if self._devices.is_hopeless and not self._stop.is_set():
             raise self._devices.failure or ConfigError("the cluster has no machine with a CPU or a GPU to use.")
+
+    def _node(self, machine: Machine) -> Node:
+        """Return what a machine can take; where its CPUs are the device, they have little left for other workers."""
+        cpus = machine.cpus if self._devices.has_gpus else max(self._lanes.num_cpus, machine.cpus * _CPU_SHARE)
+        slots = int(min(cpus, machine.cpus) // self._lanes.num_cpus)
+        return Node(machine.node_id, slots, int(machine.store_bytes * _STORE_SHARE))
 
     def _begin(self) -> Iterator[Event]:
         """Begin what can begin."""

@@ -50,6 +50,8 @@ class Devices:
         self._found: dict[str, set[str]] = {}
         """The wanted GPUs of each machine, once they are known."""
         self._count = 0
+        self.has_gpus = False
+        """Whether the devices are GPUs."""
         self.failure: Exception | None = None
         """Why the last one did not come up."""
 
@@ -68,24 +70,24 @@ class Devices:
         alive = {machine.node_id for machine in machines}
         for actor in [actor for actor in self._actors.values() if actor.node not in alive]:
             self.remove(actor.name)
-        with_gpus = self._use_gpus and any(machine.gpus for machine in machines)
+        self.has_gpus = self._use_gpus and any(machine.gpus for machine in machines)
         for machine in machines:
             if machine.node_id not in self._broken:
-                self._fill(machine, machine.gpus if with_gpus else int(machine.cpus >= 1), with_gpus=with_gpus)
+                self._fill(machine, machine.gpus if self.has_gpus else int(machine.cpus >= 1))
 
-    def _fill(self, machine: Machine, n_devices: int, *, with_gpus: bool) -> None:
+    def _fill(self, machine: Machine, n_devices: int) -> None:
         """Start workers on the devices of a machine that have none, unless all of those that are wanted have one."""
         here = self._on(machine.node_id)
         found = self._found.get(machine.node_id)
         if found is None or not found <= {gpu for actor in here for gpu in actor.gpus}:
             for _ in range(n_devices - len(here)):
-                self._start(machine.node_id, n_devices, with_gpus=with_gpus)
+                self._start(machine.node_id, n_devices)
 
-    def _start(self, node: str, n_here: int, *, with_gpus: bool) -> None:
+    def _start(self, node: str, n_here: int) -> None:
         self._count += 1
         name = f"device-{self._count}"
         handle: Any = _DEVICE.options(
-            num_gpus=1 if with_gpus else 0, scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)
+            num_gpus=int(self.has_gpus), scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)
         ).remote(self._lanes, n_here)
         self._actors[name] = _Actor(name, node, handle, "coming", handle.gpus.remote())
 

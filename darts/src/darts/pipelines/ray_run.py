@@ -186,8 +186,12 @@ class _OnlyRead:
 
 def _device_stages(run: OnRay) -> "list[Stage]":
     """Return the stages of a device, with the models loaded on it."""
-    from darts.pipelines.stages import segment_stage
+    import torch
 
+    from darts.pipelines.stages import segment_stage
+    from darts_utils.cores import usable_cores
+
+    torch.set_num_threads(usable_cores())  # Ray allows one to a worker that reserves no CPUs
     return [segment_stage(run, run._load_models())]
 
 

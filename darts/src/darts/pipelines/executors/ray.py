@@ -141,16 +141,16 @@ class RayExecutor:
 
     def _refresh(self) -> Iterator[Event]:
         """Take note of machines and devices that have come or gone."""
-        if time.monotonic() - self._refreshed > _REFRESH_S:
+        is_due = time.monotonic() - self._refreshed > _REFRESH_S
+        if is_due:
             self._refreshed = time.monotonic()
             there = machines()
             self._devices.refresh(there)
             for scene in self._schedule.set_nodes([self._node(machine) for machine in there]):
                 yield from self._lost(scene, "the machine that held its arrays is gone", blameless=True)
         self._devices.poll()
-        for name, (node, _) in self._devices.handles.items():
-            self._schedule.add_device(name, node)
-        if self._devices.is_hopeless and not self._stop.is_set():
+        self._schedule.set_devices({name: node for name, (node, _) in self._devices.handles.items()})
+        if is_due and self._devices.is_hopeless and not self._stop.is_set():
             raise self._devices.failure or ConfigError("the cluster has no machine with a CPU or a GPU to use.")
 
     def _node(self, machine: Machine) -> Node:
@@ -233,7 +233,7 @@ class RayExecutor:
         blameless = self._schedule.is_next_on_device(scene)
         if device is not None and isinstance(error, ActorDiedError | ActorUnavailableError):
             self._devices.remove(device)
-            self._schedule.remove_device(device)
+            self._refreshed = 0.0
         self._running.pop(running.answer)
         if running.step.lane == "finish" and self._losses.is_whole(scene.ref):
             yield self._end(scene, Outcome(ref=scene.ref, status="done", times=tuple(scene.times)))

@@ -19,7 +19,7 @@ _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # or else each worker would build its own environment
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # workers hide GPUs themselves, and Ray warns of its old way
-    "RAY_DEDUP_LOGS": "0",
+    "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # of results that nobody asks for, because their scene begins again
 }
 
 
@@ -134,6 +134,7 @@ def _init(options: dict[str, Any]) -> None:
 
 def _keep_quiet() -> None:
     """Send what Ray has to say to the log: losses are this run's business, which tries again."""
+    import ray._private.ray_constants
     import ray._private.worker
 
     their_logger = logging.getLogger("ray")
@@ -145,6 +146,8 @@ def _keep_quiet() -> None:
     def to_log(data: dict[str, Any], ignore_prefix: bool = False) -> None:  # noqa: ARG001  (Ray's signature)
         logger.debug("%s", "\n".join(map(str, data.get("lines", ()))))
 
+    # known from the environment above, unless Ray was imported before
+    ray._private.ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV = False
     with suppress(AttributeError):
         ray._private.worker.print_to_stdstream = to_log  # the one way there is: it prints even when told not to
 

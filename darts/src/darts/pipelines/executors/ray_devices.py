@@ -46,7 +46,7 @@ class Devices:
         self._use_gpus = use_gpus
         self._actors: dict[str, _Actor] = {}
         self._broken: set[str] = set()
-        """Machines on which the models could not be loaded."""
+        """Machines on which a worker could not be made ready, such as for want of memory or of a package."""
         self._found: dict[str, set[str]] = {}
         """The wanted GPUs of each machine, once they are known."""
         self._count = 0
@@ -104,8 +104,7 @@ class Devices:
             logger.warning("a device of machine %s could not be made ready: %s", actor.node[:8], _first_line(error))
             cause = getattr(error, "cause", None)
             self.failure = cause if isinstance(cause, Exception) else error
-            if actor.phase == "opening":
-                self._broken.add(actor.node)
+            self._broken.add(actor.node)
             self.remove(actor.name)
             return
         if actor.phase == "opening":

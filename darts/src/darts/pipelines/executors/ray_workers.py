@@ -116,10 +116,7 @@ class Device:
 
     def open(self) -> None:
         """Load the models."""
-        import torch
-
         limit_cores(max(1, usable_cores() // self._n_here))
-        torch.set_num_threads(usable_cores())  # Ray allows one to a worker that reserves no CPUs
         if not self.gpus():
             _hide_gpus()
         self._stages = _lanes(self._references).open_device()

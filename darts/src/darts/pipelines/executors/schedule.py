@@ -1,7 +1,7 @@
 """Which step of which scene begins next, and where: the plan of a cluster, which knows no cluster and no arrays."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -111,13 +111,9 @@ class Schedule:
         self._nodes = {node.node_id: node for node in nodes}
         return [scene for scene in self._in_flight if scene.state == "ready" and scene.node not in self._nodes]
 
-    def add_device(self, device: str, node: str) -> None:
-        """Take note of a device on a machine."""
-        self._devices[device] = node
-
-    def remove_device(self, device: str) -> None:
-        """Take note that a device is gone."""
-        self._devices.pop(device, None)
+    def set_devices(self, devices: Mapping[str, str]) -> None:
+        """Take note of the devices that are there, with their machines."""
+        self._devices = dict(devices)
 
     def learn(self, lane: Lane, n_bytes: int, seconds: float) -> None:
         """Take note of what a lane has made and how long it took."""

@@ -134,7 +134,8 @@ def test_the_documented_names_are_there():
     documented = (
         "LoggingManager __version__ app config_parser inference_app logger ray_group root_file sequential_group "
         "subcommands_group utilities_group ConfigParser PipelineV2Paths Sentinel2Pipeline VerbosityLevel benchviz "
-        "PlanetRayPipeline Sentinel2RayPipeline debug_default_paths env_info hello help launcher shell start_app training_app training_data_app "
+        "PlanetRayPipeline Sentinel2RayPipeline "
+        "debug_default_paths env_info hello help launcher shell start_app training_app training_data_app "
         "preprocess_planet_train_data preprocess_planet_train_data_pingo preprocess_s2_train_data"
     )
     assert [name for name in documented.split() if not hasattr(darts.cli, name)] == []

@@ -101,7 +101,7 @@ class Pipeline(PipelineParameters, FeatureRun):
         with run_view(n_tiles=len(todo) + len(skipped), n_skipped=len(skipped)) as view:
             interrupted = execute(executor, todo, view=view, on_outcome=journal.add)
             if interrupted:
-                clear_parts(folder, own=True)
+                _clear_parts(folder, own=True)
             report = RunReport(tuple(journal.outcomes), folder, interrupted)
             view.finish(report)
         return report
@@ -196,7 +196,7 @@ class Pipeline(PipelineParameters, FeatureRun):
             raise OutputError(
                 f"the results folder {self.output_data_dir} is not writable. Choose another with --output-data-dir."
             )
-        clear_parts(self.output_data_dir)
+        _clear_parts(self.output_data_dir)
         return self.output_data_dir
 
     def _split(self, refs: list[TileRef]) -> tuple[list[TileRef], list[TileRef]]:
@@ -223,7 +223,7 @@ def _log_beginning(run: Pipeline, journal: "Journal", n_todo: int, n_skipped: in
         logger.debug("%s = %s", name, value)
 
 
-def clear_parts(results: Path, *, own: bool = False, label: str | None = None) -> None:
+def _clear_parts(results: Path, *, own: bool = False) -> None:
     """Delete half-done folders of tiles, which lie in the results folder or one below."""
     for folder in (results, *(path for path in results.iterdir() if path.is_dir())):
-        remove_parts(folder, own=own, label=label)
+        remove_parts(folder, own=own)

@@ -19,7 +19,6 @@ _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # or else each worker would build its own environment
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # workers hide GPUs themselves, and Ray warns of its old way
-    "RAY_BACKEND_LOG_LEVEL": "fatal",  # it writes to the console of the driver, too
     "RAY_worker_niceness": "0",  # of a cluster of our own: its work is all there is to do
     "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # of results that nobody asks for, because their scene begins again
 }

@@ -15,6 +15,7 @@ from docstring_parser import parse_from_object
 from darts.pipelines.base import Pipeline
 from darts.pipelines.parameters import Parameters, PipelineParameters
 from darts.pipelines.planet import PlanetPipeline
+from darts.pipelines.ray_run import PlanetRayPipeline, Sentinel2RayPipeline
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.training import PingoTrainingData, PlanetTrainingData, Sentinel2TrainingData
 from darts_utils.functools import to_toml_value
@@ -24,6 +25,8 @@ ROOT = Path(__file__).resolve().parents[1]
 COMMANDS: dict[str, type] = {
     "inference sentinel2-sequential": Sentinel2Pipeline,
     "inference planet-sequential": PlanetPipeline,
+    "inference sentinel2-ray": Sentinel2RayPipeline,
+    "inference planet-ray": PlanetRayPipeline,
     "training create-dataset planet": PlanetTrainingData,
     "training create-dataset planet-pingo": PingoTrainingData,
     "training create-dataset sentinel2": Sentinel2TrainingData,
@@ -37,6 +40,10 @@ EXAMPLES = {
     "device": "auto",
     "edge_erosion_size": 10,
     "max_memory_gb": 12.0,
+    "devices": [0, 1],
+    "ray_address": "auto",
+    "aoi_shapefile": "area.shp",
+    "input_cache": "scenes",
     "start_date": "2024-07-01",
     "end_date": "2024-08-31",
     "ee_project": "my-project",

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import pytest
@@ -235,3 +236,21 @@ def test_chunks_of_the_elevation_are_found_by_their_ids(tmp_path):
     assert area.equals(shapely.union_all([*boxes, tile, shapely.box(0, 0, 10, 10)]))
     inside = missing_chunks(path, accessor, shapely.buffer(tile, -100), filled_area, _chunk_id)
     assert inside == []
+
+
+def test_another_lock_can_be_held_around_each_write(tmp_path):
+    held = []
+
+    @contextmanager
+    def outer(path):
+        held.append(path)
+        yield
+        held.append("free")
+
+    filling.set_outer_lock(outer)
+    try:
+        fill(tmp_path / "cube", Small, chunks_in(tmp_path / "cube", whole())[:1], layers)
+        with filling.cube_lock(tmp_path / "cube"):
+            assert held == [tmp_path / "cube", "free", tmp_path / "cube"]
+    finally:
+        filling.set_outer_lock(lambda _: nullcontext())

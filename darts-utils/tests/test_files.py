@@ -9,7 +9,16 @@ import time
 import pytest
 
 from darts_utils.errors import OutputError
-from darts_utils.files import atomic_file, atomic_folder, exclusive_lock, is_part, make_folder, remove_parts
+from darts_utils.files import (
+    atomic_file,
+    atomic_folder,
+    exclusive_lock,
+    is_part,
+    label_parts,
+    make_folder,
+    part_path,
+    remove_parts,
+)
 
 
 def names(folder):
@@ -144,3 +153,25 @@ def test_a_lock_held_too_long_says_so(tmp_path):
         thread.start()
         thread.join()
     assert errors == [f"{tmp_path / 'cube.lock'} is still locked by another process after 0.1 s. Wait for it."]
+
+
+def test_parts_with_a_label_go_wherever_they_were_made_and_only_those(tmp_path):
+    elsewhere = "otherhost-12"
+    for name in (f".a.part-{elsewhere}-run1-ff", f".b.part-{elsewhere}-run1-ff", f".a.part-{elsewhere}-run2-ff"):
+        (tmp_path / name).mkdir()
+    assert remove_parts(tmp_path, label="run1", stem="a") == 1
+    assert not (tmp_path / f".a.part-{elsewhere}-run1-ff").exists()
+    assert remove_parts(tmp_path, label="run1") == 1
+    assert [path.name for path in tmp_path.iterdir()] == [f".a.part-{elsewhere}-run2-ff"]
+
+
+def test_a_process_can_label_what_it_leaves(tmp_path):
+    label_parts("run7")
+    try:
+        part = part_path(tmp_path / "a.tif")
+    finally:
+        label_parts("0")
+    part.touch()
+    assert part.suffix == ".tif"
+    assert remove_parts(tmp_path) == 0, "this process still runs"
+    assert remove_parts(tmp_path, label="run7") == 1

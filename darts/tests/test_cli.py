@@ -44,6 +44,8 @@ def test_help_lists_every_command_and_only_those_that_work(darts):
     assert code == 0
     assert "sentinel2-sequential" in out
     assert "benchviz" in out
+    assert "sentinel2-ray" in out
+    assert "planet-ray" in out
     code, out, _ = darts("training", "--help")
     assert code == 0
     assert "validate-dataset" in out
@@ -55,6 +57,25 @@ def test_every_parameter_of_a_pipeline_has_help(darts):
     _, out, _ = darts("inference", "sentinel2-sequential", "--help")
     for flag in ("--patch-size", "--scene-ids", "--aux-dir", "--no-ee-use-highvolume", "--max-memory-gb"):
         assert flag in out
+
+
+def test_commands_on_ray_have_help_and_name_the_extra_that_is_lacking(darts, tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "m.pt").write_text("")
+    (tmp_path / "input" / "planet" / "scenes").mkdir(parents=True)
+    commands = {"sentinel2-ray": ["--scene-ids", "S2B_x"], "planet-ray": []}
+    for command, selection in commands.items():
+        code, out, _ = darts("inference", command, "--help")
+        assert code == 0
+        assert "--ray-address" in out
+        assert "--num-cpus" in out
+        code, _, err = darts("inference", command, "--offline", *selection)
+        assert code == 2
+        assert err == (
+            "Error: Ray is not installed, which runs on many machines need. "
+            'Install it: pip install "darts-nextgen[ray]".\n'
+        )
 
 
 def test_version(darts):
@@ -87,7 +108,7 @@ def test_a_command_without_messages_leaves_no_log_file(darts, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["hello", "Bob"], ["training", "--help"], ["--version"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["hello", "Bob"], ["inference", "--help"], ["--version"]])
 def test_starting_is_cheap_because_nothing_heavy_is_imported(arguments):
     script = (
         "import os, sys\n"
@@ -113,6 +134,7 @@ def test_the_documented_names_are_there():
     documented = (
         "LoggingManager __version__ app config_parser inference_app logger ray_group root_file sequential_group "
         "subcommands_group utilities_group ConfigParser PipelineV2Paths Sentinel2Pipeline VerbosityLevel benchviz "
+        "PlanetRayPipeline Sentinel2RayPipeline "
         "debug_default_paths env_info hello help launcher shell start_app training_app training_data_app "
         "preprocess_planet_train_data preprocess_planet_train_data_pingo preprocess_s2_train_data"
     )

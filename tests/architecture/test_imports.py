@@ -36,6 +36,8 @@ NOT_IMPORTED_BUT_NEEDED = {
     "darts-export": {"pyarrow", "netcdf4", "pyogrio"},  # geopandas writes GeoParquet and GeoPackage with them
     "darts-nextgen": {"pyarrow"},  # pandas writes parquet with it
 }
+EXTRAS = {"darts-nextgen": {"ray"}}
+"""Declared as an extra of the same name; a test shows that its absence names the extra."""
 OPTIONAL = {"torch"}
 """Imported by `darts_utils.devices` inside the function that needs it, which only packages with torch call."""
 
@@ -81,8 +83,18 @@ def test_a_package_declares_exactly_what_it_imports(name):
     needed = {"darts-" + m.removeprefix("darts_") if m in ALLOWED else DISTRIBUTION_OF.get(m, m) for m in modules}
     if name == "darts_utils":
         needed -= OPTIONAL
+    needed -= EXTRAS.get(distribution, set())
     extra = NOT_IMPORTED_BUT_NEEDED.get(distribution, set())
     assert declared(members()[name]) - extra == needed - extra
+
+
+def test_extras_are_declared_and_installed_for_the_tests():
+    for member, extras in EXTRAS.items():
+        (folder,) = [path for name, path in members().items() if DISTRIBUTION_OF.get(name, name) == member]
+        project = tomllib.loads((folder.parents[1] / "pyproject.toml").read_text())["project"]
+        assert set(project["optional-dependencies"]) == extras
+        development = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["dev"]
+        assert f"{member}[{','.join(sorted(extras))}]" in development
 
 
 @pytest.mark.parametrize("name", ALLOWED)

@@ -13,13 +13,25 @@ from darts_utils.errors import OutputError
 
 _PART_MARK = ".part-"
 _HOST = platform.node().replace("-", "_").replace(".", "_")
+_LABEL = ["0"]
+"""What this process marks its parts with, so that whoever started it can find them when it is gone."""
 _ABANDONED_S = 86_400
 """Parts of another machine on a shared file system are taken for dead after a day: its processes cannot be seen."""
 
 
 def part_path(final: Path) -> Path:
     """Return a new hidden path beside the final one, with its suffix because writers choose formats by it."""
-    return final.with_name(f".{final.stem}{_PART_MARK}{_HOST}-{os.getpid()}-{os.urandom(4).hex()}{final.suffix}")
+    mark = f"{_HOST}-{os.getpid()}-{_LABEL[0]}-{os.urandom(4).hex()}"
+    return final.with_name(f".{final.stem}{_PART_MARK}{mark}{final.suffix}")
+
+
+def label_parts(label: str) -> None:
+    """Mark all that this process leaves unfinished from now on, for `remove_parts` of another machine.
+
+    Args:
+        label: Letters and digits.
+    """
+    _LABEL[0] = label
 
 
 def is_part(path: Path) -> bool:
@@ -121,12 +133,23 @@ def make_folder(folder: Path) -> None:
         raise OutputError(f"cannot make the folder {folder}: {error.strerror}. Choose another folder.") from error
 
 
-def remove_parts(folder: Path, *, own: bool = False) -> int:
+def remove_parts(folder: Path, *, own: bool = False, label: str | None = None, stem: str = "") -> int:
     """Delete what killed processes left unfinished in a folder; return how many there were.
 
-    Parts of other processes that still run are kept; those of this process go if `own` is set, before it ends.
+    Parts of other processes that still run are kept.
+
+    Args:
+        folder: Where to look; what lies deeper is left.
+        own: Whether those of this process go too, before it ends.
+        label: Those with this label go too, on whatever machine they were made: the caller knows that nobody works on
+            them.
+        stem: Only parts of the file or folder of this name; of all if empty.
     """
-    stale = [path for path in folder.glob(f".*{_PART_MARK}*") if _is_stale(path, own=own)]
+    stale = [
+        path
+        for path in folder.glob(f".{glob.escape(stem) or '*'}{_PART_MARK}*")
+        if _is_stale(path, own=own) or _label_of(path) == label
+    ]
     for path in stale:
         is_folder = path.is_dir() and not path.is_symlink()
         shutil.rmtree(path, ignore_errors=True) if is_folder else path.unlink(missing_ok=True)
@@ -157,6 +180,11 @@ def _is_stale(part: Path, *, own: bool) -> bool:
     if pid == str(os.getpid()):
         return own
     return not (pid.isdigit() and _is_running(int(pid)))
+
+
+def _label_of(part: Path) -> str:
+    """Return what the process of a part had labelled it with."""
+    return (*part.name.split(_PART_MARK)[-1].split("-"), "", "", "")[2]
 
 
 def _is_running(pid: int) -> bool:

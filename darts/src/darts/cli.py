@@ -24,7 +24,9 @@ logger = logging.getLogger(__name__)
 _IMPORTED_WHEN_ASKED_FOR = {
     "PipelineV2Paths": "darts.pipelines.paths",
     "PlanetPipeline": "darts.pipelines.planet",
+    "PlanetRayPipeline": "darts.pipelines.ray_run",
     "Sentinel2Pipeline": "darts.pipelines.sentinel2",
+    "Sentinel2RayPipeline": "darts.pipelines.ray_run",
     "debug_default_paths": "darts.pipelines.paths",
     "preprocess_planet_train_data": "darts.training",
     "preprocess_planet_train_data_pingo": "darts.training",
@@ -34,7 +36,7 @@ _IMPORTED_WHEN_ASKED_FOR = {
 
 root_file = Path(__file__).resolve()
 config_parser = ConfigParser()
-config_parser.exclusive = SCENE_SELECTORS
+config_parser.exclusive = (*SCENE_SELECTORS, "aoi_shapefile")
 
 subcommands_group = cyclopts.Group.create_ordered("Pipelines & Scripts")
 sequential_group = cyclopts.Group.create_ordered("Sequential Pipelines")
@@ -133,6 +135,18 @@ inference_app.command(
     name="planet-sequential",
     group=sequential_group,
     help="Map slumps in PlanetScope orthotiles and scenes, one after the other.",
+)
+inference_app.command(
+    "darts.pipelines.ray_run:run_sentinel2_ray",
+    name="sentinel2-ray",
+    group=ray_group,
+    help="Map slumps in Sentinel-2 scenes on a Ray cluster, or on all cores and GPUs of this machine.",
+)
+inference_app.command(
+    "darts.pipelines.ray_run:run_planet_ray",
+    name="planet-ray",
+    group=ray_group,
+    help="Map slumps in PlanetScope images on a Ray cluster, or on all cores and GPUs of this machine.",
 )
 inference_data_app.command(
     "darts.pipelines.sentinel2:prepare_sentinel2_data",

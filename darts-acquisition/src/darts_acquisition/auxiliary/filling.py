@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,9 @@ _CRACK = 1e-6
 """Share of a pixel's area that does not count as missing: edges of filled areas differ in the last bits."""
 
 type Fetch = Callable[[GeoBox], xr.Dataset | None]
+
+_outer_lock: list[Callable[[Path], AbstractContextManager[None]]] = [lambda _: nullcontext()]
+"""What is held around the lock of a cube, for processes on several machines."""
 
 
 @dataclass(frozen=True)
@@ -169,8 +172,17 @@ def fill(
 @contextmanager
 def cube_lock(path: Path) -> Iterator[None]:
     """Hold the lock beside a cube, for whoever writes into it: it does not survive two writers at a time."""
-    with exclusive_lock(path.with_name(f".{path.name}.lock")):
+    with _outer_lock[0](path), exclusive_lock(path.with_name(f".{path.name}.lock")):
         yield
+
+
+def set_outer_lock(make: Callable[[Path], AbstractContextManager[None]]) -> None:
+    """Hold another lock, too, while this process writes into a cube: file locks do not reach across all file systems.
+
+    Args:
+        make: Gives the lock of a cube by its folder.
+    """
+    _outer_lock[0] = make
 
 
 def from_memory(accessor: type[RemoteAccessor]) -> Any:

@@ -2,22 +2,27 @@
 
 import logging
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from darts.pipelines.features import FeatureRun, or_default
 from darts.pipelines.parameters import PipelineParameters
-from darts.pipelines.tiles import Outcome, RunReport, Source, TileRef
+from darts.pipelines.tiles import Executor, Outcome, RunReport, Source, TileRef
 from darts_utils.errors import ConfigError, OutputError
 from darts_utils.files import make_folder, remove_parts
 
 if TYPE_CHECKING:
     from darts.pipelines.journal import Journal
+    from darts.pipelines.plan import Plan
     from darts.pipelines.staging import StagingReport
     from darts_segmentation import EnsembleV1
 
 logger = logging.getLogger(__name__)
+
+type MakeExecutor = Callable[[Plan | None], Executor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,16 +84,14 @@ class Pipeline(PipelineParameters, FeatureRun):
         if run.dry_run:
             return run._dry_run(source)
         folder = run._prepare_folder()
-        ensemble = run._load_models()
-        refs = source.find()
-        skipped, todo = run._split(refs)
-        run.plan_and_connect(source, todo, run.features(), n_done=len(skipped))
-        return run._map(source, ensemble, todo, skipped, folder)
+        with run._engine(source) as make_executor:
+            skipped, todo = run._split(source.find())
+            plan = run.plan_and_connect(source, todo, run.features(), n_done=len(skipped))
+            return run._map(make_executor(plan), todo, skipped, folder)
 
-    def _map(
-        self, source: Source, ensemble: "EnsembleV1", todo: list[TileRef], skipped: list[TileRef], folder: Path
-    ) -> RunReport:
+    def _map(self, executor: Executor, todo: list[TileRef], skipped: list[TileRef], folder: Path) -> RunReport:
         """Send tiles through the stages, show and write down how they end."""
+        from darts.pipelines.execution import execute
         from darts.pipelines.journal import Journal
         from darts.utils.console import run_view
 
@@ -96,7 +99,9 @@ class Pipeline(PipelineParameters, FeatureRun):
         journal.add(*(Outcome(ref=ref, status="skipped") for ref in skipped))
         _log_beginning(self, journal, len(todo), len(skipped))
         with run_view(n_tiles=len(todo) + len(skipped), n_skipped=len(skipped)) as view:
-            interrupted = self._execute(source, ensemble, todo, journal, view)
+            interrupted = execute(executor, todo, view=view, on_outcome=journal.add)
+            if interrupted:
+                _clear_parts(folder, own=True)
             report = RunReport(tuple(journal.outcomes), folder, interrupted)
             view.finish(report)
         return report
@@ -148,18 +153,14 @@ class Pipeline(PipelineParameters, FeatureRun):
         run.connect(source, plan)
         return fetch(run, source, plan, [*(["images"] if optical else []), *layers])
 
-    def _execute(
-        self, source: Source, ensemble: "EnsembleV1", todo: list[TileRef], journal: "Journal", view: Any
-    ) -> bool:
-        """Send the tiles through the stages; return whether the user broke the run off."""
-        from darts.pipelines.execution import execute
+    @contextmanager
+    def _engine(self, source: Source) -> Iterator[MakeExecutor]:
+        """Hold what computes ready, from before scenes are searched for; give what makes the executor of a plan."""
+        from darts.pipelines.execution import on_this_machine
         from darts.pipelines.stages import build_stages
 
-        stages = build_stages(self, source, ensemble, self.features())
-        interrupted = execute(stages, todo, max_memory_gb=self.max_memory_gb, view=view, on_outcome=journal.add)
-        if interrupted:
-            _clear_parts(journal.folder, own=True)
-        return interrupted
+        ensemble = self._load_models()
+        yield lambda _: on_this_machine(build_stages(self, source, ensemble, self.features()), self.max_memory_gb)
 
     def _check_exports(self) -> None:
         from darts_export.check import check_bands

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from darts.pipelines.executors.sequential import SequentialExecutor
 from darts.pipelines.interrupts import on_interrupt
 from darts.pipelines.stages import Stage
-from darts.pipelines.tiles import Outcome, StageStarted, TileRef
+from darts.pipelines.tiles import Executor, Outcome, StageStarted, TileRef
 
 if TYPE_CHECKING:
     from darts.utils.console import RunView
@@ -18,23 +18,20 @@ logger = logging.getLogger(__name__)
 
 
 def execute(
-    stages: Sequence[Stage],
+    executor: Executor,
     todo: Sequence[TileRef],
     *,
-    max_memory_gb: float | None,
     view: "RunView",
     on_outcome: Callable[[Outcome], None],
 ) -> bool:
-    """Send tiles through stages and show how they do; return whether the user broke off.
+    """Send tiles through the stages of an executor and show how they do; return whether the user broke off.
 
     Args:
-        stages: What is done with a tile.
+        executor: What does something with a tile.
         todo: The tiles.
-        max_memory_gb: Memory for the tiles in work together, in GiB.
         view: Shows what happens.
         on_outcome: Told how each tile ended, before it is shown.
     """
-    executor = SequentialExecutor(stages, budget_bytes=memory_budget_bytes(max_memory_gb))
     with on_interrupt(executor.stop) as interrupted:
         for event in executor.run(todo):
             if isinstance(event, StageStarted):
@@ -44,6 +41,11 @@ def execute(
                 logger.info("%s: %s %s (%.1f s)", event.ref.tile_id, event.status, event.error or "", event.seconds)
                 view.tile(event)
     return interrupted.is_set()
+
+
+def on_this_machine(stages: Sequence[Stage], max_memory_gb: float | None) -> Executor:
+    """Return what brings tiles through stages here, within some memory, in GiB."""
+    return SequentialExecutor(stages, budget_bytes=memory_budget_bytes(max_memory_gb))
 
 
 def memory_budget_bytes(max_memory_gb: float | None) -> int:

@@ -45,8 +45,11 @@ class FeatureRun(FeatureParameters):
 
     def plan_and_connect(
         self, source: Source, todo: Sequence[TileRef], features: Collection[str], *, n_done: int
-    ) -> None:
+    ) -> "Plan | None":
         """Show what will be fetched for features of tiles, and check that it can be; offline nothing will.
+
+        Returns:
+            What will be fetched, None if there is nothing to do or the run is offline.
 
         Raises:
             CredentialsError: If keys are missing or refused.
@@ -55,10 +58,11 @@ class FeatureRun(FeatureParameters):
         from darts.utils.plan_view import show_plan
 
         if self.offline or not todo:
-            return
+            return None
         plan = make_plan(self, source, todo, layers=needed_layers(features), n_done=n_done)
         show_plan(plan)
         self.connect(source, plan)
+        return plan
 
     def connect(self, source: Source, plan: "Plan") -> None:
         """Check the access to the services that a plan needs, and only to those.

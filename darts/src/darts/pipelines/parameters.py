@@ -341,3 +341,34 @@ class PipelineParameters(
     def pipeline_name(self) -> str:
         """Name of the pipeline, which is also the name of its results folder."""
         raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class RayParameters(Parameters):
+    """Work on a Ray cluster."""
+
+    num_cpus: int = 1
+    """CPUs of each worker that prepares or finishes scenes; a machine has as many workers as it has room for."""
+    devices: list[int] | None = None
+    """Numbers of the GPUs to use, on each machine; all of the cluster if not given."""
+    ray_address: str | None = None
+    """Running Ray cluster, auto or HOST:PORT; if not given, one is started on this machine and ends with the run."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        super().__post_init__()
+        _check_positive("num_cpus", self.num_cpus)
+        if self.devices is not None and not self.devices:
+            raise ConfigError("devices is empty. Name at least one GPU, or leave it out to use all.")
+        for number in self.devices or []:
+            _check_not_negative("devices", number)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OlderSceneParameters(Parameters):
+    """Older names of parameters."""
+
+    aoi_shapefile: Path | None = None
+    """Older name of aoi_file."""
+    input_cache: Path | None = None
+    """Older name of raw_data_store."""

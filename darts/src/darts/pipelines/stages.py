@@ -59,9 +59,8 @@ def build_stages(
     """
     return [
         *feature_stages(parameters, source, features),
-        Stage("segment", "device", _Segment(parameters, ensemble)),
-        Stage("postprocess", "finish", _Postprocess(parameters, ensemble.model_names)),
-        Stage("export", "finish", _Export(parameters, ensemble.model_names)),
+        segment_stage(parameters, ensemble),
+        *result_stages(parameters, ensemble.model_names),
     ]
 
 
@@ -79,6 +78,19 @@ def feature_stages(parameters: FeatureParameters, source: Source, features: froz
     if features & TREND_BANDS:
         stages.append(Stage("tcvis", "prepare", _Trends(parameters, source)))
     return [*stages, Stage("preprocess", "prepare", _Preprocess(parameters, features))]
+
+
+def segment_stage(parameters: PipelineParameters, ensemble: "EnsembleV1") -> Stage:
+    """Return the stage from features to probabilities."""
+    return Stage("segment", "device", _Segment(parameters, ensemble))
+
+
+def result_stages(parameters: PipelineParameters, model_names: Sequence[str]) -> list[Stage]:
+    """Return the stages from probabilities to files."""
+    return [
+        Stage("postprocess", "finish", _Postprocess(parameters, model_names)),
+        Stage("export", "finish", _Export(parameters, model_names)),
+    ]
 
 
 def arcticdem_margin_m(parameters: FeatureParameters, resolution_m: int) -> int:

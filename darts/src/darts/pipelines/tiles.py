@@ -1,6 +1,6 @@
 """What is passed around: references to tiles, tiles in work, and outcomes. All typed and picklable."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
@@ -139,6 +139,27 @@ class StageStarted:
 
     ref: TileRef
     stage: str
+
+
+type Event = StageStarted | Outcome
+
+
+class Executor(Protocol):
+    """What brings tiles through the stages, on whatever machines."""
+
+    def run(self, refs: Sequence[TileRef]) -> Iterator[Event]:
+        """Yield what happens, and exactly one outcome for each tile that is not broken off."""
+        ...
+
+    def stop(self) -> None:
+        """Let no further stage begin; `run` ends soon."""
+        ...
+
+
+def failed(ref: TileRef, where: str, error: Exception, times: Sequence[StageTime] = ()) -> Outcome:
+    """Return the outcome of a tile that failed, with the stage and the reason in one line."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return Outcome(ref=ref, status="failed", error=f"{where}: {reason}", times=tuple(times))
 
 
 @dataclass(frozen=True)

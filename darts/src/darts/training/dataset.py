@@ -167,7 +167,7 @@ class _Making:
 
     def run(self, folder: Path) -> RunReport:
         """Make the features of all tiles that are not in the set, and their patches."""
-        from darts.pipelines.execution import execute
+        from darts.pipelines.execution import execute, on_this_machine
         from darts.utils.console import run_view
 
         todo = [ref for ref in self.collection.samples if self._lacking(ref)]
@@ -175,8 +175,8 @@ class _Making:
         self.parameters.plan_and_connect(self.collection.source, todo, self.builder.bands, n_done=len(done))
         outcomes = [Outcome(ref=ref, status="skipped") for ref in done]
         with run_view(n_tiles=len(todo) + len(done), n_skipped=len(done)) as view:
-            memory = self.parameters.max_memory_gb
-            interrupted = execute(self._stages(), todo, max_memory_gb=memory, view=view, on_outcome=outcomes.append)
+            executor = on_this_machine(self._stages(), self.parameters.max_memory_gb)
+            interrupted = execute(executor, todo, view=view, on_outcome=outcomes.append)
             report = RunReport(tuple(outcomes), folder, interrupted)
             view.finish(report)
         return report

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from darts.pipelines.stages import LANES, Lane, Stage
-from darts.pipelines.tiles import Outcome, StageStarted, StageTime, TileRef, Work
+from darts.pipelines.tiles import Event, Outcome, StageStarted, StageTime, TileRef, Work, failed
 from darts_utils.memory import give_back
 
 logger = logging.getLogger(__name__)
@@ -20,7 +20,6 @@ _POLL_S = 0.1
 _PEAK_OVER_TILE = 1.0
 """A stage holds about as much at its peak: much of a prepared tile is only made where it is read, but in floats."""
 
-type Event = StageStarted | Outcome
 type _Handover = queue.Queue[_Item | None]
 """Tiles from one lane to the next; None is the end."""
 
@@ -160,9 +159,10 @@ class SequentialExecutor:
             start = time.time()
             try:
                 item.work = stage.run(item.work)
-            except Exception as error:  # noqa: BLE001  (one bad tile must not end a night's run)
+            except Exception as error:
                 item.times.append(StageTime(stage.name, start, time.time()))
-                self._end(_failed(ref, stage.name, error, item.times))
+                logger.debug("%s failed at %s", ref.tile_id, stage.name, exc_info=error)
+                self._end(failed(ref, stage.name, error, item.times))
                 return False
             item.times.append(StageTime(stage.name, start, time.time()))
             if item.work.nbytes > _LARGE_BYTES:
@@ -172,9 +172,3 @@ class SequentialExecutor:
     def _end(self, outcome: Outcome) -> None:
         self._in_flight.leave()
         self._events.put(outcome)
-
-
-def _failed(ref: TileRef, stage: str, error: Exception, times: list[StageTime]) -> Outcome:
-    logger.debug("%s failed at %s", ref.tile_id, stage, exc_info=error)
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return Outcome(ref=ref, status="failed", error=f"{stage}: {reason}", times=tuple(times))

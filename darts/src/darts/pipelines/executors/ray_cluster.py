@@ -1,0 +1,167 @@
+"""The Ray cluster of a run: one that is there, or one on this machine that ends with the run; quiet in either case."""
+
+import importlib.util
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from darts_utils.cores import usable_cores
+from darts_utils.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # or else each worker would build its own environment
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # workers hide GPUs themselves, and Ray warns of its old way
+    "RAY_worker_niceness": "0",  # of a cluster of our own: its work is all there is to do
+    "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # of results that nobody asks for, because their scene begins again
+}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A living node of a cluster."""
+
+    node_id: str
+    cpus: float
+    gpus: int
+    store_bytes: int
+
+
+def check_installed() -> None:
+    """Refuse to go on without Ray.
+
+    Raises:
+        ConfigError: If it is not installed; the message says how to.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise ConfigError(
+            'Ray is not installed, which runs on many machines need. Install it: pip install "darts-nextgen[ray]".'
+        )
+
+
+@contextmanager
+def connected(address: str | None, *, store_bytes: int | None = None) -> Iterator[None]:
+    """Be the driver of a cluster; one that this has started is stopped at the end, another only left.
+
+    Args:
+        address: Where the cluster is, None to start one on this machine.
+        store_bytes: Size of the object store of a cluster that is started; Ray's own choice if not given.
+
+    Raises:
+        ConfigError: If Ray is not installed, or there is no cluster at the address.
+    """
+    check_installed()
+    if address is not None and address.startswith("ray://"):
+        raise ConfigError(
+            f"ray_address is {address}, but a run must be on a node of the cluster. Start it there, with auto."
+        )
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    if ray.is_initialized():  # whoever did that ends it, too
+        yield
+        return
+    options: dict[str, Any] = {"address": address}
+    if address is None:
+        # on this machine only: nobody else is to reach a cluster that runs what it is sent
+        options = {"address": "local", "num_cpus": usable_cores(), "_node_ip_address": "127.0.0.1"}
+        options |= {"include_dashboard": False, "object_store_memory": store_bytes}
+    _init(options)
+    try:
+        yield
+    finally:
+        with _own_signals():
+            ray.shutdown()
+
+
+def machines() -> list[Machine]:
+    """Return the living nodes of the cluster."""
+    import ray
+
+    return [
+        Machine(
+            node_id=node["NodeID"],
+            cpus=node["Resources"].get("CPU", 0.0),
+            gpus=int(node["Resources"].get("GPU", 0)),
+            store_bytes=int(node["Resources"].get("object_store_memory", 0)),
+        )
+        for node in ray.nodes()
+        if node["Alive"]
+    ]
+
+
+def check_room(nodes: Sequence[Machine], num_cpus: int) -> None:
+    """Refuse a cluster without a machine for a worker.
+
+    Raises:
+        ConfigError: If no machine has enough CPUs.
+    """
+    most = max((node.cpus for node in nodes), default=0)
+    if most < num_cpus:
+        raise ConfigError(
+            f"num_cpus is {num_cpus}, but the largest machine of the cluster has {most:g} CPUs. Lower num_cpus."
+        )
+
+
+def _init(options: dict[str, Any]) -> None:
+    """Start or join a cluster.
+
+    Raises:
+        ConfigError: If that fails.
+    """
+    import ray
+
+    _keep_quiet()
+    try:
+        with _own_signals():
+            ray.init(**options, log_to_driver=False, configure_logging=False, namespace="darts")
+    except (ConnectionError, ValueError, RuntimeError, OSError, ray.exceptions.RayError) as error:
+        reason = " ".join(str(error).split())
+        if options["address"] == "local":
+            raise ConfigError(f"Ray cannot be started on this machine: {reason}") from error
+        raise ConfigError(
+            f"there is no Ray cluster at {options['address']} that can be joined ({reason}). Check --ray-address, or "
+            "leave it out to use this machine alone."
+        ) from error
+
+
+def _keep_quiet() -> None:
+    """Send what Ray has to say to the log: losses are this run's business, which tries again."""
+    import ray._private.ray_constants
+    import ray._private.worker
+
+    their_logger = logging.getLogger("ray")
+    their_logger.setLevel(logging.ERROR)
+    if not their_logger.handlers:  # or else Python writes errors to the console for want of a handler
+        their_logger.addHandler(logging.NullHandler())
+    their_logger.propagate = False
+
+    def to_log(data: dict[str, Any], ignore_prefix: bool = False) -> None:  # noqa: ARG001  (Ray's signature)
+        logger.debug("%s", "\n".join(map(str, data.get("lines", ()))))
+
+    # known from the environment above, unless Ray was imported before
+    ray._private.ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV = False
+    with suppress(AttributeError):
+        ray._private.worker.print_to_stdstream = to_log  # the one way there is: it prints even when told not to
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Take back how this process treats the end of a job, which Ray decides anew when it begins and ends."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

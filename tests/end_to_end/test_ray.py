@@ -1,0 +1,328 @@
+"""Runs on a Ray cluster: equal to sequential ones, whatever dies; a step that is lost begins again.
+
+`DARTS_TEST_CLUSTER=1` adds the slow ones: three nodes of which one is killed, a killed driver, two nodes against one.
+"""
+
+import os
+import signal
+import sys
+import time
+import warnings
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import rasterio
+import xarray as xr
+
+from darts.pipelines.planet import PlanetPipeline
+from darts.pipelines.sentinel2 import Sentinel2Pipeline
+from darts.pipelines.stages import Stage
+from darts.pipelines.tiles import Outcome, StageStarted, TileRef
+from darts_utils.errors import ConfigError, DataError
+from darts_utils.paths import DefaultPaths
+
+ray = pytest.importorskip("ray", reason="Ray is an extra")
+slow = pytest.mark.skipif("DARTS_TEST_CLUSTER" not in os.environ, reason="slow: DARTS_TEST_CLUSTER=1 runs it")
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A cluster on this machine, that of all runs in this module; ended with it."""
+    from darts.pipelines.executors.ray_cluster import connected
+
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import it
+    with warnings.catch_warnings(), connected(None, store_bytes=300 * 2**20):
+        yield
+
+
+def refs(n):
+    return [TileRef(tile_id=f"t{i}", output_folder=Path(f"t{i}")) for i in range(n)]
+
+
+def load(work, n_bytes=8000):
+    rng = np.random.default_rng(int(work.ref.tile_id[1:]))
+    values = rng.integers(0, 255, n_bytes, dtype=np.uint8)
+    return replace(work, tile=xr.Dataset({"a": ("x", values)}))
+
+
+def segment(work):
+    return replace(work, tile=work.tile.assign(b=work.tile.a * 2.0))
+
+
+def export(folder, work):
+    """Write what a sequential run would, and leave a line for each time that it is done."""
+    with (folder / "exports").open("a") as file:
+        file.write(work.ref.tile_id + "\n")
+    (folder / f"{work.ref.tile_id}.txt").write_text(f"{float(work.tile.b.sum())} {list(work.tile.data_vars)}")
+    return work
+
+
+def die_once(folder, run, victim, work):
+    """Do as `run`, but end the worker the first time that the victim comes."""
+    if work.ref.tile_id == victim:
+        mark = folder / f"died-{victim}"
+        if not mark.exists():
+            mark.write_text("")
+            os.kill(os.getpid(), signal.SIGKILL)
+    return run(work)
+
+
+def lanes(folder, **kwargs):
+    """Return lanes of one stage each, some of them given."""
+    from darts.pipelines.executors.ray_workers import Lanes
+
+    prepare, device = kwargs.pop("prepare", load), kwargs.pop("device", segment)
+    finish = kwargs.pop("finish", partial(export, folder))
+    return Lanes(
+        run_id="abc",
+        prepare=[Stage("load", "prepare", prepare)],
+        finish=[Stage("export", "finish", finish)],
+        open_device=kwargs.pop("open_device", lambda: [Stage("segment", "device", device)]),
+        set_up=kwargs.pop("set_up", lambda: None),
+        **kwargs,
+    )
+
+
+def make_executor(run_lanes, **kwargs):
+    from darts.pipelines.executors.ray import RayExecutor
+
+    return RayExecutor(run_lanes, ["segment"], **kwargs)
+
+
+def outcomes(executor, tiles):
+    return {event.ref.tile_id: event for event in executor.run(tiles) if isinstance(event, Outcome)}
+
+
+def test_every_scene_gets_an_outcome_with_times_and_the_bands_are_those_of_a_sequential_run(cluster, tmp_path):
+    executor = make_executor(lanes(tmp_path))
+    events = list(executor.run(refs(5)))
+    ended = [event for event in events if isinstance(event, Outcome)]
+    assert sorted(event.ref.tile_id for event in ended) == ["t0", "t1", "t2", "t3", "t4"]
+    assert {event.status for event in ended} == {"done"}
+    assert [spent.stage for spent in ended[0].times] == ["load", "segment", "export"]
+    assert [spent.start for spent in ended[0].times] == sorted(spent.start for spent in ended[0].times)
+    assert sum(isinstance(event, StageStarted) for event in events) == 15
+    expected = segment(load(replace_ref(3))).tile
+    assert (tmp_path / "t3.txt").read_text() == f"{float(expected.b.sum())} ['a', 'b']"
+    assert not executor.is_busy
+
+
+def replace_ref(i):
+    from darts.pipelines.tiles import Work
+
+    return Work(refs(i + 1)[i])
+
+
+def fail(run, victim, work):
+    if work.ref.tile_id == victim:
+        raise DataError(f"the file of\n{victim} is broken")
+    return run(work)
+
+
+def in_all_lanes(folder, change):
+    """Return lanes whose stages are changed, each for another victim: t1, t2, t3."""
+    plain = {"prepare": load, "device": segment, "finish": partial(export, folder)}
+    return lanes(folder, **{lane: change(plain[lane], f"t{i + 1}") for i, lane in enumerate(plain)})
+
+
+def test_failing_scenes_fail_alone_with_stage_and_reason(cluster, tmp_path):
+    ended = outcomes(make_executor(in_all_lanes(tmp_path, lambda run, victim: partial(fail, run, victim))), refs(5))
+    assert {name: (event.status, event.error) for name, event in ended.items()} == {
+        "t0": ("done", None),
+        "t1": ("failed", "load: the file of t1 is broken"),
+        "t2": ("failed", "segment: the file of t2 is broken"),
+        "t3": ("failed", "export: the file of t3 is broken"),
+        "t4": ("done", None),
+    }
+    assert [len(ended[f"t{i}"].times) for i in range(5)] == [3, 1, 2, 3, 3]
+
+
+def die_always(work):
+    if work.ref.tile_id == "t5":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return load(work)
+
+
+def test_scenes_whose_workers_are_killed_begin_again_but_not_for_ever(cluster, tmp_path):
+    run_lanes = in_all_lanes(tmp_path, lambda run, victim: partial(die_once, tmp_path, run, victim))
+    stage = replace(run_lanes.prepare[0], run=lambda work: (die_always(work), run_lanes.prepare[0].run(work))[1])
+    ended = outcomes(make_executor(replace(run_lanes, prepare=[stage])), refs(6))
+    assert sorted(path.name for path in tmp_path.glob("died-*")) == ["died-t1", "died-t2", "died-t3"]
+    assert {name: event.status for name, event in ended.items() if name != "t5"} == dict.fromkeys(
+        ["t0", "t1", "t2", "t3", "t4"], "done"
+    )
+    assert ended["t5"].error == (
+        "prepare: given up after 3 tries; the last one ended because its worker or its machine died"
+    )
+    assert sorted((tmp_path / "exports").read_text().split()) == ["t0", "t1", "t2", "t3", "t4"]
+
+
+def export_and_die(folder, work):
+    export(folder, work)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_results_that_are_whole_are_not_made_again_when_their_worker_dies(cluster, tmp_path):
+    from darts.pipelines.executors.ray import Losses
+
+    cleared, buried = [], []
+    losses = Losses(
+        is_whole=lambda ref: (tmp_path / f"{ref.tile_id}.txt").exists(),
+        clear=lambda ref: cleared.append(ref.tile_id),
+        bury=buried.append,
+    )
+    ended = outcomes(make_executor(lanes(tmp_path, finish=partial(export_and_die, tmp_path)), losses=losses), refs(2))
+    assert {event.status for event in ended.values()} == {"done"}
+    assert sorted((tmp_path / "exports").read_text().split()) == ["t0", "t1"]
+
+
+def never(work):
+    time.sleep(600)
+
+
+def test_a_stop_ends_the_run_soon_and_the_workers_with_it(cluster, tmp_path):
+    executor = make_executor(lanes(tmp_path, finish=never), grace_s=0.5)
+    events = executor.run(refs(3))
+    for event in events:
+        if isinstance(event, StageStarted) and event.stage == "export":
+            executor.stop()
+            begin = time.monotonic()
+    assert time.monotonic() - begin < 10
+    assert not executor.is_busy
+
+
+def test_a_device_that_cannot_load_the_models_ends_the_run_with_its_reason(cluster, tmp_path):
+    def broken():
+        raise DataError("the models are gone")
+
+    with pytest.raises(DataError, match=r"^the models are gone$"):
+        outcomes(make_executor(lanes(tmp_path, open_device=broken)), refs(1))
+
+
+def test_a_cluster_without_gpus_or_with_small_machines_is_refused_what_it_lacks(cluster, tmp_path):
+    with pytest.raises(ConfigError, match=r"^devices is 0, 2, but the cluster has no GPU\. Leave it out\.$"):
+        outcomes(make_executor(lanes(tmp_path), devices=[0, 2]), refs(1))
+    with pytest.raises(
+        ConfigError, match=r"^num_cpus is 500, but the largest machine of the cluster has [0-9]+ CPUs\. "
+    ):
+        outcomes(make_executor(lanes(tmp_path, num_cpus=500)), refs(1))
+
+
+def hold(gate, place, folder, holder, seconds):
+    """Enter a place and note how many are in it."""
+    from darts.pipelines.executors.ray_gate import entered
+
+    with entered(gate, place, holder):
+        mark = folder / f"inside-{place}-{holder}"
+        mark.write_text("")
+        most = len(list(folder.glob(f"inside-{place}-*")))
+        time.sleep(seconds)
+        mark.unlink()
+    return most
+
+
+def test_a_place_lets_in_as_many_as_it_may_and_forgets_the_dead(cluster, tmp_path):
+    from darts.pipelines.executors.ray_gate import Gate
+
+    gate = ray.remote(num_cpus=0, max_concurrency=100)(Gate).remote({"download": 2})
+    remote = ray.remote(num_cpus=0)(hold)
+    most = ray.get([remote.remote(gate, "cube", tmp_path, f"h{i}", 0.1) for i in range(4)])
+    assert max(most) == 1
+    ray.get(gate.enter.remote("cube", "dead"))
+    waiting = remote.remote(gate, "cube", tmp_path, "h9", 0)
+    assert ray.wait([waiting], timeout=0.5) == ([], [waiting])
+    ray.get(gate.bury.remote("dead"))
+    assert ray.get(waiting, timeout=20) == 1
+    ray.get([gate.enter.remote("download", name) for name in ("a", "b")], timeout=20)
+    third = gate.enter.remote("download", "c")
+    assert ray.wait([third], timeout=0.5) == ([], [third])
+    ray.get(gate.leave.remote("download", "a"))
+    ray.get(third, timeout=20)
+    ray.kill(gate)
+
+
+@pytest.fixture(scope="module")
+def worlds(tmp_path_factory):
+    """Three Sentinel-2 scenes, each on a world of its own, and a Planet orthotile and scene on one."""
+    from darts.demo.planet import write_planet_world
+    from darts.demo.world import make_world
+    from darts.demo.write import write_world
+
+    root = tmp_path_factory.mktemp("worlds")
+    scenes = [write_world(make_world(seed, 256), root / "s2").scene_id for seed in (1, 2, 3)]
+    write_planet_world(make_world(1, 192), root / "planet")
+    return root, scenes
+
+
+def run_both(worlds, sensor, tmp_path):
+    """Map the same images one after the other and on the cluster; return both folders."""
+    from darts.pipelines.ray_run import PlanetRayPipeline, Sentinel2RayPipeline
+
+    root, scenes = worlds
+    home = root / sensor
+    models = next(path.parent for path in (home / "models").rglob("*.pt"))
+    given = {"default_dirs": DefaultPaths(fast_dir=home, large_dir=home, models_dir=models), "offline": True}
+    given |= {"patch_size": 256, "overlap": 64, "device": "cpu"}
+    kinds = {"s2": (Sentinel2Pipeline, Sentinel2RayPipeline), "planet": (PlanetPipeline, PlanetRayPipeline)}[sensor]
+    if sensor == "s2":
+        given["scene_ids"] = scenes
+    for name, kind in zip(("plain", "ray"), kinds, strict=True):
+        report = kind(**given, output_data_dir=Path(name)).run()
+        assert report.exit_code == 0, report
+    return tmp_path / "plain", tmp_path / "ray"
+
+
+def read(path):
+    with rasterio.open(path) as file:
+        return file.read(), file.transform, file.tags()
+
+
+def results_of(folder):
+    table = pd.read_parquet(max(folder.glob("*.results.parquet"))).sort_values("tile_id", ignore_index=True)
+    return table.assign(output_path=[str(Path(path).relative_to(folder)) for path in table.output_path])
+
+
+@pytest.mark.parametrize("sensor", ["s2", "planet"])
+def test_a_run_on_the_cluster_gives_what_a_sequential_run_gives(cluster, worlds, sensor, tmp_path):
+    plain, on_ray = run_both(worlds, sensor, tmp_path)
+    pd.testing.assert_frame_equal(results_of(on_ray), results_of(plain))
+    files = [path for path in sorted(plain.rglob("*")) if path.is_file() and path.parent != plain]
+    assert len(files) == 7 * (3 if sensor == "s2" else 2)
+    for path in files:
+        other = on_ray / path.relative_to(plain)
+        if path.name == "probabilities.tif":
+            (ours, *place), (theirs, *other_place) = read(path), read(other)
+            assert place == other_place
+            assert (np.abs(ours.astype(int) - theirs) > 1).sum() == 0
+            assert (ours != theirs).mean() <= 1e-4
+            assert ((ours == 255) == (theirs == 255)).all()
+        elif path.suffix == ".tif":
+            assert (read(path)[0] == read(other)[0]).all()
+        elif path.suffix == ".gpkg":
+            assert gpd.read_file(path).geometry.geom_equals(gpd.read_file(other).geometry).all()
+    stages = pd.read_parquet(max(on_ray.glob("*.timer.parquet"))).stage.unique()
+    assert list(stages) == ["optical", "arcticdem", "tcvis", "preprocess", "segment", "postprocess", "export"]
+    assert not list(on_ray.rglob(".*part-*"))
+
+
+def test_a_second_start_skips_what_is_done_and_makes_the_rest(cluster, worlds, tmp_path):
+    import shutil
+
+    from darts.pipelines.ray_run import Sentinel2RayPipeline
+
+    root, scenes = worlds
+    home = root / "s2"
+    pipeline = Sentinel2RayPipeline(
+        default_dirs=DefaultPaths(fast_dir=home, large_dir=home), offline=True, scene_ids=scenes[:2], patch_size=256,
+        overlap=64, device="cpu", output_data_dir=tmp_path / "out",
+    )  # fmt: skip
+    assert pipeline.run().count("done") == 2
+    shutil.rmtree(tmp_path / "out" / scenes[0])
+    assert {outcome.ref.tile_id: outcome.status for outcome in pipeline.run().outcomes} == {
+        scenes[0]: "done", scenes[1]: "skipped",
+    }  # fmt: skip

@@ -7,18 +7,26 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import rasterio
 import xarray as xr
 
+from darts.demo.world import make_world
+from darts.demo.write import write_world
+from darts.pipelines.ray_run import Sentinel2RayPipeline
+from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.pipelines.stages import Stage
 from darts.pipelines.tiles import Outcome, TileRef
 from darts_utils.errors import ConfigError
+from darts_utils.paths import DefaultPaths
 
 ray = pytest.importorskip("ray", reason="Ray is an extra")
 pytestmark = pytest.mark.skipif("DARTS_TEST_CLUSTER" not in os.environ, reason="slow: DARTS_TEST_CLUSTER=1 runs it")
@@ -37,6 +45,123 @@ def nodes():
     with connected(cluster.address):
         yield cluster
     cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Twelve scenes with their models and cubes: folder and ids."""
+    home = tmp_path_factory.mktemp("world")
+    return home, [write_world(make_world(seed, 256), home).scene_id for seed in range(1, 13)]
+
+
+@pytest.fixture(scope="module")
+def sequential(world, tmp_path_factory):
+    """What a run without a cluster makes of the world."""
+    out = tmp_path_factory.mktemp("sequential")
+    assert Sentinel2Pipeline(**parameters(world, out)).run().exit_code == 0
+    return out
+
+
+def parameters(world, out):
+    home, scenes = world
+    places = DefaultPaths(fast_dir=home, large_dir=home, models_dir=home / "models")
+    given = {"default_dirs": places, "offline": True, "scene_ids": scenes, "output_data_dir": out}
+    return given | {"patch_size": 256, "overlap": 64, "device": "cpu"}
+
+
+def folders(out):
+    """Return the results that can be seen."""
+    return {path.name for path in out.iterdir() if path.is_dir() and not path.name.startswith(".")}
+
+
+def pixels(path):
+    with rasterio.open(path) as file:
+        return file.read()
+
+
+def assert_equal_results(out, expected):
+    """All scenes are there, whole, as those of a sequential run, and nothing else is."""
+    assert folders(out) == folders(expected)
+    assert not list(out.glob(".*part-*"))
+    for scene in folders(expected):
+        assert {path.name for path in (out / scene).iterdir()} == {path.name for path in (expected / scene).iterdir()}
+        for name in ("binarized.tif", "probabilities.tif"):
+            assert (pixels(out / scene / name) == pixels(expected / scene / name)).all()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deadly(Sentinel2RayPipeline):
+    """Counts its exports in a file; the first of a scene ends its worker before, that of another one after it."""
+
+    def _lanes(self, source, plan, gate):
+        whole = super()._lanes(source, plan, gate)
+        export = replace(whole.finish[-1], run=partial(deadly, self.output_data_dir.parent, whole.finish[-1].run))
+        return replace(whole, finish=[*whole.finish[:-1], export])
+
+
+def deadly(folder, export, work):
+    scene = work.ref.tile_id
+    with (folder / "begun").open("a") as file:
+        file.write(scene + "\n")
+    number = (folder / "begun").read_text().split().index(scene)
+    is_first = (folder / "begun").read_text().split().count(scene) == 1
+    if number == 1 and is_first:
+        os.kill(os.getpid(), signal.SIGKILL)
+    done = export(work)
+    with (folder / "exported").open("a") as file:
+        file.write(scene + "\n")
+    if number == 2 and is_first:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return done
+
+
+def test_workers_and_then_a_machine_are_killed_and_all_scenes_end_once(nodes, world, sequential, tmp_path):
+    others = [nodes.add_node(num_cpus=1, object_store_memory=STORE) for _ in range(2)]
+    out = tmp_path / "out"
+
+    def kill_machine():
+        while not out.is_dir() or len(folders(out)) < 5:
+            time.sleep(0.05)
+        nodes.remove_node(others[0], allow_graceful=False)
+
+    killer = threading.Thread(target=kill_machine)
+    killer.start()
+    report = Deadly(**parameters(world, out), ray_address=nodes.address).run()
+    killer.join()
+    assert sum(node["Alive"] for node in ray.nodes()) == 2
+    assert [outcome.status for outcome in report.outcomes] == ["done"] * 12
+    assert_equal_results(out, sequential)
+    begun = (tmp_path / "begun").read_text().split()
+    assert begun.count(begun[1]) >= 2, "its first worker was killed before it exported"
+    exported = (tmp_path / "exported").read_text().split()
+    assert sorted(exported) == sorted(folders(sequential)), "each scene once"
+
+
+def test_a_driver_that_is_killed_and_started_again_completes_the_rest(nodes, world, sequential, tmp_path):
+    home, scenes = world
+    (tmp_path / "ids").write_text("\n".join(scenes))
+    out = tmp_path / "out"
+    command = [Path(sys.executable).with_name("darts"), "inference", "sentinel2-ray", "--ray-address", nodes.address]
+    command += ["--scene-id-file", "ids", "--output-data-dir", "out", "--offline", "--patch-size", "256"]
+    command += ["--overlap", "64", "--device", "cpu", "--fast-dir", home, "--large-dir", home]
+    command += ["--models-dir", home / "models", "--log-plain"]
+    first = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path)
+    while not out.is_dir() or len(folders(out)) < 4:
+        assert first.poll() is None, first.communicate()
+        time.sleep(0.02)
+    first.kill()
+    first.communicate()
+    time.sleep(3)  # its workers end with it
+    there = {path.name: path.stat().st_ino for path in out.iterdir() if path.name in folders(out)}
+    assert 4 <= len(there) < 12
+    again = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
+    assert again.returncode == 0, again.stderr + again.stdout
+    assert_equal_results(out, sequential)
+    assert {name: (out / name).stat().st_ino for name in there} == there, "what was whole was not made again"
+    table = pd.read_parquet(max(out.glob("*.results.parquet")))
+    assert sorted(table.tile_id) == sorted(scenes)
+    assert set(table.tile_id[table.status == "skipped"]) == set(there)
+    assert set(table.status) == {"done", "skipped"}
 
 
 def refs(n):
@@ -60,14 +185,6 @@ def export(folder, work):
     return work
 
 
-def die_once(folder, run, work):
-    mark = folder / "died"
-    if work.ref.tile_id == "t3" and not mark.exists():
-        mark.write_text("")
-        os.kill(os.getpid(), signal.SIGKILL)
-    return run(work)
-
-
 def note_gpus(folder):
     gpus = ray.get_runtime_context().get_accelerator_ids().get("GPU", [])
     (folder / f"device-{os.getpid()}").write_text(" ".join(map(str, gpus)))
@@ -86,25 +203,6 @@ def make_executor(folder, *, n_bytes=8000, prepare_s=0.0, device_s=0.0, prepare=
         set_up=lambda: None,
     )
     return RayExecutor(run_lanes, ["segment"], **kwargs)
-
-
-def test_a_worker_and_then_a_machine_are_killed_and_all_scenes_end_once(nodes, tmp_path):
-    others = [nodes.add_node(num_cpus=1, object_store_memory=STORE) for _ in range(2)]
-    prepare = partial(die_once, tmp_path, partial(load, 2**20, 0.3))
-    executor = make_executor(tmp_path, prepare=prepare, device_s=0.3)
-    ended, killed = [], False
-    for event in executor.run(refs(20)):
-        if isinstance(event, Outcome):
-            ended.append((event.ref.tile_id, event.status))
-        if len(ended) >= 6 and not killed:
-            nodes.remove_node(others[0], allow_graceful=False)
-            killed = True
-    assert killed
-    assert (tmp_path / "died").exists()
-    assert sorted(ended) == sorted((f"t{i}", "done") for i in range(20))
-    exports = (tmp_path / "exports").read_text().split()
-    assert set(exports) == {f"t{i}" for i in range(20)}
-    assert len(exports) - 20 <= 2, "only steps at work on the killed machine may have been done before"
 
 
 def test_gpus_get_a_worker_each_and_only_those_that_are_wanted(nodes, tmp_path):
@@ -161,43 +259,3 @@ def test_thirty_large_scenes_stay_within_the_object_store(nodes, tmp_path):
     assert ended == ["done"] * 30
     session = Path(global_worker.node.get_session_dir_path())
     assert [path.name for path in session.rglob("ray_spilled_objects*/*")] == []
-
-
-DRIVER = """
-import sys
-from pathlib import Path
-import ray
-sys.path.insert(0, {tests!r})
-import test_ray_nodes as t
-ray.cloudpickle.register_pickle_by_value(t)
-from darts.pipelines.executors.ray_cluster import connected
-folder = Path({folder!r})
-there = set((folder / "exports").read_text().split()) if (folder / "exports").exists() else set()
-with connected({address!r}):
-    todo = [ref for ref in t.refs(12) if ref.tile_id not in there]
-    print("todo", len(todo), flush=True)
-    for event in t.make_executor(folder, prepare_s=0.2, device_s=0.3).run(todo):
-        if isinstance(event, t.Outcome):
-            print(event.ref.tile_id, event.status, flush=True)
-"""
-
-
-def test_a_driver_that_is_killed_and_started_again_completes_the_rest(nodes, tmp_path):
-    script = DRIVER.format(tests=str(Path(__file__).parent), folder=str(tmp_path), address=nodes.address)
-
-    def start():
-        command = [sys.executable, "-c", script]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
-
-    first = start()
-    while len((tmp_path / "exports").read_text().split()) < 3 if (tmp_path / "exports").exists() else True:
-        assert first.poll() is None, first.communicate()
-        time.sleep(0.05)
-    first.kill()
-    first.communicate()
-    time.sleep(3)
-    again = start()
-    out, err = again.communicate(timeout=120)
-    assert again.returncode == 0, err
-    assert int(out.split()[1]) < 12
-    assert sorted((tmp_path / "exports").read_text().split()) == sorted(f"t{i}" for i in range(12))

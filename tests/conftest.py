@@ -1,6 +1,5 @@
 """What the cross-package tests share: small models, small scenes in the real formats, and the shared real data."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +9,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
-
-os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
-"""Read when Ray is imported, which tests do earlier than commands: workers are to run in this very environment."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Several machines, made up on this one: losses are made good, GPUs placed right, two machines faster than one.
+"""Several machines, made up on this one: losses are made good, GPUs placed right, object stores not filled.
 
 Slow, so only with `DARTS_TEST_CLUSTER=1`.
 """
@@ -175,7 +175,7 @@ def load(n_bytes, seconds, work):
 
 def segment(seconds, work):
     time.sleep(seconds)
-    return replace(work, tile=work.tile.assign(b=work.tile.a[::4].rename(x="z").astype(np.float32)))
+    return replace(work, tile=work.tile.assign(b=work.tile.a[::16].rename(x="z").astype(np.float32)))
 
 
 def export(folder, work):
@@ -235,26 +235,11 @@ def wait_for_gpus(number):
         time.sleep(0.2)
 
 
-def test_two_machines_are_nearly_twice_as_fast_as_one(nodes, tmp_path):
-    def seconds(n_first):
-        """Return the time for 24 scenes after the first ones, which wait for the processes of workers to start."""
-        executor = make_executor(tmp_path, prepare_s=0.8, device_s=1.0)
-        ended = [time.monotonic() for event in executor.run(refs(24 + n_first)) if isinstance(event, Outcome)]
-        return ended[-1] - ended[n_first - 1]
-
-    one = seconds(4)
-    nodes.add_node(num_cpus=1, object_store_memory=STORE)
-    time.sleep(2)
-    two = seconds(24)
-    print(f"one machine {one:.1f} s, two {two:.1f} s: {one / two:.2f} x")
-    assert one / two >= 1.7
-
-
 def test_thirty_large_scenes_stay_within_the_object_store(nodes, tmp_path):
-    """A scene takes a tenth of the store, as a full one would of 20 GB; none is moved to the disk."""
+    """A scene takes a fifth of the store, as a full one would of 9 GB; none is moved to the disk."""
     from ray._private.worker import global_worker
 
-    executor = make_executor(tmp_path, n_bytes=STORE // 10, device_s=0.05)
+    executor = make_executor(tmp_path, n_bytes=STORE // 5, device_s=0.05)
     ended = [event.status for event in executor.run(refs(30)) if isinstance(event, Outcome)]
     assert ended == ["done"] * 30
     session = Path(global_worker.node.get_session_dir_path())

@@ -7,6 +7,8 @@ from contextlib import suppress
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _LARGEST_KEPT_BYTES = 2**28
 """Layers of a network for a patch of a megapixel are smaller, whole bands of a scene larger."""
+_LARGE_BYTES = 2**29
+"""Work on so much is worth the tenths of a second that having freed memory really free takes."""
 
 
 def keep_freed() -> None:
@@ -31,3 +33,9 @@ def give_back() -> None:
     gc.collect()
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def give_back_after(n_bytes: int) -> None:
+    """Do as `give_back` after a piece of work, if it was a large one, measured by its arrays in bytes."""
+    if n_bytes > _LARGE_BYTES:
+        give_back()

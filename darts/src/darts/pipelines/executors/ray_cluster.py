@@ -135,6 +135,7 @@ def _init(options: dict[str, Any]) -> None:
 
 def _keep_quiet() -> None:
     """Send what Ray has to say to the log: losses are this run's business, which tries again."""
+    import ray._private.ray_constants
     import ray._private.worker
 
     their_logger = logging.getLogger("ray")
@@ -146,6 +147,8 @@ def _keep_quiet() -> None:
     def to_log(data: dict[str, Any], ignore_prefix: bool = False) -> None:  # noqa: ARG001  (Ray's signature)
         logger.debug("%s", "\n".join(map(str, data.get("lines", ()))))
 
+    # known from the environment above, unless somebody had imported Ray before
+    ray._private.ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV = False
     with suppress(AttributeError):
         ray._private.worker.print_to_stdstream = to_log  # the one way there is: it prints even when told not to
 

@@ -13,7 +13,7 @@ from darts.pipelines.stages import Stage
 from darts.pipelines.tiles import Outcome, StageTime, TileRef, Work, failed
 from darts_utils.cores import limit_cores, usable_cores
 from darts_utils.files import label_parts
-from darts_utils.memory import give_back
+from darts_utils.memory import give_back_after
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -152,10 +152,9 @@ def _through(stages: Sequence[Stage], work: Work, *, keep: Work | None = None) -
             times.append(StageTime(stage.name, start, time.time()))
             return _report(times, failure=failed(work.ref, stage.name, error, times)), None
         times.append(StageTime(stage.name, start, time.time()))
+        give_back_after(work.nbytes)
     result = work if keep is None else Added.between(keep, work)
-    report = _report(times, n_bytes=_n_bytes(result))
-    give_back()
-    return report, result
+    return _report(times, n_bytes=_n_bytes(result)), result
 
 
 def _report(times: Sequence[StageTime], failure: Outcome | None = None, n_bytes: int = 0) -> Report:

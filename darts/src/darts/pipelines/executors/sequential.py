@@ -10,12 +10,10 @@ from dataclasses import dataclass, field
 
 from darts.pipelines.stages import LANES, Lane, Stage
 from darts.pipelines.tiles import Event, Outcome, StageStarted, StageTime, TileRef, Work, failed
-from darts_utils.memory import give_back
+from darts_utils.memory import give_back_after
 
 logger = logging.getLogger(__name__)
 
-_LARGE_BYTES = 2**29
-"""Tiles above it are worth a tenth of a second a stage for having freed memory really free."""
 _POLL_S = 0.1
 _PEAK_OVER_TILE = 1.0
 """A stage holds about as much at its peak: much of a prepared tile is only made where it is read, but in floats."""
@@ -165,8 +163,7 @@ class SequentialExecutor:
                 self._end(failed(ref, stage.name, error, item.times))
                 return False
             item.times.append(StageTime(stage.name, start, time.time()))
-            if item.work.nbytes > _LARGE_BYTES:
-                give_back()
+            give_back_after(item.work.nbytes)
         return True
 
     def _end(self, outcome: Outcome) -> None:

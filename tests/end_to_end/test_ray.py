@@ -121,14 +121,13 @@ def fail(run, victim, work):
     return run(work)
 
 
-def in_all_lanes(folder, change):
-    """Return lanes whose stages are changed, each for another victim: t1, t2, t3."""
-    plain = {"prepare": load, "device": segment, "finish": partial(export, folder)}
-    return lanes(folder, **{lane: change(plain[lane], f"t{i + 1}") for i, lane in enumerate(plain)})
-
-
 def test_failing_scenes_fail_alone_with_stage_and_reason(cluster, tmp_path):
-    ended = outcomes(make_executor(in_all_lanes(tmp_path, lambda run, victim: partial(fail, run, victim))), refs(5))
+    stages = {
+        "prepare": partial(fail, load, "t1"),
+        "device": partial(fail, segment, "t2"),
+        "finish": partial(fail, partial(export, tmp_path), "t3"),
+    }
+    ended = outcomes(make_executor(lanes(tmp_path, **stages)), refs(5))
     assert {name: (event.status, event.error) for name, event in ended.items()} == {
         "t0": ("done", None),
         "t1": ("failed", "load: the file of t1 is broken"),
@@ -139,24 +138,41 @@ def test_failing_scenes_fail_alone_with_stage_and_reason(cluster, tmp_path):
     assert [len(ended[f"t{i}"].times) for i in range(5)] == [3, 1, 2, 3, 3]
 
 
-def die_always(work):
-    if work.ref.tile_id == "t5":
+def die_always(run, victim, work):
+    if work.ref.tile_id == victim:
         os.kill(os.getpid(), signal.SIGKILL)
-    return load(work)
+    return run(work)
+
+
+def recorded(**kwargs):
+    """Return what is done about losses, and a list of it."""
+    from darts.pipelines.executors.ray import Losses
+
+    done = []
+    return done, Losses(
+        clear=lambda ref: done.append(("clear", ref.tile_id)), bury=lambda token: done.append(("bury", token)), **kwargs
+    )
 
 
 def test_scenes_whose_workers_are_killed_begin_again_but_not_for_ever(cluster, tmp_path):
-    run_lanes = in_all_lanes(tmp_path, lambda run, victim: partial(die_once, tmp_path, run, victim))
-    stage = replace(run_lanes.prepare[0], run=lambda work: (die_always(work), run_lanes.prepare[0].run(work))[1])
-    ended = outcomes(make_executor(replace(run_lanes, prepare=[stage])), refs(6))
-    assert sorted(path.name for path in tmp_path.glob("died-*")) == ["died-t1", "died-t2", "died-t3"]
-    assert {name: event.status for name, event in ended.items() if name != "t5"} == dict.fromkeys(
-        ["t0", "t1", "t2", "t3", "t4"], "done"
+    done, losses = recorded()
+    once = partial(die_once, tmp_path)
+    run_lanes = lanes(
+        tmp_path,
+        prepare=partial(once, load, "t1"),
+        device=partial(die_always, segment, "t2"),
+        finish=partial(once, partial(export, tmp_path), "t3"),
     )
-    assert ended["t5"].error == (
-        "prepare: given up after 3 tries; the last one ended because its worker or its machine died"
+    ended = outcomes(make_executor(run_lanes, losses=losses), refs(6))
+    assert sorted(path.name for path in tmp_path.glob("died-*")) == ["died-t1", "died-t3"]
+    statuses = {name: event.status for name, event in ended.items()}
+    assert statuses.pop("t2") == "failed"
+    assert statuses == dict.fromkeys(["t0", "t1", "t3", "t4", "t5"], "done"), "not even those behind t2 on its device"
+    assert (
+        ended["t2"].error == "device: given up after 3 tries; the last one ended because the worker on its device died"
     )
-    assert sorted((tmp_path / "exports").read_text().split()) == ["t0", "t1", "t2", "t3", "t4"]
+    assert sorted((tmp_path / "exports").read_text().split()) == ["t0", "t1", "t3", "t4", "t5"]
+    assert {("bury", "t1#1"), ("clear", "t1"), ("bury", "t3#1"), ("clear", "t3"), ("bury", "t2#3")} <= set(done)
 
 
 def export_and_die(folder, work):
@@ -165,32 +181,68 @@ def export_and_die(folder, work):
 
 
 def test_results_that_are_whole_are_not_made_again_when_their_worker_dies(cluster, tmp_path):
-    from darts.pipelines.executors.ray import Losses
-
-    cleared, buried = [], []
-    losses = Losses(
-        is_whole=lambda ref: (tmp_path / f"{ref.tile_id}.txt").exists(),
-        clear=lambda ref: cleared.append(ref.tile_id),
-        bury=buried.append,
-    )
+    _, losses = recorded(is_whole=lambda ref: (tmp_path / f"{ref.tile_id}.txt").exists())
     ended = outcomes(make_executor(lanes(tmp_path, finish=partial(export_and_die, tmp_path)), losses=losses), refs(2))
     assert {event.status for event in ended.values()} == {"done"}
     assert sorted((tmp_path / "exports").read_text().split()) == ["t0", "t1"]
 
 
-def never(work):
+def never(folder, work):
+    (folder / f"pid-{os.getpid()}").touch()
     time.sleep(600)
 
 
+def is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 def test_a_stop_ends_the_run_soon_and_the_workers_with_it(cluster, tmp_path):
-    executor = make_executor(lanes(tmp_path, finish=never), grace_s=0.5)
-    events = executor.run(refs(3))
-    for event in events:
+    done, losses = recorded()
+    executor = make_executor(lanes(tmp_path, finish=partial(never, tmp_path)), losses=losses, grace_s=0.5)
+    for event in executor.run(refs(3)):
         if isinstance(event, StageStarted) and event.stage == "export":
+            wait_for(lambda: list(tmp_path.glob("pid-*")))
             executor.stop()
             begin = time.monotonic()
     assert time.monotonic() - begin < 10
     assert not executor.is_busy
+    assert ("clear", "t0") in done
+    pids = [int(path.name.removeprefix("pid-")) for path in tmp_path.glob("pid-*")]
+    wait_for(lambda: not any(map(is_running, pids)))
+
+
+def wait_for(condition, timeout_s=20):
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def note_surroundings(folder, run, work):
+    from darts_utils.cores import usable_cores
+    from darts_utils.files import part_path
+
+    label = part_path(folder / "a").name.split("-")[-2]
+    lane = "finish" if work.tile else "prepare"
+    (folder / lane).write_text(
+        f"{usable_cores()} {os.environ['CUDA_VISIBLE_DEVICES']!r} {label} {os.environ['SET_UP']}"
+    )
+    return run(work)
+
+
+def test_workers_are_set_up_keep_to_their_cores_and_mark_what_they_write(cluster, tmp_path):
+    run_lanes = lanes(
+        tmp_path,
+        prepare=partial(note_surroundings, tmp_path, load),
+        finish=partial(note_surroundings, tmp_path, partial(export, tmp_path)),
+        set_up=lambda: os.environ.update(SET_UP="once"),
+    )
+    assert outcomes(make_executor(run_lanes), refs(1))["t0"].status == "done"
+    assert (tmp_path / "prepare").read_text() == "1 '' abc once"
+    assert (tmp_path / "finish").read_text() == "1 '' abc once"
 
 
 def test_a_device_that_cannot_load_the_models_ends_the_run_with_its_reason(cluster, tmp_path):

@@ -62,6 +62,27 @@ def test_finishing_comes_before_devices_and_devices_before_preparation():
     assert begun(schedule) == [("finish", "t0", "a"), ("device", "t1", "d0")]  # the only slot is taken for finishing
 
 
+def test_finishing_waits_for_a_free_worker():
+    schedule = make(5, ("a", 1, 100 * MIB), devices=["a"])
+    prepared(schedule)
+    segment, prepare = begin(schedule)
+    schedule.learn("device", MIB, 1.0)
+    schedule.ready(segment.scene)
+    assert begun(schedule) == []
+    schedule.ready(prepare.scene, node="a")
+    assert begun(schedule)[0] == ("finish", "t0", "a")
+
+
+def test_a_device_has_its_next_scene_at_hand_and_no_more():
+    schedule = make(9, ("a", 4, 100 * MIB), devices=["a"])
+    prepared(schedule)
+    prepared(schedule)
+    on_device = [scene for scene in schedule._in_flight if scene.lane == "device"]
+    on_device += [step.scene for step in schedule.steps() if step.lane == "device"]
+    assert len(on_device) == 2
+    assert schedule.n_in_flight > 2
+
+
 def test_arrays_stay_on_their_machine_unless_a_device_elsewhere_is_idle():
     schedule = make(4, ("a", 4, 100 * MIB), ("cpus", 4, 100 * MIB), devices=["a"])
     steps = prepared(schedule)

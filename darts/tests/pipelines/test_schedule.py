@@ -127,8 +127,7 @@ def test_a_scene_that_waited_behind_another_on_a_dead_device_is_not_blamed():
     at_device = [scene for scene in schedule._in_flight if scene.device == "d0"]
     assert len(at_device) == 1
     second = next(step.scene for step in schedule.steps() if step.lane == "device")
-    assert not schedule.is_next_on_device(at_device[0])
-    assert schedule.is_next_on_device(second)
+    assert schedule.waiting_on("d0") == [second]
     for _ in range(MOST_TRIES):
         assert schedule.lose(second, blameless=True)
         (again,) = [scene for scene in schedule._waiting if scene is second]

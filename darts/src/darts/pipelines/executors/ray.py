@@ -94,6 +94,9 @@ class RayExecutor:
         self._deadline = 0.0
         self._running: dict[Any, _Running] = {}
         self._refreshed = 0.0
+        self._lost_devices: set[str] = set()
+        self._blameless: set[str] = set()
+        """Tries of scenes that waited on a device when it was lost."""
 
     def stop(self) -> None:
         """Let no further lane begin; `run` ends after those at work, or when the time for that is over."""
@@ -212,6 +215,7 @@ class RayExecutor:
         """Take note of a lane that a worker could bring to its end."""
         scene, lane = running.step.scene, running.step.lane
         if report.failure is not None:
+            logger.debug("%s failed at %s\n%s", scene.ref.tile_id, report.times[-1].stage, report.traceback)
             times = (*scene.times, *report.failure.times)
             yield self._end(scene, Outcome(ref=scene.ref, status="failed", error=report.failure.error, times=times))
             return
@@ -230,23 +234,30 @@ class RayExecutor:
     def _lost_in(self, running: _Running, error: RayError) -> Iterator[Event]:
         """Take note of a step whose worker, or whose input, is gone."""
         scene, device = running.step.scene, running.step.device
-        blameless = self._schedule.is_next_on_device(scene)
         if device is not None and isinstance(error, ActorDiedError | ActorUnavailableError):
-            self._devices.remove(device)
-            self._refreshed = 0.0
+            self._device_lost(device)
         self._running.pop(running.answer)
         if running.step.lane == "finish" and self._losses.is_whole(scene.ref):
             yield self._end(scene, Outcome(ref=scene.ref, status="done", times=tuple(scene.times)))
             return
-        yield from self._lost(scene, _reason(error), blameless=blameless)
+        yield from self._lost(scene, _reason(error), blameless=scene.token in self._blameless)
+
+    def _device_lost(self, device: str) -> None:
+        """Forget a device; what had not begun there is not to blame, whatever is heard of first."""
+        if device not in self._lost_devices:
+            self._lost_devices.add(device)
+            self._blameless.update(scene.token for scene in self._schedule.waiting_on(device))
+            self._devices.remove(device)
+            self._refreshed = 0.0
 
     def _lost(self, scene: Scene, reason: str, *, blameless: bool = False) -> Iterator[Event]:
         """Begin a scene again, if it may."""
-        logger.warning("%s begins again: %s", scene.ref.tile_id, reason)
         self._losses.bury(scene.token)
         self._losses.clear(scene.ref)
         lane = scene.lane
-        if not self._schedule.lose(scene, blameless=blameless):
+        if self._schedule.lose(scene, blameless=blameless):
+            logger.warning("%s begins again, try %d of %d: %s", scene.ref.tile_id, scene.losses + 1, MOST_TRIES, reason)
+        else:
             why = LostError(f"given up after {MOST_TRIES} tries; the last one ended because {reason}")
             yield failed(scene.ref, lane, why)
 

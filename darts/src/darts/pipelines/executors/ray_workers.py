@@ -1,10 +1,10 @@
 """What runs on the machines of a Ray cluster: the lanes of a scene, each in a worker of its own."""
 
-import logging
 import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from traceback import format_exc
 from typing import TYPE_CHECKING, Any
 
 import ray
@@ -17,8 +17,6 @@ from darts_utils.memory import give_back_after
 
 if TYPE_CHECKING:
     import xarray as xr
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -37,15 +35,17 @@ class Lanes:
     """Cores that a worker keeps to which prepares and finishes."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """How a lane of a scene went; small, while its arrays stay where they are."""
 
     times: tuple[StageTime, ...]
-    failure: Outcome | None
     node: str
     n_bytes: int
     """What its result takes in the object store."""
+    failure: Outcome | None = None
+    traceback: str = ""
+    """Where it failed, for the log of the driver."""
 
 
 @dataclass(frozen=True)
@@ -147,18 +147,18 @@ def _through(stages: Sequence[Stage], work: Work, *, keep: Work | None = None) -
         start = time.time()
         try:
             work = stage.run(work)
-        except Exception as error:
-            logger.warning("%s failed at %s", work.ref.tile_id, stage.name, exc_info=error)
+        except Exception as error:  # noqa: BLE001  (the end of this scene alone; the driver logs it)
             times.append(StageTime(stage.name, start, time.time()))
-            return _report(times, failure=failed(work.ref, stage.name, error, times)), None
+            failure = failed(work.ref, stage.name, error, times)
+            return replace(_report(times), failure=failure, traceback=format_exc()), None
         times.append(StageTime(stage.name, start, time.time()))
         give_back_after(work.nbytes)
     result = work if keep is None else Added.between(keep, work)
     return _report(times, n_bytes=_n_bytes(result)), result
 
 
-def _report(times: Sequence[StageTime], failure: Outcome | None = None, n_bytes: int = 0) -> Report:
-    return Report(tuple(times), failure, ray.get_runtime_context().get_node_id(), n_bytes)
+def _report(times: Sequence[StageTime], n_bytes: int = 0) -> Report:
+    return Report(times=tuple(times), node=ray.get_runtime_context().get_node_id(), n_bytes=n_bytes)
 
 
 def _n_bytes(value: Any) -> int:

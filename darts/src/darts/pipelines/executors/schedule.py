@@ -160,10 +160,9 @@ class Schedule:
         self._waiting.append(scene)
         return True
 
-    def is_next_on_device(self, scene: Scene) -> bool:
-        """Tell whether a scene on a device has not begun there: one that came before it is still at work."""
-        queue = [other for other in self._in_flight if other.device == scene.device and other.state == "at work"]
-        return scene.device is not None and len(queue) > 1 and queue[0] is not scene
+    def waiting_on(self, device: str) -> list[Scene]:
+        """Return the scenes on a device that have not begun there, because one that came before is still at work."""
+        return [scene for scene in self._in("device", "at work") if scene.device == device][1:]
 
     def _in(self, lane: Lane, state: State) -> list[Scene]:
         return [scene for scene in self._in_flight if (scene.lane, scene.state) == (lane, state)]

@@ -43,6 +43,12 @@ class FeatureRun(FeatureParameters):
 
         set_endpoints(**{field.name: getattr(self, field.name) for field in fields(EndpointParameters)})
 
+    def addressed(self) -> Self:
+        """Return a copy with the addresses that this process asks, for processes with another environment."""
+        from darts_acquisition.services.endpoints import endpoint
+
+        return replace(self, **{field.name: endpoint(field.name) for field in fields(EndpointParameters)})
+
     def plan_and_connect(
         self, source: Source, todo: Sequence[TileRef], features: Collection[str], *, n_done: int
     ) -> "Plan | None":

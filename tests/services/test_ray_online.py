@@ -1,0 +1,309 @@
+"""Online runs on a Ray cluster: what sequential ones give, each thing fetched once, whatever dies meanwhile.
+
+Workers see the keys, which each machine of a cluster has, but no address: that is in the driver's environment alone. File
+locks do nothing in them, as on file systems of several machines that know none.
+"""
+
+import contextlib
+import itertools
+import os
+import re
+import signal
+import sys
+import time
+import warnings
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import served_world
+import smart_geocubes
+from arcticdem_tree import Tree
+from faults import FaultProxy
+from odc.geo.geobox import GeoBox
+
+from darts.demo.world import make_world
+from darts.demo.write import install_models
+from darts_acquisition.auxiliary.cube import open_cube
+
+ray = pytest.importorskip("ray", reason="Ray is an extra")
+WORLD_PX, SCENE_PX = 368, 256
+SCENES = [f"S2B_MSIL2A_202407{day}T200909_N0510_R128_T08WNB_202407{day}T234418" for day in (20, 21, 22)]
+FIRST_PX = dict(zip(SCENES, (0, 96, 112), strict=True))
+"""Where scenes begin in the world. The first is prepared alone, for its size tells how many fit; the others together."""
+QUICK = ("--patch-size", "256", "--overlap", "64", "--device", "cpu", "--log-plain")
+CUBES = {"arcticdem_10m": (smart_geocubes.ArcticDEM10m, ["dem", "datamask"], 160),
+         "tcvis": (smart_geocubes.TCTrend, ["TCB_slope", "TCG_slope", "TCW_slope"], 50)}  # fmt: skip
+"""Accessor, layers, and edge of a chunk; real ones have 3600 x 3600 pixels, which would make the tests slow."""
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory):
+    """Keys and no other access in the environment of this process, for machines that join a cluster later."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "credentials").write_text("[default]\naws_access_key_id = key\naws_secret_access_key = secret\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(home))
+        patch.setenv("NO_GCE_CHECK", "true")
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(home / "credentials"))
+        patch.setenv("AWS_CONFIG_FILE", str(home / "none"))
+        yield home / "credentials"
+
+
+@pytest.fixture(scope="module")
+def cluster(keys):
+    """A cluster with room for three workers, although its machine may be smaller; its environment knows no service."""
+    from darts.pipelines.executors import ray_cluster
+
+    assert not [name for name in os.environ if name.startswith("DARTS_") and name.endswith(("_URL", "_ENDPOINT"))]
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import it
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        patch.setattr(ray_cluster, "usable_cores", lambda: 6)
+        with ray_cluster.connected(None, store_bytes=200 * 2**20):
+            yield
+
+
+@pytest.fixture(scope="module")
+def world():
+    return make_world(2001, WORLD_PX)
+
+
+@pytest.fixture(scope="module")
+def services(world, s3_server, serve, tmp_path_factory):
+    """Three scenes of one ground that overlap, and its elevation: ports of catalogue, storage and elevation."""
+    items = [scene_of(world, scene_id, first, s3_server[1]) for scene_id, first in FIRST_PX.items()]
+    tree = Tree(resolutions=())
+    served_world.serve_elevation(world, tree, tmp_path_factory.mktemp("elevation"))
+    with serve("overlapping", items, tmp_path_factory.mktemp("worlds")) as url:
+        yield {"catalogue": urlsplit(url).port, "storage": s3_server[0], "elevation": tree.port}
+    tree.close()
+
+
+def scene_of(world, scene_id, first, upload):
+    """Serve a part of a world as a scene; return its catalogue item."""
+    whole, part = world.place, slice(first, first + SCENE_PX)
+    geobox: GeoBox = whole.geobox[part, part]
+    halves = slice(first // 2, (first + SCENE_PX) // 2)
+    bands = {
+        name: values[halves, halves] if name == "SCL_20m" else values[part, part]
+        for name, values in served_world.numbers(world).items()
+    }
+    sun = {"view:sun_azimuth": whole.sun_azimuth, "view:sun_elevation": whole.sun_elevation}
+    day = f"2024-07-{scene_id[17:19]}T20:09:09.024Z"
+    properties = {"datetime": day, "grid:code": "MGRS-08WNB", "processing:version": "05.10", **sun}
+    return served_world.serve_scene(scene_id, geobox, bands, properties, upload)
+
+
+@pytest.fixture(scope="module")
+def trends(world, tmp_path_factory):
+    return served_world.trends_of([world], tmp_path_factory.mktemp("trends"))
+
+
+@pytest.fixture
+def online(keys, services, trends, earthengine, monkeypatch, tmp_path):
+    """What counts the requests to each service; their addresses are in the environment, of this process alone."""
+    small_chunks(monkeypatch)
+    proxies = {name: FaultProxy(port) for name, port in services.items()}
+    monkeypatch.setenv("DARTS_CDSE_STAC_URL", proxies["catalogue"].url)
+    monkeypatch.setenv("DARTS_CDSE_S3_ENDPOINT", proxies["storage"].url)
+    monkeypatch.setenv("DARTS_ARCTICDEM_STAC_URL", f"{proxies['elevation'].url}/stac")
+    monkeypatch.setenv("DARTS_ARCTICDEM_INDEX_URL", f"{proxies['elevation'].url}/index.zip")
+    earthengine.set_trends(trends)
+    install_models(tmp_path / "models")
+    (tmp_path / "models/demo_without_tcvis.pt").unlink()
+    yield proxies | {"earthengine": earthengine}
+    for proxy in proxies.values():
+        proxy.close()
+
+
+def small_chunks(patches):
+    for accessor, _, size in CUBES.values():
+        patches.setattr(accessor, "chunk_size", size)
+
+
+def set_up_worker(folder, change, *given):
+    """Set up a worker as the product does, and let it log what it fetches; a worker serves several tests."""
+    from darts.pipelines import ray_run
+    from darts.pipelines.executors import ray_workers
+    from darts_acquisition.auxiliary import filling
+
+    if hasattr(ray_workers, "patches_of_tests"):
+        ray_workers.patches_of_tests.undo()
+    ray_workers.patches_of_tests = patches = pytest.MonkeyPatch()
+    small_chunks(patches)
+    patches.setattr(filling, "exclusive_lock", lambda _: contextlib.nullcontext())
+    log_fetches(folder, patches)
+    change(folder, patches)
+    ray_run._set_up(*given)
+
+
+def log_fetches(folder, patches):
+    """Leave a line for each chunk that a worker finds lacking, and for each that it fetches."""
+    from darts_acquisition.auxiliary import arcticdem, filling, tcvis_download
+
+    def logged(path, accessor, chunks, fetch, on_bytes=None):
+        def logged_fetch(geobox):
+            note(folder, f"fetched-{path.stem}", " ".join(map(str, geobox.boundingbox)))
+            return fetch(geobox)
+
+        note(folder, f"lacking-{path.stem}", *(" ".join(map(str, chunk.geobox.boundingbox)) for chunk in chunks))
+        filling.fill(path, accessor, chunks, logged_fetch, on_bytes)
+
+    for module in (arcticdem, tcvis_download):
+        patches.setattr(module, "fill", logged)
+
+
+def note(folder, name, *lines):
+    """Add lines to a file in one go."""
+    with (folder / name).open("a") as file:
+        file.write("".join(f"{line}\n" for line in lines))
+
+
+def meet(folder, place):
+    """Wait in a worker for the one that is at the other of the last two scenes, so that both want the same at once."""
+    from darts.pipelines.executors.ray_workers import holder
+
+    if holder().startswith(SCENES[0]):
+        return
+    note(folder, f"met-{Path(place).stem}", holder().split("#")[0])
+    give_up = time.monotonic() + 20
+    while len(lines_of(folder / f"met-{Path(place).stem}")) < 2 and time.monotonic() < give_up:
+        time.sleep(0.02)
+
+
+def lines_of(path):
+    return set(path.read_text().splitlines())
+
+
+def met_everywhere(folder, patches):
+    """Let workers want a scene of the storage at once, and each of the cubes."""
+    from darts.pipelines.sources.scenes import SceneSource
+    from darts_acquisition.auxiliary import arcticdem, filling, tcvis_download
+
+    to_fetch, fill = SceneSource.to_fetch, arcticdem.fill
+    patches.setattr(SceneSource, "to_fetch", lambda *given: (meet(folder, "download"), to_fetch(*given))[1])
+    for module in (arcticdem, tcvis_download):
+        patches.setattr(module, "fill", lambda path, *given: (meet(folder, path), fill(path, *given)))
+    open_to_write = filling._open_to_write
+
+    def slow(*given):
+        cube = open_to_write(*given)
+        time.sleep(0.5)  # so that the other comes while this one holds the cube
+        return cube
+
+    patches.setattr(filling, "_open_to_write", slow)
+
+
+def unchanged(_folder, _patches):
+    """Change nothing more in a worker."""
+
+
+@pytest.fixture
+def on_ray(cluster, darts, monkeypatch, tmp_path):
+    """Run the command on the cluster, its workers changed as told; give the finished process."""
+    from darts.pipelines import ray_run
+
+    log = tmp_path / "log"
+
+    def run(*arguments, change=unchanged):
+        log.mkdir()
+        with monkeypatch.context() as patch:
+            patch.setattr(ray_run, "_set_up", partial(set_up_worker, log, change))
+            return darts("inference", "sentinel2-ray", *arguments, *QUICK)
+
+    return run
+
+
+@pytest.fixture
+def plain(darts, online, tmp_path):
+    """Run the sequential command; give the finished process, and put away all that it made and asked."""
+
+    def run(*arguments):
+        done = darts("inference", "sentinel2-sequential", *arguments, *QUICK)
+        (tmp_path / "plain").mkdir()
+        for name in ("input", "aux", "output"):
+            if (tmp_path / name).exists():
+                (tmp_path / name).rename(tmp_path / "plain" / name)
+        asked = {name: list(server.requests) for name, server in online.items()}
+        for server in online.values():
+            server.requests.clear()
+        return done, asked
+
+    return run
+
+
+def bands_asked(requests):
+    """Return scene and band of each request for a file of the storage, in order."""
+    found = [re.search(r"([^/]+)\.SAFE/(\w+)\.jp2", path) for method, path in requests if method == "GET"]
+    return [(match[1], match[2]) for match in found if match is not None]
+
+
+def results_of(home):
+    folder = home / "output/sentinel2-cdse"
+    table = pd.read_parquet(max(folder.glob("*.results.parquet"))).sort_values("tile_id", ignore_index=True)
+    return table.assign(output_path=[Path(path).name for path in table.output_path])
+
+
+def assert_same_results(tmp_path, scene_ids=tuple(SCENES)):
+    plain, other = tmp_path / "plain", tmp_path
+    pd.testing.assert_frame_equal(results_of(plain), results_of(other))
+    for scene_id in scene_ids:
+        folders = [home / "output/sentinel2-cdse" / scene_id for home in (plain, other)]
+        names = sorted(path.name for path in folders[0].iterdir())
+        assert names == sorted(path.name for path in folders[1].iterdir())
+        for name in names:
+            one, two = (folder / name for folder in folders)
+            if name.endswith(".tif"):
+                assert one.read_bytes() == two.read_bytes(), (scene_id, name)
+            elif name.endswith(".parquet"):
+                assert gpd.read_parquet(one).equals(gpd.read_parquet(two)), (scene_id, name)
+    assert not list((tmp_path / "output").rglob(".*part-*"))
+
+
+def assert_same_cubes(tmp_path, world):
+    for name, (accessor, layers, _) in CUBES.items():
+        cubes = [open_cube(home / f"aux/{name}.icechunk", accessor.extent, "") for home in (tmp_path / "plain", tmp_path)]
+        assert len(cubes[0].patches) > 3
+        assert sorted(cubes[0].patches) == sorted(cubes[1].patches)
+        around = world.place.geobox.pad(40).footprint(str(accessor.extent.crs), npoints=50).boundingbox
+        window = accessor.extent.overlap_roi(GeoBox.from_bbox(around, around.crs, resolution=accessor.extent.resolution.x))
+        one, two = (cube.read(layers, accessor.extent[window]) for cube in cubes)
+        assert one.equals(two)
+        assert len(np.unique(one[layers[0]])) > 20
+
+
+def assert_each_fetched_once(log):
+    """No chunk was fetched twice, although two workers wanted the same ones at once."""
+    for name in CUBES:
+        lacking, fetched = ((log / f"{kind}-{name}").read_text().splitlines() for kind in ("lacking", "fetched"))
+        assert sorted(set(lacking)) == sorted(fetched)
+        assert len(lacking) > len(fetched)
+        assert lines_of(log / f"met-{name}") == set(SCENES[1:])
+
+
+def test_scenes_that_share_ground_are_as_from_a_sequential_run_and_each_thing_is_fetched_once(
+    online, plain, on_ray, world, tmp_path
+):
+    expected, asked = plain("--scene-ids", *SCENES)
+    assert expected.returncode == 0, expected.stdout + expected.stderr
+    online["storage"].fault = lambda method, _: "slow" if method == "GET" else None
+    done = on_ray("--scene-ids", *SCENES, change=met_everywhere)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_same_results(tmp_path)
+    assert_same_cubes(tmp_path, world)
+    assert_each_fetched_once(tmp_path / "log")
+    bands = bands_asked(online["storage"].requests)
+    assert sorted(bands) == sorted(bands_asked(asked["storage"]))
+    assert len(bands) == len(set(bands)) == 15
+    assert len(list(itertools.groupby(scene_id for scene_id, _ in bands))) == 3, "two scenes were fetched at once"
+    assert lines_of(tmp_path / "log/met-download") == set(SCENES[1:])
+    assert pixels_asked(online["earthengine"].requests) == pixels_asked(asked["earthengine"]) > 0
+    assert online["elevation"].requests.count(("GET", "/index.zip")) == 1
+
+
+def pixels_asked(requests):
+    return sum(path.split("?")[0].endswith("computePixels") for _, path in requests)

@@ -1,7 +1,8 @@
 """Online runs on a Ray cluster: what sequential ones give, each thing fetched once, whatever dies meanwhile.
 
-Workers see the keys, which each machine of a cluster has, but no address: that is in the driver's environment alone. File
-locks do nothing in them, as on file systems of several machines that know none.
+Workers see the keys, which each machine of a cluster has, but no address: that is in the driver's environment alone.
+File locks do nothing in them, as on file systems of several machines that know none. `DARTS_TEST_CLUSTER=1` adds the
+slow ones, in which something dies or fails.
 """
 
 import contextlib
@@ -29,12 +30,14 @@ from odc.geo.geobox import GeoBox
 from darts.demo.world import make_world
 from darts.demo.write import install_models
 from darts_acquisition.auxiliary.cube import open_cube
+from darts_acquisition.optical.scene_store import SceneStore
 
 ray = pytest.importorskip("ray", reason="Ray is an extra")
+slow = pytest.mark.skipif("DARTS_TEST_CLUSTER" not in os.environ, reason="slow: DARTS_TEST_CLUSTER=1 runs it")
 WORLD_PX, SCENE_PX = 368, 256
 SCENES = [f"S2B_MSIL2A_202407{day}T200909_N0510_R128_T08WNB_202407{day}T234418" for day in (20, 21, 22)]
 FIRST_PX = dict(zip(SCENES, (0, 96, 112), strict=True))
-"""Where scenes begin in the world. The first is prepared alone, for its size tells how many fit; the others together."""
+"""Where scenes begin in the world. The first is prepared alone (its size tells how many fit), the others together."""
 QUICK = ("--patch-size", "256", "--overlap", "64", "--device", "cpu", "--log-plain")
 CUBES = {"arcticdem_10m": (smart_geocubes.ArcticDEM10m, ["dem", "datamask"], 160),
          "tcvis": (smart_geocubes.TCTrend, ["TCB_slope", "TCG_slope", "TCW_slope"], 50)}  # fmt: skip
@@ -204,34 +207,42 @@ def unchanged(_folder, _patches):
 
 @pytest.fixture
 def on_ray(cluster, darts, monkeypatch, tmp_path):
-    """Run the command on the cluster, its workers changed as told; give the finished process."""
+    """Run the command for scenes on the cluster, its workers changed as told; give the finished process."""
     from darts.pipelines import ray_run
 
     log = tmp_path / "log"
 
-    def run(*arguments, change=unchanged):
+    def run(*scene_ids, change=unchanged):
         log.mkdir()
         with monkeypatch.context() as patch:
             patch.setattr(ray_run, "_set_up", partial(set_up_worker, log, change))
-            return darts("inference", "sentinel2-ray", *arguments, *QUICK)
+            return darts("inference", "sentinel2-ray", "--scene-ids", *scene_ids, *QUICK)
 
     return run
 
 
-@pytest.fixture
-def plain(darts, online, tmp_path):
-    """Run the sequential command; give the finished process, and put away all that it made and asked."""
+@pytest.fixture(scope="module")
+def runs():
+    """Sequential runs of this module, so that none is made twice."""
+    return {}
 
-    def run(*arguments):
-        done = darts("inference", "sentinel2-sequential", *arguments, *QUICK)
-        (tmp_path / "plain").mkdir()
-        for name in ("input", "aux", "output"):
-            if (tmp_path / name).exists():
-                (tmp_path / name).rename(tmp_path / "plain" / name)
-        asked = {name: list(server.requests) for name, server in online.items()}
+
+@pytest.fixture
+def plain(runs, darts, online, tmp_path, tmp_path_factory):
+    """Run the sequential command; give the finished process, a folder with all that it made, and what it asked."""
+
+    def run(*scene_ids, case="well"):
+        if (case, scene_ids) not in runs:
+            done = darts("inference", "sentinel2-sequential", "--scene-ids", *scene_ids, *QUICK)
+            made = tmp_path_factory.mktemp("plain")
+            for name in ("input", "aux", "output"):
+                if (tmp_path / name).exists():
+                    (tmp_path / name).rename(made / name)
+            asked = {name: list(server.requests) for name, server in online.items()}
+            runs[case, scene_ids] = done, made, asked
         for server in online.values():
             server.requests.clear()
-        return done, asked
+        return runs[case, scene_ids]
 
     return run
 
@@ -248,32 +259,41 @@ def results_of(home):
     return table.assign(output_path=[Path(path).name for path in table.output_path])
 
 
-def assert_same_results(tmp_path, scene_ids=tuple(SCENES)):
-    plain, other = tmp_path / "plain", tmp_path
-    pd.testing.assert_frame_equal(results_of(plain), results_of(other))
+def assert_same_results(one, other, scene_ids=SCENES):
+    pd.testing.assert_frame_equal(results_of(one), results_of(other))
     for scene_id in scene_ids:
-        folders = [home / "output/sentinel2-cdse" / scene_id for home in (plain, other)]
+        folders = [home / "output/sentinel2-cdse" / scene_id for home in (one, other)]
         names = sorted(path.name for path in folders[0].iterdir())
         assert names == sorted(path.name for path in folders[1].iterdir())
         for name in names:
-            one, two = (folder / name for folder in folders)
+            files = [folder / name for folder in folders]
             if name.endswith(".tif"):
-                assert one.read_bytes() == two.read_bytes(), (scene_id, name)
+                assert files[0].read_bytes() == files[1].read_bytes(), (scene_id, name)
             elif name.endswith(".parquet"):
-                assert gpd.read_parquet(one).equals(gpd.read_parquet(two)), (scene_id, name)
-    assert not list((tmp_path / "output").rglob(".*part-*"))
+                tables = [gpd.read_parquet(file) for file in files]
+                assert tables[0].equals(tables[1]), (scene_id, name)
+    assert not list((other / "output").rglob(".*part-*"))
 
 
-def assert_same_cubes(tmp_path, world):
+def assert_same_scenes(one, other):
+    stores = [SceneStore(home / "input/sentinel2/cdse-scenes", "cdse") for home in (one, other)]
+    assert stores[0].scene_ids() == stores[1].scene_ids() == SCENES
+    for scene_id in SCENES:
+        scenes = [store.open(scene_id) for store in stores]
+        assert scenes[0].bands == scenes[1].bands
+        assert all(scenes[0].read(band).equals(scenes[1].read(band)) for band in scenes[0].bands)
+
+
+def assert_same_cubes(one, other, world):
     for name, (accessor, layers, _) in CUBES.items():
-        cubes = [open_cube(home / f"aux/{name}.icechunk", accessor.extent, "") for home in (tmp_path / "plain", tmp_path)]
+        cubes = [open_cube(home / f"aux/{name}.icechunk", accessor.extent, "") for home in (one, other)]
         assert len(cubes[0].patches) > 3
         assert sorted(cubes[0].patches) == sorted(cubes[1].patches)
         around = world.place.geobox.pad(40).footprint(str(accessor.extent.crs), npoints=50).boundingbox
-        window = accessor.extent.overlap_roi(GeoBox.from_bbox(around, around.crs, resolution=accessor.extent.resolution.x))
-        one, two = (cube.read(layers, accessor.extent[window]) for cube in cubes)
-        assert one.equals(two)
-        assert len(np.unique(one[layers[0]])) > 20
+        part = GeoBox.from_bbox(around, around.crs, resolution=accessor.extent.resolution.x)
+        windows = [cube.read(layers, accessor.extent[accessor.extent.overlap_roi(part)]) for cube in cubes]
+        assert windows[0].equals(windows[1])
+        assert len(np.unique(windows[0][layers[0]])) > 20
 
 
 def assert_each_fetched_once(log):
@@ -288,13 +308,14 @@ def assert_each_fetched_once(log):
 def test_scenes_that_share_ground_are_as_from_a_sequential_run_and_each_thing_is_fetched_once(
     online, plain, on_ray, world, tmp_path
 ):
-    expected, asked = plain("--scene-ids", *SCENES)
+    expected, made, asked = plain(*SCENES)
     assert expected.returncode == 0, expected.stdout + expected.stderr
     online["storage"].fault = lambda method, _: "slow" if method == "GET" else None
-    done = on_ray("--scene-ids", *SCENES, change=met_everywhere)
+    done = on_ray(*SCENES, change=met_everywhere)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert_same_results(tmp_path)
-    assert_same_cubes(tmp_path, world)
+    assert_same_results(made, tmp_path)
+    assert_same_scenes(made, tmp_path)
+    assert_same_cubes(made, tmp_path, world)
     assert_each_fetched_once(tmp_path / "log")
     bands = bands_asked(online["storage"].requests)
     assert sorted(bands) == sorted(bands_asked(asked["storage"]))
@@ -307,3 +328,84 @@ def test_scenes_that_share_ground_are_as_from_a_sequential_run_and_each_thing_is
 
 def pixels_asked(requests):
     return sum(path.split("?")[0].endswith("computePixels") for _, path in requests)
+
+
+def die_once_in_places(folder, patches):
+    """Let workers that want the same die while they hold it: a scene half fetched, a cube with one chunk of many."""
+    from darts_acquisition.auxiliary import filling
+    from darts_acquisition.optical import cdse_download
+
+    met_everywhere(folder, patches)
+    fetch, write = cdse_download._fetch, filling._write
+
+    def fetch_or_die(item, name, *given):
+        if name == "SCL_20m" and item.id != SCENES[0]:
+            die_once(folder, "download")
+        return fetch(item, name, *given)
+
+    def write_or_die(cube, path, *given):
+        write(cube, path, *given)
+        met = folder / f"met-{path.stem}"
+        if path.stem == "arcticdem_10m" and met.exists() and len(lines_of(met)) == 2:
+            die_once(folder, path.stem)
+
+    patches.setattr(cdse_download, "_fetch", fetch_or_die)
+    patches.setattr(filling, "_write", write_or_die)
+
+
+def die_once(folder, place):
+    try:
+        (folder / f"died-{place}").touch(exist_ok=False)
+    except FileExistsError:
+        return
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@slow
+@pytest.mark.timeout(150)  # a place that stays taken would stop the run for ever
+def test_workers_that_die_while_they_hold_a_place_leave_it_to_others_and_nothing_half_done(
+    online, plain, on_ray, world, tmp_path
+):
+    _, made, _ = plain(*SCENES)
+    done = on_ray(*SCENES, change=die_once_in_places)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sorted(path.name for path in (tmp_path / "log").glob("died-*")) == ["died-arcticdem_10m", "died-download"]
+    assert_same_results(made, tmp_path)
+    assert_same_scenes(made, tmp_path)
+    assert_same_cubes(made, tmp_path, world)
+
+
+@slow
+def test_scenes_that_a_service_fails_for_fail_with_the_same_reasons_and_the_others_are_done(
+    online, plain, on_ray, tmp_path
+):
+    refused = b"<Error><Code>InvalidAccessKeyId</Code><Message>Forbidden</Message></Error>"
+    gone = b"<Error><Code>NoSuchKey</Code><Message>Not found</Message></Error>"
+
+    def refuse(_method, path, _headers):
+        if SCENES[1] in path:
+            return 403, refused
+        return (404, gone) if f"{SCENES[2]}.SAFE/B04" in path else None
+
+    online["storage"].refuse = refuse
+    expected, made, _ = plain(*SCENES, case="refused")
+    done = on_ray(*SCENES)
+    assert done.returncode == expected.returncode == 1
+    table = results_of(made).set_index("tile_id")
+    assert list(table.status) == ["done", "failed", "failed"]
+    assert "the keys of the AWS profile default are refused" in table.error[SCENES[1]]
+    assert "B04_10m.jp2. The scene may have been processed again" in table.error[SCENES[2]]
+    assert_same_results(made, tmp_path, SCENES[:1])
+
+
+def test_missing_keys_end_the_run_as_a_sequential_one_before_any_work(
+    online, keys, plain, on_ray, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    expected, *_ = plain(SCENES[0], case="no keys")
+    done = on_ray(SCENES[0])
+    assert (done.returncode, done.stderr) == (expected.returncode, expected.stderr)
+    assert done.returncode == 2
+    assert "there is no AWS profile default for the Copernicus storage" in done.stderr
+    assert online["storage"].requests == online["elevation"].requests == []
+    assert not list((tmp_path / "log").iterdir()), "a worker has begun"

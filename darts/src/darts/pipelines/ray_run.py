@@ -71,6 +71,7 @@ class OnRay(RayParameters, Pipeline):
 
         run = replace(self if plan is None else self.addressed(), device="cpu" if self.device == "cpu" else None)
         features = self.features()
+        source = source.fetching([] if plan is None else plan.images)
         prepare = feature_stages(run, source, features)
         if plan is not None:
             connect = partial(run.connect, source, _small(plan))

@@ -383,7 +383,7 @@ def test_scenes_that_a_service_fails_for_fail_with_the_same_reasons_and_the_othe
     gone = b"<Error><Code>NoSuchKey</Code><Message>Not found</Message></Error>"
 
     def refuse(_method, path, _headers):
-        if SCENES[1] in path:
+        if f"{SCENES[1]}.SAFE/SCL" in path:
             return 403, refused
         return (404, gone) if f"{SCENES[2]}.SAFE/B04" in path else None
 

@@ -47,7 +47,8 @@ class FeatureRun(FeatureParameters):
         """Return a copy with the addresses that this process asks, for processes with another environment."""
         from darts_acquisition.services.endpoints import endpoint
 
-        return replace(self, **{field.name: endpoint(field.name) for field in fields(EndpointParameters)})
+        addresses: dict[str, Any] = {field.name: endpoint(field.name) for field in fields(EndpointParameters)}
+        return replace(self, **addresses)
 
     def plan_and_connect(
         self, source: Source, todo: Sequence[TileRef], features: Collection[str], *, n_done: int

@@ -10,9 +10,11 @@ import itertools
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 import warnings
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,12 +25,15 @@ import pandas as pd
 import pytest
 import served_world
 import smart_geocubes
+import xarray as xr
 from arcticdem_tree import Tree
 from faults import FaultProxy
 from odc.geo.geobox import GeoBox
 
 from darts.demo.world import make_world
 from darts.demo.write import install_models
+from darts.pipelines.stages import Stage
+from darts.pipelines.tiles import Outcome, TileRef
 from darts_acquisition.auxiliary.cube import open_cube
 from darts_acquisition.optical.scene_store import SceneStore
 
@@ -205,6 +210,11 @@ def unchanged(_folder, _patches):
     """Change nothing more in a worker."""
 
 
+def selection(given):
+    """Return arguments that select scenes, given as such or as ids."""
+    return given if given[0].startswith("--") else ("--scene-ids", *given)
+
+
 @pytest.fixture
 def on_ray(cluster, darts, monkeypatch, tmp_path):
     """Run the command for scenes on the cluster, its workers changed as told; give the finished process."""
@@ -212,11 +222,11 @@ def on_ray(cluster, darts, monkeypatch, tmp_path):
 
     log = tmp_path / "log"
 
-    def run(*scene_ids, change=unchanged):
+    def run(*given, change=unchanged):
         log.mkdir()
         with monkeypatch.context() as patch:
             patch.setattr(ray_run, "_set_up", partial(set_up_worker, log, change))
-            return darts("inference", "sentinel2-ray", "--scene-ids", *scene_ids, *QUICK)
+            return darts("inference", "sentinel2-ray", *selection(given), *QUICK)
 
     return run
 
@@ -231,18 +241,18 @@ def runs():
 def plain(runs, darts, online, tmp_path, tmp_path_factory):
     """Run the sequential command; give the finished process, a folder with all that it made, and what it asked."""
 
-    def run(*scene_ids, case="well"):
-        if (case, scene_ids) not in runs:
-            done = darts("inference", "sentinel2-sequential", "--scene-ids", *scene_ids, *QUICK)
+    def run(*given, case="well"):
+        if (case, given) not in runs:
+            done = darts("inference", "sentinel2-sequential", *selection(given), *QUICK)
             made = tmp_path_factory.mktemp("plain")
             for name in ("input", "aux", "output"):
                 if (tmp_path / name).exists():
                     (tmp_path / name).rename(made / name)
             asked = {name: list(server.requests) for name, server in online.items()}
-            runs[case, scene_ids] = done, made, asked
+            runs[case, given] = done, made, asked
         for server in online.values():
             server.requests.clear()
-        return runs[case, scene_ids]
+        return runs[case, given]
 
     return run
 
@@ -253,16 +263,16 @@ def bands_asked(requests):
     return [(match[1], match[2]) for match in found if match is not None]
 
 
-def results_of(home):
-    folder = home / "output/sentinel2-cdse"
+def results_of(home, results="sentinel2-cdse"):
+    folder = home / "output" / results
     table = pd.read_parquet(max(folder.glob("*.results.parquet"))).sort_values("tile_id", ignore_index=True)
     return table.assign(output_path=[Path(path).name for path in table.output_path])
 
 
-def assert_same_results(one, other, scene_ids=SCENES):
-    pd.testing.assert_frame_equal(results_of(one), results_of(other))
+def assert_same_results(one, other, scene_ids=SCENES, results="sentinel2-cdse"):
+    pd.testing.assert_frame_equal(results_of(one, results), results_of(other, results))
     for scene_id in scene_ids:
-        folders = [home / "output/sentinel2-cdse" / scene_id for home in (one, other)]
+        folders = [home / "output" / results / scene_id for home in (one, other)]
         names = sorted(path.name for path in folders[0].iterdir())
         assert names == sorted(path.name for path in folders[1].iterdir())
         for name in names:
@@ -409,3 +419,115 @@ def test_missing_keys_end_the_run_as_a_sequential_one_before_any_work(
     assert "there is no AWS profile default for the Copernicus storage" in done.stderr
     assert online["storage"].requests == online["elevation"].requests == []
     assert not list((tmp_path / "log").iterdir()), "a worker has begun"
+
+
+def without_keys(_folder, patches):
+    patches.setenv("AWS_SHARED_CREDENTIALS_FILE", "/none")
+
+
+@slow
+def test_a_machine_without_keys_fails_its_scenes_with_what_to_do(online, on_ray, tmp_path):
+    assert on_ray(SCENES[0], change=without_keys).returncode == 1
+    reason = "optical: there is no AWS profile default for the Copernicus storage (known: none). Register at "
+    assert results_of(tmp_path).error[0].startswith(reason)
+
+
+def test_a_gate_that_is_gone_fails_a_scene_with_what_to_do_and_keeps_nobody_in(cluster):
+    from darts.pipelines.executors.ray_gate import GateError, entered
+    from darts.pipelines.ray_run import _make_gate
+
+    gate = _make_gate()
+    with entered(gate, "download", "one"):
+        ray.kill(gate)
+    message = (
+        "whether download is free cannot be asked any more, because a process of this run on the driver's machine "
+        "has died. Start the run again; it goes on with what is not there."
+    )
+    with pytest.raises(GateError, match=f"^{re.escape(message)}$"), entered(gate, "download", "two"):
+        pytest.fail("nobody can say that it is free")
+
+
+def stay(gate, work):
+    """Enter a place, and leave it without a word, as if that had been lost on the way."""
+    from darts.pipelines.executors.ray_workers import holder
+
+    ray.get(gate.enter.remote("cube", holder()))
+    return replace(work, tile=xr.Dataset({"a": ("x", np.arange(9))}))
+
+
+@pytest.mark.timeout(60)
+def test_a_place_is_free_at_the_latest_when_the_scene_has_ended(cluster):
+    from darts.pipelines.executors.ray import Losses, RayExecutor
+    from darts.pipelines.executors.ray_workers import Lanes
+    from darts.pipelines.ray_run import _make_gate
+
+    gate = _make_gate()
+    lanes = Lanes(
+        run_id="abc",
+        prepare=[Stage("load", "prepare", partial(stay, gate))],
+        finish=[Stage("export", "finish", lambda work: work)],
+        open_device=lambda: [Stage("segment", "device", lambda work: work)],
+        set_up=lambda: None,
+    )
+    refs = [TileRef(tile_id=name, output_folder=Path(name)) for name in ("t1", "t2")]
+    events = list(RayExecutor(lanes, ["segment"], Losses(bury=gate.bury.remote)).run(refs))
+    assert [event.status for event in events if isinstance(event, Outcome)] == ["done", "done"]
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+import ray
+sys.path.insert(0, {tests!r})
+import test_ray_online as t
+ray.cloudpickle.register_pickle_by_value(t)
+from darts.pipelines.executors.ray_cluster import connected
+from darts.pipelines.ray_run import _make_gate
+with connected({address!r}):
+    ray.get(ray.remote(t.hold_for_ever).remote(_make_gate(), Path({mark!r})))
+"""
+
+
+def hold_for_ever(gate, mark):
+    from darts.pipelines.executors.ray_gate import entered
+    from darts_utils.files import atomic_file, exclusive_lock
+
+    with entered(gate, "cube", "one"), exclusive_lock(mark.with_name("lock")):
+        with atomic_file(mark) as part:
+            part.write_text(str(os.getpid()))
+        time.sleep(600)
+
+
+@slow
+def test_a_worker_that_holds_a_place_ends_with_its_driver(cluster, tmp_path):
+    from darts_utils.files import exclusive_lock
+
+    address, mark = ray.get_runtime_context().gcs_address, tmp_path / "pid"
+    script = DRIVER.format(tests=str(Path(__file__).parent), address=address, mark=str(mark))
+    driver = subprocess.Popen([sys.executable, "-W", "ignore", "-c", script], stderr=subprocess.PIPE, text=True)
+    while not mark.exists():
+        assert driver.poll() is None, driver.stderr.read()
+        time.sleep(0.05)
+    driver.kill()
+    driver.communicate()
+    begin = time.monotonic()
+    with exclusive_lock(tmp_path / "lock", timeout_s=20):
+        print(f"free after {time.monotonic() - begin:.1f} s")
+    while Path(f"/proc/{mark.read_text()}").exists():
+        assert time.monotonic() - begin < 20
+        time.sleep(0.05)
+
+
+@slow
+def test_scenes_of_earth_engine_are_found_and_fetched_as_in_a_sequential_run(online, plain, on_ray, world, tmp_path):
+    scene_id = served_world.add_to_earth_engine(world, online["earthengine"])
+    tile = world.place.grid_code.removeprefix("MGRS-")
+    search = ("--tile-ids", tile, "--start-date", "2024-07-01", "--end-date", "2024-08-31")
+    select = ("--raw-data-source", "gee", *search)
+    expected, made, asked = plain(*select, case="gee")
+    assert expected.returncode == 0, expected.stdout + expected.stderr
+    done = on_ray(*select)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_same_results(made, tmp_path, [scene_id], results="sentinel2-gee")
+    assert pixels_asked(online["earthengine"].requests) == pixels_asked(asked["earthengine"]) > 0
+    assert online["storage"].requests == []

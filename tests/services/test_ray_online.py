@@ -19,14 +19,20 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import geopandas as gpd
 import numpy as np
-import pandas as pd
 import pytest
 import served_world
-import smart_geocubes
 import xarray as xr
 from arcticdem_tree import Tree
+from compared_runs import (
+    CUBES,
+    assert_same_cubes,
+    assert_same_results,
+    assert_same_scenes,
+    bands_asked,
+    pixels_asked,
+    results_of,
+)
 from faults import FaultProxy
 from odc.geo.geobox import GeoBox
 
@@ -34,8 +40,6 @@ from darts.demo.world import make_world
 from darts.demo.write import install_models
 from darts.pipelines.stages import Stage
 from darts.pipelines.tiles import Outcome, TileRef
-from darts_acquisition.auxiliary.cube import open_cube
-from darts_acquisition.optical.scene_store import SceneStore
 
 ray = pytest.importorskip("ray", reason="Ray is an extra")
 slow = pytest.mark.skipif("DARTS_TEST_CLUSTER" not in os.environ, reason="slow: DARTS_TEST_CLUSTER=1 runs it")
@@ -44,9 +48,6 @@ SCENES = [f"S2B_MSIL2A_202407{day}T200909_N0510_R128_T08WNB_202407{day}T234418" 
 FIRST_PX = dict(zip(SCENES, (0, 96, 112), strict=True))
 """Where scenes begin in the world. The first is prepared alone (its size tells how many fit), the others together."""
 QUICK = ("--patch-size", "256", "--overlap", "64", "--device", "cpu", "--log-plain")
-CUBES = {"arcticdem_10m": (smart_geocubes.ArcticDEM10m, ["dem", "datamask"], 160),
-         "tcvis": (smart_geocubes.TCTrend, ["TCB_slope", "TCG_slope", "TCW_slope"], 50)}  # fmt: skip
-"""Accessor, layers, and edge of a chunk; real ones have 3600 x 3600 pixels, which would make the tests slow."""
 
 
 @pytest.fixture(scope="module")
@@ -257,55 +258,6 @@ def plain(runs, darts, online, tmp_path, tmp_path_factory):
     return run
 
 
-def bands_asked(requests):
-    """Return scene and band of each request for a file of the storage, in order."""
-    found = [re.search(r"([^/]+)\.SAFE/(\w+)\.jp2", path) for method, path in requests if method == "GET"]
-    return [(match[1], match[2]) for match in found if match is not None]
-
-
-def results_of(home, results="sentinel2-cdse"):
-    folder = home / "output" / results
-    table = pd.read_parquet(max(folder.glob("*.results.parquet"))).sort_values("tile_id", ignore_index=True)
-    return table.assign(output_path=[Path(path).name for path in table.output_path])
-
-
-def assert_same_results(one, other, scene_ids=SCENES, results="sentinel2-cdse"):
-    pd.testing.assert_frame_equal(results_of(one, results), results_of(other, results))
-    for scene_id in scene_ids:
-        folders = [home / "output" / results / scene_id for home in (one, other)]
-        names = sorted(path.name for path in folders[0].iterdir())
-        assert names == sorted(path.name for path in folders[1].iterdir())
-        for name in names:
-            files = [folder / name for folder in folders]
-            if name.endswith(".tif"):
-                assert files[0].read_bytes() == files[1].read_bytes(), (scene_id, name)
-            elif name.endswith(".parquet"):
-                tables = [gpd.read_parquet(file) for file in files]
-                assert tables[0].equals(tables[1]), (scene_id, name)
-    assert not list((other / "output").rglob(".*part-*"))
-
-
-def assert_same_scenes(one, other):
-    stores = [SceneStore(home / "input/sentinel2/cdse-scenes", "cdse") for home in (one, other)]
-    assert stores[0].scene_ids() == stores[1].scene_ids() == SCENES
-    for scene_id in SCENES:
-        scenes = [store.open(scene_id) for store in stores]
-        assert scenes[0].bands == scenes[1].bands
-        assert all(scenes[0].read(band).equals(scenes[1].read(band)) for band in scenes[0].bands)
-
-
-def assert_same_cubes(one, other, world):
-    for name, (accessor, layers, _) in CUBES.items():
-        cubes = [open_cube(home / f"aux/{name}.icechunk", accessor.extent, "") for home in (one, other)]
-        assert len(cubes[0].patches) > 3
-        assert sorted(cubes[0].patches) == sorted(cubes[1].patches)
-        around = world.place.geobox.pad(40).footprint(str(accessor.extent.crs), npoints=50).boundingbox
-        part = GeoBox.from_bbox(around, around.crs, resolution=accessor.extent.resolution.x)
-        windows = [cube.read(layers, accessor.extent[accessor.extent.overlap_roi(part)]) for cube in cubes]
-        assert windows[0].equals(windows[1])
-        assert len(np.unique(windows[0][layers[0]])) > 20
-
-
 def assert_each_fetched_once(log):
     """No chunk was fetched twice, although two workers wanted the same ones at once."""
     for name in CUBES:
@@ -323,8 +275,8 @@ def test_scenes_that_share_ground_are_as_from_a_sequential_run_and_each_thing_is
     online["storage"].fault = lambda method, _: "slow" if method == "GET" else None
     done = on_ray(*SCENES, change=met_everywhere)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert_same_results(made, tmp_path)
-    assert_same_scenes(made, tmp_path)
+    assert_same_results(made, tmp_path, SCENES)
+    assert_same_scenes(made, tmp_path, SCENES)
     assert_same_cubes(made, tmp_path, world)
     assert_each_fetched_once(tmp_path / "log")
     bands = bands_asked(online["storage"].requests)
@@ -334,10 +286,6 @@ def test_scenes_that_share_ground_are_as_from_a_sequential_run_and_each_thing_is
     assert lines_of(tmp_path / "log/met-download") == set(SCENES[1:])
     assert pixels_asked(online["earthengine"].requests) == pixels_asked(asked["earthengine"]) > 0
     assert online["elevation"].requests.count(("GET", "/index.zip")) == 1
-
-
-def pixels_asked(requests):
-    return sum(path.split("?")[0].endswith("computePixels") for _, path in requests)
 
 
 def die_once_in_places(folder, patches):
@@ -380,8 +328,8 @@ def test_workers_that_die_while_they_hold_a_place_leave_it_to_others_and_nothing
     done = on_ray(*SCENES, change=die_once_in_places)
     assert done.returncode == 0, done.stdout + done.stderr
     assert sorted(path.name for path in (tmp_path / "log").glob("died-*")) == ["died-arcticdem_10m", "died-download"]
-    assert_same_results(made, tmp_path)
-    assert_same_scenes(made, tmp_path)
+    assert_same_results(made, tmp_path, SCENES)
+    assert_same_scenes(made, tmp_path, SCENES)
     assert_same_cubes(made, tmp_path, world)
 
 

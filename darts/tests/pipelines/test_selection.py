@@ -120,6 +120,14 @@ def test_what_a_search_found_is_not_asked_for_again():
     assert source.asked == ()
 
 
+def test_a_source_for_other_processes_knows_only_the_scenes_that_they_are_to_fetch():
+    source = found_source(tile_ids=["08WNB"], years=[2024])
+    refs = source.find()
+    assert source.fetching([B]).items == {B: "item b"}
+    assert source.to_fetch(refs) == {A: 20, B: 20}
+    assert source.asked == ()
+
+
 def test_an_offline_run_takes_the_prepared_ids_instead_of_a_search(tmp_path):
     write_scene_ids(tmp_path / "ids.json", [B])
     refs = found_source(tile_ids=["08WNB"], offline=True, prep_data_scene_id_file=tmp_path / "ids.json").find()

@@ -43,6 +43,13 @@ class FeatureRun(FeatureParameters):
 
         set_endpoints(**{field.name: getattr(self, field.name) for field in fields(EndpointParameters)})
 
+    def addressed(self) -> Self:
+        """Return a copy with the addresses that this process asks, for processes with another environment."""
+        from darts_acquisition.services.endpoints import endpoint
+
+        addresses: dict[str, Any] = {field.name: endpoint(field.name) for field in fields(EndpointParameters)}
+        return replace(self, **addresses)
+
     def plan_and_connect(
         self, source: Source, todo: Sequence[TileRef], features: Collection[str], *, n_done: int
     ) -> "Plan | None":

@@ -69,11 +69,13 @@ class OnRay(RayParameters, Pipeline):
         from darts.pipelines.executors.ray_workers import Lanes
         from darts.pipelines.stages import feature_stages, result_stages
 
-        run = replace(self, device="cpu" if self.device == "cpu" else None)
+        run = replace(self if plan is None else self.addressed(), device="cpu" if self.device == "cpu" else None)
         features = self.features()
+        source = source.fetching([] if plan is None else plan.images)
         prepare = feature_stages(run, source, features)
-        if gate is not None:
-            prepare[0] = replace(prepare[0], run=_Fetching(prepare[0].run, source, gate))
+        if plan is not None:
+            connect = partial(run.connect, source, _small(plan))
+            prepare[0] = replace(prepare[0], run=_Fetching(prepare[0].run, source, connect, gate))
         if not self.debug_data:
             prepare[-1] = replace(prepare[-1], run=_OnlyRead(prepare[-1].run, features))
         return Lanes(
@@ -81,7 +83,7 @@ class OnRay(RayParameters, Pipeline):
             prepare=prepare,
             finish=result_stages(run, list(self._models())),
             open_device=partial(_device_stages, run),
-            set_up=partial(_set_up, run, source, None if plan is None else _small(plan), gate),
+            set_up=partial(_set_up, run, gate),
             num_cpus=self.num_cpus,
         )
 
@@ -152,16 +154,21 @@ run_planet_ray = PlanetRayPipeline.cli
 
 @dataclass(frozen=True)
 class _Fetching:
-    """Loads a scene; if it must be fetched, only as many at once in the whole cluster as the service allows."""
+    """Loads a scene; if it must be fetched, only as many at once in the whole cluster as the service allows.
+
+    The access is had here and not with the process, because workers on devices, and those that finish, fetch nothing.
+    """
 
     load: Callable[[Work], Work]
     source: Source
+    connect: Callable[[], None]
     gate: Any
 
     def __call__(self, work: Work) -> Work:
         from darts.pipelines.executors.ray_gate import entered
         from darts.pipelines.executors.ray_workers import holder
 
+        self.connect()
         if not self.source.to_fetch([work.ref]):
             return self.load(work)
         with entered(self.gate, "download", holder()):
@@ -195,17 +202,16 @@ def _device_stages(run: OnRay) -> "list[Stage]":
     return [segment_stage(run, run._load_models())]
 
 
-def _set_up(run: OnRay, source: Source, plan: "Plan | None", gate: Any) -> None:
-    """Make a worker process what the driver's is: the same addresses, the same access, one writer a cube."""
+def _set_up(run: OnRay, gate: Any) -> None:
+    """Make a worker process what the driver's is: the same addresses, one writer a cube."""
     run.use_endpoints()
-    if plan is None:
+    if gate is None:
         return
     from darts.pipelines.executors.ray_gate import entered
     from darts.pipelines.executors.ray_workers import holder
     from darts_acquisition.auxiliary.filling import set_outer_lock
 
     set_outer_lock(lambda path: entered(gate, str(path), holder()))
-    run.connect(source, plan)
 
 
 def _small(plan: "Plan") -> "Plan":

@@ -1,9 +1,9 @@
 """What is passed around: references to tiles, tiles in work, and outcomes. All typed and picklable."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, Self
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -42,6 +42,10 @@ class Source(Protocol):
 
     def to_fetch(self, refs: Sequence[TileRef]) -> dict[str, int]:
         """Return which tiles must be fetched, wholly or in part, with the number of bytes, 0 where unknown."""
+        ...
+
+    def fetching(self, tile_ids: Collection[str]) -> Self:
+        """Return a source for other processes, to each of which it is sent: of all tiles it can fetch only some."""
         ...
 
     def sizes(self, refs: Sequence[TileRef]) -> dict[str, str]:

@@ -204,7 +204,7 @@ class RayExecutor:
                     yield from self._lost_in(running, error)
                 else:
                     del self._running[answer]
-                    yield self._end(running.step.scene, failed(running.step.scene.ref, running.step.lane, error))
+                    yield self._end(running.step.scene, failed(running.step.scene.ref, running.step.lane, error.cause))
             except RayError as error:
                 yield from self._lost_in(running, error)
             else:
@@ -228,6 +228,7 @@ class RayExecutor:
         self._schedule.ready(scene, node=report.node if lane == "prepare" else None)
 
     def _end(self, scene: Scene, outcome: Outcome) -> Outcome:
+        self._losses.bury(scene.token)  # it holds nothing, unless its word that it left was lost on the way
         self._schedule.end(scene)
         return outcome
 

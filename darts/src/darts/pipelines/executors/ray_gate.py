@@ -3,8 +3,14 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
+
+from darts_utils.errors import DartsError
+
+
+class GateError(DartsError):
+    """Nobody lets anyone into places any more."""
 
 
 class Gate:
@@ -54,11 +60,22 @@ def entered(gate: Any, place: str, holder: str) -> Iterator[None]:
         gate: The actor.
         place: Its name.
         holder: Who enters; unlike all others that live.
+
+    Raises:
+        GateError: If the actor is gone.
     """
     import ray
+    from ray.exceptions import RayActorError
 
-    ray.get(gate.enter.remote(place, holder))
+    try:
+        ray.get(gate.enter.remote(place, holder))
+    except RayActorError as error:
+        raise GateError(
+            f"whether {place} is free cannot be asked any more, because a process of this run on the driver's machine "
+            "has died. Start the run again; it goes on with what is not there."
+        ) from error
     try:
         yield
     finally:
-        ray.get(gate.leave.remote(place, holder))
+        with suppress(RayActorError):  # the driver lets it out when its scene has ended
+            ray.get(gate.leave.remote(place, holder))

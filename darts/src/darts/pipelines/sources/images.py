@@ -3,9 +3,9 @@
 import logging
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from darts.pipelines.tiles import MosaicResolution, TileRef
 from darts_utils.errors import DartsError, DataError, MissingDataError
@@ -52,6 +52,10 @@ class ImagesOnDisk(ABC):
     def to_fetch(self, refs: Sequence[TileRef]) -> dict[str, int]:  # noqa: ARG002  (the protocol's signature)
         """Return nothing: images are on disk or nowhere."""
         return {}
+
+    def fetching(self, tile_ids: Collection[str]) -> Self:  # noqa: ARG002  (the protocol's signature)
+        """Return this source: it fetches none."""
+        return self
 
     def sizes(self, refs: Sequence[TileRef]) -> dict[str, str]:
         """Return pixels and bytes on disk by tile id, for people; damaged images are left out."""

@@ -2,8 +2,9 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from copy import copy
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from darts.pipelines.parameters import SceneParameters
 from darts.pipelines.selection import checked_ids, confirm_unbounded, read_scene_ids, tile_ref
@@ -96,6 +97,12 @@ class SceneSource(ABC):
                 self.items.update(self._ask(unknown))
             except MissingDataError as error:
                 logger.warning("%s", error)
+
+    def fetching(self, tile_ids: Collection[str]) -> Self:
+        """Return a source that knows the catalogue's words on some scenes only: on each there are 50 kB of them."""
+        other = copy(self)
+        other.items = {scene_id: item for scene_id, item in self.items.items() if scene_id in tile_ids}
+        return other
 
     def sizes(self, refs: Sequence[TileRef]) -> dict[str, str]:  # noqa: ARG002  (all scenes are about as large)
         """Return nothing."""

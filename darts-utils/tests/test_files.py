@@ -18,6 +18,7 @@ from darts_utils.files import (
     make_folder,
     part_path,
     remove_parts,
+    stale_parts,
 )
 
 
@@ -175,3 +176,17 @@ def test_a_process_can_label_what_it_leaves(tmp_path):
     assert part.suffix == ".tif"
     assert remove_parts(tmp_path) == 0, "this process still runs"
     assert remove_parts(tmp_path, label="run7") == 1
+
+
+def test_what_others_with_the_same_label_left_can_be_gone_on_from(tmp_path):
+    final = tmp_path / "a.zarr"
+    for name in (".a.part-otherhost-12-run1-ff.zarr", ".a.part-otherhost-12-run2-ff.zarr", ".b.part-x-1-run1-ff.zarr"):
+        (tmp_path / name).mkdir()
+    assert stale_parts(tmp_path, final) == []
+    label_parts("run1")
+    try:
+        part_path(final).mkdir()
+        found = stale_parts(tmp_path, final)
+    finally:
+        label_parts("0")
+    assert [path.name for path in found] == [".a.part-otherhost-12-run1-ff.zarr"]

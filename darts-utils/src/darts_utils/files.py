@@ -13,7 +13,8 @@ from darts_utils.errors import OutputError
 
 _PART_MARK = ".part-"
 _HOST = platform.node().replace("-", "_").replace(".", "_")
-_LABEL = ["0"]
+_NO_LABEL = "0"
+_LABEL = [_NO_LABEL]
 """What this process marks its parts with, so that whoever started it can find them when it is gone."""
 _ABANDONED_S = 86_400
 """Parts of another machine on a shared file system are taken for dead after a day: its processes cannot be seen."""
@@ -26,10 +27,10 @@ def part_path(final: Path) -> Path:
 
 
 def label_parts(label: str) -> None:
-    """Mark all that this process leaves unfinished from now on, for `remove_parts` of another machine.
+    """Mark all that this process leaves unfinished from now on, for others of its kind and for whoever started them.
 
     Args:
-        label: Letters and digits.
+        label: Letters and digits; shared by processes of which only one at a time works on a file or folder.
     """
     _LABEL[0] = label
 
@@ -165,9 +166,12 @@ def abandon(part: Path) -> None:
 
 
 def stale_parts(folder: Path, final: Path) -> list[Path]:
-    """Return what killed processes left unfinished of one file or folder, to go on from."""
+    """Return what killed processes left unfinished of one file or folder, to go on from.
+
+    That is also what others with the label of this process left, on whatever machine.
+    """
     parts = sorted(folder.glob(f".{glob.escape(final.stem)}{_PART_MARK}*{final.suffix}"))
-    return [path for path in parts if _is_stale(path, own=False)]
+    return [path for path in parts if _is_stale(path, own=False) or _is_of_our_kind(path)]
 
 
 def _is_stale(part: Path, *, own: bool) -> bool:
@@ -180,6 +184,12 @@ def _is_stale(part: Path, *, own: bool) -> bool:
     if pid == str(os.getpid()):
         return own
     return not (pid.isdigit() and _is_running(int(pid)))
+
+
+def _is_of_our_kind(part: Path) -> bool:
+    """Tell whether another process with the label of this one made a part."""
+    is_own = part.name.split(_PART_MARK)[-1].startswith(f"{_HOST}-{os.getpid()}-")
+    return _LABEL[0] != _NO_LABEL and _label_of(part) == _LABEL[0] and not is_own
 
 
 def _label_of(part: Path) -> str:

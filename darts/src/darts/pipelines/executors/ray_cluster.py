@@ -128,8 +128,8 @@ def _init(options: dict[str, Any]) -> None:
         if options["address"] == "local":
             raise ConfigError(f"Ray cannot be started on this machine: {reason}") from error
         raise ConfigError(
-            f"there is no Ray cluster at {options['address']} that can be joined ({reason}). Check --ray-address, or "
-            "leave it out to use this machine alone."
+            f"there is no Ray cluster at {options['address']} that can be joined ({reason}). Check --ray-address; set "
+            "RAY_AUTH_MODE=token if the cluster asks for a token; leave --ray-address out to use this machine alone."
         ) from error
 
 

@@ -3,10 +3,11 @@
 import importlib.util
 import logging
 import os
+import secrets
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,8 @@ _ENVIRONMENT = {
     "RAY_worker_niceness": "0",  # of a cluster of our own: its work is all there is to do
     "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # of results that nobody asks for, because their scene begins again
 }
+_LISTENS_TO_OTHERS = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""Named for the systems where Ray only listens to its own machine unless it is set; so it does on others if it is 0."""
 
 
 @dataclass(frozen=True)
@@ -69,17 +72,31 @@ def connected(address: str | None, *, store_bytes: int | None = None) -> Iterato
     if ray.is_initialized():  # whoever did that ends it, too
         yield
         return
-    options: dict[str, Any] = {"address": address}
-    if address is None:
-        # on this machine only: nobody else is to reach a cluster that runs what it is sent
-        options = {"address": "local", "num_cpus": usable_cores(), "_node_ip_address": "127.0.0.1"}
-        options |= {"include_dashboard": False, "object_store_memory": store_bytes}
-    _init(options)
+    own = {"address": "local", "num_cpus": usable_cores(), "include_dashboard": False}
+    with nullcontext() if address is not None else _closed_to_others():
+        _init({"address": address} if address is not None else own | {"object_store_memory": store_bytes})
+        try:
+            yield
+        finally:
+            with _own_signals():
+                ray.shutdown()
+
+
+@contextmanager
+def _closed_to_others() -> Iterator[None]:
+    """Let what is started be reached from this machine only, and with a token: a cluster runs what it is sent."""
+    from ray._private import ray_constants
+
+    if "RAY_AUTH_TOKEN_PATH" not in os.environ:  # Ray would keep its token in the home folder, which may be read-only
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    before = os.environ.get(_LISTENS_TO_OTHERS), ray_constants.ENABLE_RAY_CLUSTER
+    os.environ[_LISTENS_TO_OTHERS], ray_constants.ENABLE_RAY_CLUSTER = "0", False
     try:
         yield
     finally:
-        with _own_signals():
-            ray.shutdown()
+        ray_constants.ENABLE_RAY_CLUSTER = before[1]
+        os.environ.pop(_LISTENS_TO_OTHERS)
+        os.environ.update({} if before[0] is None else {_LISTENS_TO_OTHERS: before[0]})
 
 
 def machines() -> list[Machine]:

@@ -3,11 +3,11 @@
 import re
 from pathlib import Path
 
-import geopandas as gpd
 import numpy as np
 import pandas as pd
 import smart_geocubes
 from odc.geo.geobox import GeoBox
+from same_products import assert_same_folder
 
 from darts_acquisition.auxiliary.cube import open_cube
 from darts_acquisition.optical.scene_store import SceneStore
@@ -36,16 +36,7 @@ def results_of(home, results="sentinel2-cdse"):
 def assert_same_results(one, other, scene_ids, results="sentinel2-cdse"):
     pd.testing.assert_frame_equal(results_of(one, results), results_of(other, results))
     for scene_id in scene_ids:
-        folders = [home / "output" / results / scene_id for home in (one, other)]
-        names = sorted(path.name for path in folders[0].iterdir())
-        assert names == sorted(path.name for path in folders[1].iterdir())
-        for name in names:
-            files = [folder / name for folder in folders]
-            if name.endswith(".tif"):
-                assert files[0].read_bytes() == files[1].read_bytes(), (scene_id, name)
-            elif name.endswith(".parquet"):
-                tables = [gpd.read_parquet(file) for file in files]
-                assert tables[0].equals(tables[1]), (scene_id, name)
+        assert_same_folder(*(home / "output" / results / scene_id for home in (one, other)))
     assert not list((other / "output").rglob(".*part-*"))
 
 

@@ -1,29 +1,39 @@
 """The devices of a Ray cluster: a worker for each GPU that is to be used, or one a machine where there are none."""
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import ActorDiedError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from darts.pipelines.executors.ray_cluster import Machine
 from darts.pipelines.executors.ray_workers import Device
-from darts_utils.errors import ConfigError
+from darts_utils.errors import ConfigError, DartsError
 
 logger = logging.getLogger(__name__)
 
 _DEVICE: Any = ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)(Device)
 
+_MOST_DEATHS = 3
+"""Workers of a machine that may die before they are ready, such as for want of memory that another process just has."""
+
 type Phase = Literal["coming", "opening", "open", "unwanted"]
+
+
+class DeviceError(DartsError):
+    """No machine can do what a device does."""
 
 
 @dataclass(eq=False)
 class _Actor:
     name: str
     node: str
+    n_here: int
+    """Devices of its machine, all of which have a worker."""
     handle: Any
     phase: Phase
     answer: Any
@@ -46,13 +56,15 @@ class Devices:
         self._use_gpus = use_gpus
         self._actors: dict[str, _Actor] = {}
         self._broken: set[str] = set()
-        """Machines on which a worker could not be made ready, such as for want of memory or of a package."""
+        """Machines on which a worker could not be made ready, such as for want of a package."""
+        self._deaths: Counter[str] = Counter()
+        """Workers of each machine that died before they were ready."""
         self._found: dict[str, set[str]] = {}
         """The wanted GPUs of each machine, once they are known."""
         self._count = 0
         self.has_gpus = False
         """Whether the devices are GPUs."""
-        self.failure: Exception | None = None
+        self.failure: DartsError | None = None
         """Why the last one did not come up."""
 
     @property
@@ -89,7 +101,7 @@ class Devices:
         handle: Any = _DEVICE.options(
             num_gpus=int(self.has_gpus), scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)
         ).remote(self._lanes, n_here)
-        self._actors[name] = _Actor(name, node, handle, "coming", handle.gpus.remote())
+        self._actors[name] = _Actor(name, node, n_here, handle, "coming", handle.gpus.remote())
 
     def poll(self) -> None:
         """Take note of the workers that have answered: keep those on wanted GPUs, and let them load the models."""
@@ -101,11 +113,7 @@ class Devices:
         try:
             answer = ray.get(actor.answer)
         except RayError as error:
-            logger.warning("a device of machine %s could not be made ready: %s", actor.node[:8], _first_line(error))
-            cause = getattr(error, "cause", None)
-            self.failure = cause if isinstance(cause, Exception) else error
-            self._broken.add(actor.node)
-            self.remove(actor.name)
+            self._failed(actor, error)
             return
         if actor.phase == "opening":
             actor.phase = "open"
@@ -117,6 +125,18 @@ class Devices:
             actor.phase = "unwanted"
         if self._wanted is not None:
             self._settle(actor.node, self._wanted)
+
+    def _failed(self, actor: _Actor, error: RayError) -> None:
+        """Try again on a machine whose worker died, and leave one alone that cannot have a worker."""
+        logger.warning("a device of machine %s could not be made ready: %s", actor.node[:8], _last_line(error))
+        self.remove(actor.name)
+        self._deaths[actor.node] += 1
+        if isinstance(error, ActorDiedError) and self._deaths[actor.node] < _MOST_DEATHS:
+            self._start(actor.node, actor.n_here)
+        else:
+            self._broken.add(actor.node)
+            cause = getattr(error, "cause", None)
+            self.failure = cause if isinstance(cause, DartsError) else _failure(error, self._deaths[actor.node])
 
     def _settle(self, node: str, wanted: set[str]) -> None:
         """Give GPUs back that are not wanted, once all on their machine are known: Ray does not let one choose."""
@@ -148,5 +168,16 @@ class Devices:
             self.remove(name)
 
 
-def _first_line(error: Exception) -> str:
+def _failure(error: RayError, deaths: int) -> "DeviceError":
+    """Return what to tell when nothing but Ray has said why."""
+    if isinstance(error, ActorDiedError):
+        why = f"their workers died ({deaths} on the last machine), as they do for want of memory"
+    else:
+        why = _last_line(error)
+    return DeviceError(
+        f"the models could not be loaded on any machine of the cluster: {why}. Mend that, and start again."
+    )
+
+
+def _last_line(error: Exception) -> str:
     return str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__

@@ -380,13 +380,3 @@ def test_a_run_on_the_cluster_gives_what_a_sequential_run_gives(cluster, worlds,
     stages = pd.read_parquet(max(on_ray.glob("*.timer.parquet"))).stage.unique()
     assert list(stages) == ["optical", "arcticdem", "tcvis", "preprocess", "segment", "postprocess", "export"]
     assert not list(on_ray.rglob(".*part-*"))
-
-
-def test_a_second_start_skips_what_is_done_and_makes_the_rest(cluster, worlds, tmp_path):
-    given = parameters(worlds, "s2") | {"output_data_dir": tmp_path / "out"}
-    scenes = given["scene_ids"]
-    assert Sentinel2Pipeline(**given | {"scene_ids": scenes[:2]}).run().count("done") == 2
-    report = Sentinel2RayPipeline(**given).run()
-    assert {outcome.ref.tile_id: outcome.status for outcome in report.outcomes} == {
-        scenes[0]: "skipped", scenes[1]: "skipped", scenes[2]: "done",
-    }  # fmt: skip

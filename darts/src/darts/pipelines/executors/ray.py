@@ -1,7 +1,6 @@
 """The executor for many machines: the lanes of each scene run in workers of a Ray cluster, of which some may die."""
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -17,6 +16,7 @@ from darts.pipelines.executors.ray_cluster import Machine, check_room, machines
 from darts.pipelines.executors.ray_devices import Devices
 from darts.pipelines.executors.ray_workers import Lanes, Report
 from darts.pipelines.executors.schedule import MOST_TRIES, Node, Scene, Schedule, Step
+from darts.pipelines.executors.stopping import Stop
 from darts.pipelines.stages import Lane
 from darts.pipelines.tiles import Event, Outcome, StageStarted, TileRef, failed
 from darts_utils.errors import ConfigError, DartsError
@@ -90,8 +90,7 @@ class RayExecutor:
         self._losses = Losses() if losses is None else losses
         self._wanted, self._use_gpus = devices, use_gpus
         self._grace_s = grace_s
-        self._stop = threading.Event()
-        self._deadline = 0.0
+        self._stop = Stop(grace_s)
         self._running: dict[Any, _Running] = {}
         self._refreshed = 0.0
         self._lost_devices: set[str] = set()
@@ -100,9 +99,7 @@ class RayExecutor:
 
     def stop(self) -> None:
         """Let no further lane begin; `run` ends after those at work, or when the time for that is over."""
-        if not self._stop.is_set():
-            self._deadline = time.monotonic() + self._grace_s
-            self._stop.set()
+        self._stop.ask()
 
     @property
     def is_busy(self) -> bool:
@@ -132,7 +129,7 @@ class RayExecutor:
             self._end_workers()
 
     def _is_broken_off(self) -> bool:
-        return self._stop.is_set() and (not self._running or time.monotonic() > self._deadline)
+        return self._stop.is_set() and (not self._running or self._stop.is_over)
 
     def _check_cluster(self) -> None:
         there = machines()

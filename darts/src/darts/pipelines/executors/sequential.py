@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from darts.pipelines.executors.stopping import Stop
 from darts.pipelines.stages import LANES, Lane, Stage
 from darts.pipelines.tiles import Event, Outcome, StageStarted, StageTime, TileRef, Work, failed
 from darts_utils.memory import give_back_after
@@ -43,7 +44,7 @@ class _InFlight:
         self._count = 0
         self._changed = threading.Condition()
 
-    def enter(self, stop: threading.Event) -> None:
+    def enter(self, stop: Stop) -> None:
         with self._changed:
             while self._count >= self._slots:
                 if stop.is_set():
@@ -75,10 +76,8 @@ class SequentialExecutor:
 
     def __init__(self, stages: Sequence[Stage], *, budget_bytes: int, grace_s: float = 3.0) -> None:
         self._lanes: dict[Lane, list[Stage]] = {lane: [s for s in stages if s.lane == lane] for lane in LANES}
-        self._grace_s = grace_s
         self._in_flight = _InFlight(budget_bytes)
-        self._stop = threading.Event()
-        self._deadline = 0.0
+        self._stop = Stop(grace_s)
         self._events: queue.Queue[Event | None] = queue.Queue()
         self._threads: list[threading.Thread] = []
 
@@ -98,21 +97,19 @@ class SequentialExecutor:
         finally:
             self.stop()
             for worker in self._threads:
-                worker.join(max(0.0, self._deadline - time.monotonic()))
+                worker.join(self._stop.left_s)
 
     def _next_event(self) -> Event | None:
         """Return the next event, or None at the end: that of the work, or of the patience after `stop`."""
         while True:  # with a time-out, because a blocking wait without one would not see Ctrl-C on every platform
             with suppress(queue.Empty):
                 return self._events.get(timeout=_POLL_S)
-            if self._stop.is_set() and time.monotonic() > self._deadline:
+            if self._stop.is_over:
                 return None
 
     def stop(self) -> None:
         """Let no further stage begin; `run` ends after the stages at work, or when the time for that is over."""
-        if not self._stop.is_set():
-            self._deadline = time.monotonic() + self._grace_s
-            self._stop.set()
+        self._stop.ask()
 
     @property
     def is_busy(self) -> bool:

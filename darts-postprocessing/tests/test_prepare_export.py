@@ -31,13 +31,23 @@ def test_edge_erosion_of_zero_means_zero(make_tile):
     assert prepare_export(make_tile(), mask_erosion_size=0, edge_erosion_size=2)["extent"].sum() == 86 * 67
 
 
-def test_objects_are_those_of_the_whole_raster_before_it_is_masked(make_tile):
+def test_the_raster_is_masked_before_objects_are_found(make_tile):
     tile = make_tile()
     prepared = prepare_export(tile, min_object_size=8, mask_erosion_size=6, quality_level=2)
-    expected = binarize(tile["probabilities"], 0.5, 8, prepared["extent"])
-    np.testing.assert_array_equal(prepared["binarized_segmentation"], expected)
     masked_first = binarize(prepared["probabilities"], 0.5, 8, prepared["extent"])
-    assert masked_first.sum() > expected.sum()
+    np.testing.assert_array_equal(prepared["binarized_segmentation"], masked_first)
+    assert prepared["binarized_segmentation"].attrs["n_objects"] > 1
+
+
+def test_cut_objects_are_marked_and_can_be_dropped(make_tile):
+    given = {"min_object_size": 3, "mask_erosion_size": 2, "quality_level": 2}
+    kept = prepare_export(make_tile(), **given)
+    whole = prepare_export(make_tile(), **given, drop_cut_objects=True)
+    cut = kept["cut_segmentation"].values
+    assert cut.any()
+    assert (kept["binarized_segmentation"].values & ~cut).any()
+    np.testing.assert_array_equal(whole["binarized_segmentation"], kept["binarized_segmentation"].values & ~cut)
+    assert not whole["cut_segmentation"].any()
 
 
 def test_probabilities_are_unknown_outside_of_the_extent_and_unchanged_inside(make_tile):

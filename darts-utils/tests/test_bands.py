@@ -33,6 +33,8 @@ CONTRACT = [
     ("probabilities-some_model", "float32", "uint8", 0, 1, 0.01, 0, 255),
     ("binarized_segmentation", "bool", "bool", 0, 1, None, 0, None),
     ("binarized_segmentation-some_model", "bool", "bool", 0, 1, None, 0, None),
+    ("cut_segmentation", "bool", "bool", 0, 1, None, 0, None),
+    ("features_missing", "bool", "bool", 0, 1, None, 0, None),
     ("extent", "bool", "bool", 0, 1, None, 0, None),
 ]
 PACKED = [row for row in CONTRACT if row[5] is not None]

@@ -14,7 +14,8 @@ type Colour = tuple[int, int, int]
 SMALLEST_SIDE_PX = 480
 """Narrower pictures stand on a plate of this size, so that caption and scale bar have room."""
 
-_CAPTION_PX = 84
+_TITLE_PX = 54
+_LINE_PX = 30
 _PAPER: Colour = (24, 26, 30)
 _INK: Colour = (240, 240, 240)
 _PALE: Colour = (176, 182, 190)
@@ -66,19 +67,31 @@ def draw_north_arrow(picture: Picture, convergence_deg: float) -> None:
     _write(picture, "N", (round(centre[0] - _text_width("N", 15) / 2), round(centre[1] + 36)), _INK, 15)
 
 
-def with_caption(picture: Picture, title: str, facts: str, legend: Sequence[tuple[str, Colour]]) -> Picture:
-    """Return the picture with a title, a line of facts and a legend below."""
+def with_caption(picture: Picture, title: str, lines: Sequence[str], legend: Sequence[tuple[str, Colour]]) -> Picture:
+    """Return the picture with a title, lines of facts and a legend below; empty lines are left out."""
     height, width = picture.shape[:2]
-    whole = np.empty((height + _CAPTION_PX, width, 3), dtype=np.uint8)
+    lines = [line for line in lines if line]
+    whole = np.empty((height + _TITLE_PX + _LINE_PX * max(len(lines), 1), width, 3), dtype=np.uint8)
     whole[:height], whole[height:] = picture, _PAPER
     room = width - 2 * _MARGIN_PX
     _write(whole, title, (_MARGIN_PX, height + 34), _INK, _fitting_size(title, 24, room))
-    facts_size = _fitting_size(facts, 19, room)
-    _write(whole, facts, (_MARGIN_PX, height + 66), _PALE, facts_size)
-    left_of_facts = width - _MARGIN_PX - _legend_width(legend)
-    if left_of_facts > _MARGIN_PX + _text_width(facts, facts_size) + 24:
-        _draw_legend(whole, legend, left_of_facts, height + 66)
+    for number, line in enumerate(lines):
+        _write(whole, line, (_MARGIN_PX, height + 66 + number * _LINE_PX), _PALE, _fitting_size(line, 19, room))
+    if legend:
+        _draw_legend_beside(whole, lines, legend, height + 66)
     return whole
+
+
+def _draw_legend_beside(
+    picture: Picture, lines: Sequence[str], legend: Sequence[tuple[str, Colour]], base: int
+) -> None:
+    """Draw the legend at the right of the first line that leaves room for it; none if there is no such line."""
+    left = picture.shape[1] - _MARGIN_PX - _legend_width(legend)
+    room = picture.shape[1] - 2 * _MARGIN_PX
+    for number, line in enumerate(lines or [""]):
+        if left > _MARGIN_PX + _text_width(line, _fitting_size(line, 19, room)) + 24:
+            _draw_legend(picture, legend, left, base + number * _LINE_PX)
+            return
 
 
 def _draw_legend(picture: Picture, legend: Sequence[tuple[str, Colour]], left: int, base: int) -> None:

@@ -1,5 +1,6 @@
 """What can be exported, into which files, from which bands, and what of it is missing in a folder."""
 
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,8 @@ PRODUCTS = {
 
 THUMBNAIL_VARIABLES = ("red", "green", "blue", "binarized_segmentation", "extent")
 """What a thumbnail shows if the tile has it."""
+SAID_VARIABLES = ("quality_data_mask", "features_missing")
+"""What the figures of a tile are made of, whatever is exported; of the latter also that of each model."""
 
 DEBUG_FILE = "darts_inference_debug.nc"
 
@@ -102,8 +105,9 @@ def missing_files(
     *,
     debug: bool = False,
 ) -> list[str]:
-    """Return the names of the files that these products consist of and that a folder lacks."""
-    return [name for name in expected_files(bands, ensemble_subsets, debug=debug) if not (out_dir / name).is_file()]
+    """Return the names of the files that these products consist of and that a folder lacks; an empty one is none."""
+    sizes = _sizes(out_dir)
+    return [name for name in expected_files(bands, ensemble_subsets, debug=debug) if not sizes.get(name)]
 
 
 def missing_outputs(
@@ -125,6 +129,12 @@ def missing_outputs(
     if not missing:
         return "none"
     return "all" if len(missing) == len(expected_files(bands, ensemble_subsets)) else "some"
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """Return the sizes of the files in a folder by name, in bytes; asked for all at once, for there are many folders."""
+    with os.scandir(folder) as entries:
+        return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
 
 
 def _models(product: Product, ensemble_subsets: Sequence[str]) -> list[str]:

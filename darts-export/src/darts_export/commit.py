@@ -4,39 +4,53 @@ import shutil
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from darts_export.record import FILE as RECORD
+from darts_export.record import fingerprints
 from darts_utils.errors import DartsError, OutputError
-from darts_utils.files import atomic_folder, make_folder, part_path, sync_path
+from darts_utils.files import fill_folder, make_folder, part_path, replace_folder, sync_folder, sync_path, turn
 
 
-def commit_folder(out_dir: Path, write: Callable[[Path], None]) -> None:
-    """Fill a folder that stands at `out_dir` when all is written, in place of what was there, or not at all.
+def commit_folder(out_dir: Path, write: Callable[[Path], None], *, replace: bool = True) -> bool:
+    """Fill a folder that stands at `out_dir` when all is written, or not at all; return whether it does.
 
     Args:
         out_dir: Where the folder appears.
         write: Gets an empty folder and fills it.
+        replace: Whether it takes the place of a folder that is there. If not, one that another process has put there in
+            the meantime stays, and what was written is dropped.
 
     Raises:
         OutputError: If writing fails; the message names the folder and the reason, and nothing is left behind.
     """
     try:
-        with atomic_folder(out_dir) as part:
+        with fill_folder(out_dir) as part:
             write(part)
+            sync_folder(part)
+            with turn(out_dir.parent):
+                if not replace and out_dir.exists():
+                    return False
+                replace_folder(part, out_dir)
+        return True
     except DartsError:
         raise
     except OSError as error:
         raise _output_error(out_dir, error) from error
 
 
-def commit_files(out_dir: Path, names: Collection[str], write: Callable[[Path], None]) -> None:
+def commit_files(
+    out_dir: Path, names: Collection[str], write: Callable[[Path], None], *, fingerprint: str | None = None
+) -> None:
     """Add files to a folder, each appearing whole or not at all; what is there already stays as it is.
 
     Args:
         out_dir: The folder to add to.
-        names: The files to add.
+        names: The files to add; the record comes last.
         write: Gets an empty folder and fills it; files that are not among the names are dropped.
+        fingerprint: How the files were made, which must be how those in the folder were; not looked at if None.
 
     Raises:
-        OutputError: If writing fails; the message names the folder and the reason, and nothing is left behind.
+        OutputError: If the folder was made in another way, or writing fails; the message names the folder and the
+            reason, and nothing is left behind.
     """
     part = part_path(out_dir)  # beside the folder and not in it, so that the tile never shows a stray entry
     try:
@@ -44,7 +58,11 @@ def commit_files(out_dir: Path, names: Collection[str], write: Callable[[Path], 
         write(part)
         for name in names:
             sync_path(part / name)
-            (part / name).replace(out_dir / name)
+        with turn(out_dir.parent):  # nobody puts another folder there between the check and the last file
+            if fingerprint is not None:
+                _check_same(out_dir, fingerprint)
+            for name in sorted(names, key=lambda name: name == RECORD):
+                (part / name).replace(out_dir / name)
         sync_path(out_dir)
     except DartsError:
         raise
@@ -52,6 +70,21 @@ def commit_files(out_dir: Path, names: Collection[str], write: Callable[[Path], 
         raise _output_error(out_dir, error) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _check_same(out_dir: Path, fingerprint: str) -> None:
+    """Refuse to mix results.
+
+    Raises:
+        OutputError: If not all files in the folder that bear a fingerprint bear this one, or none bears any.
+    """
+    there = fingerprints(out_dir)
+    if there != {fingerprint}:
+        found = ", ".join(sorted(text[:12] for text in there)) or "none"
+        raise OutputError(
+            f"nothing is added to {out_dir}: its files have the fingerprint {found}, not {fingerprint[:12]}, so they "
+            "were made in another way. Use --overwrite, or another folder."
+        )
 
 
 def _output_error(out_dir: Path, error: OSError) -> OutputError:

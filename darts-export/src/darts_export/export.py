@@ -1,14 +1,13 @@
 """Everything that a tile leaves on disk: rasters, polygons, thumbnail and metadata."""
 
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
 import xarray as xr
 
@@ -23,9 +22,14 @@ from darts_export.check import (
     needed_variables,
 )
 from darts_export.commit import commit_files, commit_folder
+from darts_export.facts import TileFacts, tile_facts
+from darts_export.image import image_time
 from darts_export.raster import raster_bytes
+from darts_export.record import FILE as RECORD
+from darts_export.record import FINGERPRINT, tags_of, write_record
+from darts_export.tables import geopackage_bytes, geoparquet_bytes
 from darts_export.thumbnail import draw_thumbnail, jpeg_bytes
-from darts_export.vector import geopackage_bytes, geoparquet_bytes, regions, segments
+from darts_export.vector import region_table, segment_table
 from darts_utils.bands import manager
 from darts_utils.errors import DataError
 
@@ -43,10 +47,11 @@ def export_tile(
     debug: bool = False,
     *,
     overwrite: bool = False,
-) -> None:
+) -> TileFacts:
     """Write the products of a tile into its folder, which appears whole or not at all.
 
-    If the folder is there, only the files that it lacks are added and nothing else is touched.
+    If the folder is there, only the files that it lacks are added and nothing else is touched. To a folder with
+    another fingerprint (`DARTS_fingerprint` of the metadata) nothing is added.
 
     Args:
         tile: A tile from `prepare_export`, in memory representation, with georeference.
@@ -55,25 +60,32 @@ def export_tile(
             (GeoPackage and GeoParquet), `extent` (likewise), `thumbnail` (JPEG), `optical`, `dem` (slope and relative
             elevation), `tcvis`, `metadata` (JSON), or any band of the tile as a raster of its own.
         ensemble_subsets: Names of models whose own probabilities, masks and polygons are exported too.
-        metadata: Written as tags of the rasters and as JSON. The JSON file also has the time of export as
-            `DARTS_exportdate`; rasters do not, so that the same run gives the same bytes.
+        metadata: Written as JSON, and what of it is one value also as tags of the rasters and metadata of the tables.
+            The JSON file also has the figures of the tile, and the time of export as `DARTS_exportdate`; the others do
+            not, so that the same run gives the same bytes.
         debug: Whether to add the whole tile as netCDF.
         overwrite: Whether to replace a folder that is there, with all that is in it.
+
+    Returns:
+        Figures of the tile.
 
     Raises:
         ConfigError: If a band is unknown.
         DataError: If the tile lacks what a product is made from.
-        OutputError: If the folder cannot be written; nothing half is left behind.
+        OutputError: If the folder cannot be written, or was made in another way; nothing half is left behind.
     """
     check_bands(bands, also=[str(name) for name in tile.data_vars])
     _check_variables(tile, bands, ensemble_subsets)
-    write = partial(_write, tile, bands, ensemble_subsets, metadata or {}, debug)
+    metadata = dict(metadata or {})
+    making = _Making(tile, bands, ensemble_subsets, metadata, debug)
+    fingerprint = metadata.get(FINGERPRINT)
+    wanted = expected_files(bands, ensemble_subsets, debug=debug)
     if overwrite or not out_dir.is_dir():
-        commit_folder(out_dir, lambda folder: write(expected_files(bands, ensemble_subsets, debug=debug), folder))
-        return
-    missing = missing_files(out_dir, bands, ensemble_subsets, debug=debug)
-    if missing:
-        commit_files(out_dir, missing, lambda folder: write(missing, folder))
+        if commit_folder(out_dir, lambda folder: making.write(wanted, folder), replace=overwrite):
+            return making.facts
+    if missing := missing_files(out_dir, bands, ensemble_subsets, debug=debug):
+        commit_files(out_dir, missing, lambda folder: making.write(missing, folder), fingerprint=fingerprint)
+    return making.facts
 
 
 def _check_variables(tile: xr.Dataset, bands: Sequence[str], ensemble_subsets: Sequence[str]) -> None:
@@ -86,42 +98,63 @@ def _check_variables(tile: xr.Dataset, bands: Sequence[str], ensemble_subsets: S
         )
 
 
-def _write(
-    tile: xr.Dataset,
-    bands: Sequence[str],
-    ensemble_subsets: Sequence[str],
-    metadata: Mapping[str, Any],
-    debug: bool,
-    wanted: Sequence[str],
-    folder: Path,
-) -> None:
-    """Write the products that have a wanted file, two at a time: each is bound by one core for most of its time."""
-    products = [band for band in dict.fromkeys(bands) if not set(wanted).isdisjoint(files_of(band, ensemble_subsets))]
+class _Making:
+    """Writes the products of one tile; what several of them need is made once."""
 
-    def write(band: str) -> None:
-        _writer(band, tile, ensemble_subsets, metadata)(folder)
-        logger.debug(f"exported {band}")
+    def __init__(
+        self,
+        tile: xr.Dataset,
+        bands: Sequence[str],
+        ensemble_subsets: Sequence[str],
+        metadata: Mapping[str, Any],
+        debug: bool,
+    ) -> None:
+        self._tile = tile
+        self._bands = list(dict.fromkeys(bands))
+        self._subsets = ensemble_subsets
+        self._metadata = metadata
+        self._debug = debug
 
-    with ThreadPoolExecutor(_WRITERS) as pool:
-        for _ in pool.map(write, products):
-            pass  # fetching a result raises the error of its product
-    if debug and DEBUG_FILE in wanted:
-        _export_debug(tile, folder)
+    @cached_property
+    def slumps(self) -> gpd.GeoDataFrame | None:
+        """The slumps of the tile, None where it has no masks."""
+        has_masks = {"binarized_segmentation", "probabilities"} <= set(self._tile.data_vars)
+        return segment_table(self._tile) if has_masks else None
 
+    @cached_property
+    def facts(self) -> TileFacts:
+        """Figures of the tile."""
+        return tile_facts(self._tile, self.slumps)
 
-def _writer(
-    band: str, tile: xr.Dataset, ensemble_subsets: Sequence[str], metadata: Mapping[str, Any]
-) -> Callable[[Path], None]:
-    """Return what writes a product into a folder."""
-    writers: dict[str, Callable[[Path], None]] = {
-        "probabilities": lambda folder: _export_probabilities(tile, folder, ensemble_subsets, metadata),
-        "binarized": lambda folder: _export_binarized(tile, folder, ensemble_subsets, metadata),
-        "polygonized": lambda folder: _export_polygonized(tile, folder, ensemble_subsets),
-        "extent": lambda folder: _export_vector(tile, "extent", folder, PRODUCTS["extent"].stem),
-        "thumbnail": lambda folder: _export_thumbnail(tile, folder),
-        "metadata": lambda folder: _export_metadata(folder, metadata),
-    }
-    return writers.get(band, lambda folder: _export_raster(tile, band, folder, tags=metadata))
+    def write(self, wanted: Sequence[str], folder: Path) -> None:
+        """Write the products that have a wanted file, two at a time: each is bound by one core for most of its time."""
+        products = [band for band in self._bands if not set(wanted).isdisjoint(files_of(band, self._subsets))]
+        record = [band for band in products if RECORD in files_of(band)]
+        facts = self.facts  # before the threads, which would make them twice
+
+        def write(band: str) -> None:
+            self._writer(band)(folder)
+            logger.debug(f"exported {band}")
+
+        with ThreadPoolExecutor(_WRITERS) as pool:
+            for _ in pool.map(write, [band for band in products if band not in record]):
+                pass  # fetching a result raises the error of its product
+        if self._debug and DEBUG_FILE in wanted:
+            _export_debug(self._tile, folder)
+        if record:
+            write_record(folder, {**self._metadata, **facts.to_dict()})
+
+    def _writer(self, band: str) -> Callable[[Path], None]:
+        """Return what writes a product into a folder."""
+        tile, subsets, tags = self._tile, self._subsets, tags_of(self._metadata)
+        writers: dict[str, Callable[[Path], None]] = {
+            "probabilities": lambda folder: _export_probabilities(tile, folder, subsets, tags),
+            "binarized": lambda folder: _export_binarized(tile, folder, subsets, tags),
+            "polygonized": lambda folder: _export_polygonized(tile, folder, subsets, tags, slumps=self.slumps),
+            "extent": lambda folder: _export_vector(tile, "extent", folder, PRODUCTS["extent"].stem, tags),
+            "thumbnail": lambda folder: _export_thumbnail(tile, folder, self.facts),
+        }
+        return writers.get(band, lambda folder: _export_raster(tile, band, folder, tags=tags))
 
 
 def _export_probabilities(
@@ -140,16 +173,25 @@ def _export_binarized(
         _export_raster(tile, f"binarized_segmentation{model}", out_dir, f"binarized{model}", tags)
 
 
-def _export_polygonized(tile: xr.Dataset, out_dir: Path, ensemble_subsets: Sequence[str] = ()) -> None:
+def _export_polygonized(
+    tile: xr.Dataset,
+    out_dir: Path,
+    ensemble_subsets: Sequence[str] = (),
+    tags: Mapping[str, Any] | None = None,
+    *,
+    slumps: gpd.GeoDataFrame | None = None,
+) -> None:
     """Write `prediction_segments.gpkg` and `.parquet`, one row an object with statistics, and those of each subset."""
     for model in _suffixes(ensemble_subsets):
-        frame = segments(tile[f"binarized_segmentation{model}"], tile[f"probabilities{model}"])
-        _write_table(frame, out_dir, f"{PRODUCTS['polygonized'].stem}{model}")
+        frame = segment_table(tile, model) if model or slumps is None else slumps
+        _write_table(frame, tile, out_dir, f"{PRODUCTS['polygonized'].stem}{model}", tags)
 
 
-def _export_vector(tile: xr.Dataset, name: str, out_dir: Path, fname: str | None = None) -> None:
+def _export_vector(
+    tile: xr.Dataset, name: str, out_dir: Path, fname: str | None = None, tags: Mapping[str, Any] | None = None
+) -> None:
     """Write the outlines of a boolean band as `{fname or name}.gpkg` and `.parquet`."""
-    _write_table(regions(tile[name]), out_dir, name if fname is None else fname)
+    _write_table(region_table(tile, name), tile, out_dir, name if fname is None else fname, tags)
 
 
 def _export_raster(
@@ -160,16 +202,9 @@ def _export_raster(
     (out_dir / f"{name if fname is None else fname}.tif").write_bytes(raster_bytes(tile, layers, tags))
 
 
-def _export_thumbnail(tile: xr.Dataset, out_dir: Path) -> None:
+def _export_thumbnail(tile: xr.Dataset, out_dir: Path, facts: TileFacts | None = None) -> None:
     """Write `thumbnail.jpg`, a picture of the tile with its slumps."""
-    (out_dir / "thumbnail.jpg").write_bytes(jpeg_bytes(draw_thumbnail(tile)))
-
-
-def _export_metadata(out_dir: Path, metadata: Mapping[str, Any]) -> None:
-    """Write `darts_inference.json` with the time of export; what JSON does not know is written as text."""
-    stamped = {**metadata, "DARTS_exportdate": datetime.now(UTC).isoformat(timespec="seconds")}
-    text = json.dumps(stamped, indent=2, default=str, ensure_ascii=False)
-    (out_dir / "darts_inference.json").write_text(text + "\n", encoding="utf-8")
+    (out_dir / "thumbnail.jpg").write_bytes(jpeg_bytes(draw_thumbnail(tile, facts)))
 
 
 def _export_debug(tile: xr.Dataset, out_dir: Path) -> None:
@@ -188,9 +223,11 @@ def _netcdf_value(value: Any) -> Any:
     return value if isinstance(value, str | int | float | np.number) and not isinstance(value, bool) else str(value)
 
 
-def _write_table(frame: Any, out_dir: Path, stem: str) -> None:
-    (out_dir / f"{stem}.gpkg").write_bytes(geopackage_bytes(frame))
-    (out_dir / f"{stem}.parquet").write_bytes(geoparquet_bytes(frame))
+def _write_table(
+    frame: gpd.GeoDataFrame, tile: xr.Dataset, out_dir: Path, stem: str, tags: Mapping[str, Any] | None
+) -> None:
+    (out_dir / f"{stem}.gpkg").write_bytes(geopackage_bytes(frame, stem, tags, date=image_time(tile)))
+    (out_dir / f"{stem}.parquet").write_bytes(geoparquet_bytes(frame, tags))
 
 
 def _suffixes(ensemble_subsets: Sequence[str]) -> list[str]:

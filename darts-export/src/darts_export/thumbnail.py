@@ -1,7 +1,6 @@
-"""A picture of a tile: true colour, outlines of the slumps and of the trusted extent, and what one asks first."""
+"""A picture of a tile: true colour, outlines of the slumps and of the mapped extent, and what one asks first."""
 
 import math
-import re
 from collections.abc import Sequence
 from itertools import compress, pairwise
 from typing import Any
@@ -10,8 +9,9 @@ import cv2
 import numpy as np
 import xarray as xr
 
-from darts_export import canvas
+from darts_export import canvas, image
 from darts_export.canvas import Colour, Picture
+from darts_export.facts import TileFacts, tile_facts
 from darts_utils.grid import convergence_at_centre, pixel_size_m
 from darts_utils.runs import label_runs, runs_of
 from darts_utils.tile import geobox_of
@@ -26,15 +26,17 @@ _EXTENT = (120, 220, 255)
 _NO_DATA = (46, 49, 55)
 _GREY = 120
 _SMALL_OBJECT_PX = 9
-_DATES = (r"(?<!\d)(20\d\d)-(\d\d)-(\d\d)(?!\d)", r"(?<!\d)(20\d\d)(\d\d)(\d\d)(?=T|_|$)")
+_WORTH_SAYING = 0.01
+"""Share of the ground from which on the picture says that features are missing there."""
 
 
-def draw_thumbnail(tile: xr.Dataset) -> Picture:
+def draw_thumbnail(tile: xr.Dataset, facts: TileFacts | None = None) -> Picture:
     """Return a picture of a tile, as wide as the longest side asks for and with a caption below.
 
     Args:
         tile: May hold `red`, `green`, `blue` (reflectance; grey ground without them), `quality_data_mask` (the
             colours are stretched on its best pixels), `binarized_segmentation` and `extent`.
+        facts: Figures of the tile, if they are known already.
 
     Returns:
         (row, column, RGB) uint8.
@@ -50,8 +52,9 @@ def draw_thumbnail(tile: xr.Dataset) -> Picture:
     canvas.draw_scale_bar(picture, pixel_size_m(grid) / scale)
     canvas.draw_north_arrow(picture, convergence_at_centre(grid))
     legend = [("slump outline", _SLUMP)] if n_slumps is not None else []
-    legend += [("trusted extent", _EXTENT)] if "extent" in tile else []
-    return canvas.with_caption(picture, scene_id(tile), _facts(tile, n_slumps, pixel_size_m(grid)), legend)
+    legend += [("mapped extent", _EXTENT)] if "extent" in tile else []
+    facts = tile_facts(tile) if facts is None else facts
+    return canvas.with_caption(picture, image.image_id(tile), _facts(tile, n_slumps, facts), legend)
 
 
 def jpeg_bytes(picture: Picture) -> bytes:
@@ -60,30 +63,26 @@ def jpeg_bytes(picture: Picture) -> bytes:
     return bytes(encoded.tobytes())
 
 
-def scene_id(tile: xr.Dataset) -> str:
-    """Return the name of the scene, from the attributes of the tile."""
-    names = (tile.attrs.get(key) for key in ("s2_tile_id", "planet_scene_id", "tile_id"))
-    return next((str(name) for name in names if name), "unnamed tile")
-
-
-def scene_date(tile: xr.Dataset) -> str | None:
-    """Return the day of the scene as YYYY-MM-DD, from its attributes or from its name; None if neither tells."""
-    told = [str(tile.attrs[key]) for key in ("date", "datetime", "acquisition_date") if tile.attrs.get(key)]
-    for text in (*told, scene_id(tile), str(tile.attrs.get("tile_id", ""))):
-        for pattern in _DATES:
-            found = re.search(pattern, text)
-            if found and "01" <= found[2] <= "12" and "01" <= found[3] <= "31":
-                return "-".join(found.groups())
-    return None
-
-
-def _facts(tile: xr.Dataset, n_slumps: int | None, pixel_m: float) -> str:
-    """Return the second line of the caption."""
-    facts = [date] if (date := scene_date(tile)) is not None else []
+def _facts(tile: xr.Dataset, n_slumps: int | None, facts: TileFacts) -> list[str]:
+    """Return the lines below the title: date and slumps, and how much ground was seen, how well."""
+    first = [date] if (date := image.acquired(tile)) is not None else []
     if n_slumps is not None:
-        area_ha = np.count_nonzero(tile["binarized_segmentation"].values) * pixel_m**2 / 1e4
-        facts.append(f"{n_slumps:,} slump{'' if n_slumps == 1 else 's'}, {area_ha:,.1f} ha")
-    return "  ·  ".join(facts)
+        area_m2 = _masked_area_m2(tile) if facts.area_m2 is None else facts.area_m2
+        first.append(f"{n_slumps:,} slump{'' if n_slumps == 1 else 's'}, {area_m2 / 1e4:,.1f} ha")
+    return ["  ·  ".join(first), "  ·  ".join(_ground_facts(facts))]
+
+
+def _ground_facts(facts: TileFacts) -> list[str]:
+    """Return how much ground was seen and how well, and what of it models knew too little of."""
+    named = {"observed": facts.observed_km2, "clear": facts.clear_km2, "cloudy": facts.cloudy_km2}
+    said = [f"{name} {km2:,.1f} km²" for name, km2 in named.items() if km2 is not None]
+    if facts.features_missing is not None and facts.features_missing > _WORTH_SAYING:
+        said.append(f"features missing in {100 * facts.features_missing:.0f} %")
+    return said
+
+
+def _masked_area_m2(tile: xr.Dataset) -> float:
+    return float(np.count_nonzero(tile["binarized_segmentation"].values) * pixel_size_m(geobox_of(tile)) ** 2)
 
 
 def _ground(tile: xr.Dataset, shape: tuple[int, int]) -> Picture:
@@ -149,7 +148,7 @@ def _any_of_rows(values: Array, n_rows: int) -> Array:
 
 
 def _draw_extent(picture: Picture, tile: xr.Dataset, shape: tuple[int, int]) -> None:
-    """Dim what lies outside of the trusted extent, and outline that."""
+    """Dim what lies outside of the extent, and outline that."""
     if "extent" not in tile:
         return
     extent = _mask(tile["extent"], shape)

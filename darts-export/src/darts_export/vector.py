@@ -1,20 +1,85 @@
-"""Outlines of masks and objects, with statistics of each object."""
+"""Outlines of masks and objects, with statistics of each object and what a reader needs when the table travels alone."""
 
-from io import BytesIO
 from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import shapely
 import xarray as xr
 
+from darts_export import image
 from darts_export.outlines import outlines
+from darts_utils.geodesy import ground_areas_m2
 from darts_utils.runs import Runs, label_runs, runs_of
 from darts_utils.tile import geobox_of
 
 type Array = np.ndarray[Any, np.dtype[Any]]
 
 STATISTICS = ("min", "max", "mean", "median", "std")
+
+
+def segment_table(tile: xr.Dataset, suffix: str = "") -> gpd.GeoDataFrame:
+    """Return the slumps of a tile, one row each, as `prediction_segments` holds them.
+
+    Args:
+        tile: A tile from `prepare_export`.
+        suffix: Appended to the names of its bands, for the results of one model.
+
+    Returns:
+        The columns of `segments`; then `cut` bool, whether the extent or the edge of the tile cuts the slump (null where
+        the tile does not tell), `area_m2` float64, geodesic on WGS84, `image_id` and `sensor` text, `acquired` text, the
+        day of the image as YYYY-MM-DD (null if unknown), and `features_missing` float64, the share from 0 to 1 of its
+        pixels where a band that a model reads is missing (NaN where the tile does not tell), of several models the
+        largest; and the geometry.
+    """
+    objects = tile[f"binarized_segmentation{suffix}"]
+    runs = runs_of(objects.values)
+    labels, n_objects = _numbered(runs)
+    frame = segments(objects, tile[f"probabilities{suffix}"])
+    shapes = frame.pop("geometry")
+    cut = tile.get(f"cut_segmentation{suffix}")
+    frame["cut"] = pd.array(
+        [None] * n_objects if cut is None else _share(cut, runs, labels, n_objects) > 0, dtype="boolean"
+    )
+    missing = [_share(tile[name], runs, labels, n_objects) for name in missing_masks(tile, suffix)]
+    return _with_origin(
+        frame, shapes, tile, features_missing=np.max(missing, axis=0) if missing else np.full(n_objects, np.nan)
+    )
+
+
+def region_table(tile: xr.Dataset, name: str) -> gpd.GeoDataFrame:
+    """Return the parts of a bool band of a tile, one row each: `regions`, with `area_m2 image_id sensor acquired`."""
+    frame = regions(tile[name])
+    return _with_origin(frame, frame.pop("geometry"), tile)
+
+
+def missing_masks(tile: xr.Dataset, suffix: str) -> list[str]:
+    """Return the bands that say where the models behind a result lack a feature, one for each set of bands they read."""
+    if f"features_missing{suffix}" in tile:
+        own = [f"features_missing{suffix}"]
+        return own if suffix else _of_models(tile) or own
+    return ["features_missing"] if "features_missing" in tile else []
+
+
+def _of_models(tile: xr.Dataset) -> list[str]:
+    return [str(name) for name in tile.data_vars if str(name).startswith("features_missing-")]
+
+
+def _share(mask: xr.DataArray, runs: Runs, labels: Array, n_objects: int) -> Array:
+    """Return the share of the pixels of each object that a bool mask has, (object,) float64."""
+    marked = mask.values.ravel()[runs.pixels()]
+    pixels = np.repeat(labels, runs.lengths)
+    return np.bincount(pixels[marked], minlength=n_objects) / np.bincount(pixels, minlength=n_objects)
+
+
+def _with_origin(frame: pd.DataFrame, shapes: gpd.GeoSeries, tile: xr.Dataset, **columns: Array) -> gpd.GeoDataFrame:
+    """Return rows with their areas, the image that they were seen in, further columns, and last their outlines."""
+    frame["area_m2"] = ground_areas_m2(shapes.values, shapes.crs)
+    told = {"image_id": image.image_id(tile), "sensor": image.sensor(tile), "acquired": image.acquired(tile)}
+    for name, text in told.items():
+        frame[name] = pd.array([text] * len(frame), dtype="string")
+    return gpd.GeoDataFrame(frame.assign(**columns), geometry=shapes.values, crs=shapes.crs)
 
 
 def segments(objects: xr.DataArray, probabilities: xr.DataArray) -> gpd.GeoDataFrame:
@@ -53,21 +118,6 @@ def regions(mask: xr.DataArray) -> gpd.GeoDataFrame:
     parts, n_parts = label_runs(runs, diagonal=False)
     columns = {"Region_ID": np.arange(1, n_parts + 1, dtype=np.int32)}
     return gpd.GeoDataFrame(columns, geometry=outlines(runs, parts, grid), crs=str(grid.crs))
-
-
-def geopackage_bytes(frame: gpd.GeoDataFrame) -> bytes:
-    """Return a table as a GeoPackage; made in memory, because GDAL does not reliably report a full disk."""
-    buffer = BytesIO()
-    # one geometry type for all rows: a layer without rows must have the schema of one with rows
-    frame.to_file(buffer, driver="GPKG", engine="pyogrio", promote_to_multi=True, geometry_type="MultiPolygon")
-    return buffer.getvalue()
-
-
-def geoparquet_bytes(frame: gpd.GeoDataFrame) -> bytes:
-    """Return a table as GeoParquet."""
-    buffer = BytesIO()
-    frame.to_parquet(buffer, index=False)
-    return buffer.getvalue()
 
 
 def object_statistics(labels: Array, probabilities: Array, n_objects: int) -> dict[str, Array]:

@@ -1,17 +1,22 @@
 """Slump objects from probabilities."""
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import xarray as xr
 
 from darts_postprocessing.masks import check_sizes
 from darts_utils.devices import DeviceSpec
 from darts_utils.errors import ConfigError
-from darts_utils.runs import label_runs, mask_of, runs_of
+from darts_utils.runs import Runs, label_runs, mask_of, runs_of
+from darts_utils.strips import row_strips
 
 type Array = np.ndarray[Any, np.dtype[Any]]
+
+_NEIGHBOURS = np.ones((3, 3), dtype=np.uint8)
 
 
 def binarize(
@@ -20,12 +25,14 @@ def binarize(
     min_object_size: int,
     mask: xr.DataArray,
     device: DeviceSpec = None,  # noqa: ARG001  (part of the public signature of every step)
+    *,
+    drop_cut_objects: bool = False,
 ) -> xr.DataArray:
-    """Return where slumps are: objects of high probability that are whole and large enough.
+    """Return where slumps are: objects of high probability inside a mask that are large enough.
 
-    An object is a set of pixels with a probability strictly above the threshold (NaN is not) that touch each other at
-    edges or corners. One that has a pixel outside of the mask goes whole, because its outline would be that of the
-    mask; then those with too few pixels go.
+    An object is a set of pixels of the mask with a probability strictly above the threshold (NaN is not) that touch
+    each other at edges or corners; those with too few pixels go. One that the border of the mask cuts stays, with the
+    part that is inside; `find_slumps` says which these are.
 
     Args:
         probs: (y, x) float32 from 0 to 1, NaN where unknown, over the whole tile.
@@ -34,6 +41,7 @@ def binarize(
         mask: (y, x) bool or uint8, nonzero = valid ground.
         device: Accepted for all steps to be called alike. Labelling runs in host memory, which takes less time than
             the transfer to a GPU and back.
+        drop_cut_objects: Whether objects that the border of the mask or of the tile cuts go whole.
 
     Returns:
         (y, x) bool, True = slump; the attribute `n_objects` is their number.
@@ -42,12 +50,12 @@ def binarize(
     Raises:
         ConfigError: If the threshold is not within 0..1 or the size is negative.
     """
-    check_threshold(threshold)
-    check_sizes(min_object_size=min_object_size)
     valid = mask.values.astype(bool, copy=False)
-    objects, n_objects = keep_whole_objects(probs.values > threshold, valid, min_object_size)
-    attributes = {"long_name": "Binarized segmentation, 1 = slump", "n_objects": n_objects}
-    return xr.DataArray(objects, dims=probs.dims, coords=probs.coords, name="binarized_segmentation", attrs=attributes)
+    slumps = find_slumps(probs.values, valid, threshold, min_object_size, drop_cut_objects=drop_cut_objects)
+    attributes = {"long_name": "Binarized segmentation, 1 = slump", "n_objects": slumps.n_objects}
+    return xr.DataArray(
+        slumps.objects, dims=probs.dims, coords=probs.coords, name="binarized_segmentation", attrs=attributes
+    )
 
 
 def check_threshold(threshold: float) -> None:
@@ -60,19 +68,78 @@ def check_threshold(threshold: float) -> None:
         raise ConfigError(f"the binarization threshold is {threshold} but must be within 0..1. Set it to e.g. 0.5.")
 
 
-def keep_whole_objects(candidates: Array, valid: Array, min_object_size: int) -> tuple[Array, int]:
-    """Return the 8-connected objects that lie entirely on valid ground and have at least so many pixels, and how many.
+@dataclass(frozen=True, kw_only=True)
+class Slumps:
+    """Objects of a tile."""
+
+    objects: Array
+    """(y, x) bool, True = slump."""
+    cut: Array
+    """(y, x) bool, True = pixel of an object that goes on, or may go on, beyond the extent or the tile."""
+    n_objects: int
+
+
+def find_slumps(
+    probs: Array, valid: Array, threshold: float, min_object_size: int, *, drop_cut_objects: bool = False
+) -> Slumps:
+    """Return the 8-connected objects of high probability on valid ground, and which of them are cut.
+
+    An object is cut if one of its pixels touches, at an edge or a corner, a pixel that is not valid and whose
+    probability is above the threshold or unknown, or if it has a pixel in the outermost row or column of the valid
+    ground or of the tile: then nobody knows where it ends.
 
     Args:
-        candidates: (y, x) bool.
+        probs: (y, x) float32 from 0 to 1, also where the ground is not valid; NaN where unknown.
         valid: (y, x) bool.
-        min_object_size: In pixels.
+        threshold: From 0 to 1.
+        min_object_size: Fewest pixels that an object must have.
+        drop_cut_objects: Whether those that are cut go whole.
+
+    Raises:
+        ConfigError: If the threshold is not within 0..1 or the size is negative.
     """
+    check_threshold(threshold)
+    check_sizes(min_object_size=min_object_size)
+    candidates = (probs > threshold) & valid
     runs = runs_of(candidates)
     labels, n_objects = label_runs(runs, diagonal=True)
+    is_cut = np.zeros(n_objects, dtype=bool)
+    is_cut[labels[runs.at(_cut_places(probs, valid, candidates, threshold, runs))]] = True
     keep = np.bincount(labels, runs.lengths, n_objects) >= min_object_size
-    outside = runs_of(candidates > valid)  # as truth values: the former and not the latter
-    keep[labels[runs.at(outside.starts)]] = False
-    if keep.all():
-        return candidates, n_objects
-    return mask_of(runs, keep[labels], candidates.shape), int(keep.sum())
+    if drop_cut_objects:
+        keep &= ~is_cut
+    return Slumps(
+        objects=candidates if keep.all() else mask_of(runs, keep[labels], candidates.shape),
+        cut=mask_of(runs, (keep & is_cut)[labels], candidates.shape),
+        n_objects=int(keep.sum()),
+    )
+
+
+def _cut_places(probs: Array, valid: Array, candidates: Array, threshold: float, runs: Runs) -> Array:
+    """Return the places, as of the runs, of candidates where an object meets its end without being seen whole."""
+    found = [_on_the_border(candidates, valid)]
+    for rows in row_strips(len(valid)):
+        window = slice(max(rows.start - 1, 0), rows.stop + 1)
+        beyond = ~valid[window] & ~(probs[window] <= threshold)  # so that NaN, which is unknown, counts
+        if beyond.any():
+            near = cv2.dilate(beyond.view(np.uint8), _NEIGHBOURS)[rows.start - window.start :][: rows.stop - rows.start]
+            y, x = np.nonzero(candidates[rows] & near.view(bool))
+            found.append(np.stack([y + rows.start, x], axis=-1))
+    y, x = np.concatenate(found).T
+    return y * runs.stride + x
+
+
+def _on_the_border(candidates: Array, valid: Array) -> Array:
+    """Return (pixel, 2) rows and columns of candidates in the outermost ones of the tile and of the extent."""
+    rows, columns = np.flatnonzero(valid.any(axis=1)), np.flatnonzero(valid.any(axis=0))
+    if not len(rows):
+        return np.empty((0, 2), dtype=np.intp)
+    height, width = valid.shape
+    found = []
+    for row in {0, int(rows[0]), int(rows[-1]), height - 1}:
+        x = np.flatnonzero(candidates[row])
+        found.append(np.stack([np.full_like(x, row), x], axis=-1))
+    for column in {0, int(columns[0]), int(columns[-1]), width - 1}:
+        y = np.flatnonzero(candidates[:, column])
+        found.append(np.stack([y, np.full_like(y, column)], axis=-1))
+    return np.concatenate(found)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from darts_postprocessing.binarize import binarize, check_threshold
+from darts_postprocessing.binarize import Slumps, check_threshold, find_slumps
 from darts_postprocessing.masks import check_sizes, cut_edges, erode_by_disk
 from darts_utils.devices import DeviceSpec
 from darts_utils.errors import ConfigError, DataError
@@ -25,8 +25,10 @@ def prepare_export(
     min_object_size: int = 32,
     quality_level: QualityLevel = 0,
     ensemble_subsets: Sequence[str] = (),
-    device: DeviceSpec = None,
+    device: DeviceSpec = None,  # noqa: ARG001  (part of the public signature of every step)
     edge_erosion_size: int | None = None,
+    *,
+    drop_cut_objects: bool = False,
 ) -> xr.Dataset:
     """Return the tile with its trusted extent and its slumps, and with probabilities only where they are trusted.
 
@@ -40,10 +42,13 @@ def prepare_export(
         ensemble_subsets: Names of models whose own results are prepared too.
         device: Accepted for all steps to be called alike; this one runs in host memory.
         edge_erosion_size: Rows and columns cut at each edge of the tile; None cuts as many as `mask_erosion_size`.
+        drop_cut_objects: Whether objects that the extent or the edge of the tile cuts go whole; else they stay, with
+            the part that is inside.
 
     Returns:
         A new tile with, all (y, x): `extent` bool; `probabilities` float32, NaN outside of the extent;
-        `binarized_segmentation` bool; and the latter two as `{band}-{model}` for each subset.
+        `binarized_segmentation` bool, True = slump; `cut_segmentation` bool, True = pixel of a slump that is cut, see
+        `darts_postprocessing.binarize.find_slumps`; and the latter three as `{band}-{model}` for each subset.
 
     Raises:
         ConfigError: If a parameter is out of its range.
@@ -59,10 +64,22 @@ def prepare_export(
     made: dict[str, Any] = {"extent": extent}
     for suffix in suffixes:
         probabilities = tile[f"probabilities{suffix}"]
-        slumps = binarize(probabilities, bin_threshold, min_object_size, extent, device)
-        made[f"binarized_segmentation{suffix}"] = slumps.variable
+        slumps = find_slumps(
+            probabilities.values, extent.values, bin_threshold, min_object_size, drop_cut_objects=drop_cut_objects
+        )
+        made |= _slump_bands(slumps, suffix)
         made[f"probabilities{suffix}"] = _only_within(probabilities, extent.values)
     return tile.assign(made)
+
+
+def _slump_bands(slumps: Slumps, suffix: str) -> dict[str, xr.Variable]:
+    """Return objects as bands on (y, x)."""
+    attributes = {"long_name": "Binarized segmentation, 1 = slump", "n_objects": slumps.n_objects}
+    cut = {"long_name": "Slumps that the extent or the edge of the tile cuts"}
+    return {
+        f"binarized_segmentation{suffix}": xr.Variable(("y", "x"), slumps.objects, attributes),
+        f"cut_segmentation{suffix}": xr.Variable(("y", "x"), slumps.cut, cut),
+    }
 
 
 def quality_level_number(level: QualityLevel) -> int:

@@ -239,7 +239,11 @@ manager = BandManager(
         "probabilities-*": _PROBABILITY,
         "binarized_segmentation": _BOOL,
         "binarized_segmentation-*": _BOOL,
+        "cut_segmentation": _BOOL,
+        "cut_segmentation-*": _BOOL,
         "extent": _BOOL,
+        "features_missing": _BOOL,
+        "features_missing-*": _BOOL,
     }
 )
 """The codecs of every band of the tile contract."""

@@ -52,6 +52,12 @@ def sync_path(path: Path) -> None:
         os.close(descriptor)
 
 
+def sync_folder(folder: Path) -> None:
+    """Flush all that lies in a folder to the disk."""
+    for path in folder.rglob("*"):
+        sync_path(path)
+
+
 @contextmanager
 def atomic_file(final: Path) -> Iterator[Path]:
     """Give a path to write to; when the block ends well the file stands at `final`, else nothing does.
@@ -96,17 +102,44 @@ def atomic_folder(final: Path) -> Iterator[Path]:
     Raises:
         OutputError: If the parent of `final` cannot be made or written to.
     """
+    with fill_folder(final) as part:
+        yield part
+        sync_folder(part)
+        replace_folder(part, final)
+
+
+@contextmanager
+def fill_folder(final: Path) -> Iterator[Path]:
+    """Give an empty folder beside `final` to fill; it is gone at the end unless it was moved away.
+
+    Raises:
+        OutputError: If the parent of `final` cannot be made or written to.
+    """
     make_folder(final.parent)
     part = part_path(final)
     make_folder(part)
     try:
         yield part
-        for path in part.rglob("*"):
-            sync_path(path)
-        replace_folder(part, final)
-    except BaseException:
+    finally:
         shutil.rmtree(part, ignore_errors=True)
-        raise
+
+
+@contextmanager
+def turn(folder: Path) -> Iterator[None]:
+    """Hold the others back, of this and other processes, who ask for a turn at the same folder.
+
+    For the moment in which entries of the folder are looked at and replaced. Where the file system knows no locks on
+    folders, nobody is held back.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(ImportError, OSError):
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def replace_folder(source: Path, final: Path) -> None:

@@ -1,0 +1,84 @@
+"""`darts_inference.json`: how the results of a tile were made. Written last, so that a tile without it is not finished."""
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+FILE = "darts_inference.json"
+FINGERPRINT = "DARTS_fingerprint"
+"""Key, and name of the tag, of the SHA-256 over all that decides the results."""
+
+
+def write_record(folder: Path, metadata: Mapping[str, Any]) -> None:
+    """Write the record of a tile with the time of export; what JSON does not know is written as text, NaN as null."""
+    stamped = {**metadata, "DARTS_exportdate": datetime.now(UTC).isoformat(timespec="seconds")}
+    text = json.dumps(_plain(stamped), indent=2, default=str, ensure_ascii=False, allow_nan=False)
+    (folder / FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """Return the record of a tile, None if there is none that can be read."""
+    try:
+        content = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def fingerprints(folder: Path) -> frozenset[str]:
+    """Return the fingerprints that the files in a folder bear: one if all are of one run or of equal runs."""
+    record = read_record(folder) or {}
+    found = [record.get(FINGERPRINT), *(_of_file(path) for path in sorted(folder.iterdir()))]
+    return frozenset(text for text in found if isinstance(text, str))
+
+
+def tags_of(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of the metadata goes into rasters and tables too: whatever is one value."""
+    return {key: value for key, value in metadata.items() if isinstance(value, str | int | float)}
+
+
+def _of_file(path: Path) -> str | None:
+    """Return the fingerprint in a file, None if it has none or cannot be read."""
+    reader = _READERS.get(path.suffix)
+    if reader is None or not path.stat().st_size:
+        return None
+    try:
+        return reader(path).get(FINGERPRINT)
+    except (OSError, ValueError, RuntimeError):  # whatever the libraries say of a damaged file
+        return None
+
+
+def _raster_tags(path: Path) -> Mapping[str, str]:
+    import rasterio
+
+    with rasterio.open(path, driver="GTiff") as file:
+        tags: Mapping[str, str] = file.tags()
+        return tags
+
+
+def _parquet_metadata(path: Path) -> Mapping[str, str]:
+    import pyarrow.parquet as pq
+
+    metadata = pq.read_metadata(path).metadata or {}
+    return {key.decode(): value.decode() for key, value in metadata.items() if key.startswith(b"DARTS_")}
+
+
+def _geopackage_metadata(path: Path) -> Mapping[str, str]:
+    import pyogrio
+
+    return pyogrio.read_info(path).get("dataset_metadata") or {}
+
+
+_READERS = {".tif": _raster_tags, ".parquet": _parquet_metadata, ".gpkg": _geopackage_metadata}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with every NaN and infinity, which JSON lacks, as None."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

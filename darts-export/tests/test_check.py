@@ -36,7 +36,7 @@ def test_missing_outputs_are_all_some_or_none(tmp_path):
     assert missing_outputs(folder) == "all"
     folder.mkdir()
     assert missing_outputs(folder) == "all"
-    (folder / "binarized.tif").touch()
+    (folder / "binarized.tif").write_bytes(b"content")
     assert missing_outputs(folder) == "some"
     assert missing_outputs(folder, ["binarized"]) == "none"
     assert missing_outputs(folder, ["binarized"], ["a"]) == "some"
@@ -44,8 +44,14 @@ def test_missing_outputs_are_all_some_or_none(tmp_path):
     assert missing_files(folder, ["binarized", "thumbnail"]) == ["thumbnail.jpg"]
 
 
+def test_an_empty_file_is_none(tmp_path):
+    (tmp_path / "binarized.tif").touch()
+    assert missing_outputs(tmp_path, ["binarized"]) == "all"
+    assert missing_files(tmp_path, ["binarized"]) == ["binarized.tif"]
+
+
 def test_a_pair_of_files_is_missing_when_one_of_it_is(tmp_path):
-    (tmp_path / "prediction_extent.gpkg").touch()
+    (tmp_path / "prediction_extent.gpkg").write_bytes(b"content")
     assert missing_files(tmp_path, ["extent"]) == ["prediction_extent.parquet"]
 
 

@@ -1,6 +1,7 @@
 import errno
 import json
 import re
+import time
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,8 @@ from rasterio._err import CPLE_AppDefinedError
 
 from darts_export import expected_files, export_tile, missing_outputs
 from darts_export import export as export_module
-from darts_export.check import PRODUCTS
+from darts_export.check import DEFAULT_BANDS, PRODUCTS
+from darts_export.record import FINGERPRINT, fingerprints
 from darts_utils.bands import manager
 from darts_utils.errors import ConfigError, DataError, OutputError
 
@@ -66,24 +68,107 @@ def test_statistics_do_not_depend_on_what_else_is_exported(make_tile, tmp_path):
 
 
 def test_metadata_are_tags_and_json_and_the_json_has_the_time_of_export(make_tile, tmp_path):
-    metadata = {"model": "v2.1", "threshold": 0.5, "none": None}
+    metadata = {"model": "v2.1", "threshold": 0.5, "none": None, "more": {"a": [1, 2]}, "path": Path("x")}
     export_tile(make_tile(), tmp_path / "scene", ["metadata", "ndvi"], metadata=metadata)
     stored = json.loads((tmp_path / "scene" / "darts_inference.json").read_text())
     stamp = stored.pop("DARTS_exportdate")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", stamp)
-    assert stored == metadata
+    figures = ["n_objects", "area_m2", "observed_km2", "clear_km2", "cloudy_km2", "features_missing"]
+    assert {name: value for name, value in stored.items() if name not in figures} == {**metadata, "path": "x"}
+    assert set(figures) < set(stored)
     with rasterio.open(tmp_path / "scene" / "ndvi.tif") as raster:
-        assert "DARTS_exportdate" not in raster.tags()
-        assert raster.tags()["model"] == "v2.1"
+        assert {name: text for name, text in raster.tags().items() if name not in ("AREA_OR_POINT",)} == {
+            "model": "v2.1",
+            "threshold": "0.5",
+        }
     assert "DARTS_exportdate" not in metadata
 
 
 def test_the_same_tile_gives_the_same_bytes(make_tile, tmp_path, monkeypatch):
     for name in ("one", "two"):
-        export_tile(make_tile(), tmp_path / name, ["probabilities", "binarized", "ndvi", "optical"], metadata={"a": 1})
-        monkeypatch.setattr("time.time", lambda: 4_000_000_000)
+        export_tile(make_tile(), tmp_path / name, [*DEFAULT_BANDS, "ndvi", "optical"], metadata={"a": 1})
+        time.sleep(1.1)  # GeoPackages have a date of their own, to the second
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+
+
+def test_nothing_is_added_to_a_folder_that_was_made_in_another_way(make_tile, tmp_path):
+    folder = tmp_path / "scene"
+    export_tile(make_tile(), folder, ["ndvi", "metadata"], metadata={FINGERPRINT: "a" * 64})
+    before = contents(folder)
+    message = (
+        f"nothing is added to {folder}: its files have the fingerprint {'a' * 12}, not {'b' * 12}, so they were made in "
+        "another way. Use --overwrite, or another folder."
+    )
+    with pytest.raises(OutputError, match=f"^{re.escape(message)}$"):
+        export_tile(make_tile(), folder, ["binarized"], metadata={FINGERPRINT: "b" * 64})
+    assert contents(folder) == before
+    export_tile(make_tile(), folder, ["binarized"], metadata={FINGERPRINT: "a" * 64})
+    assert set(contents(folder)) == {*before, "binarized.tif"}
+
+
+@pytest.mark.parametrize(
+    "kept", ["ndvi.tif", "prediction_segments.gpkg", "prediction_segments.parquet", "darts_inference.json"]
+)
+def test_any_file_but_a_picture_tells_how_its_folder_was_made(make_tile, tmp_path, kept):
+    export_tile(make_tile(), tmp_path / "scene", [*DEFAULT_BANDS, "ndvi", "metadata"], metadata={FINGERPRINT: "a" * 64})
+    for path in (tmp_path / "scene").iterdir():
+        if path.name != kept:
+            path.unlink()
+    assert fingerprints(tmp_path / "scene") == {"a" * 64}
+
+
+def test_damaged_files_tell_nothing(tmp_path):
+    for name in ("a.tif", "a.gpkg", "a.parquet", "darts_inference.json"):
+        (tmp_path / name).write_bytes(b"[" * 100_000)
+        (tmp_path / f"empty_{name}").touch()
+    assert fingerprints(tmp_path) == frozenset()
+
+
+def test_a_folder_that_appears_meanwhile_is_not_replaced(make_tile, tmp_path, monkeypatch):
+    folder, write = tmp_path / "scene", export_module._Making.write
+
+    def slower_than_another(making, wanted, part):
+        monkeypatch.setattr(export_module._Making, "write", write)
+        export_tile(make_tile(seed=3), folder, ["ndvi", "metadata"], metadata={FINGERPRINT: "b" * 64})
+        write(making, wanted, part)
+
+    monkeypatch.setattr(export_module._Making, "write", slower_than_another)
+    with pytest.raises(OutputError, match=r"^nothing is added to .*scene: its files have the fingerprint bbbbbbbbbbbb"):
+        export_tile(make_tile(), folder, ["ndvi", "binarized", "metadata"], metadata={FINGERPRINT: "a" * 64})
+    assert fingerprints(folder) == {"b" * 64}
+    assert [path.name for path in tmp_path.iterdir()] == ["scene"]
+
+
+def test_the_record_is_written_last(make_tile, tmp_path, monkeypatch):
+    def broken(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(export_module, "write_record", broken)
+    with pytest.raises(OutputError):
+        export_tile(make_tile(), tmp_path / "scene", ["metadata", "ndvi"])
+    assert not (tmp_path / "scene").exists()
+
+
+def test_numbers_that_are_none_are_null_in_json(make_tile, tmp_path):
+    export_tile(make_tile(), tmp_path, ["metadata"], metadata={"azimuth": float("nan"), "deep": [{"a": float("inf")}]})
+    text = (tmp_path / "darts_inference.json").read_text()
+    stored = json.loads(text, parse_constant=lambda word: pytest.fail(word))
+    assert (stored["azimuth"], stored["deep"]) == (None, [{"a": None}])
+
+
+def test_figures_of_a_tile_say_what_was_seen(make_tile, tmp_path):
+    tile = make_tile()
+    tile["features_missing"] = (("y", "x"), np.zeros((93, 71), dtype=bool))
+    tile["features_missing"][:20] = True
+    facts = export_tile(tile, tmp_path, ["metadata"])
+    extent, quality = tile["extent"].values, tile["quality_data_mask"].values
+    assert facts.observed_km2 == pytest.approx(extent.sum() * 1e-4, rel=1e-3)
+    assert facts.clear_km2 == pytest.approx((extent & (quality == 2)).sum() * 1e-4, rel=1e-3)
+    assert facts.clear_km2 + facts.cloudy_km2 == pytest.approx(facts.observed_km2)
+    assert facts.features_missing == pytest.approx(extent[:20].sum() / extent.sum())
+    stored = json.loads((tmp_path / "darts_inference.json").read_text())
+    assert {name: stored[name] for name in facts.to_dict()} == facts.to_dict()
 
 
 def test_debug_adds_the_whole_tile(make_tile, tmp_path):
@@ -130,7 +215,7 @@ def test_only_products_with_a_missing_file_are_made(make_tile, tmp_path, monkeyp
 
 def test_nothing_is_done_when_nothing_is_missing(make_tile, tmp_path, monkeypatch):
     export_tile(make_tile(), tmp_path / "scene", ["ndvi"])
-    monkeypatch.setattr(export_module, "_writer", None)
+    monkeypatch.setattr(export_module._Making, "write", None)
     export_tile(make_tile(), tmp_path / "scene", ["ndvi"])
 
 

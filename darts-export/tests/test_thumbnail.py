@@ -4,6 +4,7 @@ import pytest
 import xarray as xr
 
 from darts_export import canvas
+from darts_export.facts import TileFacts
 from darts_export.thumbnail import (
     LONGEST_SIDE_PX,
     _count,
@@ -12,22 +13,22 @@ from darts_export.thumbnail import (
     _mask,
     _shrunk,
     draw_thumbnail,
-    scene_date,
-    scene_id,
 )
+
+CAPTION_PX = 54 + 2 * 30
 
 
 def test_picture_keeps_the_shape_of_the_tile_above_its_caption(make_tile):
     picture = draw_thumbnail(make_tile(1700, 1200))
     assert picture.dtype == np.uint8
-    assert picture.shape == (LONGEST_SIDE_PX + 84, round(1200 * LONGEST_SIDE_PX / 1700), 3)
+    assert picture.shape == (LONGEST_SIDE_PX + CAPTION_PX, round(1200 * LONGEST_SIDE_PX / 1700), 3)
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (1, 300), (200, 1), (7, 5)])
 def test_any_tile_size_makes_a_picture_with_room_for_the_caption(make_tile, rows, columns):
     height, width, _ = draw_thumbnail(make_tile(rows, columns)).shape
-    assert min(height - 84, width) >= canvas.SMALLEST_SIDE_PX
-    assert max(height - 84, width) <= LONGEST_SIDE_PX
+    assert min(height - CAPTION_PX, width) >= canvas.SMALLEST_SIDE_PX
+    assert max(height - CAPTION_PX, width) <= LONGEST_SIDE_PX
 
 
 def test_a_tile_without_colours_is_grey(make_tile):
@@ -108,34 +109,20 @@ def test_objects_are_counted_where_nobody_has_told_their_number():
     assert _count(mask.assign_attrs(n_objects=7)) == 7
 
 
-@pytest.mark.parametrize(
-    ("name", "date"),
-    [
-        ("S2B_MSIL2A_20240720T200909_N0510_R128_T08WNB_20240720T234418", "2024-07-20"),
-        ("20230701T194909_20230701T195350_T11XNA", "2023-07-01"),
-        ("4372514_0974017_2020-08-01_2212", "2020-08-01"),
-        ("20170831_172754_101c", "2017-08-31"),
-        ("a scene", None),
-        ("x_20239931_y", None),
-    ],
-)
-def test_date_is_read_from_the_name(make_tile, name, date):
-    assert scene_date(make_tile().assign_attrs(tile_id=name)) == date
-
-
-def test_attributes_tell_name_and_date_first(make_tile):
-    tile = make_tile().assign_attrs(s2_tile_id="S2A_x", date="2021-06-05T10:00:00Z")
-    assert (scene_id(tile), scene_date(tile)) == ("S2A_x", "2021-06-05")
-    del tile.attrs["tile_id"], tile.attrs["s2_tile_id"]
-    assert scene_id(tile) == "unnamed tile"
-
-
 def test_facts_count_objects_and_their_area(make_tile):
     tile = make_tile()
     tile["binarized_segmentation"][:] = False
     tile["binarized_segmentation"][5:15, 5:15] = True
-    assert _facts(tile, 1, 10) == "2024-07-20  ·  1 slump, 1.0 ha"
-    assert _facts(tile, 0, 10).endswith("0 slumps, 1.0 ha")
+    assert _facts(tile, 1, TileFacts())[0] == "2024-07-20  ·  1 slump, 1.0 ha"
+    assert _facts(tile, 0, TileFacts(area_m2=24_000.0))[0].endswith("0 slumps, 2.4 ha")
+
+
+def test_facts_say_what_was_seen_and_where_models_knew_too_little(make_tile):
+    facts = TileFacts(observed_km2=104.25, clear_km2=98.0, cloudy_km2=6.25, features_missing=0.27)
+    assert _facts(make_tile(), None, facts)[1] == (
+        "observed 104.2 km²  ·  clear 98.0 km²  ·  cloudy 6.2 km²  ·  features missing in 27 %"
+    )
+    assert "missing" not in _facts(make_tile(), None, TileFacts(observed_km2=1.0, features_missing=0.01))[1]
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,14 @@
+import sqlite3
+import time
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 
 import cv2
 import geopandas as gpd
 import numpy as np
+import pyarrow.parquet as pq
+import pyogrio
 import pytest
 import xarray as xr
 from hypothesis import given, settings
@@ -13,8 +18,10 @@ from odc.geo.xr import xr_coords
 from rasterio import Affine
 from rasterio.features import rasterize
 
-from darts_export.vector import geopackage_bytes, geoparquet_bytes, object_statistics, regions, segments
+from darts_export.tables import geopackage_bytes, geoparquet_bytes
+from darts_export.vector import object_statistics, region_table, regions, segment_table, segments
 
+DATE = datetime(2024, 7, 20, 20, 9, 9, tzinfo=UTC)
 COLUMNS = ["Region_ID", "min", "max", "mean", "median", "std", "npixel", "geometry"]
 
 
@@ -30,7 +37,7 @@ def as_bands(make_grid):
 
 
 def read_geopackage(frame: gpd.GeoDataFrame, folder: Path) -> gpd.GeoDataFrame:
-    (folder / "a.gpkg").write_bytes(geopackage_bytes(frame))
+    (folder / "a.gpkg").write_bytes(geopackage_bytes(frame, "a", date=DATE))
     return gpd.read_file(folder / "a.gpkg")
 
 
@@ -171,3 +178,85 @@ def test_regions_are_the_outlines_of_a_mask(as_bands):
     assert list(frame["Region_ID"]) == [1, 2]
     assert sorted(frame.area) == [100, 800]
     assert regions(as_bands(np.zeros((2, 2), bool))[0]).empty
+
+
+TABLE_COLUMNS = [*COLUMNS[:-1], "cut", "area_m2", "image_id", "sensor", "acquired", "features_missing", "geometry"]
+
+
+def test_a_table_of_slumps_stands_alone(make_tile):
+    tile = make_tile().assign_attrs(s2_tile_id="S2B_x", datetime="2024-07-20T20:09:09Z")
+    objects = tile["binarized_segmentation"]
+    cut = objects.values & (np.arange(objects.shape[1]) < 30)
+    tile["cut_segmentation"] = (("y", "x"), cut)
+    tile["features_missing"] = (("y", "x"), np.broadcast_to(np.arange(objects.shape[0])[:, None] < 40, objects.shape))
+    table, plain = segment_table(tile), segments(objects, tile["probabilities"])
+    assert list(table.columns) == TABLE_COLUMNS
+    assert table[COLUMNS].equals(plain[COLUMNS])
+    assert set(table["image_id"]) == {"S2B_x"}
+    assert set(table["sensor"]) == {"sentinel2"}
+    assert set(table["acquired"]) == {"2024-07-20"}
+    np.testing.assert_allclose(table["area_m2"], plain.area, rtol=1e-3)
+    assert not np.allclose(table["area_m2"], plain.area, rtol=1e-5)  # the projection has a scale
+    for _, row in table.iterrows():
+        inside = rasterize([row.geometry], objects.shape, transform=tile.odc.geobox.affine).astype(bool)
+        assert row["cut"] == cut[inside].any()
+        assert row["features_missing"] == pytest.approx(tile["features_missing"].values[inside].mean())
+
+
+def test_of_several_models_the_largest_share_of_missing_features_counts(as_bands):
+    objects, probabilities = as_bands(picture("####", "####"))
+    left, top = np.zeros((2, 4), dtype=bool), np.zeros((2, 4), dtype=bool)
+    left[:, :1], top[0] = True, True
+    bands = {"features_missing": left | top, "features_missing-a": left, "features_missing-b": top}
+    tile = xr.Dataset({"binarized_segmentation": objects, "probabilities": probabilities})
+    tile = tile.assign({name: (("y", "x"), band) for name, band in bands.items()})
+    assert segment_table(tile)["features_missing"].tolist() == [0.5]  # and not the 5 of 8 where either lacks something
+    own = tile.assign({"binarized_segmentation-a": objects, "probabilities-a": probabilities})
+    assert segment_table(own, "-a")["features_missing"].tolist() == [0.25]
+
+
+def test_what_a_tile_does_not_tell_is_null(as_bands):
+    objects, probabilities = as_bands(picture("##", "##"))
+    table = segment_table(xr.Dataset({"binarized_segmentation": objects, "probabilities": probabilities}))
+    assert table[["cut", "sensor", "acquired", "features_missing"]].isna().all(axis=None)
+    types = {field.name: str(field.type) for field in pq.read_schema(BytesIO(geoparquet_bytes(table)))}
+    assert types["cut"] == "bool"
+    assert "null" not in types.values()
+
+
+def test_the_extent_says_its_area_and_image(make_tile):
+    tile = make_tile().assign_attrs(planet_scene_id="20170831_172754_101c")
+    table = region_table(tile, "extent")
+    assert list(table.columns) == ["Region_ID", "area_m2", "image_id", "sensor", "acquired", "geometry"]
+    assert table["sensor"].tolist() == ["planet"]
+    assert table["area_m2"].sum() == pytest.approx(100 * tile["extent"].values.sum(), rel=1e-3)
+
+
+def test_files_say_what_made_them_and_hold_no_time_of_export(make_tile, tmp_path):
+    table, metadata = segment_table(make_tile()), {"DARTS_fingerprint": "ab" * 32, "threshold": 0.5}
+    made = []
+    for _ in range(2):
+        made.append(
+            (geopackage_bytes(table, "prediction_segments", metadata, date=DATE), geoparquet_bytes(table, metadata))
+        )
+        time.sleep(1.1)
+    assert made[0] == made[1]
+    file = tmp_path / "any name.gpkg"
+    file.write_bytes(made[0][0])
+    about = pyogrio.read_info(file)
+    assert about["layer_name"] == "prediction_segments"
+    assert about["dataset_metadata"] == {"DARTS_fingerprint": "ab" * 32, "threshold": "0.5"}
+    with sqlite3.connect(file) as database:
+        changed = database.execute("select last_change from gpkg_contents").fetchall()
+    database.close()
+    assert changed == [("2024-07-20T20:09:09.000Z",)]
+    about = pq.read_metadata(BytesIO(made[0][1]))
+    assert about.metadata[b"DARTS_fingerprint"] == b"ab" * 32
+    assert about.row_group(0).column(0).compression == "ZSTD"
+    assert b'"covering"' in about.metadata[b"geo"]
+    assert gpd.read_parquet(BytesIO(made[0][1])).geometry.geom_equals(table.geometry).all()
+
+
+def test_gdal_has_its_own_clock_again_afterwards(make_tile):
+    geopackage_bytes(segment_table(make_tile()), "a", date=DATE)
+    assert pyogrio.get_gdal_config_option("OGR_CURRENT_DATE") is None

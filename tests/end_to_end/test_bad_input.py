@@ -62,7 +62,7 @@ def one_failed(result, tmp_path, reason):
     (record,) = folder.glob("*.results.parquet")
     outcomes = pd.read_parquet(record).set_index("tile_id")
     assert outcomes.loc[SCENE, ["status", "error"]].tolist() == ["failed", reason]
-    assert outcomes.loc[OTHER, "status"] == "done"
+    assert outcomes.loc[OTHER, "status"] == "success"
 
 
 def test_no_models(map_scenes, tmp_path):

@@ -74,7 +74,7 @@ def test_the_run_record_lies_beside_the_scene(demo):
     results = folder / "darts-demo" / "output" / "sentinel2-cdse"
     record = min(results.glob("*.results.parquet"))  # the first run; other tests started it again
     table = pd.read_parquet(record)
-    assert table["status"].tolist() == ["done"]
+    assert table["status"].tolist() == ["success"]
     scene = results / table["tile_id"][0]
     segments = gpd.read_parquet(scene / "prediction_segments.parquet")
     assert list(segments.columns) == ["Region_ID", "min", "max", "mean", "median", "std", "npixel", "geometry"]

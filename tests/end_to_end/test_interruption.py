@@ -62,7 +62,7 @@ def check_what_is_visible(folder, scene_ids):
     assert {path.name for path in visible} <= set(scene_ids)
     for record in folder.glob("*.results.parquet"):
         results = pd.read_parquet(record)
-        assert set(results["status"]) <= {"done", "skipped"}
+        assert set(results["status"]) <= {"success", "skipped"}
         assert all((folder / tile).is_dir() for tile in results["tile_id"])
     for timer in folder.glob("*.timer.parquet"):
         pd.read_parquet(timer)

@@ -101,7 +101,7 @@ def test_every_scene_gets_an_outcome_with_times_and_the_bands_are_those_of_a_seq
     events = list(executor.run(refs(5)))
     ended = [event for event in events if isinstance(event, Outcome)]
     assert sorted(event.ref.tile_id for event in ended) == ["t0", "t1", "t2", "t3", "t4"]
-    assert {event.status for event in ended} == {"done"}
+    assert {event.status for event in ended} == {"success"}
     assert [spent.stage for spent in ended[0].times] == ["load", "segment", "export"]
     assert [spent.start for spent in ended[0].times] == sorted(spent.start for spent in ended[0].times)
     assert sum(isinstance(event, StageStarted) for event in events) == 15
@@ -138,11 +138,11 @@ def test_failing_scenes_fail_alone_with_stage_and_reason(cluster, tmp_path, capl
     }
     ended = outcomes(make_executor(lanes(tmp_path, **stages)), refs(5))
     assert {name: (event.status, event.error) for name, event in ended.items()} == {
-        "t0": ("done", None),
+        "t0": ("success", None),
         "t1": ("failed", "load: the file of t1 is broken"),
         "t2": ("failed", "segment: the file of t2 is broken"),
         "t3": ("failed", "export: the file of t3 is broken"),
-        "t4": ("done", None),
+        "t4": ("success", None),
     }
     assert [len(ended[f"t{i}"].times) for i in range(5)] == [3, 1, 2, 3, 3]
     assert caplog.text.count("DataError: the file of\n") == 3, "the driver has the tracebacks"
@@ -178,7 +178,7 @@ def test_scenes_whose_workers_are_killed_begin_again_but_not_for_ever(cluster, t
     assert sorted(path.name for path in tmp_path.glob("died-*")) == ["died-t1", "died-t3"]
     statuses = {name: event.status for name, event in ended.items()}
     assert statuses.pop("t2") == "failed"
-    assert statuses == dict.fromkeys(["t0", "t1", "t3", "t4", "t5"], "done")
+    assert statuses == dict.fromkeys(["t0", "t1", "t3", "t4", "t5"], "success")
     assert (
         ended["t2"].error == "device: given up after 3 tries; the last one ended because the worker on its device died"
     )
@@ -198,7 +198,7 @@ def export_and_die(folder, work):
 def test_results_that_are_whole_are_not_made_again_when_their_worker_dies(cluster, tmp_path):
     _, losses = recorded(is_whole=lambda ref: (tmp_path / f"{ref.tile_id}.txt").exists())
     ended = outcomes(make_executor(lanes(tmp_path, finish=partial(export_and_die, tmp_path)), losses=losses), refs(2))
-    assert {event.status for event in ended.values()} == {"done"}
+    assert {event.status for event in ended.values()} == {"success"}
     assert sorted((tmp_path / "exports").read_text().split()) == ["t0", "t1"]
 
 
@@ -255,7 +255,7 @@ def test_workers_are_set_up_keep_to_their_cores_and_mark_what_they_write(cluster
         finish=partial(note_surroundings, tmp_path, partial(export, tmp_path)),
         set_up=lambda: os.environ.update(SET_UP="once"),
     )
-    assert outcomes(make_executor(run_lanes), refs(1))["t0"].status == "done"
+    assert outcomes(make_executor(run_lanes), refs(1))["t0"].status == "success"
     assert (tmp_path / "prepare").read_text() == "1 '' abc once"
     assert (tmp_path / "finish").read_text() == "1 '' abc once"
 
@@ -275,7 +275,9 @@ def test_a_device_that_dies_while_it_loads_the_models_is_tried_again_but_not_for
             os.kill(os.getpid(), signal.SIGKILL)
         return [Stage("segment", "device", segment)]
 
-    assert outcomes(make_executor(lanes(tmp_path, open_device=partial(open_device, 1))), refs(1))["t0"].status == "done"
+    assert (
+        outcomes(make_executor(lanes(tmp_path, open_device=partial(open_device, 1))), refs(1))["t0"].status == "success"
+    )
     message = (
         r"^the models could not be loaded on any machine of the cluster: their workers died \(3 on the last machine\)"
     )

@@ -122,7 +122,7 @@ def test_workers_and_then_a_machine_are_killed_and_all_scenes_end_once(nodes, wo
     report = Deadly(**parameters(world, out), ray_address=nodes.address).run()
     killer.join()
     assert sum(node["Alive"] for node in ray.nodes()) == 2
-    assert [outcome.status for outcome in report.outcomes] == ["done"] * 12
+    assert [outcome.status for outcome in report.outcomes] == ["success"] * 12
     assert_equal_results(out, sequential)
     begun = (tmp_path / "begun").read_text().split()
     assert begun.count(begun[1]) >= 2, "its first worker was killed before it exported"
@@ -154,7 +154,7 @@ def test_a_driver_that_is_killed_and_started_again_completes_the_rest(nodes, wor
     table = pd.read_parquet(max(out.glob("*.results.parquet")))
     assert sorted(table.tile_id) == sorted(scenes)
     assert set(table.tile_id[table.status == "skipped"]) == set(there)
-    assert set(table.status) == {"done", "skipped"}
+    assert set(table.status) == {"success", "skipped"}
 
 
 def refs(n):
@@ -202,7 +202,7 @@ def test_gpus_get_a_worker_each_and_only_those_that_are_wanted(nodes, tmp_path):
     def devices_of(folder, **kwargs):
         folder.mkdir()
         executor = make_executor(folder, prepare_s=0.1, open_device=partial(note_gpus, folder), **kwargs)
-        assert all(event.status == "done" for event in executor.run(refs(8)) if isinstance(event, Outcome))
+        assert all(event.status == "success" for event in executor.run(refs(8)) if isinstance(event, Outcome))
         return sorted(path.read_text() for path in folder.glob("device-*"))
 
     assert devices_of(tmp_path / "none") == [""]
@@ -234,6 +234,6 @@ def test_thirty_large_scenes_stay_within_the_object_store(nodes, tmp_path):
 
     executor = make_executor(tmp_path, n_bytes=STORE // 5, device_s=0.05)
     ended = [event.status for event in executor.run(refs(30)) if isinstance(event, Outcome)]
-    assert ended == ["done"] * 30
+    assert ended == ["success"] * 30
     session = Path(global_worker.node.get_session_dir_path())
     assert [path.name for path in session.rglob("ray_spilled_objects*/*")] == []

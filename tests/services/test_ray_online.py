@@ -350,7 +350,7 @@ def test_scenes_that_a_service_fails_for_fail_with_the_same_reasons_and_the_othe
     done = on_ray(*SCENES)
     assert done.returncode == expected.returncode == 1
     table = results_of(made).set_index("tile_id")
-    assert list(table.status) == ["done", "failed", "failed"]
+    assert list(table.status) == ["success", "failed", "failed"]
     assert "the keys of the AWS profile default are refused" in table.error[SCENES[1]]
     assert "B04_10m.jp2. The scene may have been processed again" in table.error[SCENES[2]]
     assert_same_results(made, tmp_path, SCENES[:1])
@@ -419,7 +419,7 @@ def test_a_place_is_free_at_the_latest_when_the_scene_has_ended(cluster):
     )
     refs = [TileRef(tile_id=name, output_folder=Path(name)) for name in ("t1", "t2")]
     events = list(RayExecutor(lanes, ["segment"], Losses(bury=gate.bury.remote)).run(refs))
-    assert [event.status for event in events if isinstance(event, Outcome)] == ["done", "done"]
+    assert [event.status for event in events if isinstance(event, Outcome)] == ["success", "success"]
 
 
 DRIVER = """

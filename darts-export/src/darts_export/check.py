@@ -132,7 +132,7 @@ def missing_outputs(
 
 
 def _sizes(folder: Path) -> dict[str, int]:
-    """Return the sizes of the files in a folder by name, in bytes; asked for all at once, for there are many folders."""
+    """Return the sizes of the files in a folder by name, in bytes; all at once, for there are many folders."""
     with os.scandir(folder) as entries:
         return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
 

@@ -80,9 +80,9 @@ def export_tile(
     making = _Making(tile, bands, ensemble_subsets, metadata, debug)
     fingerprint = metadata.get(FINGERPRINT)
     wanted = expected_files(bands, ensemble_subsets, debug=debug)
-    if overwrite or not out_dir.is_dir():
-        if commit_folder(out_dir, lambda folder: making.write(wanted, folder), replace=overwrite):
-            return making.facts
+    is_new = overwrite or not out_dir.is_dir()
+    if is_new and commit_folder(out_dir, lambda folder: making.write(wanted, folder), replace=overwrite):
+        return making.facts
     if missing := missing_files(out_dir, bands, ensemble_subsets, debug=debug):
         commit_files(out_dir, missing, lambda folder: making.write(missing, folder), fingerprint=fingerprint)
     return making.facts

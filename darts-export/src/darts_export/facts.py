@@ -46,13 +46,15 @@ def tile_facts(tile: xr.Dataset, slumps: gpd.GeoDataFrame | None = None) -> Tile
         tile: A tile from `prepare_export`.
         slumps: Its slumps, as `segment_table` gives them.
     """
-    found = {} if slumps is None else {"n_objects": len(slumps), "area_m2": float(slumps["area_m2"].sum())}
+    found: dict[str, Any] = (
+        {} if slumps is None else {"n_objects": len(slumps), "area_m2": float(slumps["area_m2"].sum())}
+    )
     if "extent" not in tile:
         return TileFacts(**found)
     pixel_km2 = _middle_pixel_m2(tile) / 1e6
     extent = tile["extent"].values
     n_observed = int(np.count_nonzero(extent))
-    ground = {"observed_km2": n_observed * pixel_km2}
+    ground: dict[str, Any] = {"observed_km2": n_observed * pixel_km2}
     if "quality_data_mask" in tile:
         clear = _count(extent, tile["quality_data_mask"].values == _CLEAR)
         ground |= {"clear_km2": clear * pixel_km2, "cloudy_km2": (n_observed - clear) * pixel_km2}

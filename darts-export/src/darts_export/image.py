@@ -1,4 +1,4 @@
-"""Which image a tile was made from, and when that was taken: by the tile's attributes, else by the name of the image."""
+"""Which image a tile was made from, and when that was taken: by the tile's attributes, else by the image's name."""
 
 import re
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""`darts_inference.json`: how the results of a tile were made. Written last, so that a tile without it is not finished."""
+"""`darts_inference.json`: how the results of a tile were made. Written last: a tile without it is not finished."""
 
 import json
 import math

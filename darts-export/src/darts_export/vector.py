@@ -1,4 +1,4 @@
-"""Outlines of masks and objects, with statistics of each object and what a reader needs when the table travels alone."""
+"""Outlines of masks and objects, with statistics of each, and what a reader needs when the table travels alone."""
 
 from typing import Any
 
@@ -27,11 +27,11 @@ def segment_table(tile: xr.Dataset, suffix: str = "") -> gpd.GeoDataFrame:
         suffix: Appended to the names of its bands, for the results of one model.
 
     Returns:
-        The columns of `segments`; then `cut` bool, whether the extent or the edge of the tile cuts the slump (null where
-        the tile does not tell), `area_m2` float64, geodesic on WGS84, `image_id` and `sensor` text, `acquired` text, the
-        day of the image as YYYY-MM-DD (null if unknown), and `features_missing` float64, the share from 0 to 1 of its
-        pixels where a band that a model reads is missing (NaN where the tile does not tell), of several models the
-        largest; and the geometry.
+        The columns of `segments`; then `cut` bool, whether the extent or the edge of the tile cuts the slump (null
+        where the tile does not tell), `area_m2` float64, geodesic on WGS84, `image_id` and `sensor` text, `acquired`
+        text, the day of the image as YYYY-MM-DD (null if unknown), and `features_missing` float64, the share from 0 to
+        1 of its pixels where a band that a model reads is missing (NaN where the tile does not tell), of several models
+        the largest; and the geometry.
     """
     objects = tile[f"binarized_segmentation{suffix}"]
     runs = runs_of(objects.values)
@@ -55,7 +55,7 @@ def region_table(tile: xr.Dataset, name: str) -> gpd.GeoDataFrame:
 
 
 def missing_masks(tile: xr.Dataset, suffix: str) -> list[str]:
-    """Return the bands that say where the models behind a result lack a feature, one for each set of bands they read."""
+    """Return the bands that say where the models behind a result lack a feature, one a model if they differ."""
     if f"features_missing{suffix}" in tile:
         own = [f"features_missing{suffix}"]
         return own if suffix else _of_models(tile) or own

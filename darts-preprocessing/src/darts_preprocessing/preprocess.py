@@ -14,6 +14,7 @@ from odc.geo.xr import wrap_xr
 from darts_preprocessing.align import TCVIS_BANDS, align_dem, align_dem_mask, align_tcvis
 from darts_preprocessing.dem_features import DEM_BANDS, STENCIL_PX, DemFeatures
 from darts_preprocessing.indices import calculate_ndvi
+from darts_preprocessing.missing import elevation_holes, missing_features, trend_holes
 from darts_preprocessing.terrain import TERRAIN_BANDS, Ground, Sun, band_attributes
 from darts_preprocessing.tpi import check_radii, disk_kernel, radii_px
 from darts_utils.bands import manager
@@ -45,6 +46,7 @@ def preprocess_v2(
     *,
     bands: Collection[str] | None = None,
     lazy: bool = False,
+    models: Mapping[str, Collection[str]] | None = None,
 ) -> xr.Dataset:
     """Return the optical tile with all features added on its own grid: NDVI, elevation, terrain and trends.
 
@@ -60,6 +62,8 @@ def preprocess_v2(
         bands: Which features to make. None makes all that the inputs allow.
         lazy: Whether `ndvi` and what is made of the DEM are only made where they are read, window by window, and then
             anew each time. A whole orthotile or scene of them takes gigabytes; `.load()` makes them ordinary bands.
+        models: Bands that each model reads, by its name. If given, `features_missing` tells where some of them are
+            missing: a hole in the elevation, or all three trends 0.
 
     Returns:
         A new tile with the attributes of the optical one. Features, all (y, x):
@@ -67,6 +71,7 @@ def preprocess_v2(
         `relative_elevation` float32 metres; `slope` float32 degrees 0..90; `aspect` float32 degrees 0..360 from true
         north, -1 = flat; `hillshade` float32 0..1; `curvature` float32; `tc_*` uint8, 0 = no data.
         Terrain is derived from the resampled DEM before that is clipped, on a grid padded by the outer radius.
+        With models, also `features_missing` bool, and `features_missing-{model}` where models read different layers.
 
     Raises:
         ConfigError: If a radius is illegal, or a band is asked for that is unknown or whose source is not given.
@@ -78,14 +83,20 @@ def preprocess_v2(
     pixel_size_m(geobox)
     wanted = _features_to_make(bands, ds_optical, ds_arcticdem, ds_tcvis)
     made: dict[str, Any] = {}
+    holes: dict[str, np.ndarray] = {}
     if "ndvi" in wanted:
         made["ndvi"] = calculate_ndvi(ds_optical, lazy=lazy).variable
     if ds_tcvis is not None and wanted.intersection(TCVIS_BANDS):
-        made |= _as_variables(align_tcvis(ds_tcvis, geobox, wanted), "TCVIS")
+        trends = align_tcvis(ds_tcvis, geobox, TCVIS_BANDS if models else wanted)
+        holes |= {"trends": trend_holes(trends)} if models else {}
+        made |= _as_variables({name: trends[name] for name in trends if name in wanted}, "TCVIS")
     if ds_arcticdem is not None and wanted & DEM_BANDS:
         radii = (tpi_outer_radius, tpi_inner_radius)
         features = _dem_features(ds_arcticdem, ds_optical, wanted & DEM_BANDS, radii, device)
+        holes |= {"elevation": elevation_holes(features.ground.inner_dem)} if models else {}
         made |= _lazy_variables(features) if lazy else _as_variables(features.whole(), "ArcticDEM")
+    if models:
+        made |= missing_features(models, holes, (geobox.shape[0], geobox.shape[1]))
     return validate(ds_optical.assign(made))
 
 

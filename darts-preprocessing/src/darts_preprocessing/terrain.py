@@ -163,6 +163,13 @@ class Ground:
         """Rows and columns within the margin."""
         return self.dem.shape[0] - 2 * self.margin, self.dem.shape[1] - 2 * self.margin
 
+    @property
+    def inner_dem(self) -> Array:
+        """(y, x) float32 elevation within the margin."""
+        (height, width), margin = self.shape, self.margin
+        inner: Array = self.dem[margin : margin + height, margin : margin + width]
+        return inner
+
     def terrain(self, bands: Collection[str], window: Block, device: DeviceSpec = None) -> dict[str, Array]:
         """Return terrain bands in a window, (y, x) float32 each.
 

@@ -148,10 +148,17 @@ class NetworkGroup:
         return torch.sigmoid(logits[:, 0].float())
 
     def _autocast(self) -> AbstractContextManager[object]:
-        if self._device.type != "cuda":
+        precision = precision_of(self._device)
+        if precision == "float32":
             return nullcontext()
-        dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-        return torch.autocast("cuda", dtype=dtype)
+        return torch.autocast("cuda", dtype=getattr(torch, precision))
+
+
+def precision_of(device: torch.device) -> str:
+    """Return the numbers that networks compute in on a device: `float32`, `bfloat16` or `float16`."""
+    if device.type != "cuda":
+        return "float32"
+    return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
 
 
 def place(model: nn.Module, device: torch.device) -> nn.Module:

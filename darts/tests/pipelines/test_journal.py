@@ -2,19 +2,26 @@
 
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from darts.pipelines.journal import Journal
-from darts.pipelines.tiles import Outcome, StageTime, TileRef
+from darts.pipelines.tiles import Outcome, Result, StageTime, TileRef, failed
+from darts_utils.errors import DataError
 from darts_utils.files import is_part
 
 
-def outcome(tile_id, status="done", error=None):
+def outcome(tile_id, status="success", error=None):
     times = (StageTime("load", 10.0, 12.0), StageTime("segment", 12.0, 13.5)) if status != "skipped" else ()
-    ref = TileRef(tile_id=tile_id, output_folder=Path(tile_id))
-    return Outcome(ref=ref, status=status, error=error, times=times)
+    return Outcome(ref=ref(tile_id), status=status, error=error, times=times)
+
+
+def ref(tile_id):
+    return TileRef(tile_id=tile_id, output_folder=Path(tile_id))
 
 
 def test_the_record_can_be_read_after_every_tile(tmp_path):
@@ -25,12 +32,54 @@ def test_the_record_can_be_read_after_every_tile(tmp_path):
     journal.add(outcome("b"))
     journal.add(outcome("c", "failed", "load: broken"))
     results = pd.read_parquet(journal.path("results.parquet"))
-    assert list(results.columns) == ["tile_id", "output_path", "status", "error"]
-    assert results.to_numpy(dtype=object, na_value=None).tolist() == [
+    told = ["tile_id", "output_path", "status", "error"]
+    assert results[told].to_numpy(dtype=object, na_value=None).tolist() == [
         ["a", str(tmp_path / "a"), "skipped", None],
-        ["b", str(tmp_path / "b"), "done", None],
+        ["b", str(tmp_path / "b"), "success", None],
         ["c", str(tmp_path / "c"), "failed", "load: broken"],
     ]
+
+
+def test_all_records_have_one_schema_whatever_happened(tmp_path):
+    outcomes = {
+        "none": (),
+        "well": (outcome("a"),),
+        "badly": (failed(ref("b"), "load", DataError("broken"), outcome("b").times),),
+    }
+    schemas = []
+    for name, ended in outcomes.items():
+        journal = Journal(tmp_path / name, {})
+        journal.add(*ended)
+        schemas.append(pq.read_schema(journal.path("results.parquet")))
+    assert schemas[0].names == [
+        "tile_id", "output_path", "status", "error", "stage", "error_type", "started", "seconds", "host", "n_objects",
+        "area_m2", "fingerprint",
+    ]  # fmt: skip
+    assert all(schema.equals(schemas[0], check_metadata=True) for schema in schemas)
+    assert "null" not in map(str, schemas[0].types)
+
+
+def test_the_record_says_where_when_and_why_a_tile_ended(tmp_path):
+    made = Result(n_objects=3, area_m2=1234.5, fingerprint="ab" * 32)
+    journal = Journal(tmp_path, {})
+    journal.add(
+        replace(outcome("a"), result=made, host="node7"),
+        failed(ref("b"), "load", DataError("the file\nis broken"), outcome("b").times),
+    )
+    good, bad = pq.read_table(journal.path("results.parquet")).to_pylist()
+    assert (good["n_objects"], good["area_m2"], good["fingerprint"], good["host"]) == (3, 1234.5, "ab" * 32, "node7")
+    assert (good["started"], good["seconds"]) == (datetime(1970, 1, 1, 0, 0, 10, tzinfo=UTC), 3.5)
+    assert (bad["error"], bad["stage"], bad["error_type"]) == ("load: the file is broken", "load", "DataError")
+    assert bad["fingerprint"] is None
+
+
+def test_the_record_may_lie_apart_from_the_results(tmp_path):
+    journal = Journal(tmp_path / "results", {}, record_folder=tmp_path / "record")
+    journal.add(outcome("a"))
+    assert not (tmp_path / "results").exists()
+    assert len(list((tmp_path / "record").iterdir())) == 4
+    row = pq.read_table(journal.path("results.parquet")).to_pylist()[0]
+    assert row["output_path"] == str(tmp_path / "results" / "a")
 
 
 def test_timers_have_a_row_a_stage_and_the_stopwatch_a_column_a_stage(tmp_path):

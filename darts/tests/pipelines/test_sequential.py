@@ -40,7 +40,7 @@ def run(executor, tiles):
 def test_every_tile_gets_an_outcome_with_the_time_of_each_stage():
     outcomes = run(SequentialExecutor(stages(), budget_bytes=GIB), refs(5))
     assert [outcome.ref.tile_id for outcome in outcomes] == ["t0", "t1", "t2", "t3", "t4"]
-    assert {outcome.status for outcome in outcomes} == {"done"}
+    assert {outcome.status for outcome in outcomes} == {"success"}
     assert [time.stage for time in outcomes[0].times] == ["load", "segment", "export"]
     assert all(time.end >= time.start for outcome in outcomes for time in outcome.times)
 
@@ -75,10 +75,10 @@ def test_a_failing_tile_fails_alone_with_stage_and_reason(stage, lane):
     outcomes = run(SequentialExecutor(stages(**{lane: fail}), budget_bytes=GIB), refs(4))
     by_id = {outcome.ref.tile_id: (outcome.status, outcome.error) for outcome in outcomes}
     assert by_id == {
-        "t0": ("done", None),
+        "t0": ("success", None),
         "t1": ("failed", f"{stage}: the file is broken"),
-        "t2": ("done", None),
-        "t3": ("done", None),
+        "t2": ("success", None),
+        "t3": ("success", None),
     }
 
 

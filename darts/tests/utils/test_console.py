@@ -10,7 +10,7 @@ from darts.utils import console
 from darts.utils.console import LiveView, PlainView, duration, run_view
 
 
-def outcome(tile_id, status="done", error=None):
+def outcome(tile_id, status="success", error=None):
     times = () if status == "skipped" else (StageTime("load", 0, 2), StageTime("segment", 2, 5.5))
     return Outcome(ref=ref(tile_id), status=status, error=error, times=times)
 

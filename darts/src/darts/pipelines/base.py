@@ -5,12 +5,16 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from darts.pipelines.features import FeatureRun, or_default
+from darts.pipelines.fingerprint import Models, Recipe, recipe_of
+from darts.pipelines.finished import Finished, State, check_same, say_left
 from darts.pipelines.parameters import PipelineParameters
-from darts.pipelines.tiles import Executor, Outcome, RunReport, Source, TileRef
+from darts.pipelines.provenance import Making, software
+from darts.pipelines.tiles import Executor, Outcome, Result, RunReport, Source, TileRef
 from darts_utils.errors import ConfigError, OutputError
 from darts_utils.files import make_folder, remove_parts
 
@@ -22,7 +26,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-type MakeExecutor = Callable[[Plan | None], Executor]
+type MakeExecutor = Callable[[Plan | None, Making], Executor]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What computes."""
+
+    models: Models
+    executor: MakeExecutor
+    """Makes what brings tiles through the stages, once it is known what must be fetched."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +45,8 @@ class Pipeline(PipelineParameters, FeatureRun):
     def located(self) -> Self:
         """Return a copy with every location filled in; locating it again changes nothing."""
         output = or_default(self.output_data_dir, self.paths.output_data(self.pipeline_name))
-        return replace(super().located(), output_data_dir=output)
+        record = or_default(self.metadata_dir, output)
+        return replace(super().located(), output_data_dir=output, metadata_dir=record)
 
     def resolved(self) -> Self:
         """Return a copy with every location and the list of models filled in; resolving it again changes nothing.
@@ -84,19 +98,21 @@ class Pipeline(PipelineParameters, FeatureRun):
         if run.dry_run:
             return run._dry_run(source)
         folder = run._prepare_folder()
-        with run._engine(source) as make_executor:
-            skipped, todo = run._split(source.find())
+        with run._engine(source) as engine:
+            recipe = recipe_of(run, engine.models, source.resolution_m)
+            skipped, todo = run._split(source.find(), run._finished(source, lambda: recipe))
             plan = run.plan_and_connect(source, todo, run.features(), n_done=len(skipped))
-            return run._map(make_executor(plan), todo, skipped, folder)
+            making = Making(pipeline=run.pipeline_name, recipe=recipe, software=software(), device=engine.models.device)
+            return run._map(engine.executor(plan, making), todo, skipped, folder)
 
-    def _map(self, executor: Executor, todo: list[TileRef], skipped: list[TileRef], folder: Path) -> RunReport:
+    def _map(self, executor: Executor, todo: list[TileRef], skipped: list[Outcome], folder: Path) -> RunReport:
         """Send tiles through the stages, show and write down how they end."""
         from darts.pipelines.execution import execute
         from darts.pipelines.journal import Journal
         from darts.utils.console import run_view
 
-        journal = Journal(folder, self.to_config())
-        journal.add(*(Outcome(ref=ref, status="skipped") for ref in skipped))
+        journal = Journal(folder, self.to_config(), record_folder=self.metadata_dir)
+        journal.add(*skipped)
         _log_beginning(self, journal, len(todo), len(skipped))
         with run_view(n_tiles=len(todo) + len(skipped), n_skipped=len(skipped)) as view:
             interrupted = execute(executor, todo, view=view, on_outcome=journal.add)
@@ -111,7 +127,8 @@ class Pipeline(PipelineParameters, FeatureRun):
         from darts.pipelines.plan import make_plan, needed_layers
         from darts.utils.plan_view import show_plan
 
-        skipped, todo = self._split(source.find())
+        finished = self._finished(source, lambda: recipe_of(self, self._models_on_disk(), source.resolution_m))
+        skipped, todo = self._split(source.find(), finished)
         plan = make_plan(self, source, todo, layers=needed_layers(self.features()), n_done=len(skipped))
         show_plan(plan, with_tiles=True)
         assert self.output_data_dir is not None, "resolved() fills it"
@@ -154,13 +171,26 @@ class Pipeline(PipelineParameters, FeatureRun):
         return fetch(run, source, plan, [*(["images"] if optical else []), *layers])
 
     @contextmanager
-    def _engine(self, source: Source) -> Iterator[MakeExecutor]:
-        """Hold what computes ready, from before scenes are searched for; give what makes the executor of a plan."""
+    def _engine(self, source: Source) -> Iterator[Engine]:
+        """Hold what computes ready, from before scenes are searched for."""
         from darts.pipelines.execution import on_this_machine
         from darts.pipelines.stages import build_stages
 
         ensemble = self._load_models()
-        yield lambda _: on_this_machine(build_stages(self, source, ensemble, self.features()), self.max_memory_gb)
+
+        def executor(_: "Plan | None", making: Making) -> Executor:
+            return on_this_machine(build_stages(self, source, ensemble, self.features(), making), self.max_memory_gb)
+
+        yield Engine(_models_of(ensemble), executor)
+
+    def _models_on_disk(self) -> Models:
+        """Return what a run would know of its models, without placing them on a device."""
+        from darts_segmentation import EnsembleV1
+        from darts_segmentation.network import precision_of
+        from darts_utils.devices import decide_device
+
+        ensemble = EnsembleV1(self._models(), "cpu")
+        return replace(_models_of(ensemble), precision=precision_of(decide_device(self.device)))
 
     def _check_exports(self) -> None:
         from darts_export.check import check_bands
@@ -179,10 +209,15 @@ class Pipeline(PipelineParameters, FeatureRun):
             CheckpointError: If a model cannot be used.
         """
         from darts_export.check import needed_variables
+
+        bands = {band for bands in self._model_bands().values() for band in bands}
+        return frozenset(bands) | needed_variables(self.export_bands)
+
+    def _model_bands(self) -> dict[str, tuple[str, ...]]:
+        """Return the bands that each model reads, by its name."""
         from darts_segmentation.checkpoint import read_bands
 
-        bands = {band for file in self._models().values() for band in read_bands(file)}
-        return frozenset(bands) | needed_variables(self.export_bands)
+        return {name: read_bands(file) for name, file in self._models().items()}
 
     def _prepare_folder(self) -> Path:
         """Return the results folder, made, found writable, and freed of what killed runs left half done.
@@ -199,21 +234,56 @@ class Pipeline(PipelineParameters, FeatureRun):
         _clear_parts(self.output_data_dir)
         return self.output_data_dir
 
-    def _split(self, refs: list[TileRef]) -> tuple[list[TileRef], list[TileRef]]:
-        """Return the tiles whose results are all there, and those that are to be made."""
-        from darts.pipelines.stages import subsets
-        from darts_export import missing_outputs
+    def _finished(self, source: Source, recipe: Callable[[], Recipe]) -> Finished:
+        """Return what tells which tiles are done."""
+        from darts.pipelines.stages import subsets, with_record
+        from darts_export.check import missing_files
 
         assert self.output_data_dir is not None, "resolved() fills it"
-        names = subsets(self, list(self._models()))
-        todo = [
-            ref
-            for ref in refs
-            if self.overwrite
-            or missing_outputs(self.output_data_dir / ref.output_folder, self.export_bands, names) != "none"
-        ]
-        made = set(todo)
-        return [ref for ref in refs if ref not in made], todo
+        lacking = partial(
+            missing_files, bands=with_record(self.export_bands), ensemble_subsets=subsets(self, list(self._models()))
+        )
+        return Finished(folder=self.output_data_dir, lacking=lacking, recipe=cache(recipe), source=source)
+
+    def _split(self, refs: list[TileRef], finished: Finished) -> tuple[list[Outcome], list[TileRef]]:
+        """Return the tiles that are done, or are to be left alone, and those that are to be made.
+
+        Raises:
+            ConfigError: If there are results that were made otherwise, and nothing says what is to become of them.
+        """
+        if self.overwrite:
+            return [], refs
+        states = {ref: finished.state(ref) for ref in refs}
+        if not self.keep_old:
+            check_same(states, finished.folder)
+        say_left(states, finished.folder)
+        todo = [ref for ref, state in states.items() if state.kind in ("absent", "partial")]
+        return [
+            _left_alone(ref, state) for ref, state in states.items() if state.kind not in ("absent", "partial")
+        ], todo
+
+
+def _left_alone(ref: TileRef, state: State) -> Outcome:
+    """Return the outcome of a tile that is not made again, with the reason if it is not that it is done."""
+    why = {
+        "different": f"left as it was {', '.join(state.reasons)}",
+        "unknown": "left as it is, though it does not say how it was made",
+    }
+    return Outcome(
+        ref=ref, status="skipped", error=why.get(state.kind), host=None, result=Result(fingerprint=state.fingerprint)
+    )
+
+
+def _models_of(ensemble: "EnsembleV1") -> Models:
+    """Return what a run knows of loaded models."""
+    from darts_segmentation.network import precision_of
+
+    return Models(
+        ids=ensemble.model_ids,
+        bands=ensemble.model_bands,
+        precision=precision_of(ensemble.device),
+        device=str(ensemble.device),
+    )
 
 
 def _log_beginning(run: Pipeline, journal: "Journal", n_todo: int, n_skipped: int) -> None:

@@ -55,6 +55,8 @@ class PathParameters(AuxiliaryParameters):
     """Model checkpoints; several make an ensemble. If not given, every `*.pt` file of the models folder is taken."""
     output_data_dir: Path | None = None
     """Folder for the results, `{output}/{pipeline}` if not given."""
+    metadata_dir: Path | None = None
+    """Folder for the record of the run, beside the results if not given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +159,8 @@ class PostprocessingParameters(Parameters):
     """A pixel is a slump where its probability is above this, 0 to 1."""
     mask_erosion_size: int = 10
     """Radius of the disk by which valid ground is eroded, in pixels."""
+    drop_cut_objects: bool = False
+    """Leave out objects that the border of the mapped ground or of the image cuts; else they stay, marked as cut."""
     edge_erosion_size: int | None = None
     """Rows and columns cut at the tile's edge, in pixels; as mask_erosion_size if not given, 0 cuts nothing."""
     min_object_size: int = 32
@@ -192,8 +196,18 @@ class ExportParameters(Parameters):
     """Also write the result of each model, not only that of the ensemble."""
     overwrite: bool = False
     """Make tiles again that are there already."""
+    keep_old: bool = False
+    """Leave tiles alone that were made with other parameters, models or images, instead of stopping before them."""
     debug_data: bool = False
     """Also write all bands of a tile as netCDF."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        super().__post_init__()
+        if not self.export_bands:
+            raise ConfigError("export_bands is empty, so nothing would be written. Name at least one product.")
+        if self.overwrite and self.keep_old:
+            raise ConfigError("overwrite makes tiles again that keep_old leaves alone. Give one of them.")
 
 
 @dataclass(frozen=True, kw_only=True)

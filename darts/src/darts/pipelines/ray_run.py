@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from cyclopts import Parameter
 
-from darts.pipelines.base import MakeExecutor, Pipeline
+from darts.pipelines.base import Engine, Pipeline
 from darts.pipelines.features import anywhere
+from darts.pipelines.fingerprint import recipe_of
+from darts.pipelines.finished import Finished
 from darts.pipelines.parameters import OlderSceneParameters, RayParameters
 from darts.pipelines.planet import PlanetPipeline
+from darts.pipelines.provenance import Making
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.pipelines.tiles import Executor, RunReport, Source, TileRef, Work
 from darts_utils.errors import ConfigError
@@ -35,36 +38,37 @@ class OnRay(RayParameters, Pipeline):
         return replace(run, **{field.name: anywhere(getattr(run, field.name)) for field in fields(run)})
 
     @contextmanager
-    def _engine(self, source: Source) -> Iterator[MakeExecutor]:
-        from darts.pipelines.executors.ray_cluster import check_installed, connected
+    def _engine(self, source: Source) -> Iterator[Engine]:
+        from darts.pipelines.executors.ray_cluster import check_installed, connected, has_gpus
 
         check_installed()
-        self._check_models()
+        models = self._models_on_disk()
         store_bytes = None if self.max_memory_gb is None else int(self.max_memory_gb * 2**30)
         with connected(self.ray_address, store_bytes=store_bytes):
-            yield partial(self._executor, source)
+            on_gpus = self.device != "cpu" and has_gpus()
+            # what the GPUs of a cluster compute in is not asked of each: all of this decade know it
+            precision, device = (
+                ("bfloat16", "GPUs of a Ray cluster") if on_gpus else ("float32", "CPUs of a Ray cluster")
+            )
+            models = replace(models, precision=precision, device=device)
+            finished = self._finished(source, lambda: recipe_of(self, models, source.resolution_m))
+            yield Engine(models, partial(self._executor, source, finished))
 
-    def _check_models(self) -> None:
-        """Refuse models that no machine could use, before a cluster is kept busy."""
-        from darts_segmentation import EnsembleV1
-
-        EnsembleV1(self._models(), "cpu")
-
-    def _executor(self, source: Source, plan: "Plan | None") -> Executor:
+    def _executor(self, source: Source, finished: Finished, plan: "Plan | None", making: Making) -> Executor:
         """Return what brings scenes through the lanes on the cluster."""
         from darts.pipelines.executors.ray import Losses, RayExecutor
 
         gate = None if plan is None else _make_gate()
-        lanes = self._lanes(source, plan, gate)
+        lanes = self._lanes(source, plan, gate, making)
         losses = Losses(
-            is_whole=self._is_whole,
+            is_whole=lambda ref: not self.overwrite and finished.state(ref).kind == "done",
             clear=partial(self._clear, lanes.run_id),
             bury=(lambda _: None) if gate is None else gate.bury.remote,
         )
         wanted = [self.device] if isinstance(self.device, int) and self.devices is None else self.devices
         return RayExecutor(lanes, ["segment"], losses, devices=wanted, use_gpus=self.device != "cpu")
 
-    def _lanes(self, source: Source, plan: "Plan | None", gate: Any) -> Any:
+    def _lanes(self, source: Source, plan: "Plan | None", gate: Any, making: Making) -> Any:
         """Return what the workers do; none of them is told of a device, for each sees only the one that it has."""
         from darts.pipelines.executors.ray_workers import Lanes
         from darts.pipelines.stages import feature_stages, result_stages
@@ -72,7 +76,7 @@ class OnRay(RayParameters, Pipeline):
         run = replace(self if plan is None else self.addressed(), device="cpu" if self.device == "cpu" else None)
         features = self.features()
         source = source.fetching([] if plan is None else plan.images)
-        prepare = feature_stages(run, source, features)
+        prepare = feature_stages(run, source, features, self._model_bands())
         if plan is not None:
             connect = partial(run.connect, source, _small(plan))
             prepare[0] = replace(prepare[0], run=_Fetching(prepare[0].run, source, connect, gate))
@@ -81,15 +85,11 @@ class OnRay(RayParameters, Pipeline):
         return Lanes(
             run_id=os.urandom(6).hex(),
             prepare=prepare,
-            finish=result_stages(run, list(self._models())),
+            finish=result_stages(run, list(self._models()), making),
             open_device=partial(_device_stages, run),
             set_up=partial(_set_up, run, gate),
             num_cpus=self.num_cpus,
         )
-
-    def _is_whole(self, ref: TileRef) -> bool:
-        """Tell whether the results of a scene are there and are those of this run."""
-        return not self.overwrite and not self._split([ref])[1]
 
     def _clear(self, run_id: str, ref: TileRef) -> None:
         """Delete what a worker left half done of the results of a scene, wherever it ran."""
@@ -183,12 +183,14 @@ class _OnlyRead:
     features: frozenset[str]
 
     def __call__(self, work: Work) -> Work:
-        from darts_export.check import THUMBNAIL_VARIABLES
+        from darts.pipelines.stages import is_said
 
         made = self.make(work)
         assert made.tile is not None
-        keep = {*self.features, *THUMBNAIL_VARIABLES, "nir", "quality_data_mask"}
-        return replace(made, tile=made.tile[[name for name in made.tile.data_vars if name in keep]])
+        keep = {*self.features, "nir"}
+        return replace(
+            made, tile=made.tile[[name for name in made.tile.data_vars if name in keep or is_said(str(name))]]
+        )
 
 
 def _device_stages(run: OnRay) -> "list[Stage]":

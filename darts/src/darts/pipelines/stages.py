@@ -1,16 +1,23 @@
 """The stages of a tile, each one function of a step package: a tile goes in, a new tile comes out."""
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from darts.pipelines.parameters import FeatureParameters, PipelineParameters
-from darts.pipelines.tiles import Source, Work
+from darts.pipelines.provenance import Making
+from darts.pipelines.tiles import Result, Source, TileRef, Work
+from darts_utils.errors import DataError
 from darts_utils.grid import metres_to_pixels
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from darts_segmentation import EnsembleV1
+
+logger = logging.getLogger(__name__)
 
 
 type Lane = Literal["prepare", "device", "finish"]
@@ -20,19 +27,6 @@ TERRAIN_BANDS = frozenset(
     {"dem", "relative_elevation", "slope", "aspect", "hillshade", "curvature", "arcticdem_data_mask"}
 )
 TREND_BANDS = frozenset({"tc_brightness", "tc_greenness", "tc_wetness"})
-_RECORDED = (
-    "patch_size",
-    "overlap",
-    "reflection",
-    "binarization_threshold",
-    "mask_erosion_size",
-    "edge_erosion_size",
-    "min_object_size",
-    "quality_level",
-    "tpi_outer_radius",
-    "tpi_inner_radius",
-)
-"""Parameters that change a result, and so go into the tags of its rasters."""
 _WARP_MARGIN_M = 60
 """Margin beyond the TPI radius for the cubic kernel of the warp and the stencils, at the coarsest pixels."""
 
@@ -47,7 +41,11 @@ class Stage:
 
 
 def build_stages(
-    parameters: PipelineParameters, source: Source, ensemble: "EnsembleV1", features: frozenset[str]
+    parameters: PipelineParameters,
+    source: Source,
+    ensemble: "EnsembleV1",
+    features: frozenset[str],
+    making: Making,
 ) -> list[Stage]:
     """Return the stages of a run in their order.
 
@@ -56,28 +54,35 @@ def build_stages(
         source: Where the images come from.
         ensemble: The models.
         features: Bands that a model or an export asks for; nothing else is made.
+        making: What is said of how the results were made.
     """
     return [
-        *feature_stages(parameters, source, features),
+        *feature_stages(parameters, source, features, ensemble.model_bands),
         segment_stage(parameters, ensemble),
-        *result_stages(parameters, ensemble.model_names),
+        *result_stages(parameters, ensemble.model_names, making),
     ]
 
 
-def feature_stages(parameters: FeatureParameters, source: Source, features: frozenset[str]) -> list[Stage]:
+def feature_stages(
+    parameters: FeatureParameters,
+    source: Source,
+    features: frozenset[str],
+    models: Mapping[str, Collection[str]] | None = None,
+) -> list[Stage]:
     """Return the stages from a reference to a tile with its features; maps and training data share them.
 
     Args:
         parameters: The resolved parameters.
         source: Where the images come from.
         features: Bands to make; nothing else is made.
+        models: Bands that each model reads, by its name, to tell where some are missing.
     """
-    stages = [Stage("optical", "prepare", lambda work: replace(work, tile=source.load(work.ref)))]
+    stages = [Stage("optical", "prepare", _Optical(source))]
     if features & TERRAIN_BANDS:
         stages.append(Stage("arcticdem", "prepare", _ArcticDem(parameters, source, features)))
     if features & TREND_BANDS:
         stages.append(Stage("tcvis", "prepare", _Trends(parameters, source)))
-    return [*stages, Stage("preprocess", "prepare", _Preprocess(parameters, features))]
+    return [*stages, Stage("preprocess", "prepare", _Preprocess(parameters, features, models))]
 
 
 def segment_stage(parameters: PipelineParameters, ensemble: "EnsembleV1") -> Stage:
@@ -85,17 +90,46 @@ def segment_stage(parameters: PipelineParameters, ensemble: "EnsembleV1") -> Sta
     return Stage("segment", "device", _Segment(parameters, ensemble))
 
 
-def result_stages(parameters: PipelineParameters, model_names: Sequence[str]) -> list[Stage]:
+def result_stages(parameters: PipelineParameters, model_names: Sequence[str], making: Making) -> list[Stage]:
     """Return the stages from probabilities to files."""
     return [
         Stage("postprocess", "finish", _Postprocess(parameters, model_names)),
-        Stage("export", "finish", _Export(parameters, model_names)),
+        Stage("export", "finish", _Export(parameters, model_names, making)),
     ]
 
 
 def arcticdem_margin_m(parameters: FeatureParameters, resolution_m: int) -> int:
     """Return how far around a tile elevation is needed, in metres, as whole pixels of the mosaic."""
     return metres_to_pixels(parameters.tpi_outer_radius + _WARP_MARGIN_M, resolution_m) * resolution_m
+
+
+@dataclass(frozen=True)
+class _Optical:
+    source: Source
+
+    def __call__(self, work: Work) -> Work:
+        image, files = self.source.identity(work.ref)  # before it is read, so that a file that changes is another one
+        tile = self.source.load(work.ref)
+        _refuse_unseen(tile, work.ref)
+        return replace(work, tile=tile).with_inputs(image=_completed(image, tile.attrs), files=files)
+
+
+def _refuse_unseen(tile: "xr.Dataset", ref: TileRef) -> None:
+    """Refuse an image that shows nothing: a map of it would say that there are no slumps.
+
+    Raises:
+        DataError: If no pixel of it is valid.
+    """
+    if "quality_data_mask" in tile and not tile["quality_data_mask"].values.any():
+        raise DataError(
+            f"{ref.tile_id} has not one valid pixel: no data, or a mask that does not lie on the image. "
+            "Look at its files."
+        )
+
+
+def _completed(image: Mapping[str, Any], attributes: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return what says which image it is, with what only reading it tells: attributes of the same name."""
+    return {name: attributes.get(name) if value is None else value for name, value in image.items()}
 
 
 @dataclass(frozen=True)
@@ -121,7 +155,15 @@ class _ArcticDem:
         )
         # aligned here, so that what was read is freed before features are made
         radii = self.parameters.tpi_outer_radius, self.parameters.tpi_inner_radius
+        work = work.with_inputs(cubes=_snapshots(work, self.parameters.arcticdem_dir, f"arcticdem_{resolution}m"))
         return replace(work, arcticdem=align_arcticdem(arcticdem, geobox, *radii, bands=self.features))
+
+
+def _snapshots(work: Work, folder: Path | None, cube: str) -> dict[str, str | None]:
+    """Return the states of the cubes that a tile was made from, by their names, with one more."""
+    from darts_acquisition.auxiliary.snapshot import cube_snapshot
+
+    return {**work.inputs.get("cubes", {}), cube: cube_snapshot(given(folder), f"{cube}.icechunk")}
 
 
 @dataclass(frozen=True)
@@ -140,13 +182,14 @@ class _Trends:
             offline=self.parameters.offline,
             stage_with=self.source.stage_command(work.ref),
         )
-        return replace(work, tcvis=tcvis)
+        return replace(work, tcvis=tcvis).with_inputs(cubes=_snapshots(work, self.parameters.tcvis_dir, "tcvis"))
 
 
 @dataclass(frozen=True)
 class _Preprocess:
     parameters: FeatureParameters
     features: frozenset[str]
+    models: Mapping[str, Collection[str]] | None = None
 
     def __call__(self, work: Work) -> Work:
         from darts_preprocessing import preprocess_v2
@@ -161,8 +204,9 @@ class _Preprocess:
             self.parameters.device,
             bands=self.features,
             lazy=True,
+            models=self.models,
         )
-        return Work(work.ref, tile)
+        return replace(work, tile=tile, arcticdem=None, tcvis=None)
 
 
 @dataclass(frozen=True)
@@ -180,17 +224,23 @@ class _Segment:
             self.parameters.reflection,
             keep_inputs=self.parameters.write_model_outputs,
         )
-        return Work(
-            work.ref, tile if self.parameters.debug_data else _only_exported(tile, self.parameters.export_bands)
-        )
+        kept = tile if self.parameters.debug_data else _only_exported(tile, self.parameters.export_bands)
+        return replace(work, tile=kept)
 
 
-def _only_exported(tile: Any, export_bands: Sequence[str]) -> Any:
+def _only_exported(tile: "xr.Dataset", export_bands: Sequence[str]) -> "xr.Dataset":
     """Return the tile without the bands that only the models needed: a full scene has gigabytes of them."""
-    from darts_export.check import THUMBNAIL_VARIABLES, needed_variables
+    from darts_export.check import needed_variables
 
-    keep = {"quality_data_mask", *THUMBNAIL_VARIABLES, *needed_variables(export_bands)}
-    return tile[[name for name in tile.data_vars if name in keep or str(name).startswith("probabilities")]]
+    keep = needed_variables(export_bands)
+    return tile[[name for name in tile.data_vars if name in keep or is_said(str(name))]]
+
+
+def is_said(name: str) -> bool:
+    """Tell whether a band is shown, counted or masked, whatever is exported."""
+    from darts_export.check import SAID_VARIABLES, THUMBNAIL_VARIABLES
+
+    return name in THUMBNAIL_VARIABLES or name.split("-")[0] in (*SAID_VARIABLES, "probabilities")
 
 
 @dataclass(frozen=True)
@@ -211,50 +261,51 @@ class _Postprocess:
             subsets(self.parameters, self.model_names),
             self.parameters.device,
             edge_erosion_size=self.parameters.edge_erosion_size,
+            drop_cut_objects=self.parameters.drop_cut_objects,
         )
-        return Work(work.ref, tile)
+        return replace(work, tile=tile)
 
 
 @dataclass(frozen=True)
 class _Export:
     parameters: PipelineParameters
     model_names: Sequence[str]
+    making: Making
 
     def __call__(self, work: Work) -> Work:
         from darts_export import export_tile
+        from darts_export.record import FINGERPRINT
 
         assert work.tile is not None
-        export_tile(
+        metadata = self.making.metadata(work)
+        facts = export_tile(
             work.tile,
             given(self.parameters.output_data_dir) / work.ref.output_folder,
-            self.parameters.export_bands,
+            with_record(self.parameters.export_bands),
             subsets(self.parameters, self.model_names),
-            metadata=_metadata(self.parameters, work, self.model_names),
+            metadata=metadata,
             debug=self.parameters.debug_data,
             overwrite=self.parameters.overwrite,
         )
-        return Work(work.ref)
+        _say_missing(work.ref, facts.features_missing)
+        result = Result(n_objects=facts.n_objects, area_m2=facts.area_m2, fingerprint=metadata[FINGERPRINT])
+        return Work(work.ref, result=result)
+
+
+def _say_missing(ref: TileRef, share: float | None) -> None:
+    """Say that models had to judge ground of which they lacked a feature."""
+    if share:
+        logger.warning("%s: features are missing on %.1f %% of the mapped ground", ref.tile_id, 100 * share)
+
+
+def with_record(export_bands: Sequence[str]) -> list[str]:
+    """Return the products that a run writes: those asked for, and always the record, without which none is finished."""
+    return list(dict.fromkeys([*export_bands, "metadata"]))
 
 
 def subsets(parameters: PipelineParameters, model_names: Sequence[str]) -> list[str]:
     """Return the models whose own results are written; a single model's are those of the ensemble."""
     return list(model_names) if parameters.write_model_outputs and len(model_names) > 1 else []
-
-
-def _metadata(parameters: PipelineParameters, work: Work, model_names: Sequence[str]) -> Mapping[str, Any]:
-    """Return what a reader of a raster needs to know of its making."""
-    import darts
-
-    assert work.tile is not None
-    recorded = {key: getattr(parameters, key) for key in _RECORDED}
-    return {
-        "DARTS_version": darts.__version__,
-        "DARTS_pipeline": parameters.pipeline_name,
-        "DARTS_tile_id": work.ref.tile_id,
-        "DARTS_models": ", ".join(model_names),
-        **{f"DARTS_{key}": value for key, value in recorded.items() if value is not None},
-        **{key: value for key, value in work.tile.attrs.items() if isinstance(value, str | int | float)},
-    }
 
 
 def given(path: Path | None) -> Path:

@@ -1,9 +1,10 @@
 """What is passed around: references to tiles, tiles in work, and outcomes. All typed and picklable."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+import platform
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -88,6 +89,21 @@ class Source(Protocol):
         """Return the shell command that fetches the auxiliary data of a tile."""
         ...
 
+    def identity(
+        self, ref: TileRef, remembered: Mapping[str, Sequence[Any]] | None = None
+    ) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+        """Return what says which image a tile is made of, the same online, staged and offline.
+
+        Args:
+            ref: The tile.
+            remembered: The files as they were seen before; one unchanged since is not read again.
+
+        Returns:
+            Plain values, None for what is not known before the image is read; and the files as they are now, by name:
+            size, time of the last change in nanoseconds, SHA-256 of the header.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class Work:
@@ -97,6 +113,14 @@ class Work:
     tile: "xr.Dataset | None" = None
     arcticdem: "xr.Dataset | None" = None
     tcvis: "xr.Dataset | None" = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    """What it is made from, as it was read: `image` and `files` (see `Source.identity`), `cubes`."""
+    result: "Result | None" = None
+    """What became of it."""
+
+    def with_inputs(self, **inputs: Any) -> "Work":
+        """Return the work with more of what it is made from."""
+        return replace(self, inputs={**self.inputs, **inputs})
 
     @property
     def nbytes(self) -> int:
@@ -118,7 +142,17 @@ class StageTime:
         return self.end - self.start
 
 
-type Status = Literal["done", "skipped", "failed"]
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What is on the disk of a tile; None is unknown."""
+
+    n_objects: int | None = None
+    area_m2: float | None = None
+    """Of all slumps, geodesic."""
+    fingerprint: str | None = None
+
+
+type Status = Literal["success", "skipped", "failed"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,8 +162,15 @@ class Outcome:
     ref: TileRef
     status: Status
     error: str | None = None
-    """One line with the stage and the reason, None unless it failed."""
+    """One line with the stage and the reason, None unless it failed or was left alone for a reason."""
+    stage: str | None = None
+    """Where it failed."""
+    error_type: str | None = None
+    """Class of the error."""
     times: tuple[StageTime, ...] = field(default=())
+    host: str | None = field(default_factory=platform.node)
+    """Machine that ended it."""
+    result: Result = field(default_factory=Result)
 
     @property
     def seconds(self) -> float:
@@ -163,7 +204,15 @@ class Executor(Protocol):
 def failed(ref: TileRef, where: str, error: Exception, times: Sequence[StageTime] = ()) -> Outcome:
     """Return the outcome of a tile that failed, with the stage and the reason in one line."""
     reason = " ".join(str(error).split()) or type(error).__name__
-    return Outcome(ref=ref, status="failed", error=f"{where}: {reason}", times=tuple(times))
+    return Outcome(
+        ref=ref, status="failed", error=f"{where}: {reason}", stage=where, error_type=type(error).__name__,
+        times=tuple(times),
+    )  # fmt: skip
+
+
+def succeeded(work: Work, times: Sequence[StageTime]) -> Outcome:
+    """Return the outcome of a tile that passed all stages."""
+    return Outcome(ref=work.ref, status="success", times=tuple(times), result=work.result or Result())
 
 
 @dataclass(frozen=True)
@@ -175,9 +224,14 @@ class RunReport:
     """The results folder."""
     interrupted: bool = False
 
+    @property
+    def failures(self) -> list[Outcome]:
+        """The tiles that failed."""
+        return [outcome for outcome in self.outcomes if outcome.status == "failed"]
+
     def count(self, status: str) -> int:
-        """Return how many tiles ended with a status."""
-        return sum(outcome.status == status for outcome in self.outcomes)
+        """Return how many tiles ended with a status; `done`, the word of earlier releases, is `success`."""
+        return sum(outcome.status == ("success" if status == "done" else status) for outcome in self.outcomes)
 
     @property
     def exit_code(self) -> int:

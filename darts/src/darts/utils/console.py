@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from darts.utils.terminal import is_plain, output_console, say
 
 if TYPE_CHECKING:
-    from darts.pipelines.tiles import Outcome, RunReport, StageStarted
+    from darts.pipelines.tiles import Outcome, RunReport, StageStarted, Status
+
+
+_WORDS: dict["Status", str] = {"success": "done", "skipped": "skipped", "failed": "failed"}
+"""What people read for the statuses of the record."""
 
 
 class RunView(Protocol):
@@ -74,7 +78,8 @@ class PlainView:
         self._n_ended += 1
         self._clock.tick()
         left = self._clock.left_s
-        result = outcome.status if outcome.error is None else f"{outcome.status} at {outcome.error}"
+        word = _WORDS[outcome.status]
+        result = word if outcome.error is None else f"{word} at {outcome.error}"
         time_left = "" if left is None or self._n_ended == self._n_tiles else f", about {duration(left)} left"
         say(f"[{self._n_ended}/{self._n_tiles}] {outcome.ref.tile_id}: {result} ({outcome.seconds:.1f} s{time_left})")
 
@@ -115,7 +120,7 @@ class LiveView:
         self._describe()
         left = self._clock.left_s
         self.progress.update(self._task, advance=1, left="" if left is None else f"{duration(left)} left")
-        if outcome.error is not None:
+        if outcome.status == "failed":
             self.progress.console.print(
                 f"failed {outcome.ref.tile_id}: {outcome.error}", style="red", highlight=False, markup=False
             )
@@ -131,10 +136,10 @@ class LiveView:
 
 def show_tables(report: "RunReport") -> None:
     """Show the summary of a run as tables."""
-    counts = [(status, str(report.count(status))) for status in ("done", "skipped", "failed")]
+    counts = [(word, str(report.count(status))) for status, word in _WORDS.items()]
     _print_table("Interrupted" if report.interrupted else "Finished", ("tiles", "number"), counts)
     _print_table("Time", ("stage", "tiles", "mean s", "total s"), stage_rows(report.outcomes))
-    failures = [(outcome.ref.tile_id, outcome.error) for outcome in report.outcomes if outcome.error is not None]
+    failures = [(outcome.ref.tile_id, outcome.error) for outcome in report.failures]
     _print_table("Failed", ("tile", "reason"), failures)
     say(f"Results: {report.folder}")
 
@@ -174,11 +179,9 @@ def stage_rows(outcomes: "Iterable[Outcome]") -> list[tuple[str, int, str, str]]
 
 def summary_lines(report: "RunReport") -> list[str]:
     """Return the summary of a run as plain lines."""
-    counts = ", ".join(f"{report.count(status)} {status}" for status in ("done", "skipped", "failed"))
+    counts = ", ".join(f"{report.count(status)} {word}" for status, word in _WORDS.items())
     lines = [f"{'interrupted' if report.interrupted else 'finished'}: {counts}"]
-    lines += [
-        f"failed {outcome.ref.tile_id}: {outcome.error}" for outcome in report.outcomes if outcome.error is not None
-    ]
+    lines += [f"failed {outcome.ref.tile_id}: {outcome.error}" for outcome in report.failures]
     lines += [
         f"stage {stage}: {n} tiles, mean {mean} s, total {total} s"
         for stage, n, mean, total in stage_rows(report.outcomes)

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ray
@@ -18,7 +18,7 @@ from darts.pipelines.executors.ray_workers import Lanes, Report
 from darts.pipelines.executors.schedule import MOST_TRIES, Node, Scene, Schedule, Step
 from darts.pipelines.executors.stopping import Stop
 from darts.pipelines.stages import Lane
-from darts.pipelines.tiles import Event, Outcome, StageStarted, TileRef, failed
+from darts.pipelines.tiles import Event, Outcome, Result, StageStarted, TileRef, failed
 from darts_utils.errors import ConfigError, DartsError
 
 logger = logging.getLogger(__name__)
@@ -214,12 +214,12 @@ class RayExecutor:
         if report.failure is not None:
             logger.debug("%s failed at %s\n%s", scene.ref.tile_id, report.times[-1].stage, report.traceback)
             times = (*scene.times, *report.failure.times)
-            yield self._end(scene, Outcome(ref=scene.ref, status="failed", error=report.failure.error, times=times))
+            yield self._end(scene, replace(report.failure, times=times))
             return
         scene.times += report.times
         self._schedule.learn(lane, report.n_bytes, sum(spent.seconds for spent in report.times))
         if lane == "finish":
-            yield self._end(scene, Outcome(ref=scene.ref, status="done", times=tuple(scene.times)))
+            yield self._end(scene, _success(scene, report))
             return
         scene.payloads.append(running.payload)
         self._schedule.ready(scene, node=report.node if lane == "prepare" else None)
@@ -236,7 +236,7 @@ class RayExecutor:
             self._device_lost(device)
         self._running.pop(running.answer)
         if running.step.lane == "finish" and self._losses.is_whole(scene.ref):
-            yield self._end(scene, Outcome(ref=scene.ref, status="done", times=tuple(scene.times)))
+            yield self._end(scene, _success(scene))
             return
         yield from self._lost(scene, _reason(error), blameless=scene.token in self._blameless)
 
@@ -274,6 +274,14 @@ class RayExecutor:
             self._losses.clear(running.step.scene.ref)
         self._running.clear()
         del self._reference
+
+
+def _success(scene: Scene, report: Report | None = None) -> Outcome:
+    """Return the outcome of a scene whose results are whole; of one whose last words were lost, less is known."""
+    if report is None:
+        return Outcome(ref=scene.ref, status="success", times=tuple(scene.times), host=None)
+    result = report.result or Result()
+    return Outcome(ref=scene.ref, status="success", times=tuple(scene.times), host=report.host, result=result)
 
 
 def _reason(error: RayError) -> str:

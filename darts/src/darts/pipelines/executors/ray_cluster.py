@@ -115,6 +115,11 @@ def machines() -> list[Machine]:
     ]
 
 
+def has_gpus() -> bool:
+    """Tell whether a machine of the cluster has a GPU."""
+    return any(machine.gpus for machine in machines())
+
+
 def check_room(nodes: Sequence[Machine], num_cpus: int) -> None:
     """Refuse a cluster without a machine for a worker.
 

@@ -1,6 +1,7 @@
 """What runs on the machines of a Ray cluster: the lanes of a scene, each in a worker of its own."""
 
 import os
+import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import ray
 
 from darts.pipelines.stages import Stage
-from darts.pipelines.tiles import Outcome, StageTime, TileRef, Work, failed
+from darts.pipelines.tiles import Outcome, Result, StageTime, TileRef, Work, failed
 from darts_utils.cores import limit_cores, usable_cores
 from darts_utils.files import label_parts
 from darts_utils.memory import give_back_after
@@ -46,6 +47,9 @@ class Report:
     failure: Outcome | None = None
     traceback: str = ""
     """Where it failed, for the log of the driver."""
+    result: Result | None = None
+    """What is on the disk of the scene after its last lane."""
+    host: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,8 +93,8 @@ def prepare(lanes: "Sequence[ray.ObjectRef]", ref: TileRef, token: str) -> tuple
 
 def finish(lanes: "Sequence[ray.ObjectRef]", work: Work, added: Added, token: str) -> Report:
     """Write the results of a scene."""
-    report, _ = _through(_begin(lanes, token).finish, added.to(work))
-    return report
+    report, after = _through(_begin(lanes, token).finish, added.to(work))
+    return report if after is None else replace(report, result=after.result)
 
 
 def _begin(references: "Sequence[ray.ObjectRef]", token: str) -> Lanes:
@@ -158,7 +162,8 @@ def _through(stages: Sequence[Stage], work: Work, *, keep: Work | None = None) -
 
 
 def _report(times: Sequence[StageTime], n_bytes: int = 0) -> Report:
-    return Report(times=tuple(times), node=ray.get_runtime_context().get_node_id(), n_bytes=n_bytes)
+    node = ray.get_runtime_context().get_node_id()
+    return Report(times=tuple(times), node=node, n_bytes=n_bytes, host=platform.node())
 
 
 def _n_bytes(value: Any) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from darts.pipelines.executors.stopping import Stop
 from darts.pipelines.stages import LANES, Lane, Stage
-from darts.pipelines.tiles import Event, Outcome, StageStarted, StageTime, TileRef, Work, failed
+from darts.pipelines.tiles import Event, Outcome, StageStarted, StageTime, TileRef, Work, failed, succeeded
 from darts_utils.memory import give_back_after
 
 logger = logging.getLogger(__name__)
@@ -139,7 +139,7 @@ class SequentialExecutor:
         with suppress(StoppedError):
             while (item := todo.get()) is not None:
                 if self._work_on("finish", item):
-                    self._end(Outcome(ref=item.work.ref, status="done", times=tuple(item.times)))
+                    self._end(succeeded(item.work, item.times))
                 del item
         self._events.put(None)
 

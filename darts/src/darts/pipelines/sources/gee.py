@@ -23,6 +23,11 @@ class GeeSource(SceneSource):
 
         return (*DEFAULT_BANDS_MAPPING, SCL_BAND)
 
+    @property
+    def own_identity(self) -> dict[str, Any]:
+        """The collection: of one of the two, reflectance carries an offset."""
+        return {"collection": None}
+
     def connect(self) -> None:
         """Initialise Earth Engine."""
         from darts.utils.earthengine import init_ee

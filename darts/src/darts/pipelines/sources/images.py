@@ -3,10 +3,11 @@
 import logging
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from darts.pipelines.fingerprint import FilesSeen, files_seen, image_of_files
 from darts.pipelines.tiles import MosaicResolution, TileRef
 from darts_utils.errors import DartsError, DataError, MissingDataError
 
@@ -103,6 +104,22 @@ class ImagesOnDisk(ABC):
         raise MissingDataError(
             f"the image {ref.tile_id} cannot be fetched: Planet images are read from disk. Put it into {self.where}."
         )
+
+    def identity(
+        self, ref: TileRef, remembered: Mapping[str, Sequence[Any]] | None = None
+    ) -> tuple[dict[str, Any], FilesSeen]:
+        """Return what says which image it is: names, sizes and headers of its files; and the files as they are now.
+
+        Raises:
+            MissingDataError: If the image is gone.
+            DataError: If there are several.
+        """
+        from darts_acquisition.optical.image_folder import image_folder
+
+        folder = image_folder(self.path(ref))
+        files = [file for file in (folder.image, folder.mask, *folder.metadata) if file is not None]
+        seen = files_seen(files, remembered)
+        return image_of_files(folder.path.name, "disk", seen), seen
 
     def load(self, ref: TileRef) -> "xr.Dataset":
         """Return the image with reflectance and quality mask.

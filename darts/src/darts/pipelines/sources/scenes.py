@@ -1,6 +1,7 @@
 """What all sources of Sentinel-2 scenes share: selection, the raw scene store, footprints."""
 
 import logging
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import copy
@@ -136,6 +137,22 @@ class SceneSource(ABC):
     def stage_command(self, ref: TileRef) -> str:
         """Return the shell command that fetches the auxiliary data of a scene."""
         return f"darts prep-data sentinel2 --aux --scene-ids {ref.tile_id}"
+
+    def identity(
+        self,
+        ref: TileRef,
+        remembered: Mapping[str, Sequence[Any]] | None = None,  # noqa: ARG002  (no files)
+    ) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+        """Return what says which scene it is: its source, id, processing baseline, and which part of it is read."""
+        found = re.search(r"_N(\d{2})(\d{2})(?=_|$)", ref.tile_id)
+        baseline = None if found is None else f"{found[1]}.{found[2]}"
+        image = {"source": self.name, "id": ref.tile_id, "processing_baseline": baseline, "window": "whole"}
+        return {**image, **self.own_identity}, {}
+
+    @property
+    def own_identity(self) -> dict[str, Any]:
+        """What else of a scene decides its pixels, by attributes of its tile: None is known once it is read."""
+        return {}
 
     @property
     def search_limits(self) -> Mapping[str, Any]:

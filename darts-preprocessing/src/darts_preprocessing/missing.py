@@ -1,0 +1,63 @@
+"""Where models are to judge ground of which they lack a feature."""
+
+from collections.abc import Collection, Mapping
+from functools import cache
+
+import numpy as np
+import xarray as xr
+
+from darts_preprocessing.align import TCVIS_BANDS
+from darts_preprocessing.blocks import Array
+from darts_preprocessing.dem_features import DEM_BANDS
+from darts_utils.strips import row_strips
+
+NAME = "features_missing"
+_LAYERS = {"elevation": DEM_BANDS, "trends": frozenset(TCVIS_BANDS)}
+
+
+def missing_features(
+    models: Mapping[str, Collection[str]], holes: Mapping[str, Array], shape: tuple[int, int]
+) -> dict[str, xr.Variable]:
+    """Return masks of the ground where bands that models read are missing.
+
+    Args:
+        models: Bands that each model reads, by its name.
+        holes: (y, x) bool, True where all bands of a layer are missing, by its name: `elevation`, `trends`. A layer
+            that is not named is missing nowhere.
+        shape: Rows and columns of the tile.
+
+    Returns:
+        `features_missing`, (y, x) bool, for any of the models; and, where they do not all read the same layers,
+        `features_missing-{model}` for each. They share their memory where they are equal, and take none where nothing
+        is missing.
+    """
+    reads = {
+        name: frozenset(layer for layer, of in _LAYERS.items() if not of.isdisjoint(bands))
+        for name, bands in models.items()
+    }
+
+    @cache
+    def mask(layers: frozenset[str]) -> xr.Variable:
+        parts = [holes[layer] for layer in sorted(layers) if layer in holes and holes[layer].any()]
+        values = np.logical_or.reduce(parts) if parts else np.broadcast_to(np.False_, shape)
+        return xr.Variable(("y", "x"), values, {"long_name": "Ground where a band that a model reads is missing"})
+
+    masks = {NAME: mask(frozenset().union(*reads.values()))}
+    if len(set(reads.values())) > 1:
+        masks |= {f"{NAME}-{name}": mask(layers) for name, layers in reads.items()}
+    return masks
+
+
+def elevation_holes(dem: Array) -> Array:
+    """Return (y, x) bool, True where elevation is unknown."""
+    return np.isnan(dem)
+
+
+def trend_holes(trends: Mapping[str, Array]) -> Array:
+    """Return (y, x) bool, True where all of some uint8 trends are 0, which stands for none."""
+    first, *others = trends.values()
+    holes = first == 0
+    for rows in row_strips(len(holes)):
+        for band in others:
+            holes[rows] &= band[rows] == 0
+    return holes

@@ -1,0 +1,73 @@
+"""What is said of how results were made: in every file what fits, in the record of a tile all that a reviewer asks."""
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from darts.pipelines.fingerprint import Recipe, fingerprint_of
+from darts.pipelines.finished import DOCUMENT, SEEN
+from darts.pipelines.tiles import Work
+
+_PACKAGES = ("torch", "segmentation-models-pytorch", "timm", "numpy", "xarray", "rasterio", "pyogrio", "icechunk")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Making:
+    """How the tiles of a run are made."""
+
+    pipeline: str
+    recipe: Recipe
+    software: Mapping[str, str]
+    device: str
+    """What the networks run on."""
+
+    def metadata(self, work: Work) -> dict[str, Any]:
+        """Return what is said of a tile; values that are none of text and numbers stand in its record only."""
+        import darts
+        from darts_export.image import acquired, sensor
+        from darts_export.record import FINGERPRINT
+
+        assert work.tile is not None
+        document = self.recipe.document(work.inputs.get("image", {}))
+        attributes = {str(key): value for key, value in work.tile.attrs.items() if isinstance(value, str | int | float)}
+        return {
+            "DARTS_version": darts.__version__,
+            "DARTS_pipeline": self.pipeline,
+            "DARTS_tile_id": work.ref.tile_id,
+            "DARTS_models": ", ".join(f"{name} {model_id}" for name, model_id in self.recipe.models.items()),
+            **{f"DARTS_{name}": value for name, value in self.recipe.parameters.items() if value is not None},
+            FINGERPRINT: fingerprint_of(document),
+            **attributes,
+            "acquired": acquired(work.tile),
+            "sensor": sensor(work.tile),
+            DOCUMENT: document,
+            SEEN: work.inputs.get("files", {}),
+            "DARTS_cubes": work.inputs.get("cubes", {}),
+            "DARTS_software": dict(self.software),
+            "DARTS_device": {"device": self.device, "host": platform.node()},
+        }
+
+
+def software() -> dict[str, str]:
+    """Return the versions of what computes and writes results."""
+    import darts
+
+    return {"darts": darts.__version__, "python": platform.python_version(), "gdal": _gdal(), **_installed()}
+
+
+def _installed() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _gdal() -> str:
+    import rasterio
+
+    return str(rasterio.__gdal_version__)

@@ -8,14 +8,17 @@ import inspect
 import logging
 import pickle
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
+from darts_segmentation.identity import canonical, identity
+from darts_segmentation.own_names import Weights, by_own_names
 from darts_utils.bands import manager
 from darts_utils.errors import CheckpointError
 from darts_utils.files import atomic_file
@@ -33,7 +36,6 @@ _CONVERT = (
     "Only tensors and plain containers are read: on a machine where you trust the file, load it with torch and write it"
     " anew with darts_segmentation.checkpoint.save_checkpoint."
 )
-_WEIGHT_PREFIXES = ("model.", "_orig_mod.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,19 @@ class Checkpoint:
     bands: tuple[str, ...]
     """Bands in the order of the network's input channels."""
     state_dict: Mapping[str, torch.Tensor]
-    """Weights by name, in whatever float type the file holds."""
+    """Weights by the names in the file, in whatever float type it holds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedModel:
+    """A network ready for use, and what is to be known of it."""
+
+    network: nn.Module
+    """On the CPU, in evaluation mode, with float32 weights."""
+    bands: tuple[str, ...]
+    """Bands in the order of the network's input channels."""
+    model_id: str
+    """See `model_id`."""
 
 
 def save_checkpoint(
@@ -108,16 +122,42 @@ def read_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(path=path, model_config=model_config, bands=bands, state_dict=_checked_weights(path, weights))
 
 
-def load_model(path: Path) -> tuple[nn.Module, tuple[str, ...]]:
-    """Return the network of a checkpoint, on the CPU in evaluation mode with float32 weights, and its ordered bands.
+def model_id(path: Path) -> str:
+    """Return the id of the model in a file, 64 hexadecimal digits; equal where equal images give equal results.
+
+    It is the same for a model in any accepted layout and under any wrapper's names, see `darts_segmentation.identity`.
 
     Raises:
         CheckpointError: If the file is not a usable checkpoint or its weights do not fit its architecture.
     """
     checkpoint = read_checkpoint(path)
-    model = _build(checkpoint)
-    _fill_in(model, checkpoint)
-    return model.eval().requires_grad_(False), checkpoint.bands
+    return _identity(checkpoint, _fitting_weights(checkpoint))
+
+
+def load(path: Path) -> LoadedModel:
+    """Return the network of a checkpoint, on the CPU in evaluation mode with float32 weights, its bands and its id.
+
+    Raises:
+        CheckpointError: If the file is not a usable checkpoint or its weights do not fit its architecture.
+    """
+    checkpoint = read_checkpoint(path)
+    weights = _fitting_weights(checkpoint)
+    network = _build(checkpoint)
+    with torch.no_grad():
+        for name, weight in network.state_dict().items():
+            weight.copy_(weights[name])
+    network.eval().requires_grad_(False)
+    return LoadedModel(network=network, bands=checkpoint.bands, model_id=_identity(checkpoint, weights))
+
+
+def load_model(path: Path) -> tuple[nn.Module, tuple[str, ...]]:
+    """Return the network of a checkpoint and its ordered bands, as `load` does.
+
+    Raises:
+        CheckpointError: If the file is not a usable checkpoint or its weights do not fit its architecture.
+    """
+    model = load(path)
+    return model.network, model.bands
 
 
 def _load_safely(path: Path) -> dict[str, Any]:
@@ -226,10 +266,15 @@ def _checked_config(path: Path, config: dict[str, Any]) -> dict[str, Any]:
     strange = sorted(set(config) - legal)
     if strange:
         raise CheckpointError(f"{path} has unknown arguments for {arch}: {', '.join(strange)}. Write it anew without.")
-    return _checked_values(path, {"encoder_name": "resnet34", "in_channels": 3, "classes": 1, **config})
+    return _checked_values(
+        path, {"encoder_name": "resnet34", "in_channels": 3, "classes": 1, **config, "arch": arch.lower()}
+    )
 
 
 def _checked_values(path: Path, config: dict[str, Any]) -> dict[str, Any]:
+    for name, value in config.items():
+        if not _is_plain(value):
+            raise CheckpointError(f"{path} has the argument {name} = {value!r}, but only plain values are accepted.")
     encoder = config["encoder_name"]
     if not isinstance(encoder, str) or re.search(r"[:/\\]", encoder):  # timm would fetch "hf-hub:..." or open a path
         raise CheckpointError(f"{path} has the encoder {encoder!r}, but only the name of a known encoder is accepted.")
@@ -241,14 +286,20 @@ def _checked_values(path: Path, config: dict[str, Any]) -> dict[str, Any]:
     return {**config, "activation": None, "encoder_weights": None}
 
 
-def _checked_weights(path: Path, weights: object) -> dict[str, torch.Tensor]:
-    """Return the weights by the network's own names: of a Lightning file those of `model`, without its prefix."""
+def _is_plain(value: object) -> bool:
+    """Return whether a value has a form in JSON."""
+    try:
+        canonical(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _checked_weights(path: Path, weights: object) -> Weights:
+    """Return the weights of a file as it names them."""
     named = _plain_dict(path, weights, "the state dict (state_dict or statedict)")
     if not named or not all(isinstance(weight, torch.Tensor) for weight in named.values()):
         raise CheckpointError(f"{path} holds no weights, or some that are not tensors. {_CONVERT}")
-    for prefix in _WEIGHT_PREFIXES:
-        inner = {name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)}
-        named = inner or named
     return named
 
 
@@ -266,9 +317,25 @@ def _build(checkpoint: Checkpoint) -> nn.Module:
     return model
 
 
-def _fill_in(model: nn.Module, checkpoint: Checkpoint) -> None:
-    """Copy the weights into the network, widened to its float32; every single one must fit."""
-    wanted, given = model.state_dict(), checkpoint.state_dict
+class _NumbersAreReal(TorchFunctionMode):
+    """Keeps `torch.linspace` on the CPU, whose values encoders read as plain numbers while they are built."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        given = dict(kwargs or {})
+        return func(*args, **({**given, "device": "cpu"} if func is torch.linspace else given))
+
+
+def _fitting_weights(checkpoint: Checkpoint) -> Weights:
+    """Return the weights by the network's own names; every single one must be there and have the right shape.
+
+    The network is built on a device without memory for that, so that one of any size costs nothing before it is known
+    that the file holds it.
+    """
+    with torch.device("meta"), _NumbersAreReal():
+        wanted = _build(checkpoint).state_dict()
+    given = by_own_names(checkpoint.path, checkpoint.state_dict, wanted)
     problems = {
         "missing": sorted(set(wanted) - set(given)),
         "unexpected": sorted(set(given) - set(wanted)),
@@ -282,6 +349,10 @@ def _fill_in(model: nn.Module, checkpoint: Checkpoint) -> None:
             f"the weights in {checkpoint.path} do not fit {config['arch']} with {config['encoder_name']}:"
             f" {', '.join(parts)}. Write the checkpoint anew with the arguments it was trained with."
         )
-    with torch.no_grad():
-        for name, weight in wanted.items():
-            weight.copy_(given[name])
+    return given
+
+
+def _identity(checkpoint: Checkpoint, weights: Weights) -> str:
+    """Return the id of a model of which the file says neither ranges of bands nor input nor calibration."""
+    bands = [{"name": name, "low": None, "high": None} for name in checkpoint.bands]
+    return identity(weights, checkpoint.model_config, bands)

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 import xarray as xr
 
-from darts_segmentation.checkpoint import load_model
+from darts_segmentation.checkpoint import load
 from darts_segmentation.inference import predict
 from darts_segmentation.network import Member, place
 from darts_segmentation.patches import Array, Patching
@@ -47,6 +47,16 @@ class EnsembleV1:
     def model_names(self) -> list[str]:
         """Names of the networks, in the order given."""
         return [member.name for member in self.members]
+
+    @property
+    def model_ids(self) -> dict[str, str]:
+        """Ids of the networks by their names, see `darts_segmentation.checkpoint.model_id`."""
+        return {member.name: member.model_id for member in self.members}
+
+    @property
+    def model_bands(self) -> dict[str, tuple[str, ...]]:
+        """Input channels of each network by its name, in order."""
+        return {member.name: member.bands for member in self.members}
 
     @property
     def required_bands(self) -> set[str]:
@@ -90,8 +100,9 @@ class EnsembleV1:
 
 def load_member(name: str, path: Path, device: torch.device) -> Member:
     """Return the network of a checkpoint, placed on a device."""
-    model, bands = load_model(path)
-    return Member(name=name, model=place(model, device), bands=bands)
+    loaded = load(path)
+    network = place(loaded.network, device)
+    return Member(name=name, model=network, bands=loaded.bands, model_id=loaded.model_id)
 
 
 def _band(values: Array, attrs: dict[str, str | float]) -> xr.Variable:

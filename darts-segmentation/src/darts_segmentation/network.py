@@ -24,6 +24,8 @@ class Member:
     """(n, band, y, x) float32 from 0 to 1 to (n, 1, y, x) logits; in evaluation mode."""
     bands: tuple[str, ...]
     """Its input channels in order."""
+    model_id: str = ""
+    """See `darts_segmentation.checkpoint.model_id`; empty for a network that is of no file."""
 
     @property
     def optical(self) -> frozenset[str]:

@@ -32,6 +32,11 @@ class SMPSegmenter:
         return self._ensemble.members[0].bands
 
     @property
+    def model_id(self) -> str:
+        """Id of the model, see `darts_segmentation.checkpoint.model_id`."""
+        return self._ensemble.members[0].model_id
+
+    @property
     def required_bands(self) -> set[str]:
         """Bands that a tile must have."""
         return self._ensemble.required_bands

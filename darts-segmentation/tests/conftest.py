@@ -1,5 +1,6 @@
 """Small tiles and small networks; one torch thread, because the test machine is shared."""
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,3 +86,18 @@ def tile_of() -> Callable[..., xr.Dataset]:
 @pytest.fixture(scope="session")
 def net_of() -> Callable[..., nn.Module]:
     return lambda n_bands, seed=0: SmallNet(n_bands, seed).eval()
+
+
+@pytest.fixture
+def with_pickle(tmp_path: Path) -> Callable[[Path, Callable[[bytes], bytes]], Path]:
+    """Write a file of torch anew with another `data.pkl`, as someone does who knows how."""
+
+    def altered(source: Path, change: Callable[[bytes], bytes]) -> Path:
+        target = tmp_path / f"altered{source.suffix}"
+        with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+            for name in old.namelist():
+                raw = old.read(name)
+                new.writestr(name, change(raw) if name.endswith("/data.pkl") else raw)
+        return target
+
+    return altered

@@ -1,3 +1,4 @@
+import copy
 import re
 
 import numpy as np
@@ -334,3 +335,57 @@ def test_the_same_ground_cut_differently_gives_the_same_probabilities(tile_of, s
     whole = predict(tile, [member], patching, CPU).mean[rows:, columns:]
     part = predict(tile.isel(y=slice(rows, None), x=slice(columns, None)), [member], patching, CPU).mean
     assert np.percentile(np.abs(whole - part)[90:, 90:], 99.9) <= 0.02
+
+
+class Overflowing(torch.nn.Module):
+    """Numbers that grow out of float32 wherever the ground is bright."""
+
+    def __init__(self, value):
+        super().__init__()
+        self.value = value
+
+    def forward(self, x):
+        return torch.where(x[:, :1] > 0.9, self.value, x[:, :1])
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_probability_that_is_not_finite_on_valid_ground_names_the_model(tile_of, net_of, value, keep):
+    members = [
+        Member(name="fine", model=net_of(1), bands=("red",)),
+        Member(name="broken", model=Overflowing(value), bands=("red",)),
+    ]
+    tile = tile_of(64, 64)
+    tile["red"].values[:] = 0.1
+    tile["red"].values[20:30, 40:44] = 0.49
+    message = (
+        "the model broken gives no finite probability for 40 valid pixels: its numbers are too large to compute with."
+        " Leave it out, or use another epoch of its training."
+    )
+    for chosen in (members, members[1:]):
+        with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+            predict(tile, chosen, Patching(patch_size=32), CPU, keep_members=keep)
+    tile["quality_data_mask"].values[20:30, 40:44] = 0
+    assert np.isnan(predict(tile, members, Patching(patch_size=32), CPU).mean).sum() == 40
+
+
+def test_weights_that_overflow_inside_of_a_network_fail_the_tile(tile_of, small_unet):
+    network = copy.deepcopy(small_unet)
+    with torch.no_grad():
+        network.encoder.conv1.weight.fill_(1e30)
+        network.decoder.blocks[0].conv1[0].weight.fill_(1e30)
+    with pytest.raises(DataError, match=r"^the model huge gives no finite probability for \d+ valid pixels: its "):
+        predict(tile_of(64, 64), [Member(name="huge", model=network, bands=("red", "ndvi", "slope"))], Patching(), CPU)
+
+
+def test_a_network_that_does_not_take_the_patches_is_named(tile_of):
+    class Picky(torch.nn.Module):
+        def forward(self, x):
+            raise AssertionError(f"Input height ({x.shape[-2]}) doesn't match model (224).")
+
+    message = (
+        "the model picky cannot work on patches of 32 x 32 pixels (AssertionError: Input height (32) doesn't match"
+        " model (224).). Change patch_size, or leave it out."
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        predict(tile_of(32, 32), [Member(name="picky", model=Picky(), bands=("red",))], Patching(), CPU)

@@ -4,11 +4,15 @@ A checkpoint holds the arguments of `segmentation_models_pytorch.create_model`, 
 tensors and plain containers are unpickled, so that a file from a stranger cannot run code; nothing is downloaded.
 """
 
+<<<<<<< HEAD
 import inspect
 import logging
 import pickle
 import re
 from collections.abc import Callable, Mapping, Sequence
+=======
+from collections.abc import Mapping, Sequence
+>>>>>>> part-a
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,25 +21,36 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+<<<<<<< HEAD
 from darts_segmentation.identity import canonical, identity
 from darts_segmentation.own_names import Weights, by_own_names
+=======
+from darts_segmentation.architecture import build, checked_arguments, outline
+from darts_segmentation.container import Container, ContainerError, open_container
+from darts_segmentation.identity import identity
+from darts_segmentation.own_names import by_own_names
+from darts_segmentation.stored import StoredTensor
+from darts_segmentation.unpickling import UnknownObjectError
+from darts_segmentation.weights import Weights, read_weights
+from darts_segmentation.wording import brief, listed
+>>>>>>> part-a
 from darts_utils.bands import manager
 from darts_utils.errors import CheckpointError
 from darts_utils.files import atomic_file
-
-logger = logging.getLogger(__name__)
 
 FORMAT = "darts-segmentation"
 """Marks a file of our own format."""
 VERSION = 1
 """Version of our own format that is written, and the newest that is read."""
 
-_ZIP_MAGIC = b"PK\x03\x04"
-_PICKLE_MAGIC = b"\x80"
 _CONVERT = (
     "Only tensors and plain containers are read: on a machine where you trust the file, load it with torch and write it"
     " anew with darts_segmentation.checkpoint.save_checkpoint."
 )
+<<<<<<< HEAD
+=======
+_OMEGACONF = "Turn its configuration into plain containers with OmegaConf.to_container first. "
+>>>>>>> part-a
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +63,15 @@ class Checkpoint:
     """Arguments of `segmentation_models_pytorch.create_model`; `encoder_weights` is None, whatever the file says."""
     bands: tuple[str, ...]
     """Bands in the order of the network's input channels."""
+<<<<<<< HEAD
     state_dict: Mapping[str, torch.Tensor]
     """Weights by the names in the file, in whatever float type it holds."""
+=======
+    container: Container
+    """The file itself."""
+    stored: Mapping[str, StoredTensor]
+    """Its weights by the names in the file, not read yet."""
+>>>>>>> part-a
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +106,7 @@ def save_checkpoint(
     Raises:
         CheckpointError: If the band list does not fit the network, so that the file could not be read back.
     """
-    config = _checked_config(path, dict(model_config))
+    config = checked_arguments(path, model_config)
     _check_bands(path, tuple(bands), config)
     content = {
         "format": FORMAT,
@@ -114,12 +136,14 @@ def read_checkpoint(path: Path) -> Checkpoint:
         CheckpointError: If the file is missing, damaged, unsafe or incomplete; the message says which and what to do.
     """
     path = Path(path)
-    content = _load_safely(path)
+    container = _open(path)
+    content = _plain_dict(path, container.content, "the content")
     config, weights = _split(path, content)
-    model_config = _checked_config(path, _plain_dict(path, config.get("model"), "config.model"))
+    model_config = checked_arguments(path, _plain_dict(path, config.get("model"), "config.model"))
     bands = _bands_of(path, config, content)
     _check_bands(path, bands, model_config)
-    return Checkpoint(path=path, model_config=model_config, bands=bands, state_dict=_checked_weights(path, weights))
+    stored = _checked_weights(path, weights)
+    return Checkpoint(path=path, model_config=model_config, bands=bands, container=container, stored=stored)
 
 
 def model_id(path: Path) -> str:
@@ -132,6 +156,7 @@ def model_id(path: Path) -> str:
     """
     checkpoint = read_checkpoint(path)
     return _identity(checkpoint, _fitting_weights(checkpoint))
+<<<<<<< HEAD
 
 
 def load(path: Path) -> LoadedModel:
@@ -158,40 +183,57 @@ def load_model(path: Path) -> tuple[nn.Module, tuple[str, ...]]:
     """
     model = load(path)
     return model.network, model.bands
+=======
+>>>>>>> part-a
 
 
-def _load_safely(path: Path) -> dict[str, Any]:
-    """Return the dict in a file, unpickling nothing but tensors and plain containers."""
-    magic = _first_bytes(path)
-    if magic != _ZIP_MAGIC and not magic.startswith(_PICKLE_MAGIC):
-        raise CheckpointError(f"{path} is not a model checkpoint. Give a .pt or .ckpt file written by torch.")
+def load(path: Path) -> LoadedModel:
+    """Return the network of a checkpoint, on the CPU in evaluation mode with float32 weights, its bands and its id.
+
+    Raises:
+        CheckpointError: If the file is not a usable checkpoint or its weights do not fit its architecture.
+    """
+    checkpoint = read_checkpoint(path)
+    weights = _fitting_weights(checkpoint)
+    network = build(checkpoint.path, checkpoint.model_config)
+    with torch.no_grad():
+        for name, weight in network.state_dict().items():
+            weight.copy_(weights[name])
+    network.eval().requires_grad_(False)
+    return LoadedModel(network=network, bands=checkpoint.bands, model_id=_identity(checkpoint, weights))
+
+
+def load_model(path: Path) -> tuple[nn.Module, tuple[str, ...]]:
+    """Return the network of a checkpoint and its ordered bands, as `load` does.
+
+    Raises:
+        CheckpointError: If the file is not a usable checkpoint or its weights do not fit its architecture.
+    """
+    model = load(path)
+    return model.network, model.bands
+
+
+def _open(path: Path) -> Container:
     try:
-        # files of the old, non-zip layout cannot be mapped; they are rare and read whole
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=magic == _ZIP_MAGIC)
-    except pickle.UnpicklingError as error:
+        return open_container(path)
+    except ContainerError as error:
+        raise CheckpointError(f"{path} {error}") from error
+    except UnknownObjectError as error:
         raise CheckpointError(_refusal(path, str(error))) from error
-    except Exception as error:  # a damaged file makes torch raise almost anything
-        if magic != _ZIP_MAGIC:  # torch gives up on a pickle of other make before it looks at what is in there
-            raise CheckpointError(f"{path} is a pickle that torch did not write, or damaged. {_CONVERT}") from error
-        raise CheckpointError(f"{path} is damaged or cut short and cannot be read. Copy it again.") from error
-    return _plain_dict(path, content, "the content")
-
-
-def _first_bytes(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(4)
     except FileNotFoundError as error:
         raise CheckpointError(f"there is no model file {path}. Check the path.") from error
     except OSError as error:
         raise CheckpointError(f"cannot read the model file {path}: {error.strerror}. Check the path.") from error
+    except Exception as error:  # a damaged file makes readers raise almost anything
+        raise CheckpointError(f"{path} is damaged or cut short and cannot be read. Copy it again.") from error
 
 
-def _refusal(path: Path, reason: str) -> str:
-    """Return the line for a file that holds more than tensors and plain containers, naming the object if known."""
-    named = re.search(r"(?:GLOBAL|function) ([\w.]+)", reason)
-    what = f"the object {named[1]}" if named else "objects"
-    return f"{path} holds {what} that could run code on loading and was refused. {_CONVERT}"
+def _refusal(path: Path, name: str) -> str:
+    """Return the line for a file that holds more than tensors and plain containers, and names something else."""
+    advice = _OMEGACONF if name.startswith("omegaconf.") else ""
+    return (
+        f"{path} holds the object {listed([name])} that could run code on loading and was refused. {advice}{_CONVERT}"
+    )
 
 
 def _plain_dict(path: Path, value: object, name: str) -> dict[str, Any]:
@@ -204,7 +246,7 @@ def _plain_dict(path: Path, value: object, name: str) -> dict[str, Any]:
 def _split(path: Path, content: dict[str, Any]) -> tuple[dict[str, Any], object]:
     """Return the config and the weights of any accepted layout."""
     if content.get("format") == FORMAT and content.get("version") != VERSION:
-        version = content.get("version")
+        version = brief(content.get("version"))
         raise CheckpointError(f"{path} has the format version {version}, but {VERSION} is known. Update DARTS.")
     if "hyper_parameters" in content:
         parameters = _plain_dict(path, content["hyper_parameters"], "hyper_parameters")
@@ -227,7 +269,9 @@ def _bands_of(path: Path, config: Mapping[str, Any], content: Mapping[str, Any])
 def _band_names(path: Path, found: object) -> tuple[str, ...]:
     names = tuple(found) if isinstance(found, (list, tuple, dict)) else ()
     if not names or not all(isinstance(name, str) for name in names):
-        raise CheckpointError(f"{path} has the band list {found!r}, but a list of band names is needed. {_CONVERT}")
+        raise CheckpointError(
+            f"{path} has the band list {brief(found)}, but a list of band names is needed. {_CONVERT}"
+        )
     return names
 
 
@@ -235,20 +279,21 @@ def _check_bands(path: Path, bands: tuple[str, ...], model_config: Mapping[str, 
     unknown = [name for name in bands if name not in manager]
     if unknown:
         raise CheckpointError(
-            f"{path} needs the unknown bands {', '.join(unknown)}; known bands: {', '.join(manager)}."
+            f"{path} needs the unknown bands {listed(unknown)}; known bands: {', '.join(manager)}."
             " Rename them in the checkpoint."
         )
     twice = sorted({name for name in bands if bands.count(name) > 1})
     if twice:
-        raise CheckpointError(f"{path} lists the bands {', '.join(twice)} more than once. Write the checkpoint anew.")
+        raise CheckpointError(f"{path} lists the bands {listed(twice)} more than once. Write the checkpoint anew.")
     channels = model_config["in_channels"]
     if len(bands) != channels:
         raise CheckpointError(
-            f"{path} lists {len(bands)} bands ({', '.join(bands)}) but its network has {channels} input channels."
+            f"{path} lists {len(bands)} bands ({listed(bands, 40)}) but its network has {channels} input channels."
             " Write the checkpoint anew with the right list."
         )
 
 
+<<<<<<< HEAD
 def _checked_config(path: Path, config: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments of a network, refusing those that could read or fetch anything but what the file holds."""
     import segmentation_models_pytorch as smp
@@ -300,23 +345,25 @@ def _checked_weights(path: Path, weights: object) -> Weights:
     named = _plain_dict(path, weights, "the state dict (state_dict or statedict)")
     if not named or not all(isinstance(weight, torch.Tensor) for weight in named.values()):
         raise CheckpointError(f"{path} holds no weights, or some that are not tensors. {_CONVERT}")
+=======
+def _checked_weights(path: Path, weights: object) -> dict[str, StoredTensor]:
+    """Return the weights of a file as it names them."""
+    named = _plain_dict(path, weights, "the state dict (state_dict or statedict)")
+    if not named or not all(isinstance(weight, StoredTensor) for weight in named.values()):
+        raise CheckpointError(f"{path} holds no weights, or some that are no plain tensors. {_CONVERT}")
+>>>>>>> part-a
     return named
 
 
-def _build(checkpoint: Checkpoint) -> nn.Module:
-    import segmentation_models_pytorch as smp
-
-    try:
-        model: nn.Module = smp.create_model(**checkpoint.model_config)
-    except Exception as error:  # SMP and timm raise all kinds for an argument they reject
-        reason = " ".join(str(error).split())[:300]
-        raise CheckpointError(
-            f"{checkpoint.path} describes a network that cannot be built ({type(error).__name__}: {reason})."
-            " Check its arguments, or the version of segmentation-models-pytorch."
-        ) from error
-    return model
+def _fitting_weights(checkpoint: Checkpoint) -> Weights:
+    """Return the weights by the network's own names; that they fit is known before one of them is read."""
+    wanted = outline(checkpoint.path, checkpoint.model_config)
+    stored = by_own_names(checkpoint.path, checkpoint.stored, wanted)
+    network = f"{checkpoint.model_config['arch']} with {checkpoint.model_config['encoder_name']}"
+    return read_weights(network, checkpoint.container, stored, wanted)
 
 
+<<<<<<< HEAD
 class _NumbersAreReal(TorchFunctionMode):
     """Keeps `torch.linspace` on the CPU, whose values encoders read as plain numbers while they are built."""
 
@@ -352,6 +399,8 @@ def _fitting_weights(checkpoint: Checkpoint) -> Weights:
     return given
 
 
+=======
+>>>>>>> part-a
 def _identity(checkpoint: Checkpoint, weights: Weights) -> str:
     """Return the id of a model of which the file says neither ranges of bands nor input nor calibration."""
     bands = [{"name": name, "low": None, "high": None} for name in checkpoint.bands]

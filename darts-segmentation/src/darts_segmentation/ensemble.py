@@ -88,7 +88,8 @@ class EnsembleV1:
 
         Raises:
             ConfigError: If a patch parameter is illegal or does not go with another one.
-            DataError: If the tile lacks a band; the message names the model.
+            DataError: If the tile lacks a band, or a network gives no finite probability for a valid pixel; the message
+                names the model.
         """
         patching = Patching(patch_size=patch_size, overlap=overlap, batch_size=batch_size, reflection=reflection)
         prediction = predict(tile, self.members, patching, self.device, keep_members=keep_inputs)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from darts_segmentation.feed import Fed, PatchFeed
 from darts_segmentation.layers import TileLayers, check_bands
 from darts_segmentation.network import Member, NetworkGroup, Running
 from darts_segmentation.patches import Array, Patch, Patching, plan_patches
+from darts_utils.errors import DataError
 
 _HOST_BATCH_PX = 2**20
 
@@ -45,7 +47,7 @@ def predict(
         keep_members: Whether each member's probabilities are returned too.
 
     Raises:
-        DataError: If the tile lacks a band.
+        DataError: If the tile lacks a band, or a network gives no finite probability for a valid pixel.
     """
     check_bands(tile, {member.name: member.bands for member in members})
     bands = list(dict.fromkeys(band for member in members for band in member.bands))
@@ -67,8 +69,23 @@ def predict(
     optical = [everyone, *(member.optical for member in members)][: len(totals)]
     for total, needed in zip(totals, optical, strict=True):
         np.minimum(total, 1, out=total)  # shares add up to 1 only to within rounding
-        layers.blank_invalid(total, needed)
+        if n_lost := layers.blank_invalid(total, needed):
+            _blame(tile, members, patching, device, n_lost)
     return Prediction(mean=totals[0], members=dict(zip(names, totals[1:], strict=True)))
+
+
+def _blame(
+    tile: xr.Dataset, members: Sequence[Member], patching: Patching, device: torch.device, n_lost: int
+) -> NoReturn:
+    """Fail for the member whose numbers are not finite; the mean does not tell whose, so each is run by itself."""
+    if len(members) > 1:
+        for member in members:
+            predict(tile, [member], patching, device)
+    name = " + ".join(member.name for member in members)
+    raise DataError(
+        f"the model {name} gives no finite probability for {n_lost} valid pixels: its numbers are too large to compute"
+        " with. Leave it out, or use another epoch of its training."
+    )
 
 
 def _host_batch(patch_shape: tuple[int, int], size: int) -> int:

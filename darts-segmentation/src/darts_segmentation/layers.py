@@ -70,16 +70,30 @@ class TileLayers:
         else:
             cv2.merge(layers, inputs)
 
-    def blank_invalid(self, values: Array, optical: frozenset[str]) -> None:
-        """Set a whole (y, x) layer to NaN, in place, wherever the tile is not valid; strip by strip to save memory."""
+    def blank_invalid(self, values: Array, optical: frozenset[str]) -> int:
+        """Set a whole (y, x) layer to NaN, in place, wherever the tile is not valid; strip by strip to save memory.
+
+        Args:
+            values: The layer.
+            optical: The bands without which a pixel is not valid.
+
+        Returns:
+            How many valid pixels were NaN before.
+        """
+        not_finite: list[int] = []
 
         def blank(rows: slice) -> None:
-            if self._quality is not None:
-                values[rows][self._quality[rows].values == 0] = np.nan
+            missing = np.isnan(values[rows])
+            n_missing = np.count_nonzero(missing)
+            invalid = np.zeros_like(missing) if self._quality is None else self._quality[rows].values == 0
             for name in optical:
-                values[rows][np.isnan(self._bands[name][rows].values)] = np.nan
+                invalid |= np.isnan(self._bands[name][rows].values)
+            values[rows][invalid] = np.nan
+            if n_missing:
+                not_finite.append(int(np.count_nonzero(missing & ~invalid)))
 
         for_each_strip(blank, self.shape[0])
+        return sum(not_finite)
 
 
 def check_bands(tile: xr.Dataset, needs: dict[str, Sequence[str]]) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from darts_segmentation.layers import OPTICAL_BANDS
-from darts_utils.errors import ConfigError
+from darts_utils.errors import ConfigError, DataError
 
 logger = logging.getLogger(__name__)
 
@@ -141,11 +141,20 @@ class NetworkGroup:
         return torch.stack([mean, *kept]) if kept else mean[None]
 
     def _probabilities(self, member: Member, inputs: torch.Tensor) -> torch.Tensor:
-        """Return (n, y, x) float32 from 0 to 1."""
-        with self._autocast():
-            output = member.model(inputs.contiguous(memory_format=torch.channels_last))
+        """Return (n, y, x) float32 from 0 to 1; NaN where the network's numbers have overflowed."""
+        try:
+            with self._autocast():
+                output = member.model(inputs.contiguous(memory_format=torch.channels_last))
+        except torch.cuda.OutOfMemoryError:
+            raise
+        except Exception as error:  # networks raise all kinds for a size that they were not made for
+            raise DataError(
+                f"the model {member.name} cannot work on patches of {inputs.shape[-2]} x {inputs.shape[-1]} pixels"
+                f" ({type(error).__name__}: {' '.join(str(error).split())[:200]}). Change patch_size, or leave it out."
+            ) from error
         logits = output[0] if isinstance(output, tuple) else output  # a network with an auxiliary head gives two
-        return torch.sigmoid(logits[:, 0].float())
+        logits = logits[:, 0].float()
+        return torch.sigmoid(logits).add_(logits, alpha=0)  # 0 times infinity is NaN; its sigmoid would be 0 or 1
 
     def _autocast(self) -> AbstractContextManager[object]:
         precision = precision_of(self._device)

@@ -3,8 +3,7 @@
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-import torch
-
+from darts_segmentation.wording import listed
 from darts_utils.errors import CheckpointError
 
 _WRAPPERS = frozenset({"module", "_orig_mod"})
@@ -13,10 +12,8 @@ _LIGHTNING = "model."
 """Where Lightning files keep the network, beside weights of a loss or a metric; only at the beginning of a name,
 because encoders of timm have a `model.` of their own inside."""
 
-type Weights = dict[str, torch.Tensor]
 
-
-def by_own_names(path: Path, weights: Mapping[str, torch.Tensor], own: Collection[str]) -> Weights:
+def by_own_names[Weight](path: Path, weights: Mapping[str, Weight], own: Collection[str]) -> dict[str, Weight]:
     """Return the weights of a file under the names that its network has for them.
 
     Args:
@@ -39,14 +36,18 @@ def by_own_names(path: Path, weights: Mapping[str, torch.Tensor], own: Collectio
     return min(candidates, key=lambda found: len(found.keys() ^ set(own)))
 
 
-def _renamed(path: Path, weights: Mapping[str, torch.Tensor], prefix: str, unwrapped: Mapping[str, str]) -> Weights:
+def _renamed[Weight](
+    path: Path, weights: Mapping[str, Weight], prefix: str, unwrapped: Mapping[str, str]
+) -> dict[str, Weight]:
     """Return weights without wrappers and prefix in their names."""
-    found: Weights = {}
+    found: dict[str, Weight] = {}
     for name, weight in weights.items():
         bare = _unwrap(name).removeprefix(prefix)
         bare = unwrapped.get(bare, bare)
         if bare in found:
-            raise CheckpointError(f"{path} holds the weight {bare} twice. Write the checkpoint anew with one of them.")
+            raise CheckpointError(
+                f"{path} holds the weight {listed([bare])} twice. Write the checkpoint anew with one of them."
+            )
         found[bare] = weight
     return found
 

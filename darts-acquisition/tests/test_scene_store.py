@@ -251,3 +251,14 @@ def test_a_band_on_another_grid_is_refused(store, raw_bands, make_grid):
     with pytest.raises(DataError, match=r"band B03_10m of scene .* lies on another grid"):
         stage_all({"B02_10m": raw_bands["B02_10m"], "B03_10m": elsewhere}, store)
     assert SCENE_ID not in store
+
+
+@pytest.mark.parametrize("scene_id", ["../victim", "/abs", "", "..", "a\x00b", "x" * 300, "a\\b", None])
+def test_no_scene_is_written_read_or_looked_for_outside_of_the_store(tmp_path, scene_id):
+    store = SceneStore(tmp_path / "store", "cdse")
+    for use in (store.path, store.__contains__, store.open, lambda name: store.write(name, {}, {})):
+        with pytest.raises(DataError, match=r"cannot name a staged scene: it "):
+            use(scene_id)
+    with pytest.raises(DataError, match=r"cannot name a staged scene: it "), store.stage(scene_id, {}):
+        pass
+    assert list(tmp_path.iterdir()) == []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darts.pipelines.parameters import PlanetParameters
-from darts.pipelines.sources.images import ImagesOnDisk, has_image, year_of
+from darts.pipelines.sources.images import ImagesOnDisk, has_image, image_ref
 from darts.pipelines.tiles import TileRef
 from darts_utils.errors import ConfigError
 
@@ -56,9 +56,10 @@ class PlanetSource(ImagesOnDisk):
             if tile_id in self.images and self.images[tile_id] != folder.path:
                 logger.warning("%s is skipped: %s has the same name", folder.path, self.images[tile_id])
                 continue
-            self.images[tile_id] = folder.path
-            year = year_of(folder.image_id)
-            refs.append(TileRef(tile_id=tile_id, output_folder=folder.output_folder, year=year))
+            ref = image_ref(tile_id, folder.output_folder, folder.path)
+            if ref is not None:
+                self.images[tile_id] = folder.path
+                refs.append(ref)
         return refs
 
     def _folders(self) -> Iterator[_Found]:

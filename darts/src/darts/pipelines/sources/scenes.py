@@ -51,7 +51,13 @@ class SceneSource(ABC):
             ConfigError: If nothing is selected, a selector needs the network, or a file of ids cannot be read.
             ServiceError: If the catalogue does not answer.
         """
-        return [tile_ref(scene_id) for scene_id in dict.fromkeys(self._selected_ids())]
+        refs = []
+        for scene_id in dict.fromkeys(self._selected_ids()):
+            try:
+                refs.append(tile_ref(scene_id))
+            except DataError as error:  # from a catalogue: ids of a user are checked, and refused, before
+                logger.warning("a scene is left out: %s", error)
+        return refs
 
     def _selected_ids(self) -> Sequence[str]:
         selection = self.parameters

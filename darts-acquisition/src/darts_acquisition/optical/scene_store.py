@@ -22,7 +22,16 @@ from odc.geo.xr import wrap_xr
 from zarr.codecs import ZstdCodec
 
 from darts_utils.errors import DataError, MissingDataError
-from darts_utils.files import abandon, atomic_folder, make_folder, part_path, replace_folder, stale_parts, sync_path
+from darts_utils.files import (
+    abandon,
+    atomic_folder,
+    check_replaceable,
+    make_folder,
+    part_path,
+    replace_folder,
+    stale_parts,
+    sync_path,
+)
 from darts_utils.names import check_name
 
 CHUNK_PX = 4096
@@ -244,6 +253,7 @@ class SceneStore:
             attributes: Metadata of the scene; anything that JSON can hold.
         """
         final = self.path(scene_id)
+        check_replaceable(final)  # before a gigabyte is fetched
         make_folder(self.folder)
         part = part_path(final)
         for abandoned in stale_parts(self.folder, final):

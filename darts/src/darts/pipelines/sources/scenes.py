@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from darts.pipelines.parameters import SceneParameters
 from darts.pipelines.selection import checked_ids, confirm_unbounded, read_scene_ids, tile_ref
+from darts.pipelines.sources.apart import check_apart
 from darts.pipelines.tiles import MosaicResolution, TileRef
 from darts_utils.errors import ConfigError, DataError, MissingDataError
 
@@ -57,6 +58,7 @@ class SceneSource(ABC):
                 refs.append(tile_ref(scene_id))
             except DataError as error:  # from a catalogue: ids of a user are checked, and refused, before
                 logger.warning("a scene is left out: %s", error)
+        check_apart(refs)
         return refs
 
     def _selected_ids(self) -> Sequence[str]:

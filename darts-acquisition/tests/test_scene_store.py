@@ -10,7 +10,7 @@ import zarr
 from odc.geo.xr import wrap_xr
 
 from darts_acquisition.optical.scene_store import SceneStore
-from darts_utils.errors import DataError, MissingDataError
+from darts_utils.errors import DataError, MissingDataError, OutputError
 
 SCENE_ID = "S2B_MSIL2A_20240720T200909_N0510_R128_T08WNB_20240720T234418"
 
@@ -251,3 +251,22 @@ def test_a_band_on_another_grid_is_refused(store, raw_bands, make_grid):
     with pytest.raises(DataError, match=r"band B03_10m of scene .* lies on another grid"):
         stage_all({"B02_10m": raw_bands["B02_10m"], "B03_10m": elsewhere}, store)
     assert SCENE_ID not in store
+
+
+@pytest.mark.parametrize("scene_id", ["../victim", "/abs", "", "..", "a\x00b", "x" * 300, "a\\b", None])
+def test_no_scene_is_written_read_or_looked_for_outside_of_the_store(tmp_path, scene_id):
+    store = SceneStore(tmp_path / "store", "cdse")
+    for use in (store.path, store.__contains__, store.open, lambda name: store.write(name, {}, {})):
+        with pytest.raises(DataError, match=r"cannot name a staged scene: it "):
+            use(scene_id)
+    with pytest.raises(DataError, match=r"cannot name a staged scene: it "), store.stage(scene_id, {}):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_of_a_user_in_the_place_of_a_scene_is_refused_before_it_is_fetched(tmp_path):
+    store = SceneStore(tmp_path, "cdse")
+    store.path("S2A").write_text("mine")
+    with pytest.raises(OutputError, match=r"S2A\.zarr is a file, where a folder is to be made"), store.stage("S2A", {}):
+        raise AssertionError("nothing may be fetched")
+    assert store.path("S2A").read_text() == "mine"

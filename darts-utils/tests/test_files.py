@@ -190,3 +190,23 @@ def test_what_others_with_the_same_label_left_can_be_gone_on_from(tmp_path):
     finally:
         label_parts("0")
     assert [path.name for path in found] == [".a.part-otherhost-12-run1-ff.zarr"]
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "broken link"])
+def test_what_a_user_put_in_the_place_of_a_folder_is_refused_and_stays(tmp_path, kind):
+    final, work = tmp_path / "final", tmp_path / "work"
+    work.mkdir()
+    (work / "thesis").write_text("work")
+    if kind == "file":
+        final.write_text("mine")
+    else:
+        final.symlink_to(work if kind == "link" else tmp_path / "nowhere")
+    with pytest.raises(OutputError) as caught, atomic_folder(final):
+        raise AssertionError("nothing may be made")
+    assert str(caught.value) == (
+        f"{final} is a {kind.split()[-1]}, where a folder is to be made, and it is not replaced. "
+        "Move it elsewhere, or choose another folder."
+    )
+    assert final.is_symlink() or final.read_text() == "mine"
+    assert (work / "thesis").read_text() == "work"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["final", "work"]

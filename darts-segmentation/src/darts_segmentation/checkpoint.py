@@ -4,27 +4,14 @@ A checkpoint holds the arguments of `segmentation_models_pytorch.create_model`, 
 tensors and plain containers are unpickled, so that a file from a stranger cannot run code; nothing is downloaded.
 """
 
-<<<<<<< HEAD
-import inspect
-import logging
-import pickle
-import re
-from collections.abc import Callable, Mapping, Sequence
-=======
 from collections.abc import Mapping, Sequence
->>>>>>> part-a
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
-<<<<<<< HEAD
-from darts_segmentation.identity import canonical, identity
-from darts_segmentation.own_names import Weights, by_own_names
-=======
 from darts_segmentation.architecture import build, checked_arguments, outline
 from darts_segmentation.container import Container, ContainerError, open_container
 from darts_segmentation.identity import identity
@@ -33,7 +20,6 @@ from darts_segmentation.stored import StoredTensor
 from darts_segmentation.unpickling import UnknownObjectError
 from darts_segmentation.weights import Weights, read_weights
 from darts_segmentation.wording import brief, listed
->>>>>>> part-a
 from darts_utils.bands import manager
 from darts_utils.errors import CheckpointError
 from darts_utils.files import atomic_file
@@ -47,10 +33,7 @@ _CONVERT = (
     "Only tensors and plain containers are read: on a machine where you trust the file, load it with torch and write it"
     " anew with darts_segmentation.checkpoint.save_checkpoint."
 )
-<<<<<<< HEAD
-=======
 _OMEGACONF = "Turn its configuration into plain containers with OmegaConf.to_container first. "
->>>>>>> part-a
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,15 +46,10 @@ class Checkpoint:
     """Arguments of `segmentation_models_pytorch.create_model`; `encoder_weights` is None, whatever the file says."""
     bands: tuple[str, ...]
     """Bands in the order of the network's input channels."""
-<<<<<<< HEAD
-    state_dict: Mapping[str, torch.Tensor]
-    """Weights by the names in the file, in whatever float type it holds."""
-=======
     container: Container
     """The file itself."""
     stored: Mapping[str, StoredTensor]
     """Its weights by the names in the file, not read yet."""
->>>>>>> part-a
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,35 +134,6 @@ def model_id(path: Path) -> str:
     """
     checkpoint = read_checkpoint(path)
     return _identity(checkpoint, _fitting_weights(checkpoint))
-<<<<<<< HEAD
-
-
-def load(path: Path) -> LoadedModel:
-    """Return the network of a checkpoint, on the CPU in evaluation mode with float32 weights, its bands and its id.
-
-    Raises:
-        CheckpointError: If the file is not a usable checkpoint or its weights do not fit its architecture.
-    """
-    checkpoint = read_checkpoint(path)
-    weights = _fitting_weights(checkpoint)
-    network = _build(checkpoint)
-    with torch.no_grad():
-        for name, weight in network.state_dict().items():
-            weight.copy_(weights[name])
-    network.eval().requires_grad_(False)
-    return LoadedModel(network=network, bands=checkpoint.bands, model_id=_identity(checkpoint, weights))
-
-
-def load_model(path: Path) -> tuple[nn.Module, tuple[str, ...]]:
-    """Return the network of a checkpoint and its ordered bands, as `load` does.
-
-    Raises:
-        CheckpointError: If the file is not a usable checkpoint or its weights do not fit its architecture.
-    """
-    model = load(path)
-    return model.network, model.bands
-=======
->>>>>>> part-a
 
 
 def load(path: Path) -> LoadedModel:
@@ -293,65 +242,11 @@ def _check_bands(path: Path, bands: tuple[str, ...], model_config: Mapping[str, 
         )
 
 
-<<<<<<< HEAD
-def _checked_config(path: Path, config: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a network, refusing those that could read or fetch anything but what the file holds."""
-    import segmentation_models_pytorch as smp
-
-    architectures = smp.MODEL_ARCHITECTURES_MAPPING
-    arch = config.get("arch")
-    if not isinstance(arch, str) or arch.lower() not in architectures:
-        raise CheckpointError(
-            f"{path} has the unknown architecture {arch!r}; known: {', '.join(architectures)}."
-            " Update segmentation-models-pytorch if it is a newer one."
-        )
-    if "decoder_use_batchnorm" in config:  # what SMP called it before 0.5
-        config["decoder_use_norm"] = config.pop("decoder_use_batchnorm")
-    legal = {"arch", *inspect.signature(architectures[arch.lower()].__init__).parameters} - {"self", "kwargs"}
-    strange = sorted(set(config) - legal)
-    if strange:
-        raise CheckpointError(f"{path} has unknown arguments for {arch}: {', '.join(strange)}. Write it anew without.")
-    return _checked_values(
-        path, {"encoder_name": "resnet34", "in_channels": 3, "classes": 1, **config, "arch": arch.lower()}
-    )
-
-
-def _checked_values(path: Path, config: dict[str, Any]) -> dict[str, Any]:
-    for name, value in config.items():
-        if not _is_plain(value):
-            raise CheckpointError(f"{path} has the argument {name} = {value!r}, but only plain values are accepted.")
-    encoder = config["encoder_name"]
-    if not isinstance(encoder, str) or re.search(r"[:/\\]", encoder):  # timm would fetch "hf-hub:..." or open a path
-        raise CheckpointError(f"{path} has the encoder {encoder!r}, but only the name of a known encoder is accepted.")
-    if config["classes"] != 1:
-        raise CheckpointError(f"{path} predicts {config['classes']} classes, but 1 (slump or not) is needed.")
-    if config.get("activation") not in (None, "sigmoid", "identity"):
-        raise CheckpointError(f"{path} has the activation {config['activation']!r}, but only sigmoid or none is known.")
-    # the sigmoid is applied outside of the network, once, in float32; pretrained weights are never fetched
-    return {**config, "activation": None, "encoder_weights": None}
-
-
-def _is_plain(value: object) -> bool:
-    """Return whether a value has a form in JSON."""
-    try:
-        canonical(value)
-    except (TypeError, ValueError):
-        return False
-    return True
-
-
-def _checked_weights(path: Path, weights: object) -> Weights:
-    """Return the weights of a file as it names them."""
-    named = _plain_dict(path, weights, "the state dict (state_dict or statedict)")
-    if not named or not all(isinstance(weight, torch.Tensor) for weight in named.values()):
-        raise CheckpointError(f"{path} holds no weights, or some that are not tensors. {_CONVERT}")
-=======
 def _checked_weights(path: Path, weights: object) -> dict[str, StoredTensor]:
     """Return the weights of a file as it names them."""
     named = _plain_dict(path, weights, "the state dict (state_dict or statedict)")
     if not named or not all(isinstance(weight, StoredTensor) for weight in named.values()):
         raise CheckpointError(f"{path} holds no weights, or some that are no plain tensors. {_CONVERT}")
->>>>>>> part-a
     return named
 
 
@@ -363,44 +258,6 @@ def _fitting_weights(checkpoint: Checkpoint) -> Weights:
     return read_weights(network, checkpoint.container, stored, wanted)
 
 
-<<<<<<< HEAD
-class _NumbersAreReal(TorchFunctionMode):
-    """Keeps `torch.linspace` on the CPU, whose values encoders read as plain numbers while they are built."""
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        given = dict(kwargs or {})
-        return func(*args, **({**given, "device": "cpu"} if func is torch.linspace else given))
-
-
-def _fitting_weights(checkpoint: Checkpoint) -> Weights:
-    """Return the weights by the network's own names; every single one must be there and have the right shape.
-
-    The network is built on a device without memory for that, so that one of any size costs nothing before it is known
-    that the file holds it.
-    """
-    with torch.device("meta"), _NumbersAreReal():
-        wanted = _build(checkpoint).state_dict()
-    given = by_own_names(checkpoint.path, checkpoint.state_dict, wanted)
-    problems = {
-        "missing": sorted(set(wanted) - set(given)),
-        "unexpected": sorted(set(given) - set(wanted)),
-        "of another shape": sorted(k for k in wanted if k in given and wanted[k].shape != given[k].shape),
-    }
-    parts = [f"{len(names)} {how} ({', '.join(names[:2])}{', ...' if names[2:] else ''})"
-             for how, names in problems.items() if names]  # fmt: skip
-    if parts:
-        config = checkpoint.model_config
-        raise CheckpointError(
-            f"the weights in {checkpoint.path} do not fit {config['arch']} with {config['encoder_name']}:"
-            f" {', '.join(parts)}. Write the checkpoint anew with the arguments it was trained with."
-        )
-    return given
-
-
-=======
->>>>>>> part-a
 def _identity(checkpoint: Checkpoint, weights: Weights) -> str:
     """Return the id of a model of which the file says neither ranges of bands nor input nor calibration."""
     bands = [{"name": name, "low": None, "high": None} for name in checkpoint.bands]

@@ -97,10 +97,10 @@ def new_file(final: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(final: Path) -> Iterator[Path]:
-    """Give an empty folder to fill; when the block ends well it stands at `final`, replacing what was there.
+    """Give an empty folder to fill; when the block ends well it stands at `final`, replacing an older folder.
 
     Raises:
-        OutputError: If the parent of `final` cannot be made or written to.
+        OutputError: If the parent of `final` cannot be made or written to, or a file or a link stands at `final`.
     """
     with fill_folder(final) as part:
         yield part
@@ -113,8 +113,9 @@ def fill_folder(final: Path) -> Iterator[Path]:
     """Give an empty folder beside `final` to fill; it is gone at the end unless it was moved away.
 
     Raises:
-        OutputError: If the parent of `final` cannot be made or written to.
+        OutputError: If the parent of `final` cannot be made or written to, or a file or a link stands at `final`.
     """
+    check_replaceable(final)
     make_folder(final.parent)
     part = part_path(final)
     make_folder(part)
@@ -142,8 +143,28 @@ def turn(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def check_replaceable(final: Path) -> None:
+    """Do nothing if a folder may stand at `final`: what is no folder was never made here, and is a user's.
+
+    Raises:
+        OutputError: If a file or a link stands there.
+    """
+    is_link = final.is_symlink()
+    if is_link or (final.exists() and not final.is_dir()):
+        what = "link" if is_link else "file"
+        raise OutputError(
+            f"{final} is a {what}, where a folder is to be made, and it is not replaced. "
+            "Move it elsewhere, or choose another folder."
+        )
+
+
 def replace_folder(source: Path, final: Path) -> None:
-    """Put the folder `source` at `final`; an older folder there is moved aside first and then deleted."""
+    """Put the folder `source` at `final`; an older folder there is moved aside first and then deleted.
+
+    Raises:
+        OutputError: If a file or a link stands at `final`.
+    """
+    check_replaceable(final)
     aside = None
     if final.exists():
         aside = part_path(final)

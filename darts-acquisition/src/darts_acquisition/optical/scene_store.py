@@ -22,7 +22,17 @@ from odc.geo.xr import wrap_xr
 from zarr.codecs import ZstdCodec
 
 from darts_utils.errors import DataError, MissingDataError
-from darts_utils.files import abandon, atomic_folder, make_folder, part_path, replace_folder, stale_parts, sync_path
+from darts_utils.files import (
+    abandon,
+    atomic_folder,
+    check_replaceable,
+    make_folder,
+    part_path,
+    replace_folder,
+    stale_parts,
+    sync_path,
+)
+from darts_utils.names import check_name
 
 CHUNK_PX = 4096
 _BAND_MARK = ".band-"
@@ -183,7 +193,12 @@ class SceneStore:
         self._prefix = f"{source}-s2-sr-scene-"
 
     def path(self, scene_id: str) -> Path:
-        """Return where a scene lies or would lie."""
+        """Return where a scene lies or would lie.
+
+        Raises:
+            DataError: If the id cannot be the name of a folder, so that nothing is written elsewhere.
+        """
+        check_name(scene_id, "a staged scene")
         return self.folder / f"{self._prefix}{scene_id}.zarr"
 
     def scene_ids(self) -> list[str]:
@@ -238,6 +253,7 @@ class SceneStore:
             attributes: Metadata of the scene; anything that JSON can hold.
         """
         final = self.path(scene_id)
+        check_replaceable(final)  # before a gigabyte is fetched
         make_folder(self.folder)
         part = part_path(final)
         for abandoned in stale_parts(self.folder, final):

@@ -324,7 +324,7 @@ class PlanetSelection(Parameters):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlanetParameters(PlanetSelection, ExportParameters):
+class PlanetParameters(PlanetSelection, ExportParameters, PathParameters):
     """All that the source of PlanetScope images needs to know."""
 
 

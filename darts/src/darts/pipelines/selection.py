@@ -9,6 +9,7 @@ from darts.pipelines.parameters import SceneParameters
 from darts.pipelines.tiles import TileRef
 from darts_utils.errors import ConfigError
 from darts_utils.files import atomic_file
+from darts_utils.names import check_name, is_id, shown
 
 
 def confirm_unbounded(parameters: SceneParameters) -> None:
@@ -29,7 +30,12 @@ def confirm_unbounded(parameters: SceneParameters) -> None:
 
 
 def tile_ref(scene_id: str) -> TileRef:
-    """Return the reference to a scene; its year is that of the first date in the id."""
+    """Return the reference to a scene; its year is that of the first date in the id.
+
+    Raises:
+        DataError: If the id cannot be the name of a folder.
+    """
+    check_name(scene_id, "a scene")
     date = re.search(r"(?<!\d)(20\d{2})\d{4}(?!\d)", scene_id)
     return TileRef(tile_id=scene_id, output_folder=Path(scene_id), year=None if date is None else int(date[1]))
 
@@ -73,6 +79,8 @@ def checked_ids(scene_ids: Sequence[str], origin: str) -> list[str]:
     if not scene_ids:
         raise ConfigError(f"{origin} holds no scene id. Name at least one scene.")
     for scene_id in scene_ids:
-        if not isinstance(scene_id, str) or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", scene_id) is None:
-            raise ConfigError(f"{origin} holds {scene_id!r}, which is no scene id. Use letters, digits, '_', '-', '.'.")
+        if not is_id(scene_id):
+            raise ConfigError(
+                f"{origin} holds {shown(scene_id)}, which is no scene id. Use letters, digits, '_', '-', '.'."
+            )
     return [scene_id.removesuffix(".SAFE") for scene_id in scene_ids]

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
+from darts_utils.errors import DataError
+from darts_utils.names import check_name, shown
+
 if TYPE_CHECKING:
     import geopandas as gpd
     import xarray as xr
@@ -25,6 +28,17 @@ class TileRef:
     """Where its results go, relative to the results folder."""
     year: int | None = None
     """Year of the image."""
+
+    def __post_init__(self) -> None:
+        """Check that results can only go into the results folder: ids come from catalogues and mirrors.
+
+        Raises:
+            DataError: If the id is no text, or a part of the folder cannot be the name of one.
+        """
+        if not isinstance(self.tile_id, str) or not self.tile_id:
+            raise DataError(f"{shown(self.tile_id)} is no id of a tile. Use letters, digits, '_', '-', '.'.")
+        for part in self.output_folder.parts or ("",):
+            check_name(part, "a folder of results")
 
 
 class Source(Protocol):

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from darts.pipelines.sources.images import ImagesOnDisk, has_image, year_of
+from darts.pipelines.sources.images import ImagesOnDisk, has_image, image_ref
 from darts.pipelines.tiles import TileRef
 from darts_utils.errors import ConfigError
 
@@ -67,7 +67,8 @@ class LabelledImages(ImagesOnDisk):
                 self.images[path.name] = path
         if n_again:
             logger.warning("%d images lie in several places of %s; the first is taken", n_again, self._data_dir)
-        return [TileRef(tile_id=name, output_folder=Path(name), year=year_of(name)) for name in sorted(self.images)]
+        refs = [image_ref(name, Path(name), path) for name, path in sorted(self.images.items())]
+        return [ref for ref in refs if ref is not None]
 
     def stage_command(self, ref: TileRef) -> str:
         """Return the shell command that fetches the auxiliary data of an image."""

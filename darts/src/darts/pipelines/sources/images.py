@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from darts.pipelines.fingerprint import FilesSeen, files_seen, image_of_files
 from darts.pipelines.tiles import MosaicResolution, TileRef
 from darts_utils.errors import DartsError, DataError, MissingDataError
+from darts_utils.names import shown
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -152,6 +153,15 @@ def has_image(folder: Path) -> bool:
     except DataError:
         return True
     return True
+
+
+def image_ref(tile_id: str, output_folder: Path, path: Path) -> TileRef | None:
+    """Return the reference to an image; None, and a warning, where its folder's name cannot be that of results."""
+    try:
+        return TileRef(tile_id=tile_id, output_folder=output_folder, year=year_of(path.name))
+    except DataError as error:
+        logger.warning("%s is skipped: %s Rename the folder.", shown(str(path)), error)
+        return None
 
 
 def year_of(image_id: str) -> int | None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darts.pipelines.parameters import PlanetParameters
-from darts.pipelines.sources.images import ImagesOnDisk, has_image, year_of
+from darts.pipelines.sources.apart import check_apart, check_on_disk
+from darts.pipelines.sources.images import ImagesOnDisk, has_image, image_ref
 from darts.pipelines.tiles import TileRef
 from darts_utils.errors import ConfigError
 
@@ -44,7 +45,8 @@ class PlanetSource(ImagesOnDisk):
         Folders without an image are named in a warning, and so are ids that are nowhere.
 
         Raises:
-            ConfigError: If there is neither folder, or no image has an id that was asked for.
+            ConfigError: If there is neither folder, no image has an id that was asked for, or results would go into
+                those of another image or over an image.
         """
         folders = self._selected(list(self._folders()))
         with_image = [folder for folder in folders if has_image(folder.path)]
@@ -53,12 +55,13 @@ class PlanetSource(ImagesOnDisk):
         for folder in with_image:
             # the same image may lie in two places: then the place tells them apart
             tile_id = folder.image_id if counts[folder.image_id] == 1 else folder.output_folder.as_posix()
-            if tile_id in self.images and self.images[tile_id] != folder.path:
-                logger.warning("%s is skipped: %s has the same name", folder.path, self.images[tile_id])
-                continue
-            self.images[tile_id] = folder.path
-            year = year_of(folder.image_id)
-            refs.append(TileRef(tile_id=tile_id, output_folder=folder.output_folder, year=year))
+            ref = image_ref(tile_id, folder.output_folder, folder.path)
+            if ref is not None:
+                self.images[tile_id] = folder.path
+                refs.append(ref)
+        check_apart(refs)
+        if self.parameters.output_data_dir is not None:
+            check_on_disk(refs, self.images, self.parameters.output_data_dir)
         return refs
 
     def _folders(self) -> Iterator[_Found]:

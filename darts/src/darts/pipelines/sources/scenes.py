@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from darts.pipelines.parameters import SceneParameters
 from darts.pipelines.selection import checked_ids, confirm_unbounded, read_scene_ids, tile_ref
+from darts.pipelines.sources.apart import check_apart
 from darts.pipelines.tiles import MosaicResolution, TileRef
 from darts_utils.errors import ConfigError, DataError, MissingDataError
 
@@ -52,7 +53,14 @@ class SceneSource(ABC):
             ConfigError: If nothing is selected, a selector needs the network, or a file of ids cannot be read.
             ServiceError: If the catalogue does not answer.
         """
-        return [tile_ref(scene_id) for scene_id in dict.fromkeys(self._selected_ids())]
+        refs = []
+        for scene_id in dict.fromkeys(self._selected_ids()):
+            try:
+                refs.append(tile_ref(scene_id))
+            except DataError as error:  # from a catalogue: ids of a user are checked, and refused, before
+                logger.warning("a scene is left out: %s", error)
+        check_apart(refs)
+        return refs
 
     def _selected_ids(self) -> Sequence[str]:
         selection = self.parameters

@@ -95,6 +95,35 @@ def make_scene():
 
 
 @pytest.fixture
+def make_planet_scene():
+    """Put a PlanetScope scene of smooth random ground into a folder of scenes."""
+
+    def make(scenes, scene_id="20240812_203954_07_1007", size=(64, 70), seed=0):
+        import cv2
+        import rasterio
+
+        rng = np.random.default_rng(seed)
+        folder = scenes / scene_id
+        folder.mkdir(parents=True, exist_ok=True)
+        ground = [cv2.GaussianBlur(rng.normal(0, 1, size).astype(np.float32), (0, 0), 4) for _ in range(4)]
+        udm2 = np.zeros((8, *size), np.uint8)
+        udm2[0], udm2[6] = 1, 90
+        files = {
+            "SR": np.stack([(2000 + 3000 * band).clip(1, 9000).astype(np.uint16) for band in ground]),
+            "udm2": udm2,
+        }
+        for name, bands in files.items():
+            grid = {"crs": "EPSG:32608", "transform": rasterio.Affine(3, 0, 500_000, 0, -3, 7_700_000)}
+            shape = {"count": len(bands), "height": size[0], "width": size[1], "dtype": bands.dtype}
+            with rasterio.open(folder / f"{scene_id}_{name}.tif", "w", driver="GTiff", **grid, **shape) as raster:
+                raster.write(bands)
+        (folder / f"{scene_id}_metadata.json").write_text('{"sun_azimuth": 170, "sun_elevation": 40}')
+        return folder
+
+    return make
+
+
+@pytest.fixture
 def darts(capfd):
     """Run the command line in this process; give what a finished process would: returncode, stdout, stderr."""
     from darts.cli import app, config_parser

@@ -97,8 +97,8 @@ def test_nothing_is_added_to_a_folder_that_was_made_in_another_way(make_tile, tm
     export_tile(make_tile(), folder, ["ndvi", "metadata"], metadata={FINGERPRINT: "a" * 64})
     before = contents(folder)
     message = (
-        f"nothing is added to {folder}: its files have the fingerprint {'a' * 12}, not {'b' * 12}, so they were made in "
-        "another way. Use --overwrite, or another folder."
+        f"nothing is added to {folder}: its files have the fingerprint {'a' * 12}, not {'b' * 12}, so they were "
+        "made in another way. Use --overwrite, or another folder."
     )
     with pytest.raises(OutputError, match=f"^{re.escape(message)}$"):
         export_tile(make_tile(), folder, ["binarized"], metadata={FINGERPRINT: "b" * 64})

@@ -36,6 +36,9 @@ class State:
     """That of what is there."""
 
 
+_DAMAGED = State("different", ("left with a damaged record",))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Finished:
     """Looks at the folders of tiles."""
@@ -58,14 +61,16 @@ class Finished:
             return State("absent")
         missing = self.lacking(folder)
         record = read_record(folder)
-        if record is not None and isinstance(record.get(FINGERPRINT), str):
+        if record is not None and FINGERPRINT in record:
             return self._recorded(ref, record, is_whole=not missing)
+        if record is None and FILE not in missing:
+            return _DAMAGED
         there = fingerprints(folder)
         if there:
             return self._marked(ref, there)
         if not set(missing) - {FILE}:
             return State("unknown")
-        return State("different", ("left unfinished, and do not say how they were made",))
+        return State("different", ("left unfinished without a word of how",))
 
     def _recorded(self, ref: TileRef, record: Mapping[str, Any], *, is_whole: bool) -> State:
         """Return the state of a tile whose record is there."""
@@ -73,7 +78,7 @@ class Finished:
 
         fingerprint, document = record[FINGERPRINT], record.get(DOCUMENT)
         if not isinstance(document, Mapping) or not _is_of(fingerprint, document):
-            return State("different", ("left with a damaged record",), fingerprint)
+            return _DAMAGED
         reasons = differences(document, self._document(ref, record))
         if reasons:
             return State("different", (f"made with {reasons[0]}", *reasons[1:]), fingerprint)
@@ -93,7 +98,7 @@ class Finished:
         return self.recipe().document(image)
 
 
-def _is_of(fingerprint: str, document: Mapping[str, Any]) -> bool:
+def _is_of(fingerprint: object, document: Mapping[str, Any]) -> bool:
     """Tell whether a document is the one that was hashed."""
     try:
         return fingerprint_of(document) == fingerprint

@@ -50,8 +50,8 @@ def pipeline(kept, scene):
     shutil.copy(kept[0], "small.pt")
     return Sentinel2Pipeline(
         model_files=[Path("small.pt")], raw_data_store=Path("store"), output_data_dir=Path("results"),
-        scene_ids=[scene], export_bands=MOST_FILES, offline=True, mask_erosion_size=2, min_object_size=1, patch_size=64, overlap=16,
-        device="cpu",
+        scene_ids=[scene], export_bands=MOST_FILES, offline=True, mask_erosion_size=2, min_object_size=1,
+        patch_size=64, overlap=16, device="cpu",
     )  # fmt: skip
 
 
@@ -140,11 +140,7 @@ def test_an_empty_file_is_made_again(pipeline, tile):
 
 def test_a_finished_tile_of_an_earlier_release_is_kept_with_one_line(pipeline, tile, caplog):
     pipeline.run()
-    (tile / "darts_inference.json").unlink()
-    for name in ("probabilities.tif", "binarized.tif"):
-        strip_raster_tags(tile / name)
-    for path in (*tile.glob("*.gpkg"), *tile.glob("*.parquet")):
-        path.write_bytes(b"without a word of how it was made")
+    as_of_an_earlier_release(tile)
     report = pipeline.run()
     assert report.count("skipped") == 1
     assert rows(report)[0]["error"] == "left as it is, though it does not say how it was made"
@@ -154,14 +150,63 @@ def test_a_finished_tile_of_an_earlier_release_is_kept_with_one_line(pipeline, t
     ]
 
 
-def strip_raster_tags(path):
+def as_of_an_earlier_release(tile):
+    """Take away what earlier releases did not write: the record, fingerprints, ids of models, newer parameters."""
     import rasterio
 
-    with rasterio.open(path) as raster:
-        values, profile = raster.read(), raster.profile
-    path.unlink()
-    with rasterio.open(path, "w", **{**profile, "driver": "GTiff"}) as raster:
-        raster.write(values)
+    (tile / "darts_inference.json").unlink()
+    for path in (*tile.glob("*.gpkg"), *tile.glob("*.parquet")):
+        path.write_bytes(b"without a word of how it was made")
+    for name in ("probabilities.tif", "binarized.tif"):
+        with rasterio.open(tile / name) as raster:
+            values, profile, tags = raster.read(), raster.profile, raster.tags()
+        (tile / name).unlink()
+        older = {key: text for key, text in tags.items() if key not in (FINGERPRINT, "DARTS_drop_cut_objects")}
+        with rasterio.open(tile / name, "w", **{**profile, "driver": "GTiff"}) as raster:
+            raster.write(values)
+            raster.update_tags(**{**older, "DARTS_models": "small"})
+
+
+def test_results_of_an_earlier_release_are_told_how_they_were_made(pipeline, tile, darts, scene):
+    report = replace(pipeline, min_object_size=7).run()
+    as_of_an_earlier_release(tile)
+    kept_files = {path.name: path.read_bytes() for path in tile.iterdir()}
+    finished = darts("upgrade-results", report.folder)
+    assert finished.returncode == 0
+    last = finished.stdout.splitlines()[-1]
+    assert last == "tiles that say now how they were made: 1; for which nothing proves it: 0"
+    record = read_record(tile)
+    assert record[DOCUMENT]["result_version"] == 1
+    assert record[DOCUMENT]["parameters"] == read_parameters(pipeline, min_object_size=7, drop_cut_objects=True)
+    assert kept_files == {
+        path.name: path.read_bytes() for path in tile.iterdir() if path.name != "darts_inference.json"
+    }
+    message = (
+        r"^1 tile was made with result_version 1 \(now 2\), min_object_size 7 \(now 1\), "
+        r"drop_cut_objects True \(now False\) \(in results\)\. "
+    )
+    with pytest.raises(ConfigError, match=message):
+        pipeline.run()
+
+
+def read_parameters(pipeline, **others):
+    from darts.pipelines.fingerprint import Models, recipe_of
+
+    models = Models(ids={}, bands={}, precision="float32")
+    return dict(recipe_of(replace(pipeline, **others), models, 10).parameters)
+
+
+def test_what_is_not_proven_is_not_said(pipeline, tile, darts, kept):
+    report = pipeline.run()
+    as_of_an_earlier_release(tile)
+    shutil.copyfile(kept[1], "small.pt")
+    finished = darts("upgrade-results", report.folder)
+    assert finished.returncode == 1
+    assert finished.stdout.splitlines()[-2:] == [
+        f"{tile.name}: {Path.cwd() / 'small.pt'} was written after the results",
+        "tiles that say now how they were made: 0; for which nothing proves it: 1",
+    ]
+    assert read_record(tile) is None
 
 
 def test_an_unfinished_tile_that_does_not_say_how_it_was_made_stops_the_run(pipeline, tile):

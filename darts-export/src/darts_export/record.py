@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from darts_utils.files import atomic_file
+
 FILE = "darts_inference.json"
 FINGERPRINT = "DARTS_fingerprint"
 """Key, and name of the tag, of the SHA-256 over all that decides the results."""
@@ -15,8 +17,21 @@ FINGERPRINT = "DARTS_fingerprint"
 def write_record(folder: Path, metadata: Mapping[str, Any]) -> None:
     """Write the record of a tile with the time of export; what JSON does not know is written as text, NaN as null."""
     stamped = {**metadata, "DARTS_exportdate": datetime.now(UTC).isoformat(timespec="seconds")}
-    text = json.dumps(_plain(stamped), indent=2, default=str, ensure_ascii=False, allow_nan=False)
-    (folder / FILE).write_text(text + "\n", encoding="utf-8")
+    (folder / FILE).write_text(_text(stamped), encoding="utf-8")
+
+
+def replace_record(folder: Path, metadata: Mapping[str, Any]) -> None:
+    """Put another record of a tile in the place of what is there.
+
+    Raises:
+        OutputError: If the folder cannot be written to.
+    """
+    with atomic_file(folder / FILE) as part:
+        part.write_text(_text(metadata), encoding="utf-8")
+
+
+def _text(metadata: Mapping[str, Any]) -> str:
+    return json.dumps(_plain(metadata), indent=2, default=str, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:

@@ -119,6 +119,14 @@ app.command(
 
 
 app.command(
+    "darts.pipelines.upgrade:upgrade_results",
+    name="upgrade-results",
+    group=utilities_group,
+    help="Tell results of earlier releases how they were made, where the record of their run proves it.",
+)
+
+
+app.command(
     "darts.demo.run:demo",
     name="demo",
     group=subcommands_group,

@@ -26,7 +26,7 @@ PARAMETERS = (
     "drop_cut_objects",
 )
 """Parameters that change a result."""
-_NOT_YET = {"tta": "none", "skip_water": False, "clip_to_aoi": False, "tcvis_year": None}
+NOT_YET = {"tta": "none", "skip_water": False, "clip_to_aoi": False, "tcvis_year": None}
 """What a later release can vary, with what this one does: so that its results stay equal to those of today."""
 _TERRAIN = {"name": "arcticdem", "version": "4.1"}
 _TRENDS = {"name": "TCTrend", "version": "2005-2024", "resolution_m": 30}
@@ -79,13 +79,22 @@ def recipe_of(run: PipelineParameters, models: Models, resolution_m: int) -> Rec
         models: Its models.
         resolution_m: Pixel size of the ArcticDEM mosaic that it reads.
     """
+    parameters = {name: _resolved(run, name) for name in PARAMETERS} | NOT_YET | {"precision": models.precision}
+    return Recipe(parameters=parameters, models=models.ids, auxiliary=auxiliary_of(models.bands, resolution_m))
+
+
+def auxiliary_of(bands: Mapping[str, Sequence[str]], resolution_m: int) -> dict[str, Any]:
+    """Return the auxiliary data that models read, by name.
+
+    Args:
+        bands: Bands that each model reads.
+        resolution_m: Pixel size of the ArcticDEM mosaic that suits the images.
+    """
     from darts.pipelines.stages import TERRAIN_BANDS, TREND_BANDS
 
-    read = {band for bands in models.bands.values() for band in bands}
-    auxiliary = {"arcticdem": {**_TERRAIN, "resolution_m": resolution_m}} if read & TERRAIN_BANDS else {}
-    auxiliary |= {"tcvis": _TRENDS} if read & TREND_BANDS else {}
-    parameters = {name: _resolved(run, name) for name in PARAMETERS} | _NOT_YET | {"precision": models.precision}
-    return Recipe(parameters=parameters, models=models.ids, auxiliary=auxiliary)
+    read = {band for names in bands.values() for band in names}
+    terrain = {"arcticdem": {**_TERRAIN, "resolution_m": resolution_m}} if read & TERRAIN_BANDS else {}
+    return terrain | ({"tcvis": _TRENDS} if read & TREND_BANDS else {})
 
 
 def _resolved(run: PipelineParameters, name: str) -> Any:

@@ -152,8 +152,7 @@ class SceneSource(ABC):
         remembered: Mapping[str, Sequence[Any]] | None = None,  # noqa: ARG002  (no files)
     ) -> tuple[dict[str, Any], dict[str, list[Any]]]:
         """Return what says which scene it is: its source, id, processing baseline, and which part of it is read."""
-        found = re.search(r"_N(\d{2})(\d{2})(?=_|$)", ref.tile_id)
-        baseline = None if found is None else f"{found[1]}.{found[2]}"
+        baseline = baseline_of(ref.tile_id)
         image = {"source": self.name, "id": ref.tile_id, "processing_baseline": baseline, "window": "whole"}
         return {**image, **self.own_identity}, {}
 
@@ -201,6 +200,12 @@ class SceneSource(ABC):
 
     @abstractmethod
     def _grid_of(self, item: Any) -> "GeoBox": ...
+
+
+def baseline_of(scene_id: str) -> str | None:
+    """Return the processing baseline in the id of a scene, such as 05.10, None if it has none."""
+    found = re.search(r"_N(\d{2})(\d{2})(?=_|$)", scene_id)
+    return None if found is None else f"{found[1]}.{found[2]}"
 
 
 def _known(scene_id: str, grid: "Callable[[], GeoBox]") -> "GeoBox | None":

@@ -51,6 +51,112 @@ def test_an_unknown_baseline_is_not_guessed(store, raw_bands):
         load_cdse_s2_sr_scene("S2A_29RKH_20200219_0_L2A", store=store.folder, offline=True)
 
 
+@pytest.mark.parametrize(
+    ("scene_id", "given", "told"),
+    [
+        (with_baseline("9999"), {}, "N9999"),
+        (with_baseline("0000"), {}, "N0000"),
+        (with_baseline("9999"), {"s2:processing_baseline": "05.10"}, "N9999"),  # the name of the product counts
+        ("S2A_29RKH_20200219_0_L2A", {"processing:version": "99.99"}, "99.99"),
+        ("S2A_29RKH_20200219_0_L2A", {"processing:version": None}, "None"),
+    ],
+)
+def test_a_baseline_that_says_nothing_is_refused(store, raw_bands, scene_id, given, told):
+    store.write(scene_id, raw_bands, given)
+    with pytest.raises(DataError) as caught:
+        load_cdse_s2_sr_scene(scene_id, store=store.folder, offline=True)
+    assert str(caught.value) == (
+        f"the processing baseline of scene {scene_id} is {told}, which does not say whether its values carry an offset."
+        " Choose the product of a known baseline (N0204 and later), or stage this one with raster:scale and"
+        " raster:offset of its bands."
+    )
+
+
+def test_a_scale_without_an_offset_leaves_that_to_the_baseline(store, raw_bands):
+    raw_bands["B04_10m"].attrs["raster:scale"] = 1e-4
+    store.write(SCENE_ID, raw_bands, {})
+    assert float(load_cdse_s2_sr_scene(SCENE_ID, store=store.folder, offline=True).red.min()) < 0
+    store.write(with_baseline("9999"), raw_bands, {})
+    with pytest.raises(DataError, match="is N9999, which does not say whether"):
+        load_cdse_s2_sr_scene(with_baseline("9999"), store=store.folder, offline=True)
+
+
+def test_a_product_of_an_unknown_baseline_may_tell_its_scale_and_offset(store, raw_bands):
+    for band in raw_bands.values():
+        band.attrs.update({"raster:scale": 1e-4, "raster:offset": 0.0})
+    store.write(with_baseline("9999"), raw_bands, {})
+    assert float(load_cdse_s2_sr_scene(with_baseline("9999"), store=store.folder, offline=True).red.min()) > 0
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "shown", "wanted"),
+    [
+        ("raster:scale", 0, "0", "a number above 0"),
+        ("raster:scale", -1e-4, "-0.0001", "a number above 0"),
+        ("raster:scale", "NaN", "'NaN'", "a number above 0"),
+        ("raster:scale", None, "None", "a number above 0"),
+        ("raster:scale", [1], "[1]", "a number above 0"),
+        ("raster:offset", "Infinity", "'Infinity'", "a number"),
+        ("raster:offset", "unknown", "'unknown'", "a number"),
+    ],
+)
+def test_a_scale_that_is_none_is_refused(store, raw_bands, key, value, shown, wanted):
+    raw_bands["B03_10m"].attrs.update({"raster:scale": 1e-4, "raster:offset": 0.0, key: value})
+    path = store.write(SCENE_ID, raw_bands, {})
+    with pytest.raises(DataError) as caught:
+        load_cdse_s2_sr_scene(SCENE_ID, store=store.folder, offline=True)
+    assert str(caught.value) == (
+        f"band B03_10m of {path} has the {key} {shown}, but {wanted} is needed. Delete the scene and stage it again."
+    )
+
+
+@pytest.fixture
+def dark_water(raw_bands):
+    """Water where one band came out as 0, and a pixel that the classification knows though no band saw it."""
+    for band in raw_bands.values():
+        band.values[band.values == 0] = 1
+    raw_bands["SCL_20m"].values[:] = 6
+    raw_bands["SCL_20m"].values[0, :3] = 0
+    raw_bands["B08_10m"].values[10:20, 5:25] = 0
+    raw_bands["B02_10m"].values[12, 7] = 0
+    for name in ("B02_10m", "B03_10m", "B04_10m", "B08_10m"):
+        raw_bands[name].values[30, 40] = 0
+        raw_bands[name].values[0, :3] = 0
+    return raw_bands
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize(
+    ("baseline", "scale"), [("0214", None), ("0301", None), ("0510", (1e-4, 0.0))], ids=["0214", "0301", "applied"]
+)
+def test_zeros_in_some_bands_are_data_without_an_offset(store, dark_water, baseline, scale, lazy):
+    for name in dark_water if scale else ():
+        dark_water[name].attrs.update(dict(zip(("raster:scale", "raster:offset"), scale, strict=True)))
+    store.write(with_baseline(baseline), dark_water, {})
+    tile = load_cdse_s2_sr_scene(with_baseline(baseline), store=store.folder, offline=True, lazy=lazy)
+    assert (tile.nir.values[10:20, 5:25] == 0).all()
+    assert tile.blue.values[12, 7] == 0
+    nowhere = [[0, 0], [0, 1], [0, 2], [30, 40]]
+    for name in ("blue", "green", "red", "nir"):
+        assert np.argwhere(np.isnan(tile[name].values)).tolist() == nowhere
+    assert np.argwhere(tile.quality_data_mask.values != 2).tolist() == nowhere
+    assert tile.isel(y=slice(8, 22)).nir.values.tolist() == tile.nir.values[8:22].tolist()
+
+
+def test_a_zero_in_one_band_is_no_data_while_the_offset_is_in_the_numbers(store, dark_water):
+    store.write(SCENE_ID, dark_water, {})
+    tile = load_cdse_s2_sr_scene(SCENE_ID, store=store.folder, offline=True)
+    assert np.isnan(tile.nir.values[10:20, 5:25]).all()
+    assert (tile.quality_data_mask.values[10:20, 5:25] == 0).all()
+    assert not np.isnan(tile.red.values[10:20, 5:25]).any()
+
+
+def test_a_band_alone_is_missing_where_all_staged_ones_are(store, dark_water):
+    store.write(with_baseline("0214"), dark_water, {})
+    tile = load_cdse_s2_sr_scene(with_baseline("0214"), {"B08_10m": "nir"}, store=store.folder, offline=True)
+    assert np.argwhere(np.isnan(tile.nir.values)).tolist() == [[0, 0], [0, 1], [0, 2], [30, 40]]
+
+
 def test_a_scene_keeps_the_tile_contract(store, raw_bands, geobox):
     attributes = {"view:sun_azimuth": 171.5, "view:sun_elevation": 40.25, "datetime": "2024-07-20T20:09:09Z"}
     store.write(SCENE_ID, raw_bands, attributes)

@@ -112,12 +112,62 @@ def test_unknown_sun_angles_are_nan(gee_store):
     assert np.isnan([tile.attrs["azimuth"], tile.attrs["elevation"]]).all()
 
 
+def test_an_unknown_scale_is_not_guessed(gee_store):
+    with pytest.raises(DataError, match=r"how the scene .*\.zarr of COPERNICUS/S2 is scaled is not known; it must be"):
+        gee_store({"collection": "COPERNICUS/S2"})
+
+
 @pytest.mark.parametrize(
-    ("collection", "scene_id"), [("COPERNICUS/S2", SCENE_ID), ("COPERNICUS/S2_SR", "S2A_T08WNB_20230701")]
+    ("day", "given", "offset"),
+    [
+        ("20200703", {"PROCESSING_BASELINE": "05.00"}, -0.1),  # processed again
+        ("20220128", {"PROCESSING_BASELINE": "03.01"}, 0),  # late of the old baseline
+        ("20220128", {"PROCESSING_BASELINE": "04.00"}, -0.1),
+        ("20200703", {"PROCESSING_BASELINE": "02.14"}, 0),
+        ("20200703", {"PROCESSING_BASELINE": 2.14}, 0),
+        ("20230703", {"PRODUCT_ID": "S2A_MSIL2A_20230703T103031_N0509_R108_T08WNB_20230703T155959"}, -0.1),
+    ],
 )
-def test_an_unknown_scale_is_not_guessed(gee_store, collection, scene_id):
-    with pytest.raises(DataError, match=rf"how the scene .*\.zarr of {collection} is scaled is not known; it must be"):
-        gee_store({"collection": collection}, scene_id)
+def test_the_baseline_decides_the_offset_of_the_raw_collection(gee_store, raw_bands, day, given, offset):
+    tile = gee_store({"collection": "COPERNICUS/S2_SR", **given}, f"{day}T103031_{day}T103026_T08WNB")
+    numbers = raw_bands["B04_10m"].values.astype(float)
+    valid = (numbers > 0) & (raw_bands["SCL_20m"].values > 0)
+    np.testing.assert_allclose(tile.red.values[valid], (numbers * 1e-4 + offset)[valid], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, "is not in its metadata (PROCESSING_BASELINE), which says"),
+        ({"PROCESSING_BASELINE": "99.99"}, "is 99.99, which does not say"),
+        ({"PROCESSING_BASELINE": "unknown"}, "is unknown, which does not say"),
+        ({"PROCESSING_BASELINE": None}, "is not in its metadata (PROCESSING_BASELINE), which says"),
+    ],
+)
+def test_a_raw_scene_of_an_unknown_baseline_is_refused(gee_store, tmp_path, given, told):
+    path = tmp_path / "gee-scenes" / f"gee-s2-sr-scene-{SCENE_ID}.zarr"
+    with pytest.raises(DataError) as caught:
+        gee_store({"collection": "COPERNICUS/S2_SR", **given})
+    assert str(caught.value) == (
+        f"the processing baseline of the scene {path} of COPERNICUS/S2_SR"
+        f" {told} whether its values carry an offset. Delete it and stage it again, or take it from"
+        " COPERNICUS/S2_SR_HARMONIZED, which has none."
+    )
+
+
+def test_a_raw_scene_of_an_unknown_baseline_may_tell_its_offset(gee_store, raw_bands):
+    for band in raw_bands.values():
+        band.attrs.update({"raster:scale": 1e-4, "raster:offset": -0.1})
+    tile = gee_store({"collection": "COPERNICUS/S2_SR", "PROCESSING_BASELINE": "99.99"})
+    assert float(tile.red.min()) < 0
+
+
+def test_zeros_in_dark_water_are_data_in_the_harmonized_collection(gee_store, raw_bands):
+    raw_bands["B08_10m"].values[10, 10:20] = 0
+    raw_bands["SCL_20m"].values[10, 10:20] = 6
+    tile = gee_store({})
+    assert (tile.nir.values[10, 10:20] == 0).all()
+    assert (tile.quality_data_mask.values[10, 10:20] == 2).all()
 
 
 def test_importing_the_package_does_not_import_the_client():

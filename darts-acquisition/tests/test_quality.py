@@ -5,6 +5,7 @@ import pytest
 import xarray as xr
 
 from darts_acquisition import convert_masks
+from darts_acquisition.optical.quality import udm2_of_udm, udm2_quality
 from darts_utils.errors import DataError
 
 
@@ -40,3 +41,15 @@ def test_a_scene_without_classes_is_refused():
 def test_classes_of_another_type_are_refused():
     with pytest.raises(DataError, match="s2_scl is float64 but must be uint8"):
         convert_masks(xr.Dataset({"s2_scl": ("x", [1.0])}))
+
+
+def test_a_pixel_has_one_quality_by_the_older_mask_and_by_the_newer_that_holds_it():
+    """Band 8 of a UDM2 is the older mask with its bits: 0 nothing imaged, 1 cloud, 2 and up bands to doubt."""
+    udm = np.arange(128, dtype=np.uint8).reshape(8, 16)
+    udm2 = np.zeros((8, *udm.shape), dtype=np.uint8)
+    udm2[0], udm2[5], udm2[7] = udm == 0, (udm & 2) > 0, udm
+    by_udm = udm2_quality(udm2_of_udm(udm))
+    np.testing.assert_array_equal(udm2_quality(udm2), by_udm)
+    np.testing.assert_array_equal(by_udm.ravel()[:8], [2, 0, 1, 0, 0, 0, 0, 0])
+    udm2[5] = 0  # where only the older mask knows of the cloud
+    np.testing.assert_array_equal(udm2_quality(udm2), by_udm)

@@ -285,6 +285,23 @@ def test_it_is_loaded_without_a_word(name, source, tmp_path, lines):
     assert images.footprints([ref]).tile_id.tolist() == [ref.tile_id]
 
 
+@pytest.mark.parametrize(("nodata", "missing"), [(None, [5]), (0, [5]), (-999, [5, 7])])
+def test_zeros_in_some_bands_of_sentinel2_are_dark_water(nodata, missing, source, tmp_path):
+    values = np.stack([np.full(SHAPE, number) for number in DN.values()])
+    values[3, 10:20] = 0  # water came out at or below 0 in the near infrared
+    values[:, 5] = 0
+    values[1, 7] = nodata or 0
+    folder = tmp_path / "scenes" / S2_SCENE
+    write(folder / f"{S2_SCENE}_SR_clip.tif", values, nodata=nodata, dtype="int16")
+    write(folder / f"{S2_SCENE}_SCL_clip.tif", [np.full(SHAPE, 6)], dtype="uint8")
+    images = source()
+    (ref,) = images.find()
+    tile = images.load(ref)
+    assert (tile.nir.values[10:20] == 0).all()
+    for mask in (np.isnan(tile.green.values), tile.quality_data_mask.values == 0):
+        assert np.flatnonzero(mask.all(axis=1)).tolist() == np.flatnonzero(mask.any(axis=1)).tolist() == missing
+
+
 def corrupt(root):
     scene(root)
     (root / "scenes" / SCENE / f"{SCENE}_3B_AnalyticMS_SR.tif").write_bytes(b"II*\0" + bytes(40))

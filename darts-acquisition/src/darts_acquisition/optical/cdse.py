@@ -10,10 +10,13 @@ import xarray as xr
 
 from darts_acquisition.optical.cdse_bands import DEFAULT_BANDS_MAPPING, SCL_BAND, BandsMapping
 from darts_acquisition.optical.cdse_download import download_cdse_s2_sr_scene
+from darts_acquisition.optical.scaling import DN_SCALE, Baseline, baseline_offset, given_scale, known_baseline
 from darts_acquisition.optical.scene_store import RawScene, SceneStore
-from darts_acquisition.optical.tile import DN_SCALE, OFFSET_SINCE_BASELINE_4, SceneFormat, scene_tile
+from darts_acquisition.optical.tile import SceneFormat, scene_tile
 from darts_utils.devices import DeviceSpec
 from darts_utils.errors import ConfigError, DataError
+
+_BASELINE_KEYS = ("processing:version", "s2:processing_baseline")
 
 
 def load_cdse_s2_sr_scene(
@@ -69,28 +72,27 @@ def load_cdse_s2_sr_scene(
 def reflectance_scale(scene: RawScene, band: str) -> tuple[float, float]:
     """Return scale and offset of a band: its own where the catalogue gave them, else by the processing baseline.
 
-    Since baseline 04.00 the products carry an offset of -1000 digital numbers (ESA, Sentinel-2 Products Specification
-    Document, issue 14.9), so the date of a scene says nothing about it.
-    """
-    attributes = scene.band_attributes(band)
-    for scale_key, offset_key in (("raster:scale", "raster:offset"), ("scale_factor", "add_offset")):
-        if scale_key in attributes:
-            return float(attributes[scale_key]), float(attributes.get(offset_key, 0.0))
-    return DN_SCALE, OFFSET_SINCE_BASELINE_4 if processing_baseline(scene) >= 4 else 0.0
-
-
-def processing_baseline(scene: RawScene) -> float:
-    """Return the processing baseline of a scene, such as 5.1, from its id or else its metadata.
-
     Raises:
-        DataError: If neither says it: then the reflectance would be a guess.
+        DataError: If neither tells them: then the reflectance would be a guess.
     """
-    in_id = re.search(r"_N(\d{2})(\d{2})_", scene.scene_id)
-    if in_id is not None:
-        return float(f"{in_id[1]}.{in_id[2]}")
-    for key in ("processing:version", "s2:processing_baseline"):
-        if re.fullmatch(r"\d+\.\d+", str(scene.attributes.get(key))):
-            return float(scene.attributes[key])
+    given = given_scale(scene, band)
+    scale, offset = (DN_SCALE, None) if given is None else given
+    return scale, baseline_offset(_processing_baseline(scene)) if offset is None else offset
+
+
+def _processing_baseline(scene: RawScene) -> Baseline:
+    """Return the processing baseline of a scene from its id, which is the product's name, or else its metadata."""
+    in_id = re.search(r"_(N\d{4})_", scene.scene_id)
+    texts = [in_id[1]] if in_id else [scene.attributes[key] for key in _BASELINE_KEYS if key in scene.attributes]
+    baseline = known_baseline(texts)
+    if baseline is not None:
+        return baseline
+    if texts:
+        raise DataError(
+            f"the processing baseline of scene {scene.scene_id} is {texts[0]}, which does not say whether its values "
+            "carry an offset. Choose the product of a known baseline (N0204 and later), or stage this one with "
+            "raster:scale and raster:offset of its bands."
+        )
     raise DataError(
         f"the processing baseline of scene {scene.scene_id} is neither in its id (_Nxxxx_) nor in the metadata of "
         f"{scene.path} (processing:version). Stage the scene again under its full product id."

@@ -154,5 +154,5 @@ def _scale_attributes(asset: pystac.Asset) -> dict[str, Any]:
             return {key: place[key] for key in ("raster:scale", "raster:offset") if key in place}
     for band in fields.get("raster:bands", [])[:1]:
         if "scale" in band:
-            return {"raster:scale": band["scale"], "raster:offset": band.get("offset", 0.0)}
+            return {f"raster:{key}": band[key] for key in ("scale", "offset") if key in band}
     return {}

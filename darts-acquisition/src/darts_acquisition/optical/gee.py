@@ -1,5 +1,6 @@
 """Sentinel-2 L2A scenes of Earth Engine as tiles."""
 
+import re
 from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,18 +11,11 @@ import xarray as xr
 from darts_acquisition.optical.gee_bands import DEFAULT_BANDS_MAPPING, HARMONIZED, RAW, SCL_BAND
 from darts_acquisition.optical.gee_download import OnBytes, download_gee_s2_sr_scene
 from darts_acquisition.optical.gee_search import GeeScene
+from darts_acquisition.optical.scaling import DN_SCALE, baseline_offset, given_scale, known_baseline
 from darts_acquisition.optical.scene_store import RawScene, SceneStore
-from darts_acquisition.optical.tile import (
-    DN_SCALE,
-    OFFSET_SINCE_BASELINE_4,
-    BandsMapping,
-    SceneFormat,
-    scene_tile,
-)
+from darts_acquisition.optical.tile import BandsMapping, SceneFormat, scene_tile
 from darts_utils.devices import DeviceSpec
 from darts_utils.errors import ConfigError, DataError
-
-_FIRST_DAY_WITH_OFFSET = "20220125"
 
 
 def load_gee_s2_sr_scene(
@@ -59,7 +53,7 @@ def load_gee_s2_sr_scene(
     Raises:
         ConfigError: If an offline run has no store, or the scene is staged from another collection.
         MissingDataError: If the scene or a band of it is not staged, and cannot be fetched.
-        DataError: If staged data is damaged.
+        DataError: If staged data is damaged, or the offset of its values is not known.
         CredentialsError: If a scene must be fetched and the credentials are missing or refused.
         ServiceError: If a scene must be fetched and Earth Engine refuses or does not answer.
     """
@@ -76,23 +70,43 @@ def load_gee_s2_sr_scene(
         return scene_tile(scene, _FORMAT, bands_mapping, output_dir_for_debug_geotiff, lazy=lazy)
 
 
-def reflectance_scale(scene: RawScene, band: str) -> tuple[float, float]:  # noqa: ARG001  (the same for all bands)
-    """Return scale and offset of all bands of a scene.
+def reflectance_scale(scene: RawScene, band: str) -> tuple[float, float]:
+    """Return scale and offset of a band.
 
-    The harmonized collection carries no offset; the other one since 2022-01-25, when the processing changed.
+    The harmonized collection carries no offset; in the other one the processing baseline of the scene decides.
 
     Raises:
-        DataError: If the collection is another one, or the id tells no day: then the reflectance would be a guess.
+        DataError: If the collection is another one, or neither the baseline nor the band tells the offset: then the
+            reflectance would be a guess.
     """
-    collection, day = scene.attributes.get("collection", HARMONIZED), scene.scene_id[:8]
+    collection = scene.attributes.get("collection", HARMONIZED)
     if collection == HARMONIZED:
         return DN_SCALE, 0.0
-    if collection != RAW or not day.isdigit():
+    if collection != RAW:
         raise DataError(
-            f"how the scene {scene.path} of {collection} is scaled is not known; it must be of {HARMONIZED} or {RAW}, "
-            "with an id such as 20230701T194909_20230701T195350_T11XNA. Stage it again."
+            f"how the scene {scene.path} of {collection} is scaled is not known; it must be of {HARMONIZED} or {RAW}. "
+            "Stage it again."
         )
-    return DN_SCALE, OFFSET_SINCE_BASELINE_4 if day >= _FIRST_DAY_WITH_OFFSET else 0.0
+    texts = _baseline_texts(scene)
+    baseline = known_baseline(texts)
+    if baseline is not None:
+        return DN_SCALE, baseline_offset(baseline)
+    scale, offset = given_scale(scene, band) or (DN_SCALE, None)
+    if offset is not None:
+        return scale, offset
+    told = f"is {texts[0]}, which does not say" if texts else "is not in its metadata (PROCESSING_BASELINE), which says"
+    raise DataError(
+        f"the processing baseline of the scene {scene.path} of {RAW} {told} whether its values carry an offset. "
+        f"Delete it and stage it again, or take it from {HARMONIZED}, which has none."
+    )
+
+
+def _baseline_texts(scene: RawScene) -> list[object]:
+    """Return where Earth Engine may name a scene's processing baseline: by itself, and in the name of the product."""
+    given = scene.attributes
+    named = [given["PROCESSING_BASELINE"]] if given.get("PROCESSING_BASELINE") is not None else []
+    in_product = re.search(r"_(N\d{4})_", str(given.get("PRODUCT_ID")))
+    return [*named, in_product[1]] if in_product else named
 
 
 def _attributes(scene: RawScene) -> dict[str, Any]:

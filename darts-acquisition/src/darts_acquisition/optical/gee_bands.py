@@ -3,7 +3,7 @@
 HARMONIZED = "COPERNICUS/S2_SR_HARMONIZED"
 """Values of all years without an offset."""
 RAW = "COPERNICUS/S2_SR"
-"""Values as they were processed: since 2022-01-25 with an offset."""
+"""Values as they were processed: since baseline 04.00 with an offset."""
 
 DEFAULT_BANDS_MAPPING: dict[str, str] = {"B2": "blue", "B3": "green", "B4": "red", "B8": "nir"}
 SCL_BAND = "SCL"

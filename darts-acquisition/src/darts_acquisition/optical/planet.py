@@ -125,26 +125,48 @@ def _reflectance(folder: ImageFolder, *, lazy: bool = False) -> xr.Dataset:
         grid = working_grid(own_grid)
         if grid != own_grid:
             logger.info("%s is in %s; it is resampled to %s", folder.image, own_grid.crs, grid.crs)
-        numbers = _read_numbers(source, indexes, grid)
         scales = [_scale(source, index) for index in indexes]
+        zeros_count = folder.has_scene_classes and all(offset == 0 for _, offset in scales)
+        numbers, missing = _read_numbers(source, indexes, grid, zeros_count=zeros_count)
         _refuse_unscaled(source, numbers, scales)
     data_source = "Sentinel-2 L2A" if folder.has_scene_classes else "PlanetScope"
     bands = {}
     for name, values, scale in zip(BANDS, numbers, scales, strict=True):
         attributes = {"long_name": f"{data_source} {name}", "data_source": data_source}
-        bands[name] = reflectance(values, *scale, attributes, lazy=lazy)
+        bands[name] = reflectance(values, *scale, attributes, lazy=lazy, missing=missing)
     return xr.Dataset(bands, xr_coords(grid), _attributes(folder))
 
 
-def _read_numbers(source: Any, indexes: tuple[int, ...], grid: GeoBox) -> list[np.ndarray]:
-    """Return digital numbers, 0 where missing, an array a band so that each can be freed alone."""
+def _read_numbers(
+    source: Any, indexes: tuple[int, ...], grid: GeoBox, *, zeros_count: bool
+) -> tuple[list[np.ndarray], np.ndarray | None]:
+    """Return digital numbers, an array a band so that each can be freed alone, and where they are missing.
+
+    Args:
+        source: The opened image.
+        indexes: Its bands that are wanted.
+        grid: The grid wanted.
+        zeros_count: Whether 0 in some bands is a value, as in Sentinel-2 without an offset, where dark water came out
+            at or below 0. Then a pixel is missing where all bands are 0, or one has the file's no-data value. Else each
+            band is missing where it has that value or 0.
+
+    Returns:
+        The bands, and a mask (y, x) bool; None in place of the mask if the numbers are 0 wherever they are missing.
+    """
     bands = [np.empty(grid.shape, dtype=source.dtypes[index - 1]) for index in indexes]
-    missing = {0, source.nodata} - {None}
+    missing = np.empty(grid.shape, dtype=bool) if zeros_count else None
+    nowhere = {source.nodata} - {None, 0}
     for rows, values in strips(source, indexes, grid):
+        if missing is not None:
+            missing[rows] = (values == 0).all(axis=0) | np.isin(values, list(nowhere)).any(axis=0)
         for band, layer in zip(bands, values, strict=True):
             band[rows] = layer
-            band[rows][np.isin(layer, list(missing))] = 0
-    return bands
+            if missing is None:
+                band[rows][np.isin(layer, [0, *nowhere])] = 0
+    if missing is not None:
+        for band in bands:
+            band[missing] = 0  # nor is a no-data value measured
+    return bands, missing
 
 
 def _scale(source: Any, index: int) -> tuple[float, float]:

@@ -39,12 +39,12 @@ def udm2_of_udm(udm: np.ndarray) -> np.ndarray:
         udm: (y, x) uint8, bits: 0 nothing imaged, 1 cloud, 2 and up suspect or missing values in a band.
 
     Returns:
-        (8, y, x) uint8: clear, cloud and unusable are set, the others 0. Cloud alone does not make a pixel unusable.
+        (8, y, x) uint8: clear and cloud are set, unusable has all bits as in Planet's own UDM2, the others are 0.
     """
     udm2 = np.zeros((8, *udm.shape), dtype=np.uint8)
     udm2[UDM2_CLEAR] = udm == 0
     udm2[UDM2_CLOUD] = (udm & _UDM_CLOUD) > 0
-    udm2[UDM2_UNUSABLE] = udm & ~np.uint8(_UDM_CLOUD)
+    udm2[UDM2_UNUSABLE] = udm
     return udm2
 
 
@@ -52,15 +52,18 @@ def udm2_quality(udm2: np.ndarray) -> np.ndarray:
     """Return the quality of pixels by their UDM2.
 
     Args:
-        udm2: (8, y, x) uint8: clear, snow, shadow, light haze, heavy haze, cloud, confidence, unusable.
+        udm2: (8, y, x) uint8: clear, snow, shadow, light haze, heavy haze, cloud, confidence, unusable. The last has
+            the bits of the older mask, of which that of cloud (1) says what the sixth band does: low quality.
 
     Returns:
-        (y, x) uint8: 0 where unusable is set, 1 where any of snow to cloud is, else 2.
+        (y, x) uint8: 0 where unusable is set for more than a cloud, 1 where any of snow to cloud is, else 2.
     """
     quality = np.empty(udm2.shape[1:], dtype=np.uint8)
     for rows in row_strips(len(quality)):
-        quality[rows] = np.where(udm2[_UDM2_LOW, rows].any(axis=0), LOW_QUALITY, HIGH_QUALITY)
-        quality[rows][udm2[UDM2_UNUSABLE, rows] != 0] = INVALID
+        unusable = udm2[UDM2_UNUSABLE, rows]
+        low = udm2[_UDM2_LOW, rows].any(axis=0) | (unusable == _UDM_CLOUD)
+        quality[rows] = np.where(low, LOW_QUALITY, HIGH_QUALITY)
+        quality[rows][(unusable & ~np.uint8(_UDM_CLOUD)) != 0] = INVALID
     return quality
 
 

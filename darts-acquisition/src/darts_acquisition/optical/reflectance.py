@@ -13,30 +13,39 @@ type Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def reflectance(
-    numbers: Array, scale: float, offset: float, attributes: Mapping[str, Any], *, lazy: bool
+    numbers: Array,
+    scale: float,
+    offset: float,
+    attributes: Mapping[str, Any],
+    *,
+    lazy: bool,
+    missing: Array | None = None,
 ) -> xr.Variable:
     """Return numbers * scale + offset.
 
     Args:
-        numbers: (y, x) of any type, 0 = no data.
+        numbers: (y, x) of any type.
         scale: Reflectance of a step.
         offset: Reflectance at 0.
         attributes: Of the variable, beside its unit.
         lazy: Whether the numbers are kept, often half as large, and converted where they are read, anew each time.
+        missing: (y, x) bool, where there is no data; without it that is where the numbers are 0.
 
     Returns:
         (y, x) float32, NaN = no data.
     """
-    convert = partial(_converted, numbers, np.float32(scale), np.float32(offset))
+    convert = partial(_converted, numbers, missing, np.float32(scale), np.float32(offset))
     shape, described = (numbers.shape[0], numbers.shape[1]), {**attributes, "units": "Reflectance"}
     band = lazy_band(convert, shape, "float32", described, takes_steps=True)
     return band if lazy else band.load()
 
 
-def _converted(numbers: Array, scale: np.float32, offset: np.float32, rows: slice, columns: slice) -> Array:
+def _converted(
+    numbers: Array, missing: Array | None, scale: np.float32, offset: np.float32, rows: slice, columns: slice
+) -> Array:
     window = numbers[rows, columns]
     values = np.empty(window.shape, dtype=np.float32)
     np.multiply(window, scale, out=values, casting="unsafe")
     values += offset
-    values[window == 0] = np.nan
+    values[window == 0 if missing is None else missing[rows, columns]] = np.nan
     return values

@@ -1,10 +1,9 @@
 """Tiles from raw scenes: what is the same for every source of Sentinel-2 scenes."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,11 +13,10 @@ import xarray as xr
 from darts_acquisition.optical.quality import convert_masks
 from darts_acquisition.optical.reflectance import reflectance
 from darts_acquisition.optical.scene_store import RawScene
+from darts_utils.strips import for_each_strip, row_strips
 
 logger = logging.getLogger(__name__.replace("darts_", "darts."))
 
-DN_SCALE = 1e-4
-OFFSET_SINCE_BASELINE_4 = -0.1
 _READERS = 2
 """Bands read at once; each takes memory for its decoded chunks beside what it becomes."""
 
@@ -68,10 +66,7 @@ def scene_tile(
     """
     mapping = _all_bands(scene, form) if bands_mapping == "all" else dict(bands_mapping)
     classes = _scene_classes(scene, form)
-    seen = classes.values != 0
-    with ThreadPoolExecutor(_READERS) as pool:
-        read = partial(_reflectance, scene, form, seen=seen, lazy=lazy)
-        bands = dict(zip(mapping.values(), pool.map(read, mapping), strict=True))
+    bands = {mapping[band]: values for band, values in _reflectances(scene, form, list(mapping), classes, lazy)}
     tile = xr.Dataset({**bands, "s2_scl": classes}, classes.coords, _tile_attributes(scene, form))
     if output_dir_for_debug_geotiff is not None:
         _write_debug_geotiffs(scene, [*mapping, form.scl_band], output_dir_for_debug_geotiff)
@@ -82,12 +77,51 @@ def _all_bands(scene: RawScene, form: SceneFormat) -> dict[str, str]:
     return {band: form.bands.get(band, band) for band in scene.bands if band != form.scl_band}
 
 
-def _reflectance(scene: RawScene, form: SceneFormat, band: str, *, seen: np.ndarray, lazy: bool) -> xr.Variable:
-    """Return a band, NaN where its digital number is 0, or the classification says that there is no data."""
-    numbers = scene.read(band).values
-    np.multiply(numbers, seen, out=numbers)  # just read, so nobody else sees it change; faster than by index
-    attributes = {"long_name": f"Sentinel-2 {band}", "data_source": form.data_source}
-    return reflectance(numbers, *form.scale(scene, band), attributes, lazy=lazy)
+def _reflectances(
+    scene: RawScene, form: SceneFormat, names: Sequence[str], classes: xr.DataArray, lazy: bool
+) -> Iterator[tuple[str, xr.Variable]]:
+    """Yield the reflectance of bands, NaN where there is no data.
+
+    There is none where the classification is 0 or all bands are. Where the offset was applied already, or never was, a
+    0 in some bands is what dark water came out as; where it still is in the numbers, 0 stands for nothing else.
+    """
+    with ThreadPoolExecutor(_READERS) as pool:
+        scales = {name: form.scale(scene, name) for name in names}
+        numbers = dict(zip(names, pool.map(lambda name: scene.read(name).values, names), strict=True))
+    missing = _missing(scene, form, numbers, classes.values)
+    for name in names:  # one by one: each is freed as it becomes reflectance
+        values, (scale, offset) = numbers.pop(name), scales[name]
+        zeros_count = offset == 0 and _has_seen_zero(values, missing)
+        if not zeros_count:
+            np.multiply(values, ~missing, out=values)  # just read, so nobody else sees it change
+        attributes = {"long_name": f"Sentinel-2 {name}", "data_source": form.data_source}
+        mask = missing if zeros_count else None  # a lazy band keeps it
+        yield name, reflectance(values, scale, offset, attributes, lazy=lazy, missing=mask)
+
+
+def _missing(scene: RawScene, form: SceneFormat, numbers: Mapping[str, np.ndarray], classes: np.ndarray) -> np.ndarray:
+    """Return (y, x) bool: the classification is 0, or all bands are, those included that are not asked for."""
+    empty = np.ones(classes.shape, dtype=bool)
+    _keep_zeros(empty, *numbers.values())
+    for name in form.bands:
+        if name in scene.bands and name not in numbers and (empty & (classes != 0)).any():
+            _keep_zeros(empty, scene.read(name).values)
+    empty |= classes == 0
+    return empty
+
+
+def _keep_zeros(empty: np.ndarray, *bands: np.ndarray) -> None:
+    """Set a mask to False, in place, where a band is not 0."""
+
+    def keep(rows: slice) -> None:
+        for band in bands:
+            empty[rows] &= band[rows] == 0
+
+    for_each_strip(keep, len(empty))
+
+
+def _has_seen_zero(values: np.ndarray, missing: np.ndarray) -> bool:
+    return any(bool(((values[rows] == 0) & ~missing[rows]).any()) for rows in row_strips(len(values)))
 
 
 def _scene_classes(scene: RawScene, form: SceneFormat) -> xr.DataArray:

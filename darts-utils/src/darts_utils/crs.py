@@ -109,9 +109,7 @@ def outline_on(grid: GeoBox, crs: str, where: str, *, npoints: int) -> BaseGeome
     except _CAUGHT:
         on_map = False
     if not on_map:
-        raise GridError(
-            f"{where} lies off the map of its CRS {shown(grid.crs.proj.name)}. Assign the one it was made in."
-        )
+        raise GridError(f"{where} lies off the map of its CRS {shown(own.proj.name)}. Assign the one it was made in.")
     return outline
 
 

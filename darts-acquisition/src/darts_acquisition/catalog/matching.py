@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 import pystac
 import shapely
-from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
 from darts_acquisition.catalog.areas import Simplify, area_of_interest
 from darts_acquisition.catalog.coverage import Coverage
 from darts_acquisition.catalog.criteria import cover_limit
+from darts_acquisition.catalog.fields import footprint_of, number_or_none
 from darts_acquisition.catalog.matching_cache import Candidate, MatchingCache, Verdict
 from darts_acquisition.optical.cdse_search import search_cdse_s2_sr
 from darts_acquisition.services.parallel import at_once
@@ -227,11 +227,12 @@ def _near(footprint: _Footprint, items: dict[str, pystac.Item], criteria: _Crite
     candidates = []
     for scene_id, item in items.items():
         moment = item.datetime
-        if moment is None or item.geometry is None:
+        outline = footprint_of(item.geometry)
+        if moment is None or outline is None:
             continue
         days = abs((moment.date() - footprint.day).days)
-        if days <= criteria.day_range and (covered := coverage.of(shape(item.geometry))) > 0:
-            cloud = item.properties.get("eo:cloud_cover")
+        if days <= criteria.day_range and (covered := coverage.of(outline)) > 0:
+            cloud = number_or_none(item.properties.get("eo:cloud_cover"))
             seconds = abs(moment.timestamp() - footprint.moment)
             candidates.append(Candidate(scene_id, 100.0 if cloud is None else cloud, covered, days, seconds))
     return candidates

@@ -21,7 +21,8 @@ from darts_acquisition.catalog.fields import footprint_of, number_or_none
 from darts_acquisition.catalog.matching_cache import Candidate, MatchingCache, Verdict
 from darts_acquisition.optical.cdse_search import search_cdse_s2_sr
 from darts_acquisition.services.parallel import at_once
-from darts_utils.errors import ConfigError, OutputError
+from darts_utils.crs import checked_crs
+from darts_utils.errors import ConfigError, GridError, OutputError
 from darts_utils.files import atomic_file
 
 logger = logging.getLogger(__name__.replace("darts_", "darts."))
@@ -144,6 +145,10 @@ def _footprints(aoi: gpd.GeoDataFrame, simplify: Simplify) -> dict[Hashable, _Fo
         raise ConfigError("the column date of the footprints holds numbers but must hold datetimes. Convert them.")
     if aoi.crs is None:
         raise ConfigError("the footprints have no coordinate reference system. Set one, such as EPSG:4326.")
+    try:
+        checked_crs(aoi.crs, "the table of footprints")
+    except GridError as error:
+        raise ConfigError(str(error)) from error
     moments = [pd.to_datetime(given, errors="coerce", utc=True) for given in aoi["date"]]
     return {
         index: _footprint(index, aoi.geometry.iloc[[row]], moment, simplify)

@@ -1,7 +1,11 @@
 """Areas of interest in any CRS, with holes, over the antimeridian and the pole."""
 
+import logging
+
 import geopandas as gpd
 import numpy as np
+import pandas as pd
+import pyogrio
 import pytest
 import shapely
 from pyproj import Transformer
@@ -127,3 +131,128 @@ def test_a_file_that_is_none(tmp_path):
         ConfigError, match=r"the area of interest .*text\.gpkg cannot be read \(.*\)\. Give a file with"
     ):
         area_of_interest(tmp_path / "text.gpkg")
+
+
+KML = """<?xml version="1.0" encoding="UTF-8"?>
+<kml xmlns="http://www.opengis.net/kml/2.2"><Document><name>sites</name>{}</Document></kml>"""
+
+
+def folder(name, west, south):
+    ring = " ".join(f"{x},{y},0" for x, y in box(west, south, west + 1, south + 1).exterior.coords)
+    return (
+        f"<Folder><name>{name}</name><Placemark><Polygon><outerBoundaryIs><LinearRing><coordinates>{ring}"
+        "</coordinates></LinearRing></outerBoundaryIs></Polygon></Placemark></Folder>"
+    )
+
+
+def test_every_folder_of_a_kml_file_counts_also_those_of_one_name(tmp_path):
+    path = tmp_path / "sites.kml"
+    empty = "<Folder><name>nothing yet</name></Folder>"
+    path.write_text(KML.format(folder("west", -140, 69) + folder("west", -130, 69) + empty + folder("east", -120, 72)))
+    area = area_of_interest(path)
+    assert area.equals(shapely.union_all([box(-140, 69, -139, 70), box(-130, 69, -129, 70), box(-120, 72, -119, 73)]))
+
+
+def test_every_layer_of_a_geopackage_counts_in_its_own_crs_but_styles_and_tables_do_not(tmp_path, caplog):
+    path = tmp_path / "two.gpkg"
+    frame(box(-140, 69, -139, 70)).to_file(path, layer="west")
+    frame(box(-120, 72, -119, 73)).to_crs(3857).to_file(path, layer="east")
+    frame(box(0, 0, 50, 50)).to_file(path, layer="layer_styles")
+    pyogrio.write_dataframe(pd.DataFrame({"site": ["a"]}), path, layer="table", append=True)
+    with caplog.at_level(logging.INFO):
+        area = area_of_interest(path)
+    assert area.area == pytest.approx(2)
+    assert caplog.messages == [
+        f"{path}: 2 rows in 2 layers, 0 without a shape, 0 with an invalid outline that is mended"
+    ]
+
+
+def test_every_row_is_accounted_for(tmp_path, caplog):
+    path = tmp_path / "area.gpkg"
+    frame(box(0, 60, 1, 61), None, Polygon(), Polygon([(0, 60), (2, 62), (2, 60), (0, 62)])).to_file(path)
+    area_of_interest(path)
+    assert caplog.messages == [
+        f"{path}: 4 rows in 1 layers, 2 without a shape, 1 with an invalid outline that is mended"
+    ]
+
+
+@pytest.mark.parametrize("name", ["area.parquet", "area.PARQUET", "area.csv", "area.CSV", "area.geojson", "area.fgb"])
+def test_an_area_may_be_of_other_kinds(tmp_path, name):
+    shape = box(-140, 69, -139, 70)
+    if name.lower().endswith("parquet"):
+        frame(shape).to_parquet(tmp_path / name)
+    elif name.lower().endswith("csv"):
+        rows = f"id;WKT\r\n1;{shape.wkt}\r\n" if name == "area.csv" else f'wkt_geom\n"{shape.wkt}"\n'
+        (tmp_path / name).write_bytes(rows.encode("utf-16" if name == "area.csv" else "utf-8"))
+    else:
+        frame(shape).to_file(tmp_path / name)
+    assert area_of_interest(tmp_path / name).equals(shape)
+
+
+ENGINEERING = 'ENGCRS["site",EDATUM["u"],CS[Cartesian,2],AXIS["(E)",east],AXIS["(N)",north],LENGTHUNIT["metre",1]]'
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda path: pd.DataFrame({"lon": [1], "lat": [2]}).to_csv(path, index=False),
+            "the area of interest {path} has no column WKT with outlines, only lon, lat. Give a file with polygons.",
+        ),
+        (
+            lambda path: path.write_text("WKT\nPOLYGON((no\n"),
+            "the area of interest {path} cannot be read (ParseException: Expected number but encountered word: 'no'). "
+            "Give a file with polygons.",
+        ),
+    ],
+)
+def test_a_csv_file_that_is_no_area_is_one_line(tmp_path, make, message):
+    path = tmp_path / "area.csv"
+    make(path)
+    with pytest.raises(ConfigError) as caught:
+        area_of_interest(path)
+    assert str(caught.value) == message.format(path=path)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda path: pyogrio.write_dataframe(pd.DataFrame({"a": ["x"]}), path),
+            "the area of interest {path} holds tables without shapes. Give a file with polygons.",
+        ),
+        (
+            frame(box(5e5, 7.7e6, 5.1e5, 7.71e6), crs=ENGINEERING).to_file,
+            "{path} has the CRS 'site', which is Engineering CRS, neither geographic nor projected. "
+            "Assign the one that it was made in.",
+        ),
+        (
+            frame(box(-1e8, 0, 1e8, 1e8), crs=32608).to_file,
+            "{path} has coordinates that are not on the map of its CRS 'WGS 84 / UTM zone 8N'. Assign the right one.",
+        ),
+        (
+            frame(box(5e5, 7.7e6, 5.1e5, 7.71e6)).to_file,
+            "{path} has coordinates that are not on the map of its CRS 'WGS 84'. Assign the right one.",
+        ),
+        (
+            lambda path: path.write_text("\n<OGRVRTDataSource><OGRVRTLayer/></OGRVRTDataSource>"),
+            "the area of interest {path} only names other files or services. Give the file that holds the shapes. "
+            "Give a file with polygons.",
+        ),
+    ],
+)
+def test_a_geopackage_that_is_no_area_is_one_line(tmp_path, make, message):
+    path = tmp_path / "area.gpkg"
+    make(path)
+    with pytest.raises(ConfigError) as caught:
+        area_of_interest(path)
+    assert str(caught.value) == message.format(path=path)
+
+
+def test_points_in_one_of_several_layers_are_named_with_it(tmp_path):
+    path = tmp_path / "area.gpkg"
+    frame(box(0, 60, 1, 61)).to_file(path, layer="sites")
+    frame(Point(1, 60)).to_file(path, layer="pins")
+    with pytest.raises(ConfigError) as caught:
+        area_of_interest(path)
+    assert str(caught.value) == f"layer pins of {path} holds Point but must hold polygons only. Buffer or remove them."

@@ -152,3 +152,21 @@ def test_the_shell_takes_commands_and_survives_mistakes(darts, monkeypatch, capf
         "Error: overlap is 2000 px but must be below patch_size (1024 px). Lower overlap or raise patch_size.",
     ]
     assert err.startswith('Error: Unknown command "helo". Did you mean "hello"?')
+
+
+@pytest.mark.parametrize("error", [TypeError("a\nb"), RecursionError("too deep"), MemoryError(), KeyError("x")])
+def test_what_nobody_foresaw_is_one_line_that_names_the_log_file(darts, monkeypatch, tmp_path, error):
+    def fail():
+        raise error
+
+    monkeypatch.setattr("darts.utils.cuda.environment", fail)
+    code, out, err = darts("env-info", "--log-plain")
+    (log,) = (tmp_path / "logs").iterdir()
+    reason = " ".join(str(error).split())
+    assert (code, out) == (1, "")
+    assert err == (
+        f"Error: {type(error).__name__}: {reason} (not foreseen, so likely a fault of DARTS). "
+        f"Report it with {log.relative_to(tmp_path)}, where the details are; -vv shows them.\n"
+    )
+    assert "Traceback (most recent call last)" in log.read_text()
+    assert "Traceback (most recent call last)" in darts("env-info", "--log-plain", "-vv")[2]

@@ -155,6 +155,9 @@ def as_of_an_earlier_release(tile):
     import rasterio
 
     (tile / "darts_inference.json").unlink()
+    for config in tile.parent.glob("*.config.toml"):
+        lines = config.read_text().splitlines(keepends=True)
+        config.write_text("".join(line for line in lines if not line.startswith("drop_cut_objects")))
     for path in (*tile.glob("*.gpkg"), *tile.glob("*.parquet")):
         path.write_bytes(b"without a word of how it was made")
     for name in ("probabilities.tif", "binarized.tif"):

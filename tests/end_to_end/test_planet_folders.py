@@ -328,7 +328,37 @@ def two_images(root):
     write(root / "scenes" / SCENE / f"{SCENE}_3B_AnalyticMS_SR_harmonized.tif", DN.values())
 
 
+def relabelled(crs, part="SR"):
+    """Write a sound image, and say of one of its files that it is in a CRS that says nothing of places on Earth."""
+
+    def make(root):
+        scene(root)
+        (path,) = (root / "scenes" / SCENE).glob(f"*_{part}.tif")
+        with rasterio.open(path, "r+") as file:
+            file.crs = rasterio.CRS.from_user_input(crs)
+
+    return make
+
+
+LOCAL_CS = 'LOCAL_CS["unknown",UNIT["metre",1]]'
+
+
 FAILING = {
+    "a local CRS": (
+        relabelled(LOCAL_CS),
+        "{image} has the CRS 'unknown', which is Engineering CRS, neither geographic nor projected. "
+        "Assign the one that it was made in.", ""),
+    "a geocentric CRS": (
+        relabelled("EPSG:4978"),
+        "{image} has the CRS 'WGS 84', which is Geocentric CRS, neither geographic nor projected. "
+        "Assign the one that it was made in.", ""),
+    "a mask in a local CRS": (
+        relabelled(LOCAL_CS, "udm2"),
+        "{folder}/{id}_3B_udm2.tif has the CRS 'unknown', which is Engineering CRS, neither geographic nor projected. "
+        "Assign the one that it was made in.", ""),
+    "coordinates off the map": (
+        lambda r: scene(r, grid=GeoBox(SHAPE, Affine(3, 0, 5e30, 0, -3, 7e30), "EPSG:32608")),
+        "{image} lies off the map of its CRS 'WGS 84 / UTM zone 8N'. Assign the one it was made in.", ""),
     "a corrupt image": (corrupt, "{image} cannot be read (", "). Copy or download it again."),
     "a truncated image": (truncated, "{image} cannot be read (", "). Copy or download it again."),
     "a corrupt mask": (broken_mask, "{folder}/{id}_3B_udm2.tif cannot be read (", "). Copy or download it again."),
@@ -466,6 +496,17 @@ def test_both_kinds_in_one_folder(source, tmp_path, lines):
     images = PlanetPipeline(orthotiles_dir=tmp_path / "tiles", scenes_dir=tmp_path / "tiles").located().source()
     assert [ref.tile_id for ref in images.find()] == [ORTHOTILE, SCENE]
     assert lines() == []
+
+
+def test_a_plan_goes_on_without_the_outline_of_an_image_that_will_fail(source, tmp_path, lines):
+    relabelled(LOCAL_CS)(tmp_path)
+    scene(tmp_path, SCENE_3_PARTS)
+    images = source()
+    refs = images.find()
+    assert images.footprints(refs).tile_id.tolist() == [SCENE_3_PARTS]
+    assert list(images.sizes(refs)) == [SCENE_3_PARTS]
+    (line,) = lines()
+    assert line.startswith(f"the outline of {SCENE} is unknown: {tmp_path}")
 
 
 def test_ids_select_and_those_that_are_nowhere_are_named(source, tmp_path, lines):

@@ -234,10 +234,11 @@ def launcher(
     """
     verbosity = VerbosityLevel.from_cli(verbose, very_verbose, debug)
     LoggingManager.setup_logging(verbosity, log_plain=log_plain)
+    log_file: Path | None = None
     try:
         config_parser.open_config(config_file)
         command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
-        LoggingManager.add_log_file(log_dir, getattr(command, "__name__", "darts"))
+        log_file = LoggingManager.add_log_file(log_dir, getattr(command, "__name__", "darts"))
         return _exit_code(command(*bound.args, **bound.kwargs))
     except cyclopts.CycloptsError as error:
         error_console().print(f"Error: {error}", style="red", highlight=False, soft_wrap=True, markup=False)
@@ -249,6 +250,23 @@ def launcher(
     except KeyboardInterrupt:
         error_console().print("Interrupted.", style="red")
         return 130
+    except Exception as error:  # noqa: BLE001  (the last resort: a user never sees a traceback unasked)
+        return _unforeseen(error, log_file or LoggingManager.add_log_file(log_dir, "darts"))
+
+
+def _unforeseen(error: Exception, log_file: Path) -> int:
+    """Say in one line that something went wrong that nobody thought of; the log file has the traceback."""
+    logger.debug("the command failed in a way that was not foreseen", exc_info=error)
+    reason = " ".join(str(error).split())[:300]
+    error_console().print(
+        f"Error: {type(error).__name__}: {reason} (not foreseen, so likely a fault of DARTS). "
+        f"Report it with {log_file}, where the details are; -vv shows them.",
+        style="red",
+        highlight=False,
+        soft_wrap=True,
+        markup=False,
+    )
+    return 1
 
 
 def _exit_code(result: Any) -> int:

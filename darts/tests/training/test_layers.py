@@ -2,6 +2,7 @@
 
 import geopandas as gpd
 import pandas as pd
+import pyogrio
 import pytest
 import shapely
 
@@ -139,14 +140,62 @@ def test_no_date_at_all(write):
     assert pd.isna(image.date)
 
 
-def test_a_layer_without_crs_is_in_degrees_or_refused(write, tmp_path):
+def test_a_layer_without_crs_is_in_degrees_or_fails_alone(write, tmp_path, caplog):
     with pytest.warns(UserWarning, match="crs"):
         folder = write(frame([SCENE], crs=None), frame([SCENE]))
     assert len(joined(folder).images[0].labels) == 1
     with pytest.warns(UserWarning, match="crs"):
-        folder = write(frame([SCENE], [shapely.box(5e5, 7e6, 6e5, 8e6)], crs=None), None)
-    with pytest.raises(DataError, match=r"TrainingLabels_1\.gpkg has no CRS, and its coordinates are no degrees"):
+        folder = write(frame([SCENE], [shapely.box(5e5, 7e6, 6e5, 8e6)], crs=None), None, stem="2")
+    result = joined(folder)
+    assert account(result.labels) == {
+        "labels read from 2 files": 2,
+        "labels used": 1,
+        "labels dropped: the CRS of its layer cannot be used": 1,
+    }
+    path = folder / "iteration001" / "TrainingLabels_2.gpkg"
+    assert caplog.messages == [
+        f"{path} has no CRS, and its coordinates are no degrees. Assign the CRS. Its 1 rows are not used."
+    ]
+
+
+def test_a_layer_in_an_unusable_crs_fails_alone(write, caplog):
+    local = 'ENGCRS["x",EDATUM["u"],CS[Cartesian,2],AXIS["(E)",east],AXIS["(N)",north],LENGTHUNIT["metre",1]]'
+    write(frame([SCENE], crs=local), None, stem="2")
+    images = joined(write(frame([SCENE], [shifted(1)]), frame([SCENE]))).images
+    assert len(images[0].labels) == 1
+    assert " which is Engineering CRS, neither geographic nor projected. " in caplog.messages[0]
+
+
+def test_rows_off_the_map_are_dropped_and_counted(write):
+    far = frame([SCENE, SCENE], [shapely.box(5e5, 7e6, 6e5, 8e6), SQUARE])
+    very_far = frame([SCENE], [shapely.box(-1e8, 0, 1e8, 1e8)], crs=32608)
+    write(very_far, None, stem="2")
+    assert account(joined(write(far, frame([SCENE]))).labels) == {
+        "labels read from 2 files": 3,
+        "labels used": 1,
+        "labels dropped: off the map": 2,
+    }
+
+
+def test_every_layer_of_a_file_counts_but_tables_without_shapes(write):
+    folder = write(frame([SCENE], [shifted(0)]), frame([SCENE]))
+    path = folder / "iteration001" / "TrainingLabels_1.gpkg"
+    frame([SCENE], [shifted(1)]).to_file(path, layer="drawn in 2023")
+    frame([SCENE], [shifted(2)], crs=3857).to_file(path, layer="in another CRS")
+    pyogrio.write_dataframe(pd.DataFrame({"styleName": ["x"]}), path, layer="layer_styles", append=True)
+    pyogrio.write_dataframe(pd.DataFrame({"image_id": [SCENE]}), path, layer="a table", append=True)
+    assert account(joined(folder).labels)["labels read from 1 files"] == 3
+    gpd.GeoDataFrame({"a": [1]}, geometry=[SQUARE], crs=4326).to_file(path, layer="notes")
+    with pytest.raises(DataError) as caught:
         read_layers(folder)
+    assert str(caught.value) == (
+        f"layer notes of {path} has no column image_id, only a, geometry. Rename the one with the ids."
+    )
+
+
+def test_empty_outlines_are_dropped_without_a_word_of_the_library(write):
+    labels = frame([SCENE, SCENE], [shapely.Polygon(), shifted(1)])
+    assert account(joined(write(labels, frame([SCENE]))).labels)["labels dropped: no area"] == 1
 
 
 def test_what_is_missing_is_named(write, tmp_path):
@@ -160,7 +209,7 @@ def test_what_is_missing_is_named(write, tmp_path):
     with pytest.raises(DataError, match=r"has no column image_id, only ID, geometry\. Rename the one with the ids\.$"):
         read_layers(folder)
     (folder / "iteration001" / "TrainingLabels_1.gpkg").write_text("nonsense")
-    with pytest.raises(DataError, match=r"TrainingLabels_1\.gpkg cannot be read as a GeoPackage .* Write it again\.$"):
+    with pytest.raises(DataError, match=r"TrainingLabels_1\.gpkg cannot be read \(.*\)\. Write it again\.$"):
         read_layers(folder)
 
 

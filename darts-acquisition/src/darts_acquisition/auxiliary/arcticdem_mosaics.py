@@ -22,6 +22,7 @@ from darts_acquisition.services.endpoints import endpoint
 from darts_acquisition.services.http import fetch_file
 from darts_utils.errors import DataError
 from darts_utils.files import atomic_file, exclusive_lock
+from darts_utils.names import is_id
 
 logger = logging.getLogger(__name__.replace("darts_", "darts."))
 
@@ -136,6 +137,10 @@ def _opened(path: Path) -> gpd.GeoDataFrame | None:
         logger.debug("the tile index %s cannot be read: %s", path, error)
         return None
     index["dem_id"] = index.dem_id.astype(str)
+    usable = index.dem_id.map(is_id) & ~(index.geometry.isna() | index.geometry.is_empty)
+    if not usable.all():
+        logger.warning("%d rows of the tile index %s have no usable id or outline", (~usable).sum(), path)
+    index = index[usable].copy()
     index.geometry = shapely.buffer(shapely.make_valid(index.geometry.values), _OVERLAP_M, join_style="mitre")
     return index
 

@@ -12,16 +12,17 @@ import numpy as np
 import pandas as pd
 import pystac
 import shapely
-from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
 from darts_acquisition.catalog.areas import Simplify, area_of_interest
 from darts_acquisition.catalog.coverage import Coverage
 from darts_acquisition.catalog.criteria import cover_limit
+from darts_acquisition.catalog.fields import footprint_of, number_or_none
 from darts_acquisition.catalog.matching_cache import Candidate, MatchingCache, Verdict
 from darts_acquisition.optical.cdse_search import search_cdse_s2_sr
 from darts_acquisition.services.parallel import at_once
-from darts_utils.errors import ConfigError, OutputError
+from darts_utils.crs import checked_crs
+from darts_utils.errors import ConfigError, GridError, OutputError
 from darts_utils.files import atomic_file
 
 logger = logging.getLogger(__name__.replace("darts_", "darts."))
@@ -144,6 +145,10 @@ def _footprints(aoi: gpd.GeoDataFrame, simplify: Simplify) -> dict[Hashable, _Fo
         raise ConfigError("the column date of the footprints holds numbers but must hold datetimes. Convert them.")
     if aoi.crs is None:
         raise ConfigError("the footprints have no coordinate reference system. Set one, such as EPSG:4326.")
+    try:
+        checked_crs(aoi.crs, "the table of footprints")
+    except GridError as error:
+        raise ConfigError(str(error)) from error
     moments = [pd.to_datetime(given, errors="coerce", utc=True) for given in aoi["date"]]
     return {
         index: _footprint(index, aoi.geometry.iloc[[row]], moment, simplify)
@@ -227,11 +232,12 @@ def _near(footprint: _Footprint, items: dict[str, pystac.Item], criteria: _Crite
     candidates = []
     for scene_id, item in items.items():
         moment = item.datetime
-        if moment is None or item.geometry is None:
+        outline = footprint_of(item.geometry)
+        if moment is None or outline is None:
             continue
         days = abs((moment.date() - footprint.day).days)
-        if days <= criteria.day_range and (covered := coverage.of(shape(item.geometry))) > 0:
-            cloud = item.properties.get("eo:cloud_cover")
+        if days <= criteria.day_range and (covered := coverage.of(outline)) > 0:
+            cloud = number_or_none(item.properties.get("eo:cloud_cover"))
             seconds = abs(moment.timestamp() - footprint.moment)
             candidates.append(Candidate(scene_id, 100.0 if cloud is None else cloud, covered, days, seconds))
     return candidates

@@ -10,10 +10,12 @@ from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 from shapely.geometry.base import BaseGeometry
 
+from darts_acquisition.catalog.fields import LeftOut, usable_item
 from darts_acquisition.catalog.periods import Period
 from darts_acquisition.services.http import fetch_text
 from darts_acquisition.services.retry import Service, TransientError
-from darts_utils.errors import ServiceError
+from darts_utils.errors import DataError, ServiceError
+from darts_utils.names import shown
 
 _PAGE_ITEMS = 100
 _IDS_A_QUERY = 100
@@ -39,6 +41,17 @@ class _PoliteStacIO(StacApiIO):
             return fetch_text(self._service, href, params=parameters, headers=headers, check=_check_whole)
         method = str(method).upper()
         return fetch_text(self._service, href, method=method, body=parameters, headers=headers, check=_check_whole)
+
+    def json_loads(self, txt: str, *args: Any, **kwargs: Any) -> dict[str, Any]:  # noqa: ARG002  (as in the class above)
+        """Return a page of an answer; unlike the usual reader, this one takes NaN, which then costs one item."""
+        return _with_features(json.loads(txt))
+
+
+def _with_features(answer: Any) -> dict[str, Any]:
+    """Return an answer that has a list of items; without one, an error would pass for a search that finds nothing."""
+    if not isinstance(answer, dict) or not isinstance(answer.get("features"), list):
+        raise TypeError(f"{shown(answer)} has no list of features")
+    return {**answer, "links": [link for link in answer.get("links") or [] if isinstance(link, dict) and "rel" in link]}
 
 
 def _check_whole(text: str) -> None:
@@ -104,11 +117,21 @@ def items_by_id(service: Service, url: str, collection: str, ids: Sequence[str])
 
 
 def _items(service: Service, url: str, **query: Any) -> Iterator[pystac.Item]:
+    left_out = LeftOut(service.name)
+    for feature in _features(service, url, **query):
+        try:
+            yield usable_item(feature)
+        except DataError as error:
+            left_out.add(feature.get("id") if isinstance(feature, dict) else feature, error)
+    left_out.report()
+
+
+def _features(service: Service, url: str, **query: Any) -> Iterator[Any]:
+    """Yield what the catalogue calls items, page by page."""
     search = ItemSearch(f"{url}/search", stac_io=_PoliteStacIO(service), limit=_PAGE_ITEMS, **query)
     try:
-        for feature in search.items_as_dicts():
-            yield pystac.Item.from_dict(feature, preserve_dict=False)
-    except (APIError, json.JSONDecodeError, pystac.STACError, KeyError, TypeError) as error:
+        yield from search.items_as_dicts()
+    except (APIError, pystac.STACError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ServiceError(
             f"{service.name}: {url}/search did not answer with STAC items ({type(error).__name__}: {error}). "
             f"{service.advice}"

@@ -12,6 +12,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 
+from darts_acquisition.catalog.fields import grid_of_item, n_bytes
 from darts_acquisition.optical.cdse_bands import DEFAULT_BANDS_MAPPING, SCL_BAND, BandsMapping
 from darts_acquisition.optical.cdse_search import get_cdse_s2_sr_items
 from darts_acquisition.optical.scene_store import SceneStore
@@ -19,6 +20,7 @@ from darts_acquisition.services.copernicus import CopernicusKeys, init_copernicu
 from darts_acquisition.services.parallel import at_once
 from darts_acquisition.services.s3 import Raster, read_raster
 from darts_utils.errors import DataError, MissingDataError
+from darts_utils.names import is_id
 
 logger = logging.getLogger(__name__.replace("darts_", "darts."))
 
@@ -85,8 +87,8 @@ def download_cdse_s2_sr_scene(
 
 def size_bytes(item: pystac.Item, bands: Iterable[str]) -> int:
     """Return how many bytes the files of some bands have, as the catalogue says, else as such files usually have."""
-    assets = [item.assets[band] for band in bands if band in item.assets]
-    return sum(int(asset.extra_fields.get("file:size", _USUAL_FILE_BYTES)) for asset in assets)
+    assets = [item.assets[band].extra_fields for band in bands if band in item.assets]
+    return n_bytes(assets, usual=_USUAL_FILE_BYTES)
 
 
 def grid_of(item: pystac.Item) -> GeoBox:
@@ -95,19 +97,13 @@ def grid_of(item: pystac.Item) -> GeoBox:
     Raises:
         DataError: If the catalogue does not give it.
     """
-    for asset in item.assets.values():
-        given = {**item.properties, **asset.extra_fields}
-        shape, transform = given.get("proj:shape"), given.get("proj:transform")
-        code = given.get("proj:code") or f"EPSG:{given.get('proj:epsg')}"
-        if shape and transform and code != "EPSG:None" and transform[0] == RESOLUTION_M:
-            return GeoBox(tuple(shape), Affine(*transform[:6]), code)
-    raise DataError(f"the catalogue does not give the 10 m grid of scene {item.id}. Fetch the scene first.")
+    return grid_of_item(item, RESOLUTION_M)
 
 
 def _original_bands(item: pystac.Item) -> list[str]:
     """Return the bands of reflectance of a scene that are no resampled copies of others."""
     original = {"reflectance", "sampling:original"}
-    return [name for name, asset in item.assets.items() if original <= set(asset.roles or ())]
+    return [name for name, asset in item.assets.items() if is_id(name) and original <= {*map(str, asset.roles or ())}]
 
 
 def _check_names(item: pystac.Item, names: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from shapely.geometry.base import BaseGeometry
 
 from darts_acquisition.catalog.areas import Simplify, area_of_interest
 from darts_acquisition.catalog.criteria import cover_limit, mgrs_tiles, named
+from darts_acquisition.catalog.fields import footprint_of
 from darts_acquisition.catalog.periods import periods
 from darts_acquisition.catalog.stac import Filter, at_most, items_by_id, one_of, search_items
 from darts_acquisition.services.copernicus import CATALOGUE, COLLECTION
@@ -148,15 +149,20 @@ def get_cdse_s2_sr_items(scene_ids: Sequence[str]) -> dict[str, pystac.Item]:
 def get_aoi_from_cdse_s2_sr_scene_ids(scene_ids: list[str]) -> gpd.GeoDataFrame:
     """Return the footprints of scenes in EPSG:4326, one row a scene, with the column `scene_id`.
 
-    Scenes that the catalogue no longer has are named in a warning and left out.
+    They are valid, and in parts where they cross the antimeridian. Scenes that the catalogue no longer has, or whose
+    footprint it does not tell, are named in a warning and left out.
 
     Raises:
         MissingDataError: If it has none of them.
         ServiceError: If it does not answer.
     """
     items = get_cdse_s2_sr_items(scene_ids)
-    footprints = [shapely.geometry.shape(item.geometry) for item in items.values()]
-    return gpd.GeoDataFrame({"scene_id": list(items)}, geometry=footprints, crs="EPSG:4326")
+    known = {scene_id: footprint_of(item.geometry) for scene_id, item in items.items()}
+    footprints = {scene_id: footprint for scene_id, footprint in known.items() if footprint is not None}
+    if len(footprints) < len(known):
+        unknown = [scene_id for scene_id in known if scene_id not in footprints]
+        logger.warning("the %s does not tell what scene %s covers; the others go on", CATALOGUE.name, named(unknown))
+    return gpd.GeoDataFrame({"scene_id": list(footprints)}, geometry=list(footprints.values()), crs="EPSG:4326")
 
 
 def grid_codes(tile_ids: Sequence[str]) -> list[str]:

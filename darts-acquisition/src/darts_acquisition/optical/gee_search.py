@@ -15,16 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 import geopandas as gpd
 import shapely
-from affine import Affine
 from odc.geo.geobox import GeoBox
 from shapely.geometry.base import BaseGeometry
 
 from darts_acquisition.catalog.areas import Simplify, area_of_interest, wrapped
 from darts_acquisition.catalog.criteria import cover_limit, mgrs_tiles, named
+from darts_acquisition.catalog.fields import LeftOut, footprint_of, number_or_none
 from darts_acquisition.catalog.periods import FIRST_YEAR, periods
 from darts_acquisition.optical.gee_bands import GRID_BAND, HARMONIZED
 from darts_acquisition.services.earthengine import EARTH_ENGINE, ask, ensure_earthengine
-from darts_utils.errors import ConfigError, MissingDataError, ServiceError
+from darts_utils.crs import LONGLAT, checked_grid, outline_on
+from darts_utils.errors import ConfigError, DataError, MissingDataError, ServiceError
+from darts_utils.names import is_id, shown
 
 if TYPE_CHECKING:
     import ee
@@ -34,6 +36,9 @@ logger = logging.getLogger(__name__.replace("darts_", "darts."))
 _PAGE_SCENES = 500
 _AT_ONCE = 8
 _CLOUD, _SNOW = "CLOUDY_PIXEL_PERCENTAGE", "SNOW_ICE_PERCENTAGE"
+_NUMBERS = (_CLOUD, _SNOW, "MEAN_SOLAR_AZIMUTH_ANGLE", "MEAN_SOLAR_ZENITH_ANGLE", "system:time_start")
+_LARGEST = 1e14
+"""Milliseconds since 1970 that a date can be made of."""
 _ALWAYS = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
@@ -253,11 +258,21 @@ def _at_most(collection: "ee.ImageCollection", key: str, limit: float) -> "ee.Im
 
 def _scenes(wanted: "ee.ImageCollection", collection: str) -> Iterator[GeeScene]:
     """Yield the scenes of a collection page by page; a list is in the order of the ids, hence the same each time."""
-    first = 0
+    first, left_out = 0, LeftOut(EARTH_ENGINE.name)
     while True:
         page = _value(wanted.select([GRID_BAND]).toList(_PAGE_SCENES, first), f"searching {collection}")
-        yield from (_scene(description, collection) for description in page)
+        if not isinstance(page, list):
+            raise ServiceError(
+                f"{EARTH_ENGINE.name}: {collection} did not answer with a list of scenes but with {shown(page)}. "
+                f"{EARTH_ENGINE.advice}"
+            )
+        for description in page:
+            try:
+                yield _scene(description, collection)
+            except DataError as error:
+                left_out.add(description.get("id") if isinstance(description, dict) else description, error)
         if len(page) < _PAGE_SCENES:
+            left_out.report()
             return
         first += len(page)
 
@@ -270,6 +285,9 @@ def _scene_or_none(scene_id: str, collection: str) -> GeeScene | None:
         return _scene(_value(image, f"looking for scene {scene_id}"), collection)
     except MissingDataError:
         return None
+    except DataError as error:
+        logger.warning("%s: scene %s cannot be used as it is described: %s", EARTH_ENGINE.name, scene_id, error)
+        return None
 
 
 def _value(expression: Any, what: str) -> Any:
@@ -278,32 +296,37 @@ def _value(expression: Any, what: str) -> Any:
     return ask(what, lambda: ee.data.computeValue(expression))
 
 
-def _scene(description: dict[str, Any], collection: str) -> GeeScene:
-    """Return a scene from Earth Engine's description of its image."""
+def _scene(description: Any, collection: str) -> GeeScene:
+    """Return a scene from Earth Engine's description of its image; numbers that are none are dropped as unknown.
+
+    Raises:
+        DataError: If it has no id that can name a scene, or no grid.
+    """
     try:
         properties = dict(description["properties"])
         band = next(band for band in description["bands"] if band["id"] == GRID_BAND)
-        width, height = band["dimensions"]
-        geobox = GeoBox((height, width), Affine(*band["crs_transform"]), band["crs"])
         scene_id = str(description.get("id") or properties["system:index"]).rpartition("/")[2]
-        footprint = _footprint(properties.get("system:footprint"), geobox)
-    except (KeyError, TypeError, ValueError, StopIteration) as error:
-        raise ServiceError(
-            f"{EARTH_ENGINE.name}: {collection} did not answer with scenes ({type(error).__name__}: {error}). "
-            f"{EARTH_ENGINE.advice}"
-        ) from error
+        width, height = band["dimensions"]
+        geobox = checked_grid((height, width), band["crs_transform"], band["crs"], "it")
+    except (LookupError, TypeError, ValueError, AttributeError, StopIteration) as error:
+        raise DataError(f"{type(error).__name__}: {error}") from error
+    if not is_id(scene_id):
+        raise DataError("it has no id that can name a scene")
+    properties = {
+        key: value
+        for key, value in properties.items()
+        if key not in _NUMBERS or (number_or_none(value) is not None and abs(value) < _LARGEST)
+    }
+    footprint = _footprint(properties.get("system:footprint"), geobox)
     return GeeScene(scene_id=scene_id, collection=collection, properties=properties, footprint=footprint, geobox=geobox)
 
 
-def _footprint(given: dict[str, Any] | None, geobox: GeoBox) -> BaseGeometry:
+def _footprint(given: Any, geobox: GeoBox) -> BaseGeometry:
     """Return what a scene covers, cut at the antimeridian; all of its grid where Earth Engine does not say it."""
-    if given is None:
-        shape, projected = geobox.footprint("EPSG:4326", npoints=20).geom, True
-    elif given["type"] == "LinearRing":
-        shape, projected = shapely.Polygon(given["coordinates"]), False
-    else:
-        shape, projected = shapely.geometry.shape({key: given[key] for key in ("type", "coordinates")}), False
-    return shapely.union_all([wrapped(polygon, projected=projected) for polygon in getattr(shape, "geoms", [shape])])
+    if (footprint := footprint_of(given)) is not None:
+        return footprint
+    shape = outline_on(geobox, LONGLAT, "it", npoints=20)
+    return shapely.union_all([wrapped(polygon, projected=True) for polygon in getattr(shape, "geoms", [shape])])
 
 
 def _report_unknown_cover(found: dict[str, GeeScene], limits: dict[str, float | None]) -> None:

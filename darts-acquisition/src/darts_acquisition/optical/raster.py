@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import rasterio
 from odc.geo.geobox import GeoBox
+from rasterio._err import CPLE_BaseError
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import reproject
 from rasterio.windows import Window
 
+from darts_utils.crs import LONGLAT, checked_crs, outline_on
 from darts_utils.errors import DataError, GridError
 from darts_utils.grid import pixel_size_m
 
@@ -36,7 +38,7 @@ def opened(path: Path) -> Iterator[Any]:
     try:
         with rasterio.Env(GDAL_CACHEMAX=_CACHE_MB), rasterio.open(path) as source:
             yield source
-    except (RasterioError, OSError) as error:
+    except (RasterioError, CPLE_BaseError, OSError) as error:
         # rasterio's own message of a failed read only says where to look
         reason = " ".join(str(error.__cause__ or error).split())
         raise DataError(f"{path} cannot be read ({reason}). Copy or download it again.") from error
@@ -46,11 +48,11 @@ def grid_of(source: Any) -> GeoBox:
     """Return the grid of an opened file.
 
     Raises:
-        GridError: If it has no coordinate reference system.
+        GridError: If it has no coordinate reference system, or lies nowhere on Earth by the one it has.
     """
-    if source.crs is None:
-        raise GridError(f"{source.name} has no coordinate reference system. Download it again, or assign one.")
-    return GeoBox.from_rio(source)
+    grid = GeoBox(source.shape, source.transform, checked_crs(source.crs, source.name))
+    outline_on(grid, LONGLAT, source.name, npoints=4)
+    return grid
 
 
 def working_grid(grid: GeoBox) -> GeoBox:

@@ -21,6 +21,7 @@ from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 from zarr.codecs import ZstdCodec
 
+from darts_utils.crs import checked_grid
 from darts_utils.errors import DataError, MissingDataError
 from darts_utils.files import (
     abandon,
@@ -83,7 +84,8 @@ class RawScene:
         try:
             reference = dict(self._group["spatial_ref"].attrs)
             x, y = np.asarray(self._array("x")[:]), np.asarray(self._array("y")[:])
-            return GeoBox((len(y), len(x)), _transform(x, y, reference), str(reference["crs_wkt"]))
+            transform = _transform(x, y, reference)[:6]
+            return checked_grid((len(y), len(x)), transform, reference["crs_wkt"], f"the staged scene {self.path}")
         except KeyError as error:
             raise DataError(f"the staged scene {self.path} lacks {error}. Delete it and stage it again.") from error
 

@@ -63,6 +63,8 @@ def fetch_mosaic(dem_id: str, resolution: int) -> pystac.Item:
         ) from error
     try:
         item = pystac.Item.from_dict(json.loads(text), preserve_dict=False)
+        item.set_self_href(url)
+        item.make_asset_hrefs_absolute()
     except Exception as error:
         raise DataError(f"{ARCTICDEM.name}: {url} is no STAC item ({error}). {ARCTICDEM.advice}") from error
     missing = [band for band in _NO_DATA if band not in item.assets]
@@ -70,8 +72,6 @@ def fetch_mosaic(dem_id: str, resolution: int) -> pystac.Item:
         raise MissingDataError(
             f"{ARCTICDEM.name}: the mosaic tile {dem_id} has no {' and no '.join(missing)} at {url}."
         )
-    item.set_self_href(url)
-    item.make_asset_hrefs_absolute()
     return item
 
 

@@ -24,7 +24,8 @@ from rasterio.session import Session
 from darts_acquisition.services.copernicus import S3_REGION, STORAGE, CopernicusKeys, refused_keys
 from darts_acquisition.services.endpoints import endpoint
 from darts_acquisition.services.retry import TRANSIENT_STATUS, TransientError, call, retry_after_s
-from darts_utils.errors import DataError, MissingDataError, ServiceError
+from darts_utils.crs import checked_crs
+from darts_utils.errors import MissingDataError, ServiceError
 
 _DECODING_TRIES = 3
 _KEYS_REFUSED = ("ExpiredToken", "InvalidToken", "TokenRefreshRequired")
@@ -131,9 +132,8 @@ def _check(file: Path, checksum: str | None) -> None:
 
 def _decode(file: Path, url: str) -> Raster:
     with rasterio.open(file) as raster:
-        if raster.crs is None:
-            raise DataError(f"{url} has no coordinate reference system. Report it to the data provider.")
-        return Raster(values=raster.read(1), geobox=GeoBox.from_rio(raster))
+        crs = checked_crs(raster.crs, url)
+        return Raster(values=raster.read(1), geobox=GeoBox(raster.shape, raster.transform, crs))
 
 
 def _gdal_options() -> dict[str, Any]:

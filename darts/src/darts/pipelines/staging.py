@@ -148,7 +148,7 @@ class Stager:
         except Exception as caught:  # one bad tile must not end a night's work
             error = caught
             if not isinstance(caught, DartsError):
-                logger.warning("%s of %s failed", layer.name, ref.tile_id, exc_info=caught)
+                logger.debug("%s of %s failed", layer.name, ref.tile_id, exc_info=caught)
         patience.learn(error)
         return Staged(
             ref=ref,

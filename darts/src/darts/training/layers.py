@@ -9,9 +9,7 @@ from typing import Any
 
 import geopandas as gpd
 import pandas as pd
-import pyogrio
 import shapely
-from pyogrio.errors import DataLayerError, DataSourceError
 
 from darts_utils.errors import DataError, MissingDataError
 
@@ -63,11 +61,12 @@ class Layer:
 def read_layers(labels_dir: Path) -> tuple[Layer, Layer]:
     """Return the labels and the footprints below a folder, `*/TrainingLabel*.gpkg` and `*/ImageFootprints*.gpkg`.
 
-    Rows without an id or an area, and those that stand there twice, are dropped; invalid outlines are repaired.
+    All layers of a file count. Rows without an id or an area, off the map, of a layer without a usable CRS, and those
+    that stand there twice, are dropped; invalid outlines are repaired.
 
     Raises:
         MissingDataError: If there are no files of one kind.
-        DataError: If a file cannot be read, has no `image_id`, or no CRS where its numbers are no degrees.
+        DataError: If a file cannot be read, or a layer has no `image_id`.
     """
     labels, footprints = (_read_kind(Path(labels_dir), kind) for kind in _PATTERNS)
     values = pd.to_numeric(labels.rows["label"], errors="coerce")  # what is not said, or not as a number, is a slump
@@ -86,27 +85,45 @@ def _read_kind(labels_dir: Path, kind: str) -> Layer:
 
 
 def _read(file: Path, name: Path) -> gpd.GeoDataFrame:
-    """Return the rows of a file with just the columns that are used, in EPSG:4326."""
+    """Return the rows of all layers of a file with just the columns that are used, in EPSG:4326."""
+    from darts_acquisition.catalog.vectors import read_vector_layers
+
     try:
-        raw = gpd.read_file(file, layer=_layer_of(file))
-    except (DataSourceError, DataLayerError, ValueError) as error:
-        raise DataError(f"{file} cannot be read as a GeoPackage ({error}). Write it again.") from error
+        layers = read_vector_layers(file)
+    except DataError as error:
+        raise DataError(f"{error}. Write it again.") from error
+    rows = [_rows(layer, name, f"layer {stem} of {file}" if len(layers) > 1 else str(file)) for stem, layer in layers]
+    return pd.concat(rows, ignore_index=True)
+
+
+def _rows(raw: gpd.GeoDataFrame, name: Path, where: str) -> gpd.GeoDataFrame:
+    """Return the rows of a layer; where it lies nowhere on Earth, they are dropped, and a warning says why."""
     if "image_id" not in raw:
-        raise DataError(f"{file} has no column image_id, only {', '.join(raw.columns)}. Rename the one with the ids.")
+        raise DataError(f"{where} has no column image_id, only {', '.join(raw.columns)}. Rename the one with the ids.")
     columns = {key: _texts(raw[key]) if key in raw else pd.Series("", index=raw.index) for key in _COLUMNS}
     dates = [_date(*both) for both in zip(columns["image_id"], columns["image_date"], strict=True)]
-    geometry = _in_degrees(raw, file)
+    dropped = pd.Series("", index=raw.index)
+    try:
+        geometry = _in_degrees(raw, where)
+        dropped = dropped.mask(_is_drawn(raw.geometry) & geometry.isna(), "off the map")
+    except DataError as error:
+        logger.warning("%s Its %d rows are not used.", error, len(raw))
+        geometry = gpd.GeoSeries([None] * len(raw), index=raw.index, crs=CRS)
+        dropped[:] = "the CRS of its layer cannot be used"
     return gpd.GeoDataFrame(
-        {"file": str(name), **columns, "date": pd.Series(dates, index=raw.index, dtype="datetime64[ns]")},
+        {
+            "file": str(name),
+            **columns,
+            "date": pd.Series(dates, index=raw.index, dtype="datetime64[ns]"),
+            "dropped": dropped,
+        },
         geometry=geometry,
         crs=CRS,
     ).drop(columns="image_date")
 
 
-def _layer_of(file: Path) -> str | int:
-    """Return the layer called like its file, else the first one."""
-    names = list(pyogrio.list_layers(file)[:, 0])
-    return file.stem if file.stem in names else 0
+def _is_drawn(shapes: gpd.GeoSeries) -> pd.Series:
+    return ~(shapes.isna() | shapes.is_empty)
 
 
 def _texts(values: pd.Series) -> pd.Series:
@@ -124,27 +141,36 @@ def _date(image_id: str, image_date: str) -> Any:
     return pd.NaT
 
 
-def _in_degrees(raw: gpd.GeoDataFrame, file: Path) -> gpd.GeoSeries:
-    if "geometry" not in raw or not isinstance(raw, gpd.GeoDataFrame):
-        raise DataError(f"{file} has no geometries. Write it with the outlines.")
+def _in_degrees(raw: gpd.GeoDataFrame, where: str) -> gpd.GeoSeries:
+    """Return the outlines of a layer in longitude and latitude, None where they are not on the map."""
+    from darts_utils.crs import transformed
+
     outlines = raw.geometry.force_2d()
-    if outlines.crs is not None:
-        return outlines.to_crs(CRS)
-    west, south, east, north = outlines.total_bounds if len(outlines.dropna()) else (0, 0, 0, 0)
-    if -180 <= west <= east <= 180 and -90 <= south <= north <= 90:
-        return outlines.set_crs(CRS)
-    raise DataError(f"{file} has no CRS, and its coordinates are no degrees. Assign the CRS.")
+    if outlines.crs is None:
+        if not _are_degrees(outlines).all():
+            raise DataError(f"{where} has no CRS, and its coordinates are no degrees. Assign the CRS.")
+        outlines = outlines.set_crs(CRS)
+    degrees = transformed(outlines, CRS, where)
+    degrees[~_are_degrees(degrees)] = None
+    return degrees
+
+
+def _are_degrees(outlines: gpd.GeoSeries) -> pd.Series:
+    """Return (row,) bool, whether all coordinates can be longitudes, which some count beyond 180, and latitudes."""
+    west, south, east, north = outlines.bounds.to_numpy().T
+    inside = (west >= -360) & (east <= 360) & (south >= -90) & (north <= 90)
+    return inside | ~_is_drawn(outlines)
 
 
 def _mended(layer: Layer) -> Layer:
     """Return a layer with ids stripped and invalid outlines made valid, areas only."""
     rows = layer.rows
     ids = rows["image_id"].str.strip()
-    invalid = ~rows.geometry.is_valid & rows.geometry.notna()
+    invalid = ~rows.geometry.is_valid & _is_drawn(rows.geometry)
     areas = gpd.GeoSeries([_areas_of(shape) for shape in rows.geometry], index=rows.index, crs=rows.crs)
     repaired = pd.Series("", index=rows.index).mask(ids != rows["image_id"], "repaired: blanks around the id")
     repaired = repaired.mask(invalid & areas.notna(), "repaired: invalid outline")
-    mended = rows.assign(image_id=ids, repaired=repaired, dropped="").set_geometry(areas)
+    mended = rows.assign(image_id=ids, repaired=repaired).set_geometry(areas)
     return Layer(layer.kind, mended, layer.n_files)
 
 

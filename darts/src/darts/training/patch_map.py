@@ -7,6 +7,8 @@ import geopandas as gpd
 import numpy as np
 import pyproj
 
+from darts_utils.crs import transformed
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -31,7 +33,7 @@ def draw_map(table: gpd.GeoDataFrame, chosen: Sequence[int]) -> "Figure":
 
     longitude, latitude = _middle(table)
     crs = f"+proj=laea +lon_0={longitude:.5f} +lat_0={latitude:.5f} +datum=WGS84 +units=m"
-    patches = table[["empty", "geometry"]].to_crs(crs)
+    patches = transformed(table[["empty", "geometry"]], crs, "the table of patches")
     figure, axis = plt.subplots(figsize=(7, 7.2), dpi=150)
     figure.subplots_adjust(left=0.02, right=0.98, bottom=0.02, top=0.95)
     _draw_patches(axis, patches, list(chosen))

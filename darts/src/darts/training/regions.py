@@ -7,7 +7,7 @@ from pathlib import Path
 import geopandas as gpd
 import pandas as pd
 
-from darts_utils.errors import MissingDataError
+from darts_utils.errors import DataError, MissingDataError
 
 NO_REGION = "No Region"
 _FILE = "geoBoundariesCGAZ_ADM2.shp"
@@ -61,6 +61,9 @@ def regions_of(footprints: gpd.GeoSeries, boundaries: Path) -> Regions:
     Args:
         footprints: Outlines with the image ids as index, in any CRS.
         boundaries: Polygons with the column `shapeName`.
+
+    Raises:
+        DataError: If the boundaries cannot be read, or have no usable CRS.
     """
     overlaps = _overlaps(footprints, boundaries)
     names = {str(image_id): NO_REGION for image_id in footprints.index}
@@ -77,8 +80,7 @@ def _overlaps(footprints: gpd.GeoSeries, boundaries: Path) -> pd.DataFrame:
     """Return `image_id`, `region` and `area` in square metres of each pair that overlaps."""
     if footprints.empty:
         return pd.DataFrame({"image_id": [], "region": [], "area": []})
-    near = gpd.read_file(boundaries, columns=["shapeName"], bbox=footprints)
-    regions = near.set_geometry(near.geometry.make_valid()).to_crs(_EQUAL_AREA)
+    regions = _regions_near(footprints, boundaries)
     own = gpd.GeoDataFrame({"image_id": footprints.index}, geometry=footprints.to_crs(_EQUAL_AREA).values)
     own = own.set_geometry(own.geometry.make_valid())
     images, places = regions.sindex.query(own.geometry, predicate="intersects")
@@ -90,3 +92,19 @@ def _overlaps(footprints: gpd.GeoSeries, boundaries: Path) -> pd.DataFrame:
     }
     found = pd.DataFrame(pairs)
     return found[found["area"] > _SLIVER_M2].groupby(["image_id", "region"], as_index=False, sort=False).sum()
+
+
+def _regions_near(footprints: gpd.GeoSeries, boundaries: Path) -> gpd.GeoDataFrame:
+    """Return the regions around footprints on an equal-area map."""
+    from darts_utils.crs import transformed
+
+    try:
+        near = gpd.read_file(boundaries, columns=["shapeName"], bbox=footprints)
+        near = near.set_geometry(near.geometry.make_valid())
+    except Exception as error:  # GDAL and geopandas have many errors about what they cannot read
+        raise DataError(
+            f"the administrative boundaries {boundaries} cannot be read ({' '.join(str(error).split())}). "
+            "Delete them; they are fetched again."
+        ) from error
+    regions = transformed(near, _EQUAL_AREA, str(boundaries))
+    return regions[regions.geometry.notna()]

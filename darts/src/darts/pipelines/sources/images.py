@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from darts.pipelines.fingerprint import FilesSeen, files_seen, image_of_files
 from darts.pipelines.tiles import MosaicResolution, TileRef
-from darts_utils.errors import DartsError, DataError, MissingDataError
+from darts_utils.errors import DataError, MissingDataError
 from darts_utils.names import shown
 
 if TYPE_CHECKING:
@@ -78,9 +78,17 @@ class ImagesOnDisk(ABC):
         """
         import geopandas as gpd
 
-        grids = {ref.tile_id: grid for ref in refs if (grid := self._grid(ref)) is not None}
-        outlines = [grid.footprint(FOOTPRINT_CRS, npoints=100).geom for grid in grids.values()]
-        return gpd.GeoDataFrame({"tile_id": list(grids)}, geometry=outlines, crs=FOOTPRINT_CRS)
+        from darts_utils.crs import outline_on
+
+        outlines = {}
+        for ref in refs:
+            if (grid := self._grid(ref)) is None:
+                continue
+            try:
+                outlines[ref.tile_id] = outline_on(grid, FOOTPRINT_CRS, ref.tile_id, npoints=100)
+            except Exception as error:  # noqa: BLE001  (the image fails when it is loaded, alone: a plan goes on too)
+                logger.warning("the outline of %s is unknown: %s", ref.tile_id, error)
+        return gpd.GeoDataFrame({"tile_id": list(outlines)}, geometry=list(outlines.values()), crs=FOOTPRINT_CRS)
 
     def _grid(self, ref: TileRef) -> "GeoBox | None":
         from darts_acquisition.optical.planet import get_planet_geobox
@@ -88,7 +96,7 @@ class ImagesOnDisk(ABC):
         if ref.tile_id not in self._grids:
             try:
                 self._grids[ref.tile_id] = get_planet_geobox(self.path(ref))
-            except DartsError as error:
+            except Exception as error:  # noqa: BLE001  (the image fails when it is loaded, alone: a plan goes on too)
                 logger.warning("the outline of %s is unknown: %s", ref.tile_id, error)
                 self._grids[ref.tile_id] = None
         return self._grids[ref.tile_id]

@@ -5,6 +5,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import copy
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from darts.pipelines.parameters import SceneParameters
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import xarray as xr
     from odc.geo.geobox import GeoBox
+    from shapely.geometry.base import BaseGeometry
 
 logger = logging.getLogger(__name__)
 
@@ -90,8 +92,15 @@ class SceneSource(ABC):
         """Return the scenes that the store lacks, wholly or in part, with the bytes to fetch, 0 where unknown."""
         from darts_acquisition.optical.scene_store import lacking_bands
 
-        by_id = {ref.tile_id: lacking_bands(self.store, self.name, ref.tile_id, self.bands) for ref in refs}
-        lacking = {scene_id: bands for scene_id, bands in by_id.items() if bands}
+        lacking = {}
+        for ref in refs:
+            try:
+                bands = lacking_bands(self.store, self.name, ref.tile_id, self.bands)
+            except Exception as error:  # noqa: BLE001  (the scene fails when it is loaded, alone: a plan goes on too)
+                logger.warning("whether scene %s is staged is unknown: %s", ref.tile_id, error)
+                continue
+            if bands:
+                lacking[ref.tile_id] = bands
         self._look_up(lacking)
         return {
             scene_id: self._size_bytes(self.items[scene_id], bands) if scene_id in self.items else 0
@@ -127,9 +136,10 @@ class SceneSource(ABC):
         staged = {ref.tile_id: self._staged_grid(ref.tile_id) for ref in refs}
         self._look_up(scene_id for scene_id, grid in staged.items() if grid is None)
         grids = {scene_id: grid or self._catalogue_grid(scene_id) for scene_id, grid in staged.items()}
-        outlines = {
-            scene_id: grid.footprint(FOOTPRINT_CRS, npoints=20).geom for scene_id, grid in grids.items() if grid
+        found = {
+            scene_id: _known(scene_id, partial(_outline, grid, scene_id)) for scene_id, grid in grids.items() if grid
         }
+        outlines = {scene_id: outline for scene_id, outline in found.items() if outline is not None}
         return gpd.GeoDataFrame({"tile_id": list(outlines)}, geometry=list(outlines.values()), crs=FOOTPRINT_CRS)
 
     def _staged_grid(self, scene_id: str) -> "GeoBox | None":
@@ -208,10 +218,16 @@ def baseline_of(scene_id: str) -> str | None:
     return None if found is None else f"{found[1]}.{found[2]}"
 
 
-def _known(scene_id: str, grid: "Callable[[], GeoBox]") -> "GeoBox | None":
-    """Return a grid, None if its data is damaged or incomplete: then the scene fails later, alone."""
+def _outline(grid: "GeoBox", scene_id: str) -> "BaseGeometry":
+    from darts_utils.crs import outline_on
+
+    return outline_on(grid, FOOTPRINT_CRS, f"scene {scene_id}", npoints=20)
+
+
+def _known[T](scene_id: str, read: Callable[[], T]) -> T | None:
+    """Return a grid or an outline, None if its data is damaged or incomplete: then the scene fails later, alone."""
     try:
-        return grid()
-    except DataError as error:
+        return read()
+    except Exception as error:  # noqa: BLE001  (whatever stops a stage must not stop the plan)
         logger.warning("the outline of scene %s is unknown: %s", scene_id, error)
         return None

@@ -100,12 +100,13 @@ def _processing_baseline(scene: RawScene) -> Baseline:
 
 
 def _attributes(scene: RawScene) -> dict[str, Any]:
-    """Return sun angles and time from the metadata of the catalogue, or of earlier releases."""
+    """Return sun angles, time and baseline from the metadata of the catalogue, or of earlier releases."""
     given = scene.attributes
     return {
         "azimuth": given.get("view:sun_azimuth", given.get("azimuth")),
         "elevation": given.get("view:sun_elevation", given.get("elevation")),
         "datetime": given.get("datetime", ""),
+        "processing_baseline": given.get("processing:version", given.get("s2:processing_baseline")),
     }
 
 

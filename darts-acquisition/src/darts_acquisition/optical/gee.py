@@ -110,13 +110,15 @@ def _baseline_texts(scene: RawScene) -> list[object]:
 
 
 def _attributes(scene: RawScene) -> dict[str, Any]:
-    """Return sun angles and time from Earth Engine's metadata, or else as earlier releases staged them."""
+    """Return sun angles, time and origin from Earth Engine's metadata, or else as earlier releases staged them."""
     given = scene.attributes
     zenith = given.get("MEAN_SOLAR_ZENITH_ANGLE")
     return {
         "azimuth": given.get("MEAN_SOLAR_AZIMUTH_ANGLE", given.get("azimuth")),
         "elevation": given.get("elevation") if zenith is None else 90 - float(zenith),
         "datetime": given.get("datetime", ""),
+        "processing_baseline": given.get("PROCESSING_BASELINE"),
+        "collection": given.get("collection", HARMONIZED),
     }
 
 

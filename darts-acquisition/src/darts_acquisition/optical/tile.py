@@ -132,9 +132,11 @@ def _scene_classes(scene: RawScene, form: SceneFormat) -> xr.DataArray:
 
 
 def _tile_attributes(scene: RawScene, form: SceneFormat) -> dict[str, Any]:
-    """Return the tile attributes of the contract: sun angles in degrees (NaN when unknown), ids and time."""
+    """Return the tile attributes of the contract: sun angles in degrees (NaN when unknown), ids, time, what was done."""
     given = form.attributes(scene)
+    told = {name: str(given[name]) for name in ("processing_baseline", "collection") if given.get(name)}
     return {
+        **told,
         "azimuth": _angle(given.get("azimuth")),
         "elevation": _angle(given.get("elevation")),
         "tile_id": scene.scene_id,

@@ -61,12 +61,15 @@ def _trial(asked: Asked, size: int, ensemble: "EnsembleV1", how: str) -> Trial:
 
 def _stages_and_tiles(folder: Path, ensemble: "EnsembleV1") -> tuple[list["Stage"], list["TileRef"], Path]:
     """Return the stages of a run, some copies of the scene of a folder to send through them, and where results go."""
+    from darts.pipelines.base import models_of
+    from darts.pipelines.provenance import making_of
     from darts.pipelines.stages import build_stages
 
     scene_ids = _copies(folder)
     run = scene_pipeline(folder, scene_ids=scene_ids).resolved()
     source = run.source()
-    return build_stages(run, source, ensemble, run.features()), source.find(), run.output_data_dir
+    making = making_of(run, models_of(ensemble), source.resolution_m)
+    return build_stages(run, source, ensemble, run.features(), making), source.find(), run.output_data_dir
 
 
 def _copies(folder: Path) -> list[str]:

@@ -18,6 +18,7 @@ OPTICAL = ["red", "green", "blue", "nir", "ndvi"]
 PRODUCTS = {
     "probabilities.tif",
     "binarized.tif",
+    "darts_inference.json",
     "prediction_segments.gpkg",
     "prediction_segments.parquet",
     "prediction_extent.gpkg",

@@ -19,7 +19,7 @@ from darts.demo.world import make_world
 from darts.demo.write import write_world
 from darts.pipelines.planet import PlanetPipeline
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
-from darts.pipelines.stages import build_stages
+from darts.pipelines.stages import feature_stages
 from darts.pipelines.tiles import Work
 from darts.training import (
     preprocess_planet_train_data,
@@ -94,11 +94,9 @@ def inference_tile(pipeline, tile_id):
     run = pipeline.located()
     source = run.source()
     (ref,) = [ref for ref in source.find() if ref.tile_id == tile_id]
-    ensemble = SimpleNamespace(model_names=[])
     work = Work(ref)
-    for stage in build_stages(run, source, ensemble, frozenset(TRAINING_BANDS)):
-        if stage.lane == "prepare":
-            work = stage.run(work)
+    for stage in feature_stages(run, source, frozenset(TRAINING_BANDS)):
+        work = stage.run(work)
     return work.tile
 
 

@@ -132,7 +132,7 @@ def _scene_classes(scene: RawScene, form: SceneFormat) -> xr.DataArray:
 
 
 def _tile_attributes(scene: RawScene, form: SceneFormat) -> dict[str, Any]:
-    """Return the tile attributes of the contract: sun angles in degrees (NaN when unknown), ids, time, what was done."""
+    """Return the tile attributes of the contract: sun angles in degrees (NaN when unknown), ids, time, origin."""
     given = form.attributes(scene)
     told = {name: str(given[name]) for name in ("processing_baseline", "collection") if given.get(name)}
     return {

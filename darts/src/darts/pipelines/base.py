@@ -13,7 +13,7 @@ from darts.pipelines.features import FeatureRun, or_default
 from darts.pipelines.fingerprint import Models, Recipe, recipe_of
 from darts.pipelines.finished import Finished, State, check_same, say_left
 from darts.pipelines.parameters import PipelineParameters
-from darts.pipelines.provenance import Making, software
+from darts.pipelines.provenance import Making, making_of
 from darts.pipelines.tiles import Executor, Outcome, Result, RunReport, Source, TileRef
 from darts_utils.errors import ConfigError, OutputError
 from darts_utils.files import make_folder, remove_parts
@@ -99,10 +99,9 @@ class Pipeline(PipelineParameters, FeatureRun):
             return run._dry_run(source)
         folder = run._prepare_folder()
         with run._engine(source) as engine:
-            recipe = recipe_of(run, engine.models, source.resolution_m)
-            skipped, todo = run._split(source.find(), run._finished(source, lambda: recipe))
+            making = making_of(run, engine.models, source.resolution_m)
+            skipped, todo = run._split(source.find(), run._finished(source, lambda: making.recipe))
             plan = run.plan_and_connect(source, todo, run.features(), n_done=len(skipped))
-            making = Making(pipeline=run.pipeline_name, recipe=recipe, software=software(), device=engine.models.device)
             return run._map(engine.executor(plan, making), todo, skipped, folder)
 
     def _map(self, executor: Executor, todo: list[TileRef], skipped: list[Outcome], folder: Path) -> RunReport:
@@ -181,7 +180,7 @@ class Pipeline(PipelineParameters, FeatureRun):
         def executor(_: "Plan | None", making: Making) -> Executor:
             return on_this_machine(build_stages(self, source, ensemble, self.features(), making), self.max_memory_gb)
 
-        yield Engine(_models_of(ensemble), executor)
+        yield Engine(models_of(ensemble), executor)
 
     def _models_on_disk(self) -> Models:
         """Return what a run would know of its models, without placing them on a device."""
@@ -190,7 +189,7 @@ class Pipeline(PipelineParameters, FeatureRun):
         from darts_utils.devices import decide_device
 
         ensemble = EnsembleV1(self._models(), "cpu")
-        return replace(_models_of(ensemble), precision=precision_of(decide_device(self.device)))
+        return replace(models_of(ensemble), precision=precision_of(decide_device(self.device)))
 
     def _check_exports(self) -> None:
         from darts_export.check import check_bands
@@ -274,7 +273,7 @@ def _left_alone(ref: TileRef, state: State) -> Outcome:
     )
 
 
-def _models_of(ensemble: "EnsembleV1") -> Models:
+def models_of(ensemble: "EnsembleV1") -> Models:
     """Return what a run knows of loaded models."""
     from darts_segmentation.network import precision_of
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from darts.pipelines.fingerprint import Recipe, fingerprint_of
+from darts.pipelines.fingerprint import Models, Recipe, fingerprint_of, recipe_of
 from darts.pipelines.finished import DOCUMENT, SEEN
+from darts.pipelines.parameters import PipelineParameters
 from darts.pipelines.tiles import Work
 
 _PACKAGES = ("torch", "segmentation-models-pytorch", "timm", "numpy", "xarray", "rasterio", "pyogrio", "icechunk")
@@ -48,6 +49,18 @@ class Making:
             "DARTS_software": dict(self.software),
             "DARTS_device": {"device": self.device, "host": platform.node()},
         }
+
+
+def making_of(run: PipelineParameters, models: Models, resolution_m: int) -> Making:
+    """Return how the tiles of a run are made.
+
+    Args:
+        run: Its parameters.
+        models: Its models.
+        resolution_m: Pixel size of the ArcticDEM mosaic that it reads.
+    """
+    recipe = recipe_of(run, models, resolution_m)
+    return Making(pipeline=run.pipeline_name, recipe=recipe, software=software(), device=models.device)
 
 
 def software() -> dict[str, str]:

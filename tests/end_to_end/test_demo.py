@@ -78,8 +78,8 @@ def test_the_run_record_lies_beside_the_scene(demo):
     scene = results / table["tile_id"][0]
     segments = gpd.read_parquet(scene / "prediction_segments.parquet")
     assert list(segments.columns) == [
-        "Region_ID", "min", "max", "mean", "median", "std", "npixel", "cut", "area_m2", "image_id", "sensor", "acquired",
-        "features_missing", "geometry",
+        "Region_ID", "min", "max", "mean", "median", "std", "npixel", "cut", "area_m2", "image_id", "sensor",
+        "acquired", "features_missing", "geometry",
     ]  # fmt: skip
     assert segments["max"].between(50, 100).all()
     stages = pd.read_parquet(min(results.glob("*.timer.parquet")))["stage"].tolist()

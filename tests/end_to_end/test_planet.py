@@ -305,7 +305,7 @@ def test_little_more_is_staged_than_an_orthotile_and_the_radius_touch(tmp_path):
     assert exact <= len(staged_chunks(PlanetPipeline())) <= exact + 3
 
 
-def test_unknown_sun_angles_are_told_in_one_line(map_images, make_image, make_model, tmp_path, caplog):
+def test_unknown_sun_angles_are_told_in_one_line(map_images, make_image, make_model, tmp_path):
     from smart_geocubes import ArcticDEM2m
 
     from darts_acquisition.auxiliary.filling import fill
@@ -316,7 +316,7 @@ def test_unknown_sun_angles_are_told_in_one_line(map_images, make_image, make_mo
     fill(tmp_path / "aux" / "arcticdem_2m.icechunk", ArcticDEM2m, staged_chunks(PlanetPipeline()), lambda geobox: None)
     result = map_images("--log-plain")
     assert result.returncode == 0, result.stdout + result.stderr
-    lines = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert lines == [
-        f"the sun angles of {SCENE} are unknown; hillshade is made with azimuth 225 and elevation 25 degrees"
+    assert result.stderr.splitlines() == [
+        f"WARNING: the sun angles of {SCENE} are unknown; hillshade is made with azimuth 225 and elevation 25 degrees",
+        f"WARNING: {SCENE}: features are missing on 100.0 % of the mapped ground",
     ]

@@ -367,6 +367,7 @@ def run_both(worlds, sensor, tmp_path):
 
 def results_of(folder):
     table = pd.read_parquet(max(folder.glob("*.results.parquet"))).sort_values("tile_id", ignore_index=True)
+    table = table.drop(columns=["started", "seconds", "host"])
     return table.assign(output_path=[str(Path(path).relative_to(folder)) for path in table.output_path])
 
 

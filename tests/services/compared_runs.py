@@ -30,6 +30,7 @@ def pixels_asked(requests):
 def results_of(home, results="sentinel2-cdse"):
     folder = home / "output" / results
     table = pd.read_parquet(max(folder.glob("*.results.parquet"))).sort_values("tile_id", ignore_index=True)
+    table = table.drop(columns=["started", "seconds", "host"])
     return table.assign(output_path=[Path(path).name for path in table.output_path])
 
 

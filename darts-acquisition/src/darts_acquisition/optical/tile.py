@@ -100,8 +100,8 @@ def _reflectances(
     0 in some bands is what dark water came out as; where it still is in the numbers, 0 stands for nothing else.
     """
     with ThreadPoolExecutor(_READERS) as pool:
-        scales = {name: form.scale(scene, name) for name in names}
         numbers = dict(zip(names, pool.map(partial(_numbers, scene, form), names), strict=True))
+    scales = {name: form.scale(scene, name) for name in names}  # after it is known that they are there
     missing = _missing(scene, form, numbers, classes.values)
     for name in names:  # one by one: each is freed as it becomes reflectance
         values, (scale, offset) = numbers.pop(name), scales[name]

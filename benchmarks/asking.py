@@ -25,6 +25,7 @@ QUESTIONS = (
     "writers",
     "whole_scene",
     "overlap",
+    "finished",
 )
 """Modules of this package, each with a function `answers`."""
 

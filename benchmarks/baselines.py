@@ -4,6 +4,7 @@ Change nothing here without need: a ratio is to mean the same next year. What ma
 `plain_scene`.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ GTIFF = "rasterio, GTiff with LZW, float32"
 GEOPANDAS = "geopandas, row by row"
 THUMBNAIL = "stretch at full size, then shrink"
 NO_OVERLAP = "one stage after the other"
+RECORDS = "pathlib and json, folder by folder"
 COMPOSITION = "composition of the plain steps"
 
 
@@ -121,15 +123,23 @@ def eroded(mask: Array, radius_px: int) -> Array:
     return left
 
 
-def whole_objects(candidates: Array, valid: Array, min_size: int) -> Array:
-    """Return the 8-connected objects that lie on valid ground and are large enough, (y, x) bool."""
+def objects_inside(candidates: Array, valid: Array, min_size: int) -> Array:
+    """Return the 8-connected objects on valid ground that are large enough, (y, x) bool."""
     from skimage.measure import label
     from skimage.morphology import remove_small_objects
-    from skimage.segmentation import clear_border
 
-    inside = clear_border(label(candidates, connectivity=2), mask=valid)
+    inside = label(candidates & valid, connectivity=2)
     kept: Array = remove_small_objects(inside, max_size=min_size - 1) > 0
     return kept
+
+
+def whole_folders(folders: Sequence[Path], n_files: int) -> list[bool]:
+    """Return which folders have so many files, none empty, and a record with a fingerprint."""
+    return [
+        sum(path.stat().st_size > 0 for path in folder.iterdir()) == n_files
+        and "DARTS_fingerprint" in json.loads((folder / "darts_inference.json").read_text())
+        for folder in folders
+    ]
 
 
 def object_rows(objects: Array, probabilities: Array, grid: GeoBox) -> gpd.GeoDataFrame:

@@ -41,7 +41,7 @@ def map_plainly(folder: Path, size: int, out: Path, models: Sequence[Any]) -> No
     tile = tile.assign({name: (("y", "x"), values) for name, values in layers.items()})
     probabilities = _probabilities(tile, models)
     extent = _extent(tile["quality_data_mask"].values)
-    objects = baselines.whole_objects(
+    objects = baselines.objects_inside(
         probabilities > PARAMETERS.binarization_threshold, extent, PARAMETERS.min_object_size
     )
     probabilities[~extent] = np.nan

@@ -2,6 +2,13 @@
 
 from darts_preprocessing.align import TCVIS_BANDS, align_dem, align_dem_mask, align_tcvis
 from darts_preprocessing.dem_features import DEM_BANDS
+from darts_preprocessing.features import (
+    calculate_aspect,
+    calculate_curvature,
+    calculate_hillshade,
+    calculate_slope,
+    calculate_topographic_position_index,
+)
 from darts_preprocessing.indices import calculate_ndvi
 from darts_preprocessing.preprocess import align_arcticdem, preprocess_v2
 from darts_preprocessing.registration import Shift, align_offset
@@ -19,7 +26,12 @@ __all__ = [
     "align_offset",
     "align_tcvis",
     "aspect",
+    "calculate_aspect",
+    "calculate_curvature",
+    "calculate_hillshade",
     "calculate_ndvi",
+    "calculate_slope",
+    "calculate_topographic_position_index",
     "curvature",
     "derive_terrain",
     "hillshade",

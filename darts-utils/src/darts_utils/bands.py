@@ -14,7 +14,7 @@ from typing import Any, overload
 import numpy as np
 import xarray as xr
 
-from darts_utils.errors import ConfigError
+from darts_utils.errors import ConfigError, DataError
 from darts_utils.files import atomic_file
 
 type Array = np.ndarray[Any, np.dtype[Any]]
@@ -36,6 +36,59 @@ class BandCodec:
     """Memory value of the code 0."""
     fill_value: int | None = None
     """Code for no data on disk, None where the band has none."""
+
+    @classmethod
+    def optical(cls) -> "BandCodec":
+        """Return the codec of surface reflectance: float32 from -0.1 to 0.5, uint16 on disk, 0 = no data."""
+        return cls(
+            memory_dtype="float32",
+            disk_dtype="uint16",
+            valid_range=(-0.1, 0.5),
+            scale=1 / 10_000,
+            offset=-0.1,
+            fill_value=0,
+        )
+
+    @classmethod
+    def signed(cls, low: float, high: float, scale: float) -> "BandCodec":
+        """Return the codec of a continuous feature: float32, int16 on disk from 0 on, -1 = no data."""
+        return cls(
+            memory_dtype="float32",
+            disk_dtype="int16",
+            valid_range=(low, high),
+            scale=scale,
+            offset=low,
+            fill_value=-1,
+        )
+
+    @classmethod
+    def ndi(cls) -> "BandCodec":
+        """Return the codec of a normalised difference: float32 from -1 to 1, int16 on disk, -1 = no data."""
+        return cls.signed(-1, 1, 1 / 10_000)
+
+    @classmethod
+    def percentage(cls) -> "BandCodec":
+        """Return the codec of a probability: float32 from 0 to 1, uint8 percent on disk, 255 = no data."""
+        return cls(memory_dtype="float32", disk_dtype="uint8", valid_range=(0, 1), scale=0.01, offset=0, fill_value=255)
+
+    @classmethod
+    def tc(cls) -> "BandCodec":
+        """Return the codec of a tasseled-cap trend: uint8 from 0 to 255, in memory as on disk."""
+        return cls.mask(255)
+
+    @classmethod
+    def mask(cls, high: float = 1) -> "BandCodec":
+        """Return the codec of classes from 0 on: uint8 in memory as on disk.
+
+        Args:
+            high: The largest class.
+        """
+        return cls(memory_dtype="uint8", disk_dtype="uint8", valid_range=(0, high))
+
+    @classmethod
+    def bool(cls) -> "BandCodec":
+        """Return the codec of truth values, in memory as on disk."""
+        return cls(memory_dtype="bool", disk_dtype="bool", valid_range=(0, 1))
 
     def encode(self, memory: Array) -> Array:
         """Return the disk form: clipped to the valid range and rounded to nearest, NaN as the fill value.
@@ -160,6 +213,22 @@ class BandManager(Mapping[str, BandCodec]):
             decoded[name] = band
         return encoded.assign(decoded)
 
+    def validate(self, tile: xr.Dataset) -> xr.Dataset:
+        """Return the tile unchanged if each band has the dims, and each known one the dtype, of the contract.
+
+        `darts_utils.tile.validate` also looks at the georeference.
+
+        Raises:
+            DataError: If a band has other dims or another dtype.
+        """
+        for name, band in tile.data_vars.items():
+            if band.dims[-2:] != ("y", "x"):
+                raise DataError(f"band {name} has the dims {band.dims} but must end with ('y', 'x'). Transpose it.")
+            if name in self and str(band.dtype) != self[str(name)].memory_dtype:
+                expected = self[str(name)].memory_dtype
+                raise DataError(f"band {name} is {band.dtype} but must be {expected} in memory. Convert it.")
+        return tile
+
     def _known(self, tile: xr.Dataset) -> Iterable[str]:
         return [str(name) for name in tile.data_vars if name in self]
 
@@ -183,67 +252,35 @@ class BandManager(Mapping[str, BandCodec]):
             return self.decode(encoded.load())
 
 
-def _reflectance() -> BandCodec:
-    return BandCodec(
-        memory_dtype="float32",
-        disk_dtype="uint16",
-        valid_range=(-0.1, 0.5),
-        scale=1 / 10_000,
-        offset=-0.1,
-        fill_value=0,
-    )
-
-
-def _float_as_int16(low: float, high: float, scale: float) -> BandCodec:
-    """Return a codec whose code 0 is the lowest value and -1 is no data."""
-    return BandCodec(
-        memory_dtype="float32",
-        disk_dtype="int16",
-        valid_range=(low, high),
-        scale=scale,
-        offset=low,
-        fill_value=-1,
-    )
-
-
-def _uint8(high: float) -> BandCodec:
-    return BandCodec(memory_dtype="uint8", disk_dtype="uint8", valid_range=(0, high))
-
-
-_BOOL = BandCodec(memory_dtype="bool", disk_dtype="bool", valid_range=(0, 1))
-_PROBABILITY = BandCodec(
-    memory_dtype="float32", disk_dtype="uint8", valid_range=(0, 1), scale=0.01, offset=0, fill_value=255
-)
-
 manager = BandManager(
     {
-        "red": _reflectance(),
-        "green": _reflectance(),
-        "blue": _reflectance(),
-        "nir": _reflectance(),
-        "ndvi": _float_as_int16(-1, 1, 1 / 10_000),
-        "relative_elevation": _float_as_int16(-50, 50, 100 / 30_000),
-        "slope": _float_as_int16(0, 90, 0.01),
-        "aspect": _float_as_int16(0, 360, 0.1),
-        "hillshade": _float_as_int16(0, 1, 1 / 10_000),
-        "curvature": _float_as_int16(-1, 1, 1 / 10_000),
-        "tc_brightness": _uint8(255),
-        "tc_greenness": _uint8(255),
-        "tc_wetness": _uint8(255),
-        "dem": _float_as_int16(-100, 3000, 0.1),
-        "quality_data_mask": _uint8(2),
-        "s2_scl": _uint8(11),
-        "planet_udm": _uint8(8),
+        "red": BandCodec.optical(),
+        "green": BandCodec.optical(),
+        "blue": BandCodec.optical(),
+        "nir": BandCodec.optical(),
+        "ndvi": BandCodec.ndi(),
+        "relative_elevation": BandCodec.signed(-50, 50, 100 / 30_000),
+        "slope": BandCodec.signed(0, 90, 0.01),
+        "aspect": BandCodec.signed(0, 360, 0.1),
+        "hillshade": BandCodec.signed(0, 1, 1 / 10_000),
+        "curvature": BandCodec.ndi(),
+        "tc_brightness": BandCodec.tc(),
+        "tc_greenness": BandCodec.tc(),
+        "tc_wetness": BandCodec.tc(),
+        "dem": BandCodec.signed(-100, 3000, 0.1),
+        "quality_data_mask": BandCodec.mask(2),
+        "s2_scl": BandCodec.mask(11),
+        "planet_udm": BandCodec.mask(8),
         "arcticdem_data_mask": BandCodec(memory_dtype="uint8", disk_dtype="bool", valid_range=(0, 1)),
-        "probabilities": _PROBABILITY,
-        "probabilities-*": _PROBABILITY,
-        "binarized_segmentation": _BOOL,
-        "binarized_segmentation-*": _BOOL,
-        "cut_segmentation": _BOOL,
-        "cut_segmentation-*": _BOOL,
-        "extent": _BOOL,
-        "features_missing": _BOOL,
-        "features_missing-*": _BOOL,
+        "probabilities": BandCodec.percentage(),
+        "probabilities-*": BandCodec.percentage(),
+        "binarized_segmentation": BandCodec.bool(),
+        "binarized_segmentation-*": BandCodec.bool(),
+        "cut_segmentation": BandCodec.bool(),
+        "cut_segmentation-*": BandCodec.bool(),
+        "extent": BandCodec.bool(),
+        "features_missing": BandCodec.bool(),
+        "features_missing-*": BandCodec.bool(),
     }
 )
 """The codecs of every band of the tile contract."""

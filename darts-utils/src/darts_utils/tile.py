@@ -5,7 +5,7 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from darts_utils.bands import BandManager, manager
-from darts_utils.errors import DataError, GridError
+from darts_utils.errors import GridError
 from darts_utils.grid import pixel_size_m
 
 
@@ -33,11 +33,4 @@ def validate(tile: xr.Dataset, bands: BandManager = manager) -> xr.Dataset:
         DataError: If a band has other dims or another dtype than the contract says.
     """
     pixel_size_m(geobox_of(tile))
-    for name in tile.data_vars:
-        band = tile[name]
-        if band.dims[-2:] != ("y", "x"):
-            raise DataError(f"band {name} has the dims {band.dims} but must end with ('y', 'x'). Transpose it.")
-        if name in bands and str(band.dtype) != bands[str(name)].memory_dtype:
-            expected = bands[str(name)].memory_dtype
-            raise DataError(f"band {name} is {band.dtype} but must be {expected} in memory. Convert it.")
-    return tile
+    return bands.validate(tile)

@@ -9,7 +9,9 @@ import xarray as xr
 import zarr
 from odc.geo.xr import wrap_xr
 
-from darts_acquisition.optical.scene_store import SceneStore
+from darts_acquisition import load_cdse_s2_sr_scene
+from darts_acquisition.optical.raw_scene import ALL_CHUNKS
+from darts_acquisition.optical.scene_store import SceneStore, lacking_bands
 from darts_utils.errors import DataError, MissingDataError
 
 SCENE_ID = "S2B_MSIL2A_20240720T200909_N0510_R128_T08WNB_20240720T234418"
@@ -251,3 +253,153 @@ def test_a_band_on_another_grid_is_refused(store, raw_bands, make_grid):
     with pytest.raises(DataError, match=r"band B03_10m of scene .* lies on another grid"):
         stage_all({"B02_10m": raw_bands["B02_10m"], "B03_10m": elsewhere}, store)
     assert SCENE_ID not in store
+
+
+@pytest.fixture
+def staged(store, raw_bands):
+    """A scene of several chunks a band, one of them without data; gives its path."""
+    for band in raw_bands.values():
+        band.values[:20, :30] = 0
+
+    def write(marked=True):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("darts_acquisition.optical.scene_store.CHUNK_PX", 20)
+            path = store.write(SCENE_ID, raw_bands, {})
+        if not marked:  # as earlier releases left it
+            for name in raw_bands:
+                del zarr.open_group(path, mode="r+")[name].attrs[ALL_CHUNKS]
+                (path / name / "c" / "0" / "0").unlink()
+        return path
+
+    return write
+
+
+def test_chunks_without_data_are_written_too(staged, raw_bands):
+    path = staged()
+    for name in raw_bands:
+        assert len([file for file in (path / name / "c").rglob("*") if file.is_file()]) == 2 * 3
+
+
+def test_a_lost_chunk_is_damage_and_not_no_data(staged, store):
+    path = staged()
+    (path / "B04_10m" / "c" / "1" / "2").unlink()
+    scene = store.open(SCENE_ID)
+    assert set(scene.bands) - set(scene.whole_bands) == {"B04_10m"}
+    assert lacking_bands(store.folder, "cdse", SCENE_ID, ["B02_10m", "B04_10m"]) == ["B04_10m"]
+    with pytest.raises(DataError) as caught:
+        load_cdse_s2_sr_scene(SCENE_ID, store=store.folder, offline=True)
+    assert str(caught.value) == (
+        f"band B04_10m of {path} lacks 1 of its 6 chunks. Delete the scene and stage it again."
+    )
+
+
+def test_a_band_of_which_chunks_were_lost_is_put_in_place_again(staged, store, raw_bands):
+    path = staged()
+    for chunk in ((path / "B04_10m" / "c" / "1" / "2"), (path / "SCL_20m" / "c" / "0" / "0")):
+        chunk.unlink()
+    store.add_bands(SCENE_ID, {name: raw_bands[name] for name in ("B04_10m", "SCL_20m")})
+    scene = store.open(SCENE_ID)
+    assert scene.whole_bands == scene.bands
+    for name, band in raw_bands.items():
+        np.testing.assert_array_equal(scene.read(name).values, band.values)
+
+
+def test_a_store_of_an_earlier_release_warns_of_chunks_that_are_not_there(staged, store, caplog):
+    path = staged(marked=False)
+    tile = load_cdse_s2_sr_scene(SCENE_ID, store=store.folder, offline=True)
+    assert np.isnan(tile.red.values[:20, :20]).all()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{SCENE_ID}: 17 % of the chunks of {path} are not there. It was staged by an earlier release, which left out"
+        " chunks without data; if that is too many for this scene, some were lost: delete it and stage it again."
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage" * 100, b"\x28\xb5\x2f\xfd"])
+def test_a_chunk_of_anything_else_is_damage_in_a_line(staged, store, content):
+    path = staged()
+    (path / "SCL_20m" / "c" / "0" / "1").write_bytes(content)
+    with pytest.raises(
+        DataError, match=r"^band SCL_20m of .* is damaged \(.*\)\. Delete the scene and stage it"
+    ) as caught:
+        load_cdse_s2_sr_scene(SCENE_ID, store=store.folder, offline=True)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int16", "uint8", "int64"])
+def test_bands_of_another_type_are_refused(store, raw_bands, dtype):
+    raw_bands["B03_10m"] = raw_bands["B03_10m"].astype(dtype)
+    path = store.write(SCENE_ID, raw_bands, {})
+    with pytest.raises(DataError) as caught:
+        load_cdse_s2_sr_scene(SCENE_ID, store=store.folder, offline=True)
+    assert str(caught.value) == (
+        f"band B03_10m of {path} is {dtype} but must be uint16. Delete the scene and stage it again."
+    )
+
+
+def test_a_classification_of_another_type_is_refused(store, raw_bands):
+    raw_bands["SCL_20m"] = raw_bands["SCL_20m"].astype("uint16")
+    store.write(SCENE_ID, raw_bands, {})
+    with pytest.raises(DataError, match=r"band SCL_20m of .* is uint16 but must be uint8\. Delete the scene and stage"):
+        load_cdse_s2_sr_scene(SCENE_ID, store=store.folder, offline=True)
+
+
+def _with_reference(**changes):
+    def change(group):
+        reference = group["spatial_ref"]
+        attributes = {**reference.attrs, **changes}
+        reference.attrs.clear()
+        reference.attrs.update({key: value for key, value in attributes.items() if value is not None})
+
+    return change
+
+
+def _with_coordinate(name, function):
+    def change(group):
+        group[name][:] = function(group[name][:])
+
+    return change
+
+
+NONSENSE = 'LOCAL_CS["somewhere",UNIT["metre",1]]'
+WGS84 = 'GEOGCS["WGS 84",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563]],UNIT["degree",0.0174532925199433]]'
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (_with_reference(crs_wkt="nonsense"), r".*"),
+        (_with_reference(crs_wkt=NONSENSE), r".*"),
+        (_with_reference(crs_wkt=WGS84), r"the grid is in .*, but a projected CRS in metres is needed.*"),
+        (_with_reference(GeoTransform="a b c"), r"could not convert string to float: 'a'"),
+        (_with_reference(GeoTransform="500000 10 0 7700400 0"), r"not enough values to unpack .*"),
+        (_with_reference(GeoTransform="500000 nan 0 7700400 0 -10"), r".*"),
+        (_with_reference(GeoTransform="500000 10 0 7700400 0 10"), r"the grid has the transform .*"),
+        (_with_reference(GeoTransform="500020 10 0 7700400 0 -10"), r"its x coordinates are not the centres .*"),
+        (_with_reference(GeoTransform="500000 10 0 7700400 0 -10.0001"), r".*"),
+        (_with_coordinate("x", lambda x: x * np.nan), r"its x coordinates are not the centres of regular pixels"),
+        (_with_coordinate("y", lambda y: y[::-1]), r"its y coordinates are not the centres of regular pixels"),
+        (_with_coordinate("y", lambda y: y + 7 * (y == y[3])), r"its y coordinates are not the centres .*"),
+    ],
+)
+def test_a_grid_that_is_none_is_refused_in_a_line(store, raw_bands, change, reason):
+    path = store.write(SCENE_ID, raw_bands, {})
+    change(zarr.open_group(path, mode="r+"))
+    message = rf"^the grid of the staged scene {path} is unusable \({reason}\)\. Delete it and stage it again\.$"
+    with pytest.raises(DataError, match=message) as caught:
+        load_cdse_s2_sr_scene(SCENE_ID, store=store.folder, offline=True)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_store_without_a_crs_names_what_it_lacks(store, raw_bands):
+    path = store.write(SCENE_ID, raw_bands, {})
+    _with_reference(crs_wkt=None)(zarr.open_group(path, mode="r+"))
+    with pytest.raises(DataError, match=rf"^the staged scene {path} lacks 'crs_wkt'\. Delete it and stage it again\.$"):
+        load_cdse_s2_sr_scene(SCENE_ID, store=store.folder, offline=True)
+
+
+def test_a_broken_description_of_a_band_is_damage_and_does_not_stop_a_plan(store, raw_bands):
+    path = store.write(SCENE_ID, raw_bands, {})
+    (path / "B04_10m" / "zarr.json").write_text('{"shape": [')
+    assert lacking_bands(store.folder, "cdse", SCENE_ID, ["B04_10m"]) == ["B04_10m"]
+    with pytest.raises(DataError, match=rf"^the staged scene {path} is damaged \(.*\)\. Delete it and stage it again"):
+        load_cdse_s2_sr_scene(SCENE_ID, store=store.folder, offline=True)

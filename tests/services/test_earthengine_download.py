@@ -128,6 +128,16 @@ def test_only_what_is_lacking_is_fetched(numbers, earthengine, tmp_path):
     assert earthengine.requests == []
 
 
+def test_a_band_of_which_a_chunk_was_lost_is_fetched_again(numbers, earthengine, tmp_path):
+    path = download_gee_s2_sr_scene(SCENE_ID, tmp_path)
+    (path / "B4" / "c" / "0" / "0").unlink()
+    earthengine.clear_log()
+    tile = load_gee_s2_sr_scene(SCENE_ID, store=tmp_path)
+    assert sum(earthengine.pixel_bytes) == 300 * 420 * 2
+    assert (tile.quality_data_mask.values != 0).any()
+    np.testing.assert_array_equal(SceneStore(tmp_path, "gee").open(SCENE_ID).read("B4").values, on_10_m(numbers["B4"]))
+
+
 def test_a_scene_of_a_search_is_not_looked_up_again(numbers, earthengine, tmp_path):
     (scene,) = get_gee_s2_sr_scene_ids_from_tile_ids(["08WNB"]).values()
     earthengine.clear_log()

@@ -59,7 +59,7 @@ def download_cdse_s2_sr_scene(
     """
     scenes = SceneStore(store, "cdse")
     scene_id = s2item if isinstance(s2item, str) else s2item.id
-    staged = set(scenes.open(scene_id).bands) if scene_id in scenes else set()
+    staged = set(scenes.open(scene_id).whole_bands) if scene_id in scenes else set()
     if bands_mapping != "all" and staged >= {*bands_mapping, SCL_BAND}:
         return scenes.path(scene_id)
     keys = init_copernicus(aws_profile_name)

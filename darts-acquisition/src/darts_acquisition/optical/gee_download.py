@@ -97,7 +97,7 @@ def _staged_bands(scenes: SceneStore, scene_id: str, collection: str) -> set[str
             f"the scene {staged.path} is staged from {of} but is wanted from {collection}. "
             "Give another raw_data_store, or delete the scene."
         )
-    return set(staged.bands)
+    return set(staged.whole_bands)
 
 
 def _fetch(scene: GeeScene, names: Sequence[str], on_bytes: OnBytes) -> Iterator[tuple[str, xr.DataArray]]:

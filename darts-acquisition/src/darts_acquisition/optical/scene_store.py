@@ -6,120 +6,22 @@ A scene appears whole or not at all: it is written beside its place and renamed.
 import shutil
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 import zarr
-from affine import Affine
 from numcodecs import Zstd
-from odc.geo.geobox import GeoBox
-from odc.geo.xr import wrap_xr
 from zarr.codecs import ZstdCodec
 
+from darts_acquisition.optical.raw_scene import ALL_CHUNKS, RawScene
 from darts_utils.errors import DataError, MissingDataError
 from darts_utils.files import abandon, atomic_folder, make_folder, part_path, replace_folder, stale_parts, sync_path
 
 CHUNK_PX = 4096
 _BAND_MARK = ".band-"
-
-
-@dataclass(frozen=True)
-class RawScene:
-    """A staged scene, opened: its bands are read one by one when asked for."""
-
-    scene_id: str
-    path: Path
-
-    @cached_property
-    def _group(self) -> zarr.Group:
-        try:
-            return zarr.open_group(self.path, mode="r", use_consolidated=False)
-        except Exception as error:
-            raise DataError(
-                f"the staged scene {self.path} cannot be opened ({error}). Delete it and stage it again."
-            ) from error
-
-    @cached_property
-    def attributes(self) -> dict[str, Any]:
-        """Metadata of the scene as the source gave it."""
-        return dict(self._group.attrs)
-
-    @property
-    def zarr_format(self) -> Literal[2, 3]:
-        """Version of the format that the scene is stored in."""
-        return self._group.metadata.zarr_format
-
-    @cached_property
-    def bands(self) -> tuple[str, ...]:
-        """Names of the staged bands, as the source calls them."""
-        return tuple(sorted(name for name, array in self._group.arrays() if array.ndim == 2))
-
-    def band_attributes(self, band: str) -> dict[str, Any]:
-        """Metadata of one band, such as its scale and offset."""
-        return dict(self._array(band).attrs)
-
-    @cached_property
-    def geobox(self) -> GeoBox:
-        """Grid of the scene, north up.
-
-        Raises:
-            DataError: If the store has no usable coordinates or CRS.
-        """
-        try:
-            reference = dict(self._group["spatial_ref"].attrs)
-            x, y = np.asarray(self._array("x")[:]), np.asarray(self._array("y")[:])
-            return GeoBox((len(y), len(x)), _transform(x, y, reference), str(reference["crs_wkt"]))
-        except KeyError as error:
-            raise DataError(f"the staged scene {self.path} lacks {error}. Delete it and stage it again.") from error
-
-    def _array(self, name: str) -> zarr.Array[Any]:
-        array = self._group[name]
-        if not isinstance(array, zarr.Array):
-            raise KeyError(name)
-        return array
-
-    def read(self, band: str) -> xr.DataArray:
-        """Return the digital numbers of a band, (y, x), uint16 with 0 = no data, or uint8 for a classification.
-
-        Raises:
-            MissingDataError: If the band is not staged.
-            DataError: If the stored data is damaged.
-        """
-        if band not in self.bands:
-            staged = ", ".join(self.bands) or "none"
-            raise MissingDataError(
-                f"scene {self.scene_id} has no band {band} in {self.path} (staged: {staged}). "
-                "Stage it with `darts prep-data sentinel2 --optical`."
-            )
-        array = self._array(band)
-        if array.shape != tuple(self.geobox.shape):
-            raise DataError(
-                f"band {band} of {self.path} has the shape {array.shape}, its coordinates {tuple(self.geobox.shape)}. "
-                "Delete the scene and stage it again."
-            )
-        try:
-            values = np.asarray(array[:])
-        except Exception as error:
-            raise DataError(
-                f"band {band} of {self.path} is damaged ({type(error).__name__}: {error}). "
-                "Delete the scene and stage it again."
-            ) from error
-        return wrap_xr(values, self.geobox, nodata=None)
-
-
-def _transform(x: np.ndarray, y: np.ndarray, reference: Mapping[str, Any]) -> Affine:
-    """Return the affine transform from pixels to metres, from the GDAL attribute or else from the coordinates."""
-    if "GeoTransform" in reference:
-        x_0, a, b, y_0, d, e = (float(number) for number in str(reference["GeoTransform"]).split())
-        return Affine(a, b, x_0, d, e, y_0)
-    a = (float(x[-1]) - float(x[0])) / (len(x) - 1)
-    e = (float(y[-1]) - float(y[0])) / (len(y) - 1)
-    return Affine(a, 0, float(x[0]) - a / 2, 0, e, float(y[0]) - e / 2)
 
 
 class PartialScene:
@@ -132,7 +34,7 @@ class PartialScene:
     @property
     def bands(self) -> tuple[str, ...]:
         """Names of the bands that are there."""
-        return RawScene(self._scene.scene_id, self._scene.path).bands if self._scene.path.exists() else ()
+        return RawScene(self._scene.scene_id, self._scene.path).whole_bands if self._scene.path.exists() else ()
 
     def add(self, name: str, band: xr.DataArray) -> None:
         """Add a band: digital numbers, (y, x) uint16 with 0 = no data or uint8, with its scale in its attributes.
@@ -150,7 +52,7 @@ class PartialScene:
             if band.odc.geobox != self._scene.geobox:
                 shutil.rmtree(beside)
                 raise _other_grid(name, self._scene)
-            (beside / name).rename(part / name)
+            _put(beside / name, part / name)
         shutil.rmtree(beside)
 
 
@@ -256,8 +158,8 @@ class SceneStore:
     def add_bands(self, scene_id: str, bands: Mapping[str, xr.DataArray]) -> Path:
         """Add bands to a staged scene, each whole or not at all; return its path.
 
-        Bands that are there already are kept as they are. Metadata that an earlier release consolidated is left alone:
-        this class does not read it.
+        Bands that are there already are kept as they are, unless chunks of them were lost. Metadata that an earlier
+        release consolidated is left alone: this class does not read it.
 
         Args:
             scene_id: Id of a staged scene.
@@ -277,8 +179,8 @@ class SceneStore:
                 _write_group(part, xr.Dataset({name: band}), scene.zarr_format)
                 for path in (part / name).rglob("*"):
                     sync_path(path)
-                if name not in self.open(scene_id).bands:
-                    (part / name).rename(scene.path / name)
+                if name not in self.open(scene_id).whole_bands:
+                    _put(part / name, scene.path / name)
                 sync_path(scene.path)
             finally:
                 shutil.rmtree(part, ignore_errors=True)
@@ -286,20 +188,33 @@ class SceneStore:
 
 
 def lacking_bands(folder: Path | None, source: str, scene_id: str, bands: Iterable[str]) -> list[str]:
-    """Return which bands of a scene are not staged in a folder; all of them without one."""
+    """Return which bands of a scene are not staged whole in a folder; all of them without one, or if it is damaged."""
     store = None if folder is None else SceneStore(folder, source)
-    staged = store.open(scene_id).bands if store is not None and scene_id in store else ()
+    staged: tuple[str, ...] = ()
+    if store is not None and scene_id in store:
+        with suppress(DataError):
+            staged = store.open(scene_id).whole_bands
     return [band for band in bands if band not in staged]
+
+
+def _put(made: Path, place: Path) -> None:
+    """Put a band in its place, in which an incomplete one may be."""
+    if place.exists():
+        shutil.rmtree(place)
+    made.rename(place)
 
 
 def _write_group(path: Path, scene: xr.Dataset, zarr_format: Literal[2, 3]) -> None:
     for number, name in enumerate(scene.data_vars):  # one by one: each is copied on its way, and a whole scene has 1 GB
-        scene[[name]].to_zarr(
+        marked = scene[[name]]
+        marked[name] = marked[name].assign_attrs({ALL_CHUNKS: True})
+        marked.to_zarr(
             path,
             mode="w" if number == 0 else "a",
             zarr_format=zarr_format,
             consolidated=False,
             encoding={name: _encoding(scene[name], zarr_format)},
+            write_empty_chunks=True,  # so that a lost one can be told from one without data
         )
 
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -67,10 +68,23 @@ def scene_tile(
     mapping = _all_bands(scene, form) if bands_mapping == "all" else dict(bands_mapping)
     classes = _scene_classes(scene, form)
     bands = {mapping[band]: values for band, values in _reflectances(scene, form, list(mapping), classes, lazy)}
+    _warn_of_gaps(scene, [*mapping, form.scl_band])
     tile = xr.Dataset({**bands, "s2_scl": classes}, classes.coords, _tile_attributes(scene, form))
     if output_dir_for_debug_geotiff is not None:
         _write_debug_geotiffs(scene, [*mapping, form.scl_band], output_dir_for_debug_geotiff)
     return convert_masks(tile)
+
+
+def _warn_of_gaps(scene: RawScene, bands: Sequence[str]) -> None:
+    gaps = scene.gaps(bands)
+    if gaps:
+        logger.warning(
+            "%s: %.0f %% of the chunks of %s are not there. It was staged by an earlier release, which left out chunks "
+            "without data; if that is too many for this scene, some were lost: delete it and stage it again.",
+            scene.scene_id,
+            100 * gaps,
+            scene.path,
+        )
 
 
 def _all_bands(scene: RawScene, form: SceneFormat) -> dict[str, str]:
@@ -87,7 +101,7 @@ def _reflectances(
     """
     with ThreadPoolExecutor(_READERS) as pool:
         scales = {name: form.scale(scene, name) for name in names}
-        numbers = dict(zip(names, pool.map(lambda name: scene.read(name).values, names), strict=True))
+        numbers = dict(zip(names, pool.map(partial(_numbers, scene, form), names), strict=True))
     missing = _missing(scene, form, numbers, classes.values)
     for name in names:  # one by one: each is freed as it becomes reflectance
         values, (scale, offset) = numbers.pop(name), scales[name]
@@ -99,13 +113,17 @@ def _reflectances(
         yield name, reflectance(values, scale, offset, attributes, lazy=lazy, missing=mask)
 
 
+def _numbers(scene: RawScene, form: SceneFormat, name: str) -> np.ndarray:
+    return scene.read(name, "uint16" if name in form.bands else None).values
+
+
 def _missing(scene: RawScene, form: SceneFormat, numbers: Mapping[str, np.ndarray], classes: np.ndarray) -> np.ndarray:
     """Return (y, x) bool: the classification is 0, or all bands are, those included that are not asked for."""
     empty = np.ones(classes.shape, dtype=bool)
     _keep_zeros(empty, *numbers.values())
     for name in form.bands:
         if name in scene.bands and name not in numbers and (empty & (classes != 0)).any():
-            _keep_zeros(empty, scene.read(name).values)
+            _keep_zeros(empty, _numbers(scene, form, name))
     empty |= classes == 0
     return empty
 
@@ -126,7 +144,7 @@ def _has_seen_zero(values: np.ndarray, missing: np.ndarray) -> bool:
 
 def _scene_classes(scene: RawScene, form: SceneFormat) -> xr.DataArray:
     """Return the scene classification, (y, x) uint8, 0 to 11."""
-    classes = scene.read(form.scl_band).astype(np.uint8, copy=False)
+    classes = scene.read(form.scl_band, "uint8")
     classes.attrs = {"long_name": "Sentinel-2 scene classification", "data_source": form.data_source}
     return classes
 

@@ -1,14 +1,17 @@
 """Datacubes: the right window, holes as no data, unfilled ground refused, and no network ever."""
 
 import socket
+from pathlib import Path
 
 import numpy as np
 import pytest
 import smart_geocubes
+import zarr
 from odc.geo.geobox import GeoBox
 
 from darts_acquisition import load_arcticdem, load_tcvis
 from darts_acquisition.auxiliary.arcticdem import _mosaic_tiles
+from darts_acquisition.auxiliary.filling import from_memory
 from darts_utils.errors import ConfigError, CoverageError, DataError, MissingDataError
 
 
@@ -88,11 +91,62 @@ def test_a_broken_cube_is_an_error(tmp_path, geobox):
         load_tcvis(geobox, tmp_path, offline=True)
 
 
-def test_a_damaged_chunk_of_a_cube_is_an_error(tcvis_cube, geobox):
+def _emptied(path):
+    path.write_bytes(b"")
+
+
+def _garbled(path):
+    path.write_bytes(b"damaged")
+
+
+def _halved(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, _emptied, _garbled, _halved])
+@pytest.mark.parametrize("part", ["chunks", "manifests", "snapshots"])
+def test_a_lost_or_damaged_part_of_a_cube_is_an_error_in_a_line_and_not_no_data(dem_cube, geobox, part, damage):
+    files = list((dem_cube / part).iterdir())
+    assert files
+    for file in files:
+        damage(file)
+    with pytest.raises(DataError, match=rf"^(dem of )?the datacube {dem_cube} cannot be (read|opened) \(") as caught:
+        load_arcticdem(geobox, dem_cube, 10, offline=True)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_lost_chunk_of_the_trends_is_an_error(tcvis_cube, geobox):
     for chunk in (tcvis_cube / "chunks").iterdir():
-        chunk.write_bytes(b"damaged")
-    with pytest.raises(DataError, match=r"TCB_slope of the datacube .* cannot be read"):
+        chunk.unlink()
+    with pytest.raises(DataError, match=r"^TCB_slope of the datacube .* cannot be read \(.*\)\. Delete the cube"):
         load_tcvis(geobox, tcvis_cube, offline=True)
+
+
+def test_a_cube_of_another_resolution_or_thing_is_not_read_as_this_one(dem_cube, tcvis_cube, geobox):
+    path = dem_cube.rename(dem_cube.with_name("arcticdem_32m.icechunk"))
+    with pytest.raises(DataError) as caught:
+        load_arcticdem(geobox, path, 32, offline=True)
+    assert str(caught.value) == (
+        f"dem of the datacube {path} has the shape (750020, 740020), but that of the data set in this resolution is"
+        " (234381, 231256). Choose another folder."
+    )
+    with pytest.raises(DataError) as caught:
+        load_tcvis(geobox, path, offline=True)
+    assert str(caught.value) == (
+        f"the datacube {path} has no TCB_slope, so it holds something else. Choose another folder."
+    )
+
+
+@pytest.mark.parametrize("bounds", [{"demo-1": None}, {"demo-1": ["a", 1, 2, 3]}, {"demo-1": [3, 3, 2, 2]}, [1], "x"])
+def test_a_record_of_nonsense_is_an_error_in_a_line(dem_cube, geobox, bounds):
+    cube = from_memory(smart_geocubes.ArcticDEM10m)(dem_cube, create_icechunk_storage=False, backend="simple")
+    session = cube.repo.writable_session("main")
+    zarr.open_group(session.store, mode="r+").attrs["patch_bounds"] = bounds
+    session.commit("nonsense")
+    with pytest.raises(
+        DataError, match=rf"^the record of what is filled in the datacube {dem_cube} is damaged \(.*\)\."
+    ):
+        load_arcticdem(geobox, dem_cube, 10, offline=True)
 
 
 def test_other_resolutions_are_refused(tmp_path, geobox):
@@ -147,8 +201,6 @@ def test_a_tile_across_the_antimeridian_is_in_one_piece(tmp_path, make_cube, mak
     make_cube(smart_geocubes.TCTrend, path, "west", fill, west)
     make_cube(smart_geocubes.TCTrend, path, "east", fill, east)
     session = smart_geocubes.TCTrend(path, backend="simple").repo.writable_session("main")
-    import zarr
-
     bounds = {"west": list(west.boundingbox), "east": list(east.boundingbox)}
     zarr.open_group(session.store, mode="r+").attrs["patch_bounds"] = bounds
     session.commit("bounds")

@@ -209,10 +209,27 @@ def test_a_patch_that_is_read_as_it_is_equals_what_zarr_reads(tmp_path, shard_si
         assert (one.dtype, label.dtype) == (x.dtype, y.dtype)
     with pytest.raises(IndexError, match=f"^there is no patch {len(made)}, only 0 to {len(made) - 1}$"):
         patches.read(len(made))
-    if shard_size is None:
-        (tmp_path / "data.zarr/x/c/1/0/0/0").write_bytes(b"short")
-        with pytest.raises(DataError, match=r"^patch 1 in .* is damaged: "):
-            patches.read(1)
+
+
+@pytest.mark.parametrize("shard_size", [None, 4])
+@pytest.mark.parametrize("name", ["x", "y"])
+@pytest.mark.parametrize("damage", ["lost", "emptied", "cut short", "garbled"])
+def test_a_patch_whose_file_is_not_what_it_was_is_damage_and_not_zeros(tmp_path, shard_size, name, damage):
+    made = builder(tmp_path, shard_size=shard_size)
+    made.add_tile(make_tile(), slumps((5, 5, 20, 20)), "Land", "image")
+    index = len(made) - 1
+    number = index if shard_size is None else index // shard_size
+    file = tmp_path.joinpath("data.zarr", name, "c", str(number), *["0"] * (3 if name == "x" else 2))
+    whole = file.read_bytes()
+    if damage == "lost":
+        file.unlink()
+    else:
+        file.write_bytes({"emptied": b"", "cut short": whole[: len(whole) // 3], "garbled": b"garbage"}[damage])
+    with pytest.raises(
+        DataError, match=rf"^patch {index} in {tmp_path} is damaged: .*\. Make the data anew\.$"
+    ) as caught:
+        PatchSet(tmp_path).read(index)
+    assert "\n" not in str(caught.value)
 
 
 def test_one_chunk_a_patch(tmp_path):

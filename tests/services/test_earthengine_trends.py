@@ -49,7 +49,7 @@ def check(path, chunks, size):
     for chunk in chunks:
         row, column = map(int, chunk.patch_id.split("-"))
         rows, columns = np.mgrid[row * size : (row + 1) * size, column * size : (column + 1) * size]
-        got = cube.read(list(LAYERS), chunk.geobox)
+        got = cube.read(dict.fromkeys(LAYERS, "u"), chunk.geobox)
         for name in LAYERS:
             assert got[name].dtype == np.uint8
             np.testing.assert_array_equal(got[name].values, expected(name, rows, columns))
@@ -162,6 +162,6 @@ def test_trends_given_as_arrays(earthengine, tmp_path, monkeypatch):
     box = window[110:190, 110:190].extent.geom
     monkeypatch.setattr("darts_acquisition.auxiliary.tcvis_download._SPARE_DEGREES", 0.0001)
     download_tcvis(gpd.GeoDataFrame(geometry=[box], crs="EPSG:4326"), tmp_path)
-    got = open_cube(tmp_path / "tcvis.icechunk", EXTENT, "").read(list(LAYERS), window[100:200, 100:200])
+    got = open_cube(tmp_path / "tcvis.icechunk", EXTENT, "").read(dict.fromkeys(LAYERS, "u"), window[100:200, 100:200])
     for name in LAYERS:
         np.testing.assert_array_equal(got[name].values, arrays[name][100:, 100:])

@@ -20,6 +20,8 @@ from darts_utils.strips import row_strips
 type Resolution = Literal[2, 10, 32]
 
 CRS = "EPSG:3413"
+_VARIABLES = {"dem": "f", "datamask": "bu"}
+"""With the kinds of type that they may have."""
 _MOSAIC_TILE_M = 100_000
 _MOSAIC_ORIGIN_M = -4_000_000
 _SPARE_M = 500
@@ -84,7 +86,7 @@ def load_arcticdem(
         _fill(path, resolution, _missing(path, resolution, needed))
     cube = open_cube(path, accessor.extent, stage_with)
     check_coverage(cube, needed, filled_area(cube), stage_with)
-    raw = cube.read(["dem", "datamask"], window_around(cube.geobox, needed, buffer_px=1))
+    raw = cube.read(_VARIABLES, window_around(cube.geobox, needed, buffer_px=1))
     return _masked(raw)
 
 

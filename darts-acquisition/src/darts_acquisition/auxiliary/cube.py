@@ -3,6 +3,7 @@
 Opening goes straight through icechunk and zarr: the accessor classes of smart-geocubes ask the network for index files.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,12 @@ from zarr.errors import GroupNotFoundError
 
 from darts_utils.errors import CoverageError, DataError, MissingDataError
 
-icechunk.set_logs_filter("icechunk=error")  # else it prints at every opening that local cubes want one writer at a time
+icechunk.set_logs_filter("off")  # what it says of local cubes is no news, and of damage its errors tell
 
 STAGE_WITH = "darts prep-data sentinel2 --aux"
 """The command that errors name unless a caller knows a better one."""
+
+_AGAIN = "Delete the cube and stage it again."
 
 type Bounds = tuple[float, float, float, float]
 
@@ -36,32 +39,90 @@ class Cube:
 
     @property
     def patches(self) -> list[str]:
-        """Ids of the patches that were filled in."""
-        return [str(patch) for patch in self.group.attrs.get("loaded_patches", [])]  # type: ignore[union-attr]
+        """Ids of the patches that were filled in.
+
+        Raises:
+            DataError: If the record of them is damaged.
+        """
+        return self._recorded(lambda: [str(patch) for patch in self.group.attrs.get("loaded_patches", [])])  # type: ignore[union-attr]
 
     @property
     def recorded_bounds(self) -> dict[str, Bounds]:
-        """Bounds in the cube's CRS of those patches whose writer recorded them."""
-        recorded: Any = self.group.attrs.get("patch_bounds", {})
-        return {str(patch): tuple(map(float, bounds)) for patch, bounds in recorded.items()}  # type: ignore[misc]
-
-    def read(self, variables: list[str], window: GeoBox) -> xr.Dataset:
-        """Return variables of the cube within a window of its grid, (y, x), in their stored dtypes.
+        """Bounds in the cube's CRS of those patches whose writer recorded them.
 
         Raises:
-            DataError: If the stored data is damaged.
+            DataError: If the record of them is damaged.
+        """
+        recorded: Any = self.group.attrs.get("patch_bounds", {})
+        return self._recorded(lambda: {str(patch): _bounds(bounds) for patch, bounds in recorded.items()})
+
+    def _recorded[T](self, read: Callable[[], T]) -> T:
+        try:
+            return read()
+        except (AttributeError, TypeError, ValueError) as error:
+            raise DataError(
+                f"the record of what is filled in the datacube {self.path} is damaged ({one_line(error)}). {_AGAIN}"
+            ) from error
+
+    def array(self, name: str, kinds: str) -> zarr.Array[Any]:
+        """Return a variable of the cube.
+
+        Args:
+            name: Its name.
+            kinds: Numpy's letters of the kinds that will do: `f` decimals, `u` whole numbers, `b` true or false.
+
+        Raises:
+            DataError: If the cube lacks it, or it is of another grid or type than the data set has.
+        """
+        try:
+            array = self.group[name]
+        except KeyError:
+            array = None
+        except Exception as error:
+            raise self._unreadable(name, error) from error
+        if not isinstance(array, zarr.Array):
+            raise DataError(
+                f"the datacube {self.path} has no {name}, so it holds something else. Choose another folder."
+            )
+        shape = tuple(self.geobox.shape)
+        if array.shape != shape:
+            raise DataError(
+                f"{name} of the datacube {self.path} has the shape {array.shape}, but that of the data set in this"
+                f" resolution is {shape}. Choose another folder."
+            )
+        if array.dtype.kind not in kinds:
+            raise DataError(f"{name} of the datacube {self.path} has the type {array.dtype}. {_AGAIN}")
+        return array
+
+    def read(self, variables: Mapping[str, str], window: GeoBox) -> xr.Dataset:
+        """Return variables of the cube within a window of its grid, (y, x), in their stored dtypes.
+
+        Args:
+            variables: The kinds of type that will do for each, see `array`.
+            window: The window.
+
+        Raises:
+            DataError: If the stored data is damaged, or the cube is one of something else.
         """
         rows, columns = window_slices(self.geobox, window)
         data = {}
-        for name in variables:
+        for name, kinds in variables.items():
+            array = self.array(name, kinds)
             try:
-                array = self.group[name]
                 data[name] = wrap_xr(_read(array, rows, columns), window, nodata=None, always_yx=True)
             except Exception as error:
-                raise DataError(
-                    f"{name} of the datacube {self.path} cannot be read ({error}). Stage it again."
-                ) from error
+                raise self._unreadable(name, error) from error
         return xr.Dataset(data)
+
+    def _unreadable(self, name: str, error: Exception) -> DataError:
+        return DataError(f"{name} of the datacube {self.path} cannot be read ({one_line(error)}). {_AGAIN}")
+
+
+def _bounds(given: Any) -> Bounds:
+    left, bottom, right, top = map(float, given)
+    if not (left <= right and bottom <= top):
+        raise ValueError(f"bounds of {[left, bottom, right, top]}")
+    return left, bottom, right, top
 
 
 def _read(array: Any, rows: slice, columns: slice) -> np.ndarray:
@@ -104,13 +165,23 @@ def open_cube(path: Path, geobox: GeoBox, stage_with: str) -> Cube:
     try:
         repository = icechunk.Repository.open(icechunk.local_filesystem_storage(str(path.resolve())))
         group = zarr.open_group(repository.readonly_session("main").store, mode="r")
-    except GroupNotFoundError as error:  # whoever made it was killed before it had a grid
+    except GroupNotFoundError as error:
+        if _holds_data(path):  # zarr takes a record that cannot be read for one that is not there
+            raise DataError(
+                f"the datacube {path} cannot be opened (its latest snapshot is lost or damaged)."
+                f" Delete it and stage it again with `{stage_with}`."
+            ) from error
+        # whoever made it was killed before it had a grid
         raise MissingDataError(f"there is no datacube at {path}. Stage it with `{stage_with}`.") from error
     except Exception as error:
         raise DataError(
             f"the datacube {path} cannot be opened ({one_line(error)}). Stage it again with `{stage_with}`."
         ) from error
     return Cube(path, group, geobox)
+
+
+def _holds_data(path: Path) -> bool:
+    return any(any((path / part).glob("*")) for part in ("chunks", "manifests"))
 
 
 def one_line(error: Exception) -> str:

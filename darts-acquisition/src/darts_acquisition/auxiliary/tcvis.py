@@ -55,7 +55,10 @@ def load_tcvis(
     check_coverage(cube, shapely.union_all(parts), filled_area(cube), stage_with)
     _, bottom, _, top = shapely.union_all(parts).bounds  # the same rows for both sides of the antimeridian
     boxes = [shapely.box(part.bounds[0], bottom, part.bounds[2], top) for part in parts]
-    windows = [cube.read(list(_VARIABLES), window_around(cube.geobox, box, buffer_px=_MARGIN_PX)) for box in boxes]
+    windows = [
+        cube.read(dict.fromkeys(_VARIABLES, "u"), window_around(cube.geobox, box, buffer_px=_MARGIN_PX))
+        for box in boxes
+    ]
     trends = windows[0] if len(windows) == 1 else _joined(windows)
     return _described(trends.rename(_VARIABLES))
 

@@ -88,7 +88,7 @@ def filled_area(cube: Cube) -> shapely.Geometry:
     """Return the union of all areas that were filled into the cube, in degrees."""
     recorded = cube.recorded_bounds
     boxes = [shapely.box(*bounds) for bounds in recorded.values()]
-    chunk = int(cube.group["TCB_slope"].chunks[0])  # type: ignore[union-attr]
+    chunk = int(cube.array("TCB_slope", "u").chunks[0])
     for patch in cube.patches:
         row, _, column = patch.partition("-")
         if patch not in recorded and row.isdigit() and column.isdigit():

@@ -154,14 +154,17 @@ class PatchSet:
 
     def _read_array(self, name: str, index: int) -> Array:
         array = self._arrays[name]
-        if [codec["name"] for codec in array["codecs"]] != ["bytes"]:
-            return np.asarray(self._writers[name][index])
         shape = array["shape"][1:]
-        file = self.folder.joinpath(_DATA, name, "c", str(index), *["0"] * len(shape))
+        is_plain = [codec["name"] for codec in array["codecs"]] == ["bytes"]
+        file = self.folder.joinpath(_DATA, name, "c", str(index // self.shard_size), *["0"] * len(shape))
         try:
-            return np.fromfile(file, dtype=np.dtype(array["data_type"]).newbyteorder("<")).reshape(shape)
-        except (OSError, ValueError) as error:
-            raise DataError(f"patch {index} in {self.folder} is damaged: {error}. Make the data anew.") from error
+            if is_plain:
+                return np.fromfile(file, dtype=np.dtype(array["data_type"]).newbyteorder("<")).reshape(shape)
+            file.stat()  # zarr would give zeros in place of a file that is not there
+            return np.asarray(self._writers[name][index])
+        except Exception as error:  # zarr and its codecs raise all kinds
+            reason = " ".join(str(error).split())
+            raise DataError(f"patch {index} in {self.folder} is damaged: {reason}. Make the data anew.") from error
 
     def open(self) -> None:
         """Make ready for adding; parts that do not agree in length are cut to what all of them have."""

@@ -255,25 +255,6 @@ def test_a_band_on_another_grid_is_refused(store, raw_bands, make_grid):
     assert SCENE_ID not in store
 
 
-@pytest.mark.parametrize("scene_id", ["../victim", "/abs", "", "..", "a\x00b", "x" * 300, "a\\b", None])
-def test_no_scene_is_written_read_or_looked_for_outside_of_the_store(tmp_path, scene_id):
-    store = SceneStore(tmp_path / "store", "cdse")
-    for use in (store.path, store.__contains__, store.open, lambda name: store.write(name, {}, {})):
-        with pytest.raises(DataError, match=r"cannot name a staged scene: it "):
-            use(scene_id)
-    with pytest.raises(DataError, match=r"cannot name a staged scene: it "), store.stage(scene_id, {}):
-        pass
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_file_of_a_user_in_the_place_of_a_scene_is_refused_before_it_is_fetched(tmp_path):
-    store = SceneStore(tmp_path, "cdse")
-    store.path("S2A").write_text("mine")
-    with pytest.raises(OutputError, match=r"S2A\.zarr is a file, where a folder is to be made"), store.stage("S2A", {}):
-        raise AssertionError("nothing may be fetched")
-    assert store.path("S2A").read_text() == "mine"
-
-
 @pytest.fixture
 def staged(store, raw_bands):
     """A scene of several chunks a band, one of them without data; gives its path."""
@@ -422,3 +403,22 @@ def test_a_broken_description_of_a_band_is_damage_and_does_not_stop_a_plan(store
     assert lacking_bands(store.folder, "cdse", SCENE_ID, ["B04_10m"]) == ["B04_10m"]
     with pytest.raises(DataError, match=rf"^the staged scene {path} is damaged \(.*\)\. Delete it and stage it again"):
         load_cdse_s2_sr_scene(SCENE_ID, store=store.folder, offline=True)
+
+
+@pytest.mark.parametrize("scene_id", ["../victim", "/abs", "", "..", "a\x00b", "x" * 300, "a\\b", None])
+def test_no_scene_is_written_read_or_looked_for_outside_of_the_store(tmp_path, scene_id):
+    store = SceneStore(tmp_path / "store", "cdse")
+    for use in (store.path, store.__contains__, store.open, lambda name: store.write(name, {}, {})):
+        with pytest.raises(DataError, match=r"cannot name a staged scene: it "):
+            use(scene_id)
+    with pytest.raises(DataError, match=r"cannot name a staged scene: it "), store.stage(scene_id, {}):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_of_a_user_in_the_place_of_a_scene_is_refused_before_it_is_fetched(tmp_path):
+    store = SceneStore(tmp_path, "cdse")
+    store.path("S2A").write_text("mine")
+    with pytest.raises(OutputError, match=r"S2A\.zarr is a file, where a folder is to be made"), store.stage("S2A", {}):
+        raise AssertionError("nothing may be fetched")
+    assert store.path("S2A").read_text() == "mine"

@@ -49,7 +49,7 @@ def check(path, chunks, size):
     for chunk in chunks:
         row, column = map(int, chunk.patch_id.split("-"))
         rows, columns = np.mgrid[row * size : (row + 1) * size, column * size : (column + 1) * size]
-        got = cube.read(list(LAYERS), chunk.geobox)
+        got = cube.read(dict.fromkeys(LAYERS, "u"), chunk.geobox)
         for name in LAYERS:
             assert got[name].dtype == np.uint8
             np.testing.assert_array_equal(got[name].values, expected(name, rows, columns))

@@ -19,7 +19,7 @@ from zarr.errors import GroupNotFoundError
 
 from darts_utils.errors import CoverageError, DataError, MissingDataError
 
-icechunk.set_logs_filter("icechunk=error")  # else it prints at every opening that local cubes want one writer at a time
+icechunk.set_logs_filter("off")  # what it says of local cubes is no news, and of damage its errors tell
 
 STAGE_WITH = "darts prep-data sentinel2 --aux"
 """The command that errors name unless a caller knows a better one."""

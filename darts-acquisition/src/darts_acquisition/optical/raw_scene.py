@@ -76,8 +76,12 @@ class RawScene:
         return tuple(band for band in self.bands if not self._lost_chunks(band))
 
     def band_attributes(self, band: str) -> dict[str, Any]:
-        """Metadata of one band, such as its scale and offset."""
-        return {key: value for key, value in self._array(band).attrs.items() if key != ALL_CHUNKS}
+        """Metadata of one band, such as its scale and offset.
+
+        Raises:
+            MissingDataError: If the band is not staged.
+        """
+        return {key: value for key, value in self._band(band).attrs.items() if key != ALL_CHUNKS}
 
     @cached_property
     def geobox(self) -> GeoBox:
@@ -103,14 +107,24 @@ class RawScene:
     def _array(self, name: str) -> zarr.Array[Any]:
         return self._arrays[name]
 
+    def _band(self, name: str) -> zarr.Array[Any]:
+        if name not in self.bands:
+            staged = ", ".join(self.bands) or "none"
+            raise MissingDataError(
+                f"scene {self.scene_id} has no band {name} in {self.path} (staged: {staged}). "
+                "Stage it with `darts prep-data sentinel2 --optical`."
+            )
+        return self._arrays[name]
+
     def _lost_chunks(self, band: str) -> int:
         """Return how many chunks of a band are not there though they were written."""
-        array = self._array(band)
+        array = self._band(band)
         return array.nchunks - array.nchunks_initialized if array.attrs.get(ALL_CHUNKS) is True else 0
 
     def gaps(self, bands: Iterable[str]) -> float:
         """Return the share of the chunks of some bands that are not there and may never have been written."""
-        unmarked = [self._array(band) for band in bands if self._array(band).attrs.get(ALL_CHUNKS) is not True]
+        arrays = [self._band(band) for band in bands]
+        unmarked = [array for array in arrays if array.attrs.get(ALL_CHUNKS) is not True]
         n_chunks = sum(array.nchunks for array in unmarked)
         return 1 - sum(array.nchunks_initialized for array in unmarked) / n_chunks if n_chunks else 0.0
 
@@ -125,13 +139,7 @@ class RawScene:
             MissingDataError: If the band is not staged.
             DataError: If the stored data is damaged, or of another type.
         """
-        if band not in self.bands:
-            staged = ", ".join(self.bands) or "none"
-            raise MissingDataError(
-                f"scene {self.scene_id} has no band {band} in {self.path} (staged: {staged}). "
-                "Stage it with `darts prep-data sentinel2 --optical`."
-            )
-        array = self._array(band)
+        array = self._band(band)
         self._check(band, array, _TYPES if dtype is None else (dtype,))
         try:
             values = np.asarray(array[:])

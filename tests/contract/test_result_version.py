@@ -108,7 +108,7 @@ def made(network):
     optical, arcticdem, tcvis = made_scene()
     tile = preprocess_v2(optical, arcticdem, tcvis, models={"kept": TRAINING_BANDS})
     tile = EnsembleV1({"kept": network}, "cpu").segment_tile(tile, patch_size=64, overlap=16)
-    tile = prepare_export(tile, 0.5, mask_erosion_size=3, min_object_size=8, quality_level=1)
+    tile = prepare_export(tile, 0.4, mask_erosion_size=3, min_object_size=8, quality_level=2)
     bands = [
         *TRAINING_BANDS,
         "probabilities",

@@ -1,6 +1,7 @@
 """Selecting Sentinel-2 scenes."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from odc.geo.geobox import GeoBox
@@ -148,3 +149,26 @@ def test_an_unbounded_search_goes_on_when_it_is_confirmed(monkeypatch):
     assert len(found_source(tile_ids=["08WNB"], yes=True).find()) == 2
     monkeypatch.setattr("darts.utils.terminal.confirm", lambda question: "all years" in question)
     assert len(found_source(tile_ids=["08WNB"]).find()) == 2
+
+
+OLDER = "S2B_MSIL2A_20240720T200909_N0400_R128_T08WNB_20240721T000000"
+
+
+@pytest.fixture
+def catalogue(monkeypatch):
+    """A catalogue that has the take of B twice."""
+    ground = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]]}
+    found = {name: SimpleNamespace(id=name, geometry=ground) for name in (A, OLDER, B)}
+    monkeypatch.setattr("darts_acquisition.get_cdse_s2_sr_scene_ids_from_tile_ids", lambda *_, **__: found)
+
+
+def test_of_the_same_take_twice_a_search_maps_the_best_and_names_the_other(catalogue, caplog):
+    assert [ref.tile_id for ref in find(tile_ids=["08WNB"], years=[2024])] == [A, B]
+    assert caplog.messages == [
+        "1 older processings of takes that are mapped are left out (to map them, name them with --scene-ids): " + OLDER
+    ]
+
+
+def test_ids_given_by_hand_are_all_mapped(catalogue, caplog):
+    assert [ref.tile_id for ref in find(scene_ids=[B, OLDER])] == [B, OLDER]
+    assert caplog.messages == []

@@ -18,7 +18,7 @@ from darts_utils.files import atomic_file
 
 logger = logging.getLogger(__name__.replace("darts_", "darts."))
 
-_VERSION = 1
+_VERSION = 2
 """Raise it when scores are computed in another way: older answers are then asked for again."""
 _WRITE_EVERY_S = 2.0
 """The file is rewritten as a whole, so not after every answer; a kill loses no more than this."""

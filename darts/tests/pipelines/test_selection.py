@@ -1,5 +1,6 @@
 """Selecting Sentinel-2 scenes."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -33,6 +34,62 @@ def test_ids_come_from_json_or_lines(tmp_path, text):
     (tmp_path / "ids").write_text(text)
     assert [ref.tile_id for ref in find(scene_id_file=tmp_path / "ids")] == [A, B]
     assert [ref.tile_id for ref in find(prep_data_scene_id_file=tmp_path / "ids", offline=True)] == [A, B]
+
+
+FEATURES = [{"type": "Feature", "id": name, "properties": {}, "geometry": None} for name in (A, B)]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"type": "FeatureCollection", "features": FEATURES, "links": []},
+        {"features": FEATURES, "numberMatched": 2, "type": "FeatureCollection", "stac_version": "1.0.0"},
+        FEATURES,
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_saved_search_is_a_file_of_ids_whatever_wrote_it(tmp_path, content, encoding):
+    (tmp_path / "found.json").write_bytes(json.dumps(content).encode(encoding))
+    assert [ref.tile_id for ref in find(scene_id_file=str(tmp_path / "found.json"))] == [A, B]
+
+
+def test_a_saved_item_is_one_id(tmp_path):
+    (tmp_path / "item.json").write_text(json.dumps(FEATURES[0]))
+    assert [ref.tile_id for ref in find(scene_id_file=tmp_path / "item.json")] == [A]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_lines_of_ids_may_come_from_another_system(tmp_path, encoding):
+    (tmp_path / "ids.txt").write_bytes(f"{A}\r\n{B}\r\n".encode(encoding))
+    assert [ref.tile_id for ref in find(scene_id_file=tmp_path / "ids.txt")] == [A, B]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"type": "FeatureCollection", "features": null}', "holds no scene id. Name at least one scene."),
+        ('{"type": "FeatureCollection"}', "holds no scene id. Name at least one scene."),
+        (
+            '[{"type": "Feature"}]',
+            "holds None, which is no scene id. Use letters, digits, '_', '-', '.'.",
+        ),
+        (
+            '["' + "x" * 300 + '"]',
+            f"holds '{'x' * 59}..., which is no scene id. Use letters, digits, '_', '-', '.'.",
+        ),
+    ],
+)
+def test_a_saved_search_without_ids_is_one_line(tmp_path, text, message):
+    (tmp_path / "found.json").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        find(scene_id_file=tmp_path / "found.json")
+    assert str(caught.value) == f"scene_id_file {tmp_path / 'found.json'} {message}"
+
+
+def test_json_that_is_nested_too_deeply_is_one_line(tmp_path):
+    (tmp_path / "ids.json").write_text("[" * 100_000)
+    with pytest.raises(ConfigError, match=r"ids\.json is not valid JSON \(.*\)\. Give a JSON list"):
+        find(scene_id_file=tmp_path / "ids.json")
 
 
 @pytest.mark.parametrize(
@@ -163,6 +220,7 @@ def catalogue(monkeypatch):
 
 
 def test_of_the_same_take_twice_a_search_maps_the_best_and_names_the_other(catalogue, caplog):
+    caplog.set_level("WARNING")
     assert [ref.tile_id for ref in find(tile_ids=["08WNB"], years=[2024])] == [A, B]
     assert caplog.messages == [
         "1 older processings of takes that are mapped are left out (to map them, name them with --scene-ids): " + OLDER
@@ -170,5 +228,6 @@ def test_of_the_same_take_twice_a_search_maps_the_best_and_names_the_other(catal
 
 
 def test_ids_given_by_hand_are_all_mapped(catalogue, caplog):
+    caplog.set_level("WARNING")
     assert [ref.tile_id for ref in find(scene_ids=[B, OLDER])] == [B, OLDER]
     assert caplog.messages == []

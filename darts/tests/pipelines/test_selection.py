@@ -4,12 +4,16 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import zarr
 from odc.geo.geobox import GeoBox
+from odc.geo.xr import wrap_xr
 
 from darts.pipelines.selection import write_scene_ids
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.pipelines.sources.scenes import SceneSource
+from darts_acquisition.optical.scene_store import SceneStore
 from darts_utils.errors import ConfigError
 
 A = "S2A_MSIL2A_20230701T194909_N0509_R128_T08WNB_20230702T014802"
@@ -231,3 +235,27 @@ def test_ids_given_by_hand_are_all_mapped(catalogue, caplog):
     caplog.set_level("WARNING")
     assert [ref.tile_id for ref in find(scene_ids=[B, OLDER])] == [B, OLDER]
     assert caplog.messages == []
+
+
+def test_a_plan_goes_on_with_a_damaged_scene_and_one_in_a_local_crs(tmp_path, caplog):
+    """They fail when they are loaded, each alone."""
+    damaged, local, sound = A, OLDER, B
+    store = SceneStore(tmp_path, "cdse")
+    band = wrap_xr(
+        np.ones((4, 5), np.uint16), GeoBox.from_bbox((5e5, 7.7e6, 5.1e5, 7.71e6), "EPSG:32608", shape=(4, 5))
+    )
+    for scene_id in (damaged, local, sound):
+        store.write(scene_id, {"B02_10m": band, "SCL_20m": band.astype(np.uint8)}, {})
+    (store.path(damaged) / "zarr.json").write_text("{")
+    reference = zarr.open_group(store.path(local), mode="r+")["spatial_ref"]
+    reference.attrs["crs_wkt"] = 'LOCAL_CS["unknown",UNIT["metre",1]]'
+    source = Sentinel2Pipeline(scene_ids=[damaged, local, sound], raw_data_store=tmp_path, offline=True).source()
+    refs = source.find()
+    caplog.set_level("WARNING")
+    assert list(source.footprints(refs).tile_id) == [sound]
+    assert set(source.to_fetch(refs)) == {local, sound}
+    said = " ".join(caplog.messages)
+    assert f"the outline of scene {damaged} is unknown: the staged scene" in said
+    assert f"the outline of scene {local} is unknown: the staged scene" in said
+    assert "which is Engineering CRS, neither geographic nor projected." in said
+    assert f"whether scene {damaged} is staged is unknown: the staged scene" in said

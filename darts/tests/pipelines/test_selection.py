@@ -105,6 +105,7 @@ def test_json_that_is_nested_too_deeply_is_one_line(tmp_path):
             "or search for them with --tile-ids or --aoi-file.",
         ),
         ({"scene_ids": []}, "scene_ids holds no scene id. Name at least one scene."),
+        ({"scene_ids": "S2A"}, "scene_ids is 'S2A' but must be a list of ids. Write [...] around it."),
         (
             {"scene_ids": ["../../etc"]},
             "scene_ids holds '../../etc', which is no scene id. Use letters, digits, '_', '-', '.'.",

@@ -91,6 +91,8 @@ def checked_ids(scene_ids: Sequence[str], origin: str) -> list[str]:
     Raises:
         ConfigError: If there is none, or one cannot be an id.
     """
+    if isinstance(scene_ids, str):
+        raise ConfigError(f"{origin} is {shown(scene_ids)} but must be a list of ids. Write [...] around it.")
     if not scene_ids:
         raise ConfigError(f"{origin} holds no scene id. Name at least one scene.")
     for scene_id in scene_ids:

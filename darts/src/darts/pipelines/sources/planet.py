@@ -11,6 +11,7 @@ from darts.pipelines.sources.apart import check_apart, check_on_disk
 from darts.pipelines.sources.images import ImagesOnDisk, has_image, image_ref
 from darts.pipelines.tiles import TileRef
 from darts_utils.errors import ConfigError
+from darts_utils.names import shown
 from darts_utils.paths import visible_folders
 
 logger = logging.getLogger(__name__)
@@ -102,6 +103,8 @@ class PlanetSource(ImagesOnDisk):
         wanted = self.parameters.image_ids
         if wanted is None:
             return folders
+        if isinstance(wanted, str):
+            raise ConfigError(f"image_ids is {shown(wanted)} but must be a list of ids. Write [...] around it.")
         if not wanted:
             raise ConfigError("image_ids is empty. Name at least one image, or leave it out to take all.")
         ids = {str(image_id) for image_id in wanted}

@@ -89,7 +89,7 @@ def timed(function: Callable[..., object], *arguments: object) -> Run:
 
 def resident_gib() -> float:
     """Return the memory of this process, which, unlike what the system counts for children, begins with it."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
     return pages * 4096 / _GIB
 
 

@@ -3,6 +3,7 @@
 import copy
 import json
 
+import geopandas as gpd
 import pystac
 import pytest
 import shapely
@@ -309,3 +310,29 @@ def test_an_item_of_a_user_is_as_safe(tmp_path):
     item.assets["B02_10m"].extra_fields["proj:transform"] = "north"
     with pytest.raises(DataError, match="does not give the 10 m grid"):
         grid_of(item)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["null", "[]", "5", "[" * 100_000, json.dumps(feature(assets={"dem": {"href": 5}, "datamask": {"href": "x"}}))],
+)
+def test_an_item_of_the_arcticdem_service_that_is_none_is_one_line(monkeypatch, content):
+    from darts_acquisition.services.arcticdem import fetch_mosaic
+
+    monkeypatch.setattr("darts_acquisition.services.arcticdem.fetch_text", lambda *_, **__: content)
+    with pytest.raises(DataError, match=r"^ArcticDEM service: .*/items/1_1 is no STAC item \(") as caught:
+        fetch_mosaic("1_1", 10)
+    assert "\n" not in str(caught.value)
+
+
+def test_rows_of_the_arcticdem_index_without_a_name_or_an_outline_are_left_out(tmp_path, caplog):
+    from darts_acquisition.auxiliary.arcticdem_mosaics import read_index
+
+    square = shapely.box(0, 0, 1e5, 1e5)
+    gpd.GeoDataFrame(
+        {"dem_id": ["1_1", "../../x", "2_2", "3_3"]}, geometry=[square, square, None, shapely.Polygon()], crs=3413
+    ).to_parquet(tmp_path / "ArcticDEM_Mosaic_Index_v4_1_10m.parquet")
+    assert list(read_index(tmp_path, 10).dem_id) == ["1_1"]
+    assert caplog.messages == [
+        f"3 rows of the tile index {tmp_path}/ArcticDEM_Mosaic_Index_v4_1_10m.parquet have no usable id or outline"
+    ]

@@ -1,10 +1,12 @@
 """Default locations: flag > environment > working folder, and nothing is made."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from darts_utils.paths import DefaultPaths, PathManager, paths
+from darts_utils.errors import ConfigError
+from darts_utils.paths import DefaultPaths, PathManager, paths, settle_paths, user_path, visible_files, visible_folders
 
 
 @pytest.fixture(autouse=True)
@@ -63,3 +65,76 @@ def test_scripts_can_set_the_defaults_of_the_shared_manager():
         assert paths.aux == Path("/a")
     finally:
         paths.set_defaults(DefaultPaths())
+
+
+@pytest.fixture
+def home(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("SITE", "lena")
+    return tmp_path / "home"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("~", ""),
+        ("~/darts", "darts"),
+        ("~/${SITE}/x", "lena/x"),
+        ("${HOME}/x", "x"),
+        ("$HOME/$SITE", "lena"),
+        ("~/cost_$1/$NOT_SET", "cost_$1/$NOT_SET"),
+    ],
+)
+def test_home_and_variables_are_replaced_wherever_a_path_comes_from(home, monkeypatch, given, expected):
+    assert user_path(given) == user_path(Path(given)) == home / expected
+    assert DefaultPaths(aux_dir=given).aux_dir == home / expected
+    monkeypatch.setenv("DARTS_DATA_DIR", given)
+    assert PathManager().fast == PathManager().large == home / expected
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("${NOT_SET}/x", "the path ${NOT_SET}/x names ${NOT_SET}, which is not set. Set it, or write the path out."),
+        ("a/${NOT", "the path a/${NOT names ${NOT, which is not set. Set it, or write the path out."),
+        ("~nobody_at_all/x", "the path ~nobody_at_all/x names the home of a user that is not known. Write it out."),
+    ],
+)
+def test_a_variable_that_is_not_set_never_becomes_the_name_of_a_folder(home, given, message):
+    with pytest.raises(ConfigError) as caught:
+        user_path(given)
+    assert str(caught.value) == message
+
+
+def test_texts_become_paths_in_the_fields_that_are_declared_as_paths(home):
+    @dataclass(frozen=True)
+    class Given:
+        one: Path | None = None
+        some: list[Path] | Path | None = None
+        name: str | None = None
+
+    given = Given("~/a", ["~/b", Path("c")], "~/name")
+    settle_paths(given)
+    assert given == Given(home / "a", [home / "b", Path("c")], "~/name")
+    settle_paths(given)
+    assert given.one == home / "a"
+
+
+def test_hidden_files_are_no_models_and_the_case_of_a_suffix_does_not_matter(tmp_path):
+    (tmp_path / "models").mkdir()
+    for name in ("b.pt", "A.PT", "._b.pt", ".hidden.pt", "b.pt.txt"):
+        (tmp_path / "models" / name).touch()
+    (tmp_path / "models" / "folder.pt").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "c.pt").touch()
+    (tmp_path / "models" / "linked.pt").symlink_to(tmp_path / "elsewhere" / "c.pt")
+    assert [path.name for path in PathManager().model_files()] == ["A.PT", "b.pt", "linked.pt"]
+    assert visible_files(tmp_path / "nowhere", ".pt") == []
+
+
+def test_linked_folders_count_and_hidden_ones_do_not(tmp_path):
+    (tmp_path / "real").mkdir()
+    for name in ("a", ".git"):
+        (tmp_path / "in" / name).mkdir(parents=True)
+    (tmp_path / "in" / "b").symlink_to(tmp_path / "real")
+    assert [path.name for path in visible_folders(tmp_path / "in")] == ["a", "b"]

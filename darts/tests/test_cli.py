@@ -1,5 +1,7 @@
 """The command line as a user meets it."""
 
+import io
+import os
 import subprocess
 import sys
 
@@ -162,6 +164,7 @@ def test_what_nobody_foresaw_is_one_line_that_names_the_log_file(darts, monkeypa
     monkeypatch.setattr("darts.utils.cuda.environment", fail)
     code, out, err = darts("env-info", "--log-plain")
     (log,) = (tmp_path / "logs").iterdir()
+    assert log.is_file()
     reason = " ".join(str(error).split())
     assert (code, out) == (1, "")
     assert err == (
@@ -170,3 +173,63 @@ def test_what_nobody_foresaw_is_one_line_that_names_the_log_file(darts, monkeypa
     )
     assert "Traceback (most recent call last)" in log.read_text()
     assert "Traceback (most recent call last)" in darts("env-info", "--log-plain", "-vv")[2]
+
+
+@pytest.mark.parametrize(
+    ("flags", "variables", "config", "folder"),
+    [
+        ((), {}, "", "logs"),
+        (("--log-dir", "mine", "--logs-dir", "no"), {}, "", "mine"),
+        (("--logs-dir", "here"), {}, "", "here"),
+        (("--large-dir", "large"), {}, "", "large/logs"),
+        ((), {"DARTS_DATA_DIR": "data"}, "", "data/logs"),
+        ((), {}, "[darts]\nlogs_dir = 'there'", "there"),
+    ],
+)
+def test_the_log_goes_where_the_flags_say(darts, tmp_path, monkeypatch, flags, variables, config, folder):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, str(tmp_path / value))
+    (tmp_path / "config.toml").write_text(config)
+    monkeypatch.setattr("darts.pipelines.paths.PathManager.model_files", lambda _: 1 / 0)
+    assert darts("debug-default-paths", *flags)[0] == 1
+    assert len(list((tmp_path / folder).glob("darts_*_debug_default_paths.log"))) == 1
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == [folder.split("/")[0]]
+
+
+def test_the_log_of_a_command_without_folders_goes_where_the_config_says(darts, tmp_path, monkeypatch):
+    (tmp_path / "config.toml").write_text("[darts]\nlogs_dir = 'there'")
+    assert darts("hello", "Bob", "--n", "-1")[0] == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.toml", "there"]
+
+
+def test_the_folder_of_caches_keeps_compiled_code(darts, tmp_path, monkeypatch):
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    darts("debug-default-paths")
+    assert "NUMBA_CACHE_DIR" not in os.environ
+    darts("debug-default-paths", "--cache-dir", tmp_path / "cache")
+    assert os.environ.pop("NUMBA_CACHE_DIR") == str(tmp_path / "cache" / "compiled")
+
+
+def test_debug_default_paths_shows_what_planet_runs_use(darts, tmp_path):
+    lines = darts("debug-default-paths")[1].splitlines()
+    for line in (
+        "orthotiles_dir: {}/input/planet/tiles",
+        "scenes_dir: {}/input/planet/scenes",
+        "output_data_dir: {}/output/sentinel2-cdse",
+        "planet output_data_dir: {}/output/planet",
+        "arcticdem_dir: {}/aux/arcticdem_10m.icechunk",
+        "planet arcticdem_dir: {}/aux/arcticdem_2m.icechunk",
+        "admin_dir: {}/aux/admin_boundaries",
+    ):
+        assert line.format(tmp_path) in lines
+    lines = darts("debug-default-paths", "--output-data-dir", "out", "--arcticdem-dir", "dem")[1].splitlines()
+    assert {"planet output_data_dir: out", "planet arcticdem_dir: dem", "output_data_dir: out"} <= set(lines)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_terminal_that_cannot_show_a_letter_ends_no_run():
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    darts.cli._write_whatever_comes(stream)
+    stream.write("Zo\N{LATIN SMALL LETTER E WITH DIAERESIS}")
+    stream.flush()
+    assert stream.buffer.getvalue() == b"Zo\\xeb"

@@ -10,6 +10,7 @@ import catalogue_items
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import pystac
 import pytest
 import shapely
 from faults import FaultProxy
@@ -62,10 +63,31 @@ def scene_on_map(scene_id):
     return shapely.union_all([on_map(polygon) for polygon in getattr(outline, "geoms", [outline])])
 
 
+@functools.cache
+def is_worse(scene_id, max_cloud_cover):
+    """Tell whether a higher baseline or a newer processing that a search finds covers the ground of a scene."""
+
+    def parts(name):
+        head, baseline, orbit, tile, made = name.rsplit("_", 4)
+        return (head, orbit, tile), (baseline, made)
+
+    take, rank = parts(scene_id)
+    ground = shape(ITEMS[scene_id])
+    return any(
+        parts(other)[0] == take
+        and parts(other)[1] > rank
+        and ITEMS[other]["properties"]["eo:cloud_cover"] <= max_cloud_cover
+        and shape(ITEMS[other]).intersection(ground).area > 0.9 * ground.area
+        for other in ITEMS
+    )
+
+
 def plain(footprint, day, day_range, max_cloud_cover, min_intersects):
     """Return the scores of all candidates by a plain loop."""
     whole, scores = on_map(footprint), {}
     for scene_id, item in ITEMS.items():
+        if is_worse(scene_id, max_cloud_cover):
+            continue
         cloud = item["properties"]["eo:cloud_cover"]
         days = abs((datetime.datetime.fromisoformat(item["properties"]["datetime"]).date() - day.date()).days)
         if days > day_range or cloud > max_cloud_cover:
@@ -360,3 +382,15 @@ def test_faults_of_the_catalogue_change_nothing(asked):
 def test_scores_that_cannot_be_written_are_one_clear_error(asked_chosen, tmp_path):
     with pytest.raises(OutputError, match=r"^cannot write the matching scores /.*\. Choose another file\.$"):
         match(one(WHERE), save_scores=tmp_path)
+
+
+def test_an_older_processing_of_the_same_take_is_no_match_however_clear_it_is_said_to_be(monkeypatch):
+    """The clouds of a take are counted anew by each processing, so the older one may seem clearer."""
+    old, new = (f"S2B_MSIL2A_20200701T200909_{baseline}_R128_T08WNB_20230101T000000" for baseline in ("N0214", "N0500"))
+    square = shapely.geometry.mapping(shapely.box(-135, 69, -134, 70))
+    items = {
+        name: pystac.Item(name, square, None, NOW, {"eo:cloud_cover": cloud}) for name, cloud in ((old, 0), (new, 3))
+    }
+    monkeypatch.setattr("darts_acquisition.catalog.matching.search_cdse_s2_sr", lambda **_: items)
+    frame = gpd.GeoDataFrame({"date": [NOW]}, geometry=[shapely.box(-134.6, 69.4, -134.4, 69.6)], crs="EPSG:4326")
+    assert match(frame)[0].id == new

@@ -2,10 +2,70 @@
 
 import logging
 import os
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any, get_args
+
+from darts_utils.errors import ConfigError
 
 logger = logging.getLogger(__name__.replace("darts_", "darts."))
+
+_VARIABLE = re.compile(r"\$\{[^}]*\}?")
+
+
+def user_path(given: str | os.PathLike[str]) -> Path:
+    """Return a path as a user wrote it, with `~`, `${VARIABLE}` and, where it is set, `$VARIABLE` replaced.
+
+    No shell does that for config files, for quoted arguments, and for the environment of many job systems.
+
+    Raises:
+        ConfigError: If a `${VARIABLE}` is not set, or there is no such user; else a folder of that name would be made.
+    """
+    expanded = os.path.expandvars(os.fspath(given))
+    if (unset := _VARIABLE.search(expanded)) is not None:
+        raise ConfigError(f"the path {given} names {unset[0]}, which is not set. Set it, or write the path out.")
+    try:
+        return Path(expanded).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"the path {given} names the home of a user that is not known. Write it out.") from error
+
+
+def settle_paths(parameters: Any) -> None:
+    """Make paths, as users write them, of the texts in the fields of a frozen dataclass that are declared as paths.
+
+    Raises:
+        ConfigError: If one cannot be resolved; see `user_path`.
+    """
+    for field in fields(parameters):
+        value = getattr(parameters, field.name)
+        if value is not None and _is_path(field.type):
+            several = isinstance(value, Iterable) and not isinstance(value, str | os.PathLike)
+            settled = [user_path(item) for item in value] if several else user_path(value)
+            object.__setattr__(parameters, field.name, settled)
+
+
+def _is_path(declared: Any) -> bool:
+    return declared is Path or any(_is_path(part) for part in get_args(declared))
+
+
+def visible_files(folder: Path, *suffixes: str) -> list[Path]:
+    """Return the files with one of some suffixes in a folder by name, in whatever case; none if it is not there.
+
+    Hidden files are none: a Mac leaves a `._name` beside each file that it copies to a disk that is not its own.
+    """
+    if not folder.is_dir():
+        return []
+    files = (path for path in folder.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith("."))
+    return sorted(path for path in files if path.is_file())
+
+
+def visible_folders(folder: Path) -> list[Path]:
+    """Return the folders in a folder by name, linked ones too, without hidden ones; none if it is not there."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +85,7 @@ class DefaultPaths:
     artifacts_dir: Path | None = None
     """Artifacts of training runs, `artifacts` on the large disk by default."""
     cache_dir: Path | None = None
-    """Caches, `cache` on the large disk by default."""
+    """Caches of compiled code and of features for training data, if given; `cache` on the large disk by default."""
     logs_dir: Path | None = None
     """Log files, `logs` on the large disk by default."""
     output_dir: Path | None = None
@@ -35,11 +95,15 @@ class DefaultPaths:
     archive_dir: Path | None = None
     """Archived data, `archive` on the large disk by default."""
 
+    def __post_init__(self) -> None:
+        """Resolve what users write into paths; doing it again changes nothing."""
+        settle_paths(self)
+
 
 def _from_environment(*names: str) -> Path:
     for name in names:
         if os.environ.get(name):
-            return Path(os.environ[name])
+            return user_path(os.environ[name])
     return Path.cwd()
 
 
@@ -78,6 +142,10 @@ class PathManager:
     def models(self) -> Path:
         """Folder of the model checkpoints."""
         return self._folder("models", self.fast)
+
+    def model_files(self) -> list[Path]:
+        """Return the model checkpoints in their folder, `*.pt`, by name."""
+        return visible_files(self.models, ".pt")
 
     @property
     def aux(self) -> Path:

@@ -5,6 +5,8 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +20,7 @@ from darts.utils.config import ConfigParser
 from darts.utils.logging import LoggingManager, VerbosityLevel
 from darts.utils.terminal import error_console, output_console
 from darts_utils.errors import ConfigError, DartsError
+from darts_utils.paths import DefaultPaths, PathManager, user_path
 
 logger = logging.getLogger(__name__)
 
@@ -203,6 +206,7 @@ def benchviz(stopuhr_data: Path, *, viz_dir: Path | None = None) -> None:
         stopuhr_data: The `{time}.timer.parquet` (or `.stopwatch.parquet`) of a run.
         viz_dir: Folder for the picture, that of the timer file if not given.
     """
+    stopuhr_data, viz_dir = user_path(stopuhr_data), None if viz_dir is None else user_path(viz_dir)
     _benchviz(stopuhr_data, viz_dir=viz_dir)
     picture = (stopuhr_data.parent if viz_dir is None else viz_dir) / f"{stopuhr_data.stem}.png"
     output_console().print(f"Picture: {picture}", highlight=False, soft_wrap=True)
@@ -211,7 +215,7 @@ def benchviz(stopuhr_data: Path, *, viz_dir: Path | None = None) -> None:
 @app.meta.default
 def launcher(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-    log_dir: Annotated[Path, Parameter(group=_every_command)] = Path("logs"),
+    log_dir: Annotated[Path | None, Parameter(group=_every_command)] = None,
     config_file: Annotated[Path, Parameter(group=_every_command)] = Path("config.toml"),
     verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative=(), group=_every_command)] = False,
     very_verbose: Annotated[bool, Parameter(name=["--very-verbose", "-vv"], negative=(), group=_every_command)] = False,
@@ -222,7 +226,7 @@ def launcher(
 
     Args:
         tokens: The command and its arguments.
-        log_dir: Folder for the log file.
+        log_dir: Folder for the log file, that of --logs-dir if not given.
         config_file: TOML file with parameters under [darts].
         verbose: Show what is done, step by step.
         very_verbose: Show details and tracebacks.
@@ -238,7 +242,10 @@ def launcher(
     try:
         config_parser.open_config(config_file)
         command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
-        log_file = LoggingManager.add_log_file(log_dir, getattr(command, "__name__", "darts"))
+        folders = _base_folders(bound.kwargs)
+        log_file = LoggingManager.add_log_file(_log_folder(log_dir, folders), getattr(command, "__name__", "darts"))
+        if folders.cache_dir is not None:  # read when the first function is compiled
+            os.environ.setdefault("NUMBA_CACHE_DIR", str(folders.cache_dir / "compiled"))
         return _exit_code(command(*bound.args, **bound.kwargs))
     except cyclopts.CycloptsError as error:
         error_console().print(f"Error: {error}", style="red", highlight=False, soft_wrap=True, markup=False)
@@ -251,7 +258,22 @@ def launcher(
         error_console().print("Interrupted.", style="red")
         return 130
     except Exception as error:  # noqa: BLE001  (the last resort: a user never sees a traceback unasked)
-        return _unforeseen(error, log_file or LoggingManager.add_log_file(log_dir, "darts"))
+        return _unforeseen(error, log_file or LoggingManager.add_log_file(log_dir or Path("logs"), "darts"))
+
+
+def _base_folders(arguments: Mapping[str, Any]) -> DefaultPaths:
+    """Return the base folders that a command was given; those of the config file, if it has no parameters for them."""
+    given = (getattr(value, "default_dirs", None) for value in arguments.values())
+    of_command = next((folders for folders in given if folders is not None), None)
+    if of_command is not None:
+        return of_command
+    return DefaultPaths(**config_parser.values([field.name for field in fields(DefaultPaths)]))
+
+
+def _log_folder(log_dir: Path | None, folders: DefaultPaths) -> Path:
+    """Return where the log file goes; the working folder is not written out, for messages are shorter so."""
+    folder = PathManager(folders).logs if log_dir is None else user_path(log_dir)
+    return Path(os.path.relpath(folder)) if folder.parent == Path.cwd() else folder
 
 
 def _unforeseen(error: Exception, log_file: Path) -> int:
@@ -278,8 +300,16 @@ def _interrupt(signal_number: int, frame: Any) -> None:  # noqa: ARG001  (the si
     raise KeyboardInterrupt
 
 
+def _write_whatever_comes(*streams: Any) -> None:
+    """Let streams in an encoding without some letters, as of older locales, write their codes instead of failing."""
+    for stream in streams:
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def start_app() -> None:
     """Run the command line, as the `darts` script does."""
+    _write_whatever_comes(sys.stdout, sys.stderr)
     signal.signal(signal.SIGTERM, _interrupt)  # a scheduler ends a job with it: leave as cleanly as on Ctrl-C
     code = app.meta(result_action="return_value", exit_on_error=False)
     sys.stdout.flush()

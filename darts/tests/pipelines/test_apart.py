@@ -101,3 +101,8 @@ def test_a_folder_whose_name_cannot_be_that_of_results_is_skipped_and_named(imag
         "Use letters, digits, '_', '-', '.'. Rename the folder."
     )
     assert folder.exists()
+
+
+def test_one_id_is_no_list_of_letters(image, find):
+    image("scenes", "2")
+    refused(find, "image_ids is '20210728' but must be a list of ids. Write [...] around it.", image_ids="20210728")

@@ -1,11 +1,14 @@
 """Parameters: the documented defaults, and one clear line for a wrong value."""
 
 import dataclasses
+import inspect
+from pathlib import Path
 
 import pytest
 
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts_utils.errors import ConfigError
+from darts_utils.paths import DefaultPaths
 
 DOCUMENTED = {
     "model_files": None,
@@ -114,3 +117,23 @@ def test_checking_twice_changes_nothing():
 def test_two_pipelines_do_not_share_their_lists():
     Sentinel2Pipeline().export_bands.append("dem")
     assert "dem" not in Sentinel2Pipeline().export_bands
+
+
+def test_base_folders_can_be_given_one_by_one_and_paths_as_texts():
+    """The table of parameters calls them fields of the pipeline."""
+    run = Sentinel2Pipeline(fast_dir="fast", aux_dir="aux", raw_data_store="store", model_files="a.pt")
+    assert run.paths.models == Path("fast/models")
+    assert run.located().tcvis_dir == Path("aux/tcvis.icechunk")
+    assert run.raw_data_store == Path("store")
+    assert run.resolved().model_files == [Path("a.pt")]
+    assert Sentinel2Pipeline(model_files=["a.pt", "b.pt"]).model_files == [Path("a.pt"), Path("b.pt")]
+    both = Sentinel2Pipeline(default_dirs=DefaultPaths(aux_dir=Path("x")), models_dir="y").default_dirs
+    assert both == DefaultPaths(aux_dir=Path("x"), models_dir=Path("y"))
+    with pytest.raises(TypeError, match="unexpected keyword argument 'fastdir'"):
+        Sentinel2Pipeline(fastdir="fast")
+
+
+def test_the_signature_of_a_pipeline_lists_its_parameters():
+    parameters = inspect.signature(Sentinel2Pipeline).parameters
+    assert {"scene_ids", "default_dirs", "patch_size"} <= set(parameters)
+    assert all(parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in parameters.values())

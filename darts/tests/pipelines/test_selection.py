@@ -1,13 +1,19 @@
 """Selecting Sentinel-2 scenes."""
 
+import json
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import zarr
 from odc.geo.geobox import GeoBox
+from odc.geo.xr import wrap_xr
 
 from darts.pipelines.selection import write_scene_ids
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.pipelines.sources.scenes import SceneSource
+from darts_acquisition.optical.scene_store import SceneStore
 from darts_utils.errors import ConfigError
 
 A = "S2A_MSIL2A_20230701T194909_N0509_R128_T08WNB_20230702T014802"
@@ -34,6 +40,62 @@ def test_ids_come_from_json_or_lines(tmp_path, text):
     assert [ref.tile_id for ref in find(prep_data_scene_id_file=tmp_path / "ids", offline=True)] == [A, B]
 
 
+FEATURES = [{"type": "Feature", "id": name, "properties": {}, "geometry": None} for name in (A, B)]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"type": "FeatureCollection", "features": FEATURES, "links": []},
+        {"features": FEATURES, "numberMatched": 2, "type": "FeatureCollection", "stac_version": "1.0.0"},
+        FEATURES,
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_saved_search_is_a_file_of_ids_whatever_wrote_it(tmp_path, content, encoding):
+    (tmp_path / "found.json").write_bytes(json.dumps(content).encode(encoding))
+    assert [ref.tile_id for ref in find(scene_id_file=str(tmp_path / "found.json"))] == [A, B]
+
+
+def test_a_saved_item_is_one_id(tmp_path):
+    (tmp_path / "item.json").write_text(json.dumps(FEATURES[0]))
+    assert [ref.tile_id for ref in find(scene_id_file=tmp_path / "item.json")] == [A]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_lines_of_ids_may_come_from_another_system(tmp_path, encoding):
+    (tmp_path / "ids.txt").write_bytes(f"{A}\r\n{B}\r\n".encode(encoding))
+    assert [ref.tile_id for ref in find(scene_id_file=tmp_path / "ids.txt")] == [A, B]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"type": "FeatureCollection", "features": null}', "holds no scene id. Name at least one scene."),
+        ('{"type": "FeatureCollection"}', "holds no scene id. Name at least one scene."),
+        (
+            '[{"type": "Feature"}]',
+            "holds None, which is no scene id. Use letters, digits, '_', '-', '.'.",
+        ),
+        (
+            '["' + "x" * 300 + '"]',
+            f"holds '{'x' * 59}..., which is no scene id. Use letters, digits, '_', '-', '.'.",
+        ),
+    ],
+)
+def test_a_saved_search_without_ids_is_one_line(tmp_path, text, message):
+    (tmp_path / "found.json").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        find(scene_id_file=tmp_path / "found.json")
+    assert str(caught.value) == f"scene_id_file {tmp_path / 'found.json'} {message}"
+
+
+def test_json_that_is_nested_too_deeply_is_one_line(tmp_path):
+    (tmp_path / "ids.json").write_text("[" * 100_000)
+    with pytest.raises(ConfigError, match=r"ids\.json is not valid JSON \(.*\)\. Give a JSON list"):
+        find(scene_id_file=tmp_path / "ids.json")
+
+
 @pytest.mark.parametrize(
     ("selection", "message"),
     [
@@ -43,6 +105,7 @@ def test_ids_come_from_json_or_lines(tmp_path, text):
             "or search for them with --tile-ids or --aoi-file.",
         ),
         ({"scene_ids": []}, "scene_ids holds no scene id. Name at least one scene."),
+        ({"scene_ids": "S2A"}, "scene_ids is 'S2A' but must be a list of ids. Write [...] around it."),
         (
             {"scene_ids": ["../../etc"]},
             "scene_ids holds '../../etc', which is no scene id. Use letters, digits, '_', '-', '.'.",
@@ -148,3 +211,52 @@ def test_an_unbounded_search_goes_on_when_it_is_confirmed(monkeypatch):
     assert len(found_source(tile_ids=["08WNB"], yes=True).find()) == 2
     monkeypatch.setattr("darts.utils.terminal.confirm", lambda question: "all years" in question)
     assert len(found_source(tile_ids=["08WNB"]).find()) == 2
+
+
+OLDER = "S2B_MSIL2A_20240720T200909_N0400_R128_T08WNB_20240721T000000"
+
+
+@pytest.fixture
+def catalogue(monkeypatch):
+    """A catalogue that has the take of B twice."""
+    ground = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]]}
+    found = {name: SimpleNamespace(id=name, geometry=ground) for name in (A, OLDER, B)}
+    monkeypatch.setattr("darts_acquisition.get_cdse_s2_sr_scene_ids_from_tile_ids", lambda *_, **__: found)
+
+
+def test_of_the_same_take_twice_a_search_maps_the_best_and_names_the_other(catalogue, caplog):
+    caplog.set_level("WARNING")
+    assert [ref.tile_id for ref in find(tile_ids=["08WNB"], years=[2024])] == [A, B]
+    assert caplog.messages == [
+        "1 older processings of takes that are mapped are left out (to map them, name them with --scene-ids): " + OLDER
+    ]
+
+
+def test_ids_given_by_hand_are_all_mapped(catalogue, caplog):
+    caplog.set_level("WARNING")
+    assert [ref.tile_id for ref in find(scene_ids=[B, OLDER])] == [B, OLDER]
+    assert caplog.messages == []
+
+
+def test_a_plan_goes_on_with_a_damaged_scene_and_one_in_a_local_crs(tmp_path, caplog):
+    """They fail when they are loaded, each alone."""
+    damaged, local, sound = A, OLDER, B
+    store = SceneStore(tmp_path, "cdse")
+    band = wrap_xr(
+        np.ones((4, 5), np.uint16), GeoBox.from_bbox((5e5, 7.7e6, 5.1e5, 7.71e6), "EPSG:32608", shape=(4, 5))
+    )
+    for scene_id in (damaged, local, sound):
+        store.write(scene_id, {"B02_10m": band, "SCL_20m": band.astype(np.uint8)}, {})
+    (store.path(damaged) / "zarr.json").write_text("{")
+    reference = zarr.open_group(store.path(local), mode="r+")["spatial_ref"]
+    reference.attrs["crs_wkt"] = 'LOCAL_CS["unknown",UNIT["metre",1]]'
+    source = Sentinel2Pipeline(scene_ids=[damaged, local, sound], raw_data_store=tmp_path, offline=True).source()
+    refs = source.find()
+    caplog.set_level("WARNING")
+    assert list(source.footprints(refs).tile_id) == [sound]
+    assert set(source.to_fetch(refs)) == {local, sound}
+    said = " ".join(caplog.messages)
+    assert f"the outline of scene {damaged} is unknown: the staged scene" in said
+    assert f"the outline of scene {local} is unknown: the staged scene" in said
+    assert "which is Engineering CRS, neither geographic nor projected." in said
+    assert f"whether scene {damaged} is staged is unknown: the staged scene" in said

@@ -55,3 +55,20 @@ def test_no_archive(tmp_path):
         LabelledImages(tmp_path / "nowhere", in_archive).find()
     place = tmp_path / "nowhere"
     assert str(caught.value) == f"there are no Planet images: {place} is no folder. Name one with --data-dir."
+
+
+def test_images_lie_in_linked_folders_too_and_hidden_ones_are_none(tmp_path):
+    def image(*parts):
+        folder = tmp_path.joinpath(*parts)
+        folder.mkdir(parents=True)
+        (folder / "x_SR.TIF").touch()
+
+    image("elsewhere", "site", "b")
+    image("archive", "a")
+    image("archive", ".trash", "c")
+    (tmp_path / "archive" / "mac").mkdir()
+    (tmp_path / "archive" / "mac" / "._x_SR.tif").touch()
+    (tmp_path / "archive" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "archive")
+    found = [path.relative_to(tmp_path / "archive").as_posix() for path in anywhere_below(tmp_path / "archive")]
+    assert found == ["a", "linked/site/b"]

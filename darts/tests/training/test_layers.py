@@ -219,3 +219,15 @@ def test_joining_alters_no_frame(write):
     join(labels, footprints, {SCENE})
     assert labels.rows.equals(before[0])
     assert footprints.rows.equals(before[1])
+
+
+def test_layers_of_other_systems_are_found_and_hidden_files_are_none(write, tmp_path):
+    folder = write(frame([SCENE]), frame([SCENE]))
+    iteration = folder / "iteration001"
+    (iteration / "TrainingLabels_1.gpkg").rename(iteration / "trainingLabels_1.GPKG")
+    (iteration / "._TrainingLabels_1.gpkg").write_text("Mac OS X")
+    (folder / ".snapshot").mkdir()
+    (folder / ".snapshot" / "TrainingLabels_1.gpkg").write_text("nothing")
+    iteration.rename(tmp_path / "elsewhere")
+    iteration.symlink_to(tmp_path / "elsewhere")
+    assert account(joined(folder).labels) == {"labels read from 1 files": 1, "labels used": 1}

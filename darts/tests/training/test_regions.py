@@ -5,7 +5,7 @@ import pytest
 import shapely
 
 from darts.training.regions import NO_REGION, fetch_boundaries, regions_of
-from darts_utils.errors import MissingDataError
+from darts_utils.errors import DataError, MissingDataError
 
 
 @pytest.fixture
@@ -50,3 +50,17 @@ def test_missing_boundaries_online_are_fetched(tmp_path, monkeypatch):
     monkeypatch.setattr("darts_acquisition.download_admin_files", asked.append)
     assert fetch_boundaries(tmp_path, offline=False) == tmp_path / "geoBoundariesCGAZ_ADM2.shp"
     assert asked == [tmp_path]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(b"no shapefile"),
+        lambda path: path.with_suffix(".prj").write_text('LOCAL_CS["unknown",UNIT["metre",1]]'),
+    ],
+)
+def test_boundaries_that_cannot_be_used_are_one_line(boundaries, damage):
+    damage(boundaries)
+    footprints = gpd.GeoSeries({"a": shapely.box(-110, 65, -109, 66)}, crs="EPSG:4326")
+    with pytest.raises(DataError, match=r"cannot be read \(.*\)\. Delete them; they are fetched again\.$"):
+        regions_of(footprints, boundaries)

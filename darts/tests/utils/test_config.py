@@ -133,3 +133,29 @@ def test_two_selectors_in_flags_or_in_the_file_are_an_error(darts, tmp_path):
     write(tmp_path, f"[darts]\nscene_ids = ['{A}']\ntile_ids = ['{B}']\n")
     code, _, err = darts("inference", "sentinel2-sequential", "--log-plain")
     assert (code, expected in err) == (2, True)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_file_of_another_system_is_read(darts, tmp_path, encoding):
+    (tmp_path / "config.toml").write_bytes('[darts]\r\nname = "Zoë"\r\n'.encode(encoding))
+    assert darts("hello") == (0, "Hello Zoë\n", "")
+
+
+def test_paths_in_the_file_and_in_quoted_flags_are_those_that_a_shell_would_make(darts, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    write(tmp_path, "[darts]\naux_dir = '~/aux'\n")
+    _, out, _ = darts("debug-default-paths", "--output-dir", "${HOME}/out", "--model-files", "~/a.pt")
+    for line in ("aux: {}/aux", "output: {}/out", "tcvis_dir: {}/aux/tcvis.icechunk"):
+        assert line.format(tmp_path / "home") in out.splitlines()
+    assert f"model_files: [PosixPath('{tmp_path}/home/a.pt')]" in out
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "mine.toml").write_text("[darts]\nname = 'Ada'\n")
+    assert darts("hello", "--config-file", "~/mine.toml") == (0, "Hello Ada\n", "")
+
+
+def test_a_variable_that_is_not_set_is_one_line(darts, tmp_path):
+    write(tmp_path, "[darts]\naux_dir = '${NOT_SET_AT_ALL}/aux'\n")
+    code, out, err = darts("debug-default-paths", "--log-plain")
+    assert (code, out) == (2, "")
+    assert "the path ${NOT_SET_AT_ALL}/aux names ${NOT_SET_AT_ALL}, which is not set." in err
+    assert err.count("\n") == 1

@@ -33,6 +33,7 @@ def download_admin_files(admin_dir: Path) -> None:
         ServiceError: If the service does not answer.
         OutputError: If the folder cannot be written.
     """
+    admin_dir = Path(admin_dir)
     for level in LEVELS:
         name = f"geoBoundariesCGAZ_ADM{level}"
         if not (admin_dir / f"{name}.shp").is_file():

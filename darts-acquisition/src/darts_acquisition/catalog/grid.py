@@ -39,7 +39,7 @@ def download_sentinel_2_grid(grid_dir: Path) -> None:
         ServiceError: If the service does not answer.
         OutputError: If the folder cannot be written.
     """
-    path = grid_dir / _FILE
+    path = Path(grid_dir) / _FILE
     if path.is_file():
         return
     url = endpoint("sentinel2_grid_url")
@@ -66,7 +66,7 @@ def tile_footprints(grid_dir: Path, tile_ids: Sequence[str]) -> gpd.GeoDataFrame
         MissingDataError: If the folder holds no grid.
         DataError: If the grid cannot be read.
     """
-    path = grid_dir / _FILE
+    path = Path(grid_dir) / _FILE
     if not path.is_file():
         raise MissingDataError(f"there is no Sentinel-2 grid at {path}. Download it first, while you are online.")
     try:

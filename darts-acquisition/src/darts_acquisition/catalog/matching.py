@@ -19,6 +19,7 @@ from darts_acquisition.catalog.coverage import Coverage
 from darts_acquisition.catalog.criteria import cover_limit
 from darts_acquisition.catalog.fields import footprint_of, number_or_none
 from darts_acquisition.catalog.matching_cache import Candidate, MatchingCache, Verdict
+from darts_acquisition.catalog.takes import superseded, take_of_item
 from darts_acquisition.optical.cdse_search import search_cdse_s2_sr
 from darts_acquisition.services.parallel import at_once
 from darts_utils.crs import checked_crs
@@ -217,13 +218,15 @@ def _judge(group: Sequence[_Footprint], criteria: _Criteria) -> list[tuple[Hasha
 
 def _search(group: Sequence[_Footprint], criteria: _Criteria, max_cloud_cover: float) -> dict[str, pystac.Item]:
     reach = timedelta(days=criteria.day_range)
-    return search_cdse_s2_sr(
+    found = search_cdse_s2_sr(
         intersects=shapely.union_all([footprint.query_area for footprint in group]),
         start_date=(min(footprint.day for footprint in group) - reach).isoformat(),
         end_date=(max(footprint.day for footprint in group) + reach).isoformat(),
         max_cloud_cover=max_cloud_cover,
         max_snow_cover=None,
     )
+    worse = superseded(found, take_of_item)  # or else an older processing with a cloud less would win
+    return {scene_id: item for scene_id, item in found.items() if scene_id not in worse}
 
 
 def _near(footprint: _Footprint, items: dict[str, pystac.Item], criteria: _Criteria) -> list[Candidate]:

@@ -13,12 +13,13 @@ from typing import Any
 
 import pystac
 
+from darts_acquisition.catalog.fields import usable_item
 from darts_utils.errors import OutputError
 from darts_utils.files import atomic_file
 
 logger = logging.getLogger(__name__.replace("darts_", "darts."))
 
-_VERSION = 1
+_VERSION = 2
 """Raise it when scores are computed in another way: older answers are then asked for again."""
 _WRITE_EVERY_S = 2.0
 """The file is rewritten as a whole, so not after every answer; a kill loses no more than this."""
@@ -144,7 +145,9 @@ def _read(path: Path | None) -> tuple[dict[str, Verdict], dict[str, dict[str, An
         if content != _sealed({name: content[name] for name in ("verdicts", "scenes")}):
             raise ValueError("its checksum is wrong")
         verdicts = {key: _verdict(given) for key, given in content["verdicts"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        for scene in content["scenes"].values():
+            usable_item(copy.deepcopy(scene))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         logger.warning("the matching cache %s is damaged (%s: %s); it is made anew", path, type(error).__name__, error)
         return {}, {}
     return verdicts, content["scenes"]

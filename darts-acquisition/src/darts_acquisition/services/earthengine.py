@@ -125,7 +125,7 @@ def ask[T](what: str, function: Callable[[], T]) -> T:
         raise
     except (EEException, ProtocolError, google.auth.exceptions.GoogleAuthError) as error:
         raise _meaning(what, error) from error
-    except (ValueError, KeyError) as error:  # from a whole answer that is none of the protocol's
+    except (ValueError, KeyError, RecursionError) as error:  # from a whole answer that is none of the protocol's
         raise ServiceError(
             f"{EARTH_ENGINE.name}: {what} was not answered as Earth Engine does ({type(error).__name__}: {error}). "
             f"{EARTH_ENGINE.advice}"

@@ -17,7 +17,7 @@ from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.pipelines.tiles import RunReport
 from darts.utils.console import show_rows
 from darts.utils.terminal import say
-from darts_utils.paths import DefaultPaths
+from darts_utils.paths import DefaultPaths, user_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ def demo(
         ConfigError: If seed or size are out of range.
         OutputError: If the folder cannot be written to.
     """
-    kind = _SENSORS[sensor]
+    kind, folder = _SENSORS[sensor], user_path(folder)
     size = kind.size_px if size is None else size
     say(f"Making the world of seed {seed}, {size / 100:g} x {size / 100:g} km, in {folder}")
     start = time.monotonic()

@@ -63,7 +63,7 @@ class Pipeline(PipelineParameters, FeatureRun):
     def _models(self) -> dict[str, Path]:
         """Return the checkpoints by file stem."""
         if self.model_files is None:
-            files = sorted(self.paths.models.glob("*.pt"))
+            files = self.paths.model_files()
             if not files:
                 raise ConfigError(
                     f"there is no model (*.pt) in {self.paths.models}. Put one there, or name one with --model-files."

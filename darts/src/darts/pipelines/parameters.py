@@ -3,18 +3,39 @@
 The text under a field is its help. `None` means not given. Units are in the text where a name cannot carry them.
 """
 
-from dataclasses import dataclass, field
+import inspect
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from darts_utils.errors import ConfigError
-from darts_utils.paths import DefaultPaths
+from darts_utils.paths import DefaultPaths, settle_paths
 
 SCENE_SELECTORS = ("scene_ids", "scene_id_file", "tile_ids", "aoi_file")
 """Parameters that exclude each other; where only the config file contradicts a flag, the first wins."""
 QUALITY_LEVELS = {"none": 0, "low_quality": 1, "high_quality": 2}
+
+
+_BASE_FOLDERS = frozenset(field.name for field in fields(DefaultPaths))
+
+
+class _TakesBaseFolders(type):
+    """Lets base folders be given one by one, as on the command line: `PlanetPipeline(fast_dir="/data")`."""
+
+    def __call__(cls, *args: Any, **given: Any) -> Any:
+        """Return a new object, with the base folders among its keyword arguments put into `default_dirs`."""
+        folders = {name: given.pop(name) for name in _BASE_FOLDERS & given.keys()}
+        if folders:
+            given["default_dirs"] = replace(given.get("default_dirs") or DefaultPaths(), **folders)
+        return super().__call__(*args, **given)
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        """The parameters of a class, for help and completion: those that it declares."""
+        whole = inspect.signature(vars(cls)["__init__"])
+        return whole.replace(parameters=list(whole.parameters.values())[1:])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +43,8 @@ class Parameters:
     """Root of all groups, so that the checks of several groups chain."""
 
     def __post_init__(self) -> None:
-        """Check the values; nothing is assigned, so running it twice changes nothing."""
+        """Resolve what users write into paths, and check the values; doing it twice changes nothing."""
+        settle_paths(self)
 
 
 def _check_not_negative(name: str, value: float | None) -> None:
@@ -36,7 +58,7 @@ def _check_positive(name: str, value: float | None) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AuxiliaryParameters(Parameters):
+class AuxiliaryParameters(Parameters, metaclass=_TakesBaseFolders):
     """Where auxiliary data lies."""
 
     default_dirs: Annotated[DefaultPaths, Parameter(name="*")] = field(default_factory=DefaultPaths)
@@ -242,7 +264,7 @@ class SceneSelection(Parameters):
     scene_ids: list[str] | None = None
     """Ids of scenes."""
     scene_id_file: Path | None = None
-    """File with ids of scenes: a JSON list, or one id a line."""
+    """File with ids of scenes: a JSON list, a saved search (GeoJSON), or one id a line."""
     tile_ids: list[str] | None = None
     """Sentinel-2 tiles such as 33UVP, to search scenes in."""
     aoi_file: Path | None = None

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from darts_utils.paths import DefaultPaths, PathManager
+from darts_utils.paths import DefaultPaths, PathManager, settle_paths
 
 logger = logging.getLogger(__name__)
 
@@ -39,25 +39,39 @@ class PipelineV2Paths:
     no_raw_data_store: bool = False
     """Keep no raw scenes on disk."""
 
+    def __post_init__(self) -> None:
+        """Resolve what users write into paths; doing it again changes nothing."""
+        settle_paths(self)
+
     def resolved(self) -> dict[str, object]:
-        """Return every location by name, the defaults filled in; nothing is made on disk."""
+        """Return every location by name, the defaults filled in; nothing is made on disk.
+
+        Those that differ between the pipelines have the name of the pipeline before theirs.
+        """
         paths = PathManager(self.default_dirs)
+        sentinel2 = f"sentinel2-{self.raw_data_source}"
         defaults: dict[str, object] = {
-            "model_files": sorted(paths.models.glob("*.pt")),
-            "output_data_dir": paths.output_data(f"sentinel2-{self.raw_data_source}"),
+            "model_files": paths.model_files(),
+            "output_data_dir": paths.output_data(sentinel2),
             "arcticdem_dir": paths.arcticdem(10),
             "tcvis_dir": paths.tcvis,
             "orthotiles_dir": paths.planet_orthotiles,
             "scenes_dir": paths.planet_scenes,
             "sentinel2_grid_dir": paths.sentinel2_grid,
             "raw_data_store": paths.sentinel2_raw_data(self.raw_data_source),
+            "admin_dir": paths.admin_boundaries,
         }
         given = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
         del given["default_dirs"]
+        of_planet = {
+            "planet output_data_dir": given.get("output_data_dir", paths.output_data("planet")),
+            "planet arcticdem_dir": given.get("arcticdem_dir", paths.arcticdem(2)),
+        }
         merged: dict[str, object] = {
             **{name: str(path) for name, path in paths.all_paths().items()},
             **defaults,
             **given,
+            **of_planet,
         }
         return {**merged, "raw_data_store": None} if self.no_raw_data_store else merged
 

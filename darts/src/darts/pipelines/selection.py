@@ -4,12 +4,14 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from darts.pipelines.parameters import SceneParameters
 from darts.pipelines.tiles import TileRef
 from darts_utils.errors import ConfigError
 from darts_utils.files import atomic_file
 from darts_utils.names import check_name, is_id, shown
+from darts_utils.text import read_text
 
 
 def confirm_unbounded(parameters: SceneParameters) -> None:
@@ -41,23 +43,36 @@ def tile_ref(scene_id: str) -> TileRef:
 
 
 def read_scene_ids(path: Path | None, parameter: str) -> list[str]:
-    """Return the ids in a file: a JSON list (or a JSON object with the ids as keys), or one id a line.
+    """Return the ids in a file: a JSON list or object (keys), a saved search (GeoJSON, STAC items), or one id a line.
+
+    The file may begin with a byte order mark, and be in UTF-16, as some shells write it.
 
     Raises:
         ConfigError: If the file is missing or holds something else.
     """
     try:
-        text = Path(path or "").read_text()
+        text = read_text(Path(path or ""))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{parameter} {path} cannot be read ({error}). Give a text file with scene ids.") from error
     if text.lstrip().startswith(("[", "{")):
         try:
-            return checked_ids(list(json.loads(text)), f"{parameter} {path}")
-        except json.JSONDecodeError as error:
+            return checked_ids(_ids_of(json.loads(text)), f"{parameter} {path}")
+        except (json.JSONDecodeError, RecursionError) as error:
             raise ConfigError(
                 f"{parameter} {path} is not valid JSON ({error}). Give a JSON list, or one id a line."
             ) from error
     return checked_ids([line.strip() for line in text.splitlines() if line.strip()], f"{parameter} {path}")
+
+
+def _ids_of(content: Any) -> list[Any]:
+    """Return what JSON names as ids: those of features where it is the answer of a search, else keys or entries."""
+    if isinstance(content, dict) and content.get("type") == "Feature":
+        return [content.get("id")]
+    if isinstance(content, dict) and content.get("type") == "FeatureCollection":
+        content = content.get("features")
+        if not isinstance(content, list):
+            return []
+    return [item.get("id") if isinstance(item, dict) else item for item in content]
 
 
 def write_scene_ids(path: Path, scene_ids: Sequence[str]) -> None:
@@ -67,7 +82,7 @@ def write_scene_ids(path: Path, scene_ids: Sequence[str]) -> None:
         OutputError: If the file cannot be written.
     """
     with atomic_file(Path(path)) as part:
-        part.write_text(json.dumps(list(scene_ids), indent=1) + "\n")
+        part.write_text(json.dumps(list(scene_ids), indent=1) + "\n", encoding="utf-8")
 
 
 def checked_ids(scene_ids: Sequence[str], origin: str) -> list[str]:
@@ -76,6 +91,8 @@ def checked_ids(scene_ids: Sequence[str], origin: str) -> list[str]:
     Raises:
         ConfigError: If there is none, or one cannot be an id.
     """
+    if isinstance(scene_ids, str):
+        raise ConfigError(f"{origin} is {shown(scene_ids)} but must be a list of ids. Write [...] around it.")
     if not scene_ids:
         raise ConfigError(f"{origin} holds no scene id. Name at least one scene.")
     for scene_id in scene_ids:

@@ -55,7 +55,12 @@ class TrainingData(LabelParameters, TrainingPatchParameters, FeatureRun):
             super().located(),
             train_data_dir=or_default(self.train_data_dir, self.paths.train_data(self.name, self.patch_size)),
             admin_dir=or_default(self.admin_dir, self.paths.admin_boundaries),
+            preprocess_cache=self._asked_cache() if self.preprocess_cache is None else self.preprocess_cache,
         )
+
+    def _asked_cache(self) -> Path | None:
+        """Return the folder of features in the folder of caches, if one is given; unasked nothing is kept."""
+        return None if self.default_dirs.cache_dir is None else self.paths.cache / self.name
 
     def create(self) -> RunReport:
         """Make the training data, or go on with it, and return how each image ended.

@@ -1,6 +1,7 @@
 """PlanetScope images wherever archives have them."""
 
 import logging
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from darts.pipelines.sources.images import ImagesOnDisk, has_image, image_ref
 from darts.pipelines.tiles import TileRef
 from darts_utils.errors import ConfigError
+from darts_utils.paths import visible_folders
 
 logger = logging.getLogger(__name__)
 
@@ -16,24 +18,36 @@ type Finder = Callable[[Path], Iterator[Path]]
 
 _ID = re.compile(r"\d{8}_\d{6}(_\d{1,2})?_[0-9A-Za-z]+|\d+_\d+_\d{4}-\d{2}-\d{2}_[0-9A-Za-z]+")
 _DEEPEST = 3
+_IMAGE = re.compile(r"_SR\.tif$", re.IGNORECASE)
 
 
 def in_archive(data_dir: Path) -> Iterator[Path]:
     """Yield folders called like images: `{image}`, `{tile or site}/{image}` or `{iteration}/{site}/{image}`."""
     folders = [data_dir]
     for _ in range(_DEEPEST):
-        inner = [path for folder in folders for path in _subfolders(folder)]
+        inner = [path for folder in folders for path in visible_folders(folder)]
         yield from (path for path in inner if _ID.fullmatch(path.name))
         folders = [path for path in inner if not _ID.fullmatch(path.name)]
 
 
 def anywhere_below(data_dir: Path) -> Iterator[Path]:
-    """Yield the folders that hold a `*_SR.tif`, at any depth."""
-    yield from sorted({file.parent for file in data_dir.rglob("*_SR.tif") if not file.name.startswith(".")})
+    """Yield the folders that hold a `*_SR.tif`, at any depth, in linked folders too."""
+    yield from sorted(_holding_images(data_dir, frozenset()))
 
 
-def _subfolders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+def _holding_images(folder: Path, above: frozenset[str]) -> Iterator[Path]:
+    real = os.path.realpath(folder)
+    if real in above:  # a link that leads back
+        return
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except OSError as error:
+        logger.warning("%s is skipped: it cannot be read (%s)", folder, error.strerror)
+        return
+    if any(_IMAGE.search(name) and not name.startswith(".") for name in names):
+        yield folder
+    for inner in visible_folders(folder):
+        yield from _holding_images(inner, above | {real})
 
 
 class LabelledImages(ImagesOnDisk):

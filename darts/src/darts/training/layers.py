@@ -1,5 +1,6 @@
 """Label and footprint layers as people drew them: read, mended, and every row accounted for."""
 
+import fnmatch
 import logging
 import re
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ import pandas as pd
 import shapely
 
 from darts_utils.errors import DataError, MissingDataError
+from darts_utils.paths import visible_folders
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +76,7 @@ def read_layers(labels_dir: Path) -> tuple[Layer, Layer]:
 
 
 def _read_kind(labels_dir: Path, kind: str) -> Layer:
-    files = sorted(labels_dir.glob(f"*/{_PATTERNS[kind]}"))
+    files = _files(labels_dir, re.compile(fnmatch.translate(_PATTERNS[kind]), re.IGNORECASE))
     if not files:
         raise MissingDataError(
             f"there are no {kind} in {labels_dir}: no file is called */{_PATTERNS[kind]}. Put them there, a folder an "
@@ -82,6 +84,12 @@ def _read_kind(labels_dir: Path, kind: str) -> Layer:
         )
     rows = pd.concat([_read(file, file.relative_to(labels_dir)) for file in files], ignore_index=True)
     return _without_useless(_mended(Layer(kind, gpd.GeoDataFrame(rows, geometry="geometry", crs=CRS), len(files))))
+
+
+def _files(labels_dir: Path, pattern: re.Pattern[str]) -> list[Path]:
+    """Return the files of a name, in whatever case, in the folders below a folder; hidden ones are none."""
+    below = visible_folders(labels_dir)
+    return sorted(file for folder in below for file in folder.iterdir() if pattern.match(file.name) and file.is_file())
 
 
 def _read(file: Path, name: Path) -> gpd.GeoDataFrame:

@@ -18,7 +18,8 @@ class LabelParameters(Parameters):
     admin_dir: Path | None = None
     """Folder of the administrative boundaries, `{aux}/admin_boundaries` if not given."""
     preprocess_cache: Path | None = None
-    """Folder to keep features of images in, in the compact form of caches; if not given, none are kept."""
+    """Folder to keep features of images in, in the compact form of caches; `{cache_dir}/{pipeline}` if cache_dir is
+    given; without either, none are kept."""
     force_preprocess: bool = False
     """Make features anew, whatever the cache holds."""
     append: bool = True

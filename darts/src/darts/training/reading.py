@@ -13,6 +13,7 @@ import zarr
 from zarr.errors import BaseZarrError
 
 from darts_utils.errors import ConfigError, DataError
+from darts_utils.paths import user_path
 
 BACKGROUND, SLUMP, IGNORED = 0, 1, 2
 """Values of a label."""
@@ -65,7 +66,7 @@ def open_training_set(folder: Path) -> TrainingSet:
     Raises:
         ConfigError: If the folder does not exist or holds no part of a training set.
     """
-    folder = Path(folder)
+    folder = user_path(folder)
     if not any((folder / part).exists() for part in _PARTS):
         raise ConfigError(f"{folder} holds no training set ({', '.join(_PARTS)}). Give the folder of one.")
     faults: dict[str, str] = {}
@@ -82,7 +83,7 @@ def open_training_set(folder: Path) -> TrainingSet:
         x=read("data.zarr/x", lambda: zarr.open_array(folder / "data.zarr" / "x", mode="r")),
         y=read("data.zarr/y", lambda: zarr.open_array(folder / "data.zarr" / "y", mode="r")),
         metadata=read("metadata.parquet", lambda: gpd.read_parquet(folder / "metadata.parquet")),
-        bands=read("config.toml", lambda: _bands(tomllib.loads((folder / "config.toml").read_text()))),
+        bands=read("config.toml", lambda: _bands(tomllib.loads((folder / "config.toml").read_text(encoding="utf-8")))),
         faults=faults,
     )
 

@@ -14,6 +14,7 @@ from darts.utils.console import show_rows
 from darts.utils.terminal import say
 from darts_utils.errors import ConfigError, DataError
 from darts_utils.files import atomic_file
+from darts_utils.paths import user_path
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,7 +56,7 @@ def show_dataset(train_data_dir: Path, *, number: int = 24, seed: int = 0, viz_d
     training_set = open_training_set(train_data_dir)
     table = _metadata(training_set)
     chosen = choose(table["empty"].to_numpy(dtype=bool), number, seed)
-    folder = Path(train_data_dir) if viz_dir is None else viz_dir
+    folder = user_path(train_data_dir if viz_dir is None else viz_dir)
     shown = ShownSet(patches=tuple(chosen), contact_sheet=folder / "patches.png", map=folder / "map.png")
     _save(draw_contact_sheet(training_set, table, chosen), shown.contact_sheet)
     _save(draw_map(table, chosen), shown.map)

@@ -3,7 +3,7 @@
 import difflib
 import logging
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ import cyclopts
 from cyclopts.argument import update_argument_collection
 
 from darts_utils.errors import ConfigError
+from darts_utils.paths import user_path
+from darts_utils.text import read_text
 
 logger = logging.getLogger(__name__)
 
@@ -38,10 +40,10 @@ class ConfigParser:
         Raises:
             ConfigError: If the file is missing or not TOML, or the same key has two values.
         """
-        self._file = Path(file_path)
+        self._file = user_path(file_path)
         self._values = {}
         try:
-            content = tomllib.loads(self._file.read_text())
+            content = tomllib.loads(read_text(self._file))
         except FileNotFoundError as error:
             if self._file == DEFAULT_FILE:
                 return
@@ -51,6 +53,10 @@ class ConfigParser:
         except OSError as error:
             raise ConfigError(f"the config file {self._file} cannot be read: {error.strerror}.") from error
         self._values = _flatten(content.get("darts", {}), self._file)
+
+    def values(self, names: Collection[str]) -> dict[str, Any]:
+        """Return what the file says of some parameters, for those that no command declares."""
+        return {name: self._values[name] for name in names if name in self._values}
 
     def __call__(
         self,

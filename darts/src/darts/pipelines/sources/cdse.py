@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from odc.geo.geobox import GeoBox
 
+    from darts_acquisition.catalog.takes import Take
+
 
 class CdseSource(SceneSource):
     """Scenes found in the Copernicus catalogue and fetched from its storage."""
@@ -49,6 +51,11 @@ class CdseSource(SceneSource):
         if self.parameters.selector == "tile_ids":
             return get_cdse_s2_sr_scene_ids_from_tile_ids(self.parameters.tile_ids or [], **self.search_limits)
         return get_cdse_s2_sr_scene_ids_from_geodataframe(self.parameters.aoi_file, **self.search_limits)
+
+    def _take(self, item: Any) -> "Take | None":
+        from darts_acquisition.catalog.takes import take_of_item
+
+        return take_of_item(item)
 
     def _ask(self, scene_ids: Sequence[str]) -> dict[str, Any]:
         from darts_acquisition.optical.cdse_search import get_cdse_s2_sr_items

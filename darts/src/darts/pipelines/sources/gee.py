@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from odc.geo.geobox import GeoBox
 
+    from darts_acquisition.catalog.takes import Take
+
 
 class GeeSource(SceneSource):
     """Scenes found in Earth Engine and computed there, pixel by pixel as they are."""
@@ -55,6 +57,11 @@ class GeeSource(SceneSource):
         if self.parameters.selector == "tile_ids":
             return get_gee_s2_sr_scene_ids_from_tile_ids(self.parameters.tile_ids or [], **self.search_limits)
         return get_gee_s2_sr_scene_ids_from_geodataframe(self.parameters.aoi_file, **self.search_limits)
+
+    def _take(self, item: Any) -> "Take | None":
+        from darts_acquisition.catalog.takes import take_of_gee_scene
+
+        return take_of_gee_scene(item)
 
     def _ask(self, scene_ids: Sequence[str]) -> dict[str, Any]:
         from darts_acquisition.optical.gee_search import get_gee_s2_sr_scenes

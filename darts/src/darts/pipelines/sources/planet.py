@@ -11,6 +11,8 @@ from darts.pipelines.sources.apart import check_apart, check_on_disk
 from darts.pipelines.sources.images import ImagesOnDisk, has_image, image_ref
 from darts.pipelines.tiles import TileRef
 from darts_utils.errors import ConfigError
+from darts_utils.names import shown
+from darts_utils.paths import visible_folders
 
 logger = logging.getLogger(__name__)
 
@@ -79,8 +81,8 @@ class PlanetSource(ImagesOnDisk):
                 "Name one with --orthotiles-dir or --scenes-dir."
             )
         in_one = orthotiles.resolve() == scenes.resolve()
-        for tile in _subfolders(orthotiles):
-            inner = _subfolders(tile)
+        for tile in visible_folders(orthotiles):
+            inner = visible_folders(tile)
             if not (inner or in_one or self.parameters.image_ids):
                 logger.warning(
                     "%s is skipped: orthotiles are looked for one folder deeper, in {tile_id}/{scene_id}. "
@@ -88,8 +90,8 @@ class PlanetSource(ImagesOnDisk):
                 )  # fmt: skip
             for path in inner:
                 yield _Found(path=path, output_folder=Path(tile.name) / path.name)
-        for path in _subfolders(scenes):
-            if not (in_one and _subfolders(path)):
+        for path in visible_folders(scenes):
+            if not (in_one and visible_folders(path)):
                 yield _Found(path=path, output_folder=Path(path.name))
 
     def _selected(self, folders: list[_Found]) -> list[_Found]:
@@ -101,6 +103,8 @@ class PlanetSource(ImagesOnDisk):
         wanted = self.parameters.image_ids
         if wanted is None:
             return folders
+        if isinstance(wanted, str):
+            raise ConfigError(f"image_ids is {shown(wanted)} but must be a list of ids. Write [...] around it.")
         if not wanted:
             raise ConfigError("image_ids is empty. Name at least one image, or leave it out to take all.")
         ids = {str(image_id) for image_id in wanted}
@@ -123,10 +127,3 @@ class PlanetSource(ImagesOnDisk):
     def where(self) -> str:
         """Where images belong, for messages."""
         return f"{self.parameters.orthotiles_dir} or {self.parameters.scenes_dir}"
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    """Return the folders in a folder by name, without hidden ones; none if it is not there."""
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))

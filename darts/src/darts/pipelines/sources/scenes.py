@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
     from shapely.geometry.base import BaseGeometry
 
+    from darts_acquisition.catalog.takes import Take
+
 logger = logging.getLogger(__name__)
 
 FOOTPRINT_CRS = "EPSG:3413"
@@ -73,7 +75,9 @@ class SceneSource(ABC):
             return read_scene_ids(selection.scene_id_file, selector)
         if selector is not None and not selection.offline:
             confirm_unbounded(selection)
-            self.items = self._search()
+            found = self._search()
+            worse = self._superseded(found)
+            self.items = {scene_id: item for scene_id, item in found.items() if scene_id not in worse}
             logger.info("the catalogue has %d scenes for %s", len(self.items), selector)
             return list(self.items)
         if selection.prep_data_scene_id_file is not None:
@@ -87,6 +91,21 @@ class SceneSource(ABC):
             "no scenes are selected. Name them with --scene-ids or --scene-id-file, "
             "or search for them with --tile-ids or --aoi-file."
         )
+
+    def _superseded(self, found: Mapping[str, Any]) -> Mapping[str, str]:
+        """Return the scenes that are in the catalogue better, with those; say which."""
+        from darts_acquisition.catalog.criteria import named
+        from darts_acquisition.catalog.takes import superseded
+
+        worse = superseded(found, self._take)
+        for scene_id, better in worse.items():
+            logger.info("%s is left out: %s is the same take, processed better or later", scene_id, better)
+        if worse:
+            logger.warning(
+                "%d older processings of takes that are mapped are left out (to map them, name them with --scene-ids): "
+                "%s", len(worse), named(list(worse)),
+            )  # fmt: skip
+        return worse
 
     def to_fetch(self, refs: Sequence[TileRef]) -> dict[str, int]:
         """Return the scenes that the store lacks, wholly or in part, with the bytes to fetch, 0 where unknown."""
@@ -196,6 +215,10 @@ class SceneSource(ABC):
 
     @abstractmethod
     def _search(self) -> dict[str, Any]: ...
+
+    def _take(self, item: Any) -> "Take | None":  # noqa: ARG002  (for sources that know)
+        """Return which take a scene is, None if that is unknown."""
+        return None
 
     @abstractmethod
     def _ask(self, scene_ids: Sequence[str]) -> dict[str, Any]: ...

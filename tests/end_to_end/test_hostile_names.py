@@ -1,5 +1,7 @@
 """A catalogue, or a mirror of one, that gives scenes names which lead out of the results and the store."""
 
+from types import SimpleNamespace
+
 import pytest
 
 SCENE = "S2B_MSIL2A_20240720T200909_N0510_R128_T08WNB_20240720T234418"
@@ -22,7 +24,8 @@ def test_a_run_with_overwrite_replaces_no_folder_but_those_of_its_scenes(
     make_scene(tmp_path / "input" / "sentinel2" / "cdse-scenes", SCENE, size=(64, 70))
     hostile = [str(victim), "../../victim", "..", ".", "", "a\x00b", "x" * 300, SCENE, 5, ("a",)]
     monkeypatch.setattr(
-        "darts_acquisition.get_cdse_s2_sr_scene_ids_from_tile_ids", lambda *_, **__: {name: name for name in hostile}
+        "darts_acquisition.get_cdse_s2_sr_scene_ids_from_tile_ids",
+        lambda *_, **__: {name: SimpleNamespace(id=name, geometry=None) for name in hostile},
     )
     command = ["inference", "sentinel2-sequential", "--tile-ids", "08WNB", "--years", "2024", "--overwrite", *SMALL]
     for _ in range(2):

@@ -243,7 +243,7 @@ def test_a_plan_goes_on_with_a_damaged_scene_and_one_in_a_local_crs(tmp_path, ca
     damaged, local, sound = A, OLDER, B
     store = SceneStore(tmp_path, "cdse")
     band = wrap_xr(
-        np.ones((4, 5), np.uint16), GeoBox.from_bbox((5e5, 7.7e6, 5.1e5, 7.71e6), "EPSG:32608", shape=(4, 5))
+        np.ones((4, 5), np.uint16), GeoBox.from_bbox((5e5, 7.7e6, 5e5 + 50, 7.7e6 + 40), "EPSG:32608", shape=(4, 5))
     )
     for scene_id in (damaged, local, sound):
         store.write(scene_id, {"B02_10m": band, "SCL_20m": band.astype(np.uint8)}, {})
@@ -254,9 +254,8 @@ def test_a_plan_goes_on_with_a_damaged_scene_and_one_in_a_local_crs(tmp_path, ca
     refs = source.find()
     caplog.set_level("WARNING")
     assert list(source.footprints(refs).tile_id) == [sound]
-    assert set(source.to_fetch(refs)) == {local, sound}
+    assert set(source.to_fetch(refs)) == {damaged, local, sound}
     said = " ".join(caplog.messages)
     assert f"the outline of scene {damaged} is unknown: the staged scene" in said
-    assert f"the outline of scene {local} is unknown: the staged scene" in said
-    assert "which is Engineering CRS, neither geographic nor projected." in said
-    assert f"whether scene {damaged} is staged is unknown: the staged scene" in said
+    assert f"the outline of scene {local} is unknown: the grid of the staged scene" in said
+    assert "but a projected CRS in metres is needed." in said

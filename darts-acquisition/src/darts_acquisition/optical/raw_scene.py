@@ -90,8 +90,9 @@ class RawScene:
         Raises:
             DataError: If the store has no usable coordinates or CRS.
         """
+        arrays = self._arrays  # a store that cannot be opened says so itself
         try:
-            reference = dict(self._array("spatial_ref").attrs)
+            reference = dict(arrays["spatial_ref"].attrs)
             x, y = np.asarray(self._array("x")[:]), np.asarray(self._array("y")[:])
             grid = GeoBox((len(y), len(x)), _transform(x, y, reference), str(reference["crs_wkt"]))
             _check_grid(grid, x, y)

@@ -320,3 +320,32 @@ def test_unknown_sun_angles_are_told_in_one_line(map_images, make_image, make_mo
         f"WARNING: the sun angles of {SCENE} are unknown; hillshade is made with azimuth 225 and elevation 25 degrees",
         f"WARNING: {SCENE}: features are missing on 100.0 % of the mapped ground",
     ]
+    record = json.loads((tmp_path / "output" / "planet" / SCENE / "darts_inference.json").read_text())
+    assert record["features_missing"] == 1.0
+    assert record["observed_km2"] == pytest.approx(record["clear_km2"] + record["cloudy_km2"])
+
+
+def test_a_hole_in_the_elevation_is_a_column_of_the_slumps_and_a_raster_on_request(
+    map_images, make_image, make_model, tmp_path
+):
+    from smart_geocubes import ArcticDEM2m
+
+    from darts_acquisition.auxiliary.filling import fill
+
+    (tmp_path / "models").mkdir()
+    make_model(tmp_path / "models" / "terrain.pt", ["red", "green", "slope"])
+    make_model(tmp_path / "models" / "colours.pt", ["red", "green"])
+    make_image(grid=polar_grid(1000))
+    fill(tmp_path / "aux" / "arcticdem_2m.icechunk", ArcticDEM2m, staged_chunks(PlanetPipeline()), lambda geobox: None)
+    result = map_images("--export-bands", "polygonized", "features_missing", "--write-model-outputs", "--log-plain")
+    assert result.returncode == 0, result.stderr
+    folder = tmp_path / "output" / "planet" / SCENE
+    shares = {
+        name: set(
+            pd.read_parquet(folder / f"prediction_segments{name}.parquet", columns=["features_missing"]).iloc[:, 0]
+        )
+        for name in ("", "-terrain", "-colours")
+    }
+    assert shares == {"": {1.0}, "-terrain": {1.0}, "-colours": {0.0}}
+    with rasterio.open(folder / "features_missing.tif") as raster:
+        assert raster.read(1).all()

@@ -518,6 +518,17 @@ def test_ids_select_and_those_that_are_nowhere_are_named(source, tmp_path, lines
         source(image_ids=["nowhere"]).find()
 
 
+def test_folders_without_any_image_are_one_line(source, tmp_path):
+    (tmp_path / "tiles").mkdir()
+    message = (
+        f"there is no image in {tmp_path / 'tiles'} (orthotiles, in {{tile_id}}/{{scene_id}}) and "
+        f"{tmp_path / 'scenes'} (scenes, in {{scene_id}}). Put images there, or name other folders."
+    )
+    with pytest.raises(ConfigError) as caught:
+        source().find()
+    assert str(caught.value) == message
+
+
 def test_no_folder_at_all(source, tmp_path):
     message = (
         f"there are no Planet images: neither {tmp_path / 'tiles'} (orthotiles) nor {tmp_path / 'scenes'} (scenes) is "

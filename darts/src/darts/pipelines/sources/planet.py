@@ -47,8 +47,8 @@ class PlanetSource(ImagesOnDisk):
         Folders without an image are named in a warning, and so are ids that are nowhere.
 
         Raises:
-            ConfigError: If there is neither folder, no image has an id that was asked for, or results would go into
-                those of another image or over an image.
+            ConfigError: If there is neither folder, no image in them, no image has an id that was asked for, or results
+                would go into those of another image or over an image.
         """
         folders = self._selected(list(self._folders()))
         with_image = [folder for folder in folders if has_image(folder.path)]
@@ -61,6 +61,11 @@ class PlanetSource(ImagesOnDisk):
             if ref is not None:
                 self.images[tile_id] = folder.path
                 refs.append(ref)
+        if not refs:
+            raise ConfigError(
+                f"there is no image in {self.parameters.orthotiles_dir} (orthotiles, in {{tile_id}}/{{scene_id}}) and "
+                f"{self.parameters.scenes_dir} (scenes, in {{scene_id}}). Put images there, or name other folders."
+            )
         check_apart(refs)
         if self.parameters.output_data_dir is not None:
             check_on_disk(refs, self.images, self.parameters.output_data_dir)

@@ -79,6 +79,8 @@ class SceneSource(ABC):
             worse = self._superseded(found)
             self.items = {scene_id: item for scene_id, item in found.items() if scene_id not in worse}
             logger.info("the catalogue has %d scenes for %s", len(self.items), selector)
+            if not self.items:
+                logger.warning("the catalogue has no scene for %s with these dates, cloud and snow cover", selector)
             return list(self.items)
         if selection.prep_data_scene_id_file is not None:
             return read_scene_ids(selection.prep_data_scene_id_file, "prep_data_scene_id_file")

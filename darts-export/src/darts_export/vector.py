@@ -1,5 +1,7 @@
 """Outlines of masks and objects, with statistics of each, and what a reader needs when the table travels alone."""
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import geopandas as gpd
@@ -34,18 +36,14 @@ def segment_table(tile: xr.Dataset, suffix: str = "") -> gpd.GeoDataFrame:
         the largest; and the geometry.
     """
     objects = tile[f"binarized_segmentation{suffix}"]
-    runs = runs_of(objects.values)
-    labels, n_objects = _numbered(runs)
-    frame = segments(objects, tile[f"probabilities{suffix}"])
+    found = _Found.of(objects)
+    frame = _rows(found, objects, tile[f"probabilities{suffix}"])
     shapes = frame.pop("geometry")
     cut = tile.get(f"cut_segmentation{suffix}")
-    frame["cut"] = pd.array(
-        [None] * n_objects if cut is None else _share(cut, runs, labels, n_objects) > 0, dtype="boolean"
-    )
-    missing = [_share(tile[name], runs, labels, n_objects) for name in missing_masks(tile, suffix)]
-    return _with_origin(
-        frame, shapes, tile, features_missing=np.max(missing, axis=0) if missing else np.full(n_objects, np.nan)
-    )
+    frame["cut"] = pd.array([None] * found.number if cut is None else found.share(cut) > 0, dtype="boolean")
+    missing = [found.share(tile[name]) for name in missing_masks(tile, suffix)]
+    largest = np.max(missing, axis=0) if missing else np.full(found.number, np.nan)
+    return _with_origin(frame, shapes, tile, features_missing=largest)
 
 
 def region_table(tile: xr.Dataset, name: str) -> gpd.GeoDataFrame:
@@ -64,13 +62,6 @@ def missing_masks(tile: xr.Dataset, suffix: str) -> list[str]:
 
 def _of_models(tile: xr.Dataset) -> list[str]:
     return [str(name) for name in tile.data_vars if str(name).startswith("features_missing-")]
-
-
-def _share(mask: xr.DataArray, runs: Runs, labels: Array, n_objects: int) -> Array:
-    """Return the share of the pixels of each object that a bool mask has, (object,) float64."""
-    marked = mask.values.ravel()[runs.pixels()]
-    pixels = np.repeat(labels, runs.lengths)
-    return np.bincount(pixels[marked], minlength=n_objects) / np.bincount(pixels, minlength=n_objects)
 
 
 def _with_origin(frame: pd.DataFrame, shapes: gpd.GeoSeries, tile: xr.Dataset, **columns: Array) -> gpd.GeoDataFrame:
@@ -94,16 +85,52 @@ def segments(objects: xr.DataArray, probabilities: xr.DataArray) -> gpd.GeoDataF
         in percent, `npixel` int64 and the geometry, in the CRS of the tile. Pixels that touch at edges or corners are
         one object; its outline is valid, as a MultiPolygon where parts touch at corners only.
     """
-    grid = geobox_of(objects)
-    runs = runs_of(objects.values)
+    return _rows(_Found.of(objects), objects, probabilities)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The objects of a mask."""
+
+    runs: Runs
+    labels: Array
+    """(run,) which object each run belongs to, from 0 on."""
+    number: int
+
+    @classmethod
+    def of(cls, objects: xr.DataArray) -> "_Found":
+        runs = runs_of(objects.values)
+        return cls(runs, *_numbered(runs))
+
+    @cached_property
+    def pixels(self) -> Array:
+        """(pixel,) places of their pixels in the flat mask."""
+        return self.runs.pixels()
+
+    @cached_property
+    def owners(self) -> Array:
+        """(pixel,) the object that each pixel belongs to."""
+        return np.repeat(self.labels, self.runs.lengths)
+
+    def share(self, mask: xr.DataArray) -> Array:
+        """Return the share of the pixels of each object that a bool mask has, (object,) float64."""
+        values = mask.values
+        if not any(values.strides):  # the same everywhere, and a flat copy would take as much as a band
+            return np.full(self.number, float(values.flat[0]))
+        marked = values.ravel()[self.pixels]
+        return np.bincount(self.owners[marked], minlength=self.number) / np.bincount(self.owners, minlength=self.number)
+
+
+def _rows(found: _Found, objects: xr.DataArray, probabilities: xr.DataArray) -> gpd.GeoDataFrame:
+    """Return outlines and statistics of objects, one row each."""
+    grid, runs = geobox_of(objects), found.runs
     parts, _ = label_runs(runs, diagonal=False)
-    labels, n_objects = _numbered(runs)
-    values = probabilities.values.ravel()[runs.pixels()]
-    columns: dict[str, Array] = {"Region_ID": np.arange(1, n_objects + 1, dtype=np.int32)}
-    columns |= object_statistics(np.repeat(labels, runs.lengths), values, n_objects)
-    columns["npixel"] = np.bincount(labels, runs.lengths, n_objects).astype(np.int64)
-    owners = labels[np.unique(parts, return_index=True)[1]]
-    shapes = _collected(outlines(runs, parts, grid), owners, n_objects)
+    values = probabilities.values.ravel()[found.pixels]
+    columns: dict[str, Array] = {"Region_ID": np.arange(1, found.number + 1, dtype=np.int32)}
+    columns |= object_statistics(found.owners, values, found.number)
+    columns["npixel"] = np.bincount(found.labels, runs.lengths, found.number).astype(np.int64)
+    owners = found.labels[np.unique(parts, return_index=True)[1]]
+    shapes = _collected(outlines(runs, parts, grid), owners, found.number)
     return gpd.GeoDataFrame(columns, geometry=shapes, crs=str(grid.crs))
 
 

@@ -1,11 +1,12 @@
 """The id of a model: one hash over everything that its results depend on."""
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+
+from darts_utils.canonical import canonical
 
 
 def identity(
@@ -37,17 +38,6 @@ def identity(
         canonical({"architecture": architecture, "bands": bands, "input": model_input, "calibration": calibration})
     )
     return digest.hexdigest()
-
-
-def canonical(value: object) -> bytes:
-    """Return a plain value as JSON of which there is only one form: sorted keys, no spaces, UTF-8.
-
-    Raises:
-        ValueError: If a number in it is NaN or infinite.
-        TypeError: If something in it is not a plain value.
-    """
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode()
 
 
 def _raw(weight: torch.Tensor) -> memoryview:

@@ -1,6 +1,5 @@
 """The command tree of `darts`. Nothing heavy is imported here: a command imports what it needs when it runs."""
 
-import importlib
 import logging
 import os
 import signal
@@ -17,6 +16,7 @@ from darts import __version__
 from darts.pipelines.parameters import SCENE_SELECTORS
 from darts.utils.bench import benchviz as _benchviz
 from darts.utils.config import ConfigParser
+from darts.utils.later import imported_later
 from darts.utils.logging import LoggingManager, VerbosityLevel
 from darts.utils.terminal import error_console, output_console
 from darts_utils.errors import ConfigError, DartsError
@@ -69,10 +69,7 @@ training_app.command(training_data_app)
 app.register_install_completion_command(group=utilities_group)
 
 
-def __getattr__(name: str) -> Any:
-    if name in _IMPORTED_WHEN_ASKED_FOR:
-        return getattr(importlib.import_module(_IMPORTED_WHEN_ASKED_FOR[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = imported_later(__name__, _IMPORTED_WHEN_ASKED_FOR)
 
 
 @app.command(group=utilities_group)

@@ -1,19 +1,14 @@
 """Pipelines: from scenes to mapped slumps; each imported when it is asked for."""
 
-import importlib
-from typing import Any
+from darts.utils.later import imported_later
 
 _WHERE = {
-    "PlanetPipeline": "planet",
-    "PlanetRayPipeline": "ray_run",
-    "Sentinel2Pipeline": "sentinel2",
-    "Sentinel2RayPipeline": "ray_run",
+    "PlanetPipeline": "darts.pipelines.planet",
+    "PlanetRayPipeline": "darts.pipelines.ray_run",
+    "Sentinel2Pipeline": "darts.pipelines.sentinel2",
+    "Sentinel2RayPipeline": "darts.pipelines.ray_run",
 }
 
 __all__ = list(_WHERE)
 
-
-def __getattr__(name: str) -> Any:
-    if name in _WHERE:
-        return getattr(importlib.import_module(f"darts.pipelines.{_WHERE[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = imported_later(__name__, _WHERE)

@@ -121,6 +121,12 @@ def test_overwriting_makes_them_anew(pipeline, tile):
     assert len(fingerprints(tile)) == 1
 
 
+def test_the_record_of_a_run_lies_where_it_is_asked_for(pipeline):
+    replace(pipeline, metadata_dir=Path("records")).run()
+    assert not list(Path("results").glob("*.parquet"))
+    assert len(list(Path("records").glob("*.results.parquet"))) == 1
+
+
 def test_what_does_not_decide_results_does_not_matter(pipeline, tile):
     pipeline.run()
     other = replace(pipeline, batch_size=1, max_memory_gb=3, write_model_outputs=True, edge_erosion_size=2)

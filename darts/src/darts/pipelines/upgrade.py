@@ -44,7 +44,7 @@ class _Proof:
     config: Mapping[str, Any]
 
 
-def upgrade_results(folder: Path) -> UpgradeReport:
+def upgrade_results(folder: Path, *, metadata_dir: Path | None = None) -> UpgradeReport:
     """Write into results of earlier releases how they were made, where the record of their run proves it.
 
     A proof needs the run's `{time}.config.toml` and `.results.parquet`, rasters whose tags agree with them, and models
@@ -52,7 +52,8 @@ def upgrade_results(folder: Path) -> UpgradeReport:
     `darts_inference.json` is written.
 
     Args:
-        folder: A results folder, with the record of its runs.
+        folder: A results folder.
+        metadata_dir: Where the record of its runs lies, in it if not given.
 
     Raises:
         MissingDataError: If there is no such folder, or no record in it.
@@ -62,7 +63,9 @@ def upgrade_results(folder: Path) -> UpgradeReport:
 
     if not folder.is_dir():
         raise MissingDataError(f"there is no results folder {folder}. Correct its name.")
-    proofs = {proof.folder: proof for proof in _proofs(folder)}  # of several runs over a tile, the last that made it
+    proofs = {
+        proof.folder: proof for proof in _proofs(folder, metadata_dir or folder)
+    }  # of several runs over a tile, the last that made it
     if not proofs:
         raise MissingDataError(
             f"there is no record of a run in {folder} ({{time}}.config.toml). Name a results folder."
@@ -82,11 +85,11 @@ def upgrade_results(folder: Path) -> UpgradeReport:
     return UpgradeReport(tuple(upgraded), unproven)
 
 
-def _proofs(folder: Path) -> Iterator[_Proof]:
+def _proofs(folder: Path, records: Path) -> Iterator[_Proof]:
     """Yield what the records of all runs in a folder say of tiles that are there, the oldest first."""
     import pyarrow.parquet as pq
 
-    for path in sorted(folder.glob("*.config.toml"), key=lambda path: path.stat().st_mtime_ns):
+    for path in sorted(records.glob("*.config.toml"), key=lambda path: path.stat().st_mtime_ns):
         results = path.with_name(path.name.replace(".config.toml", ".results.parquet"))
         try:
             config = tomllib.loads(path.read_text(encoding="utf-8")).get("darts", {})

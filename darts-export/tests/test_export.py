@@ -125,7 +125,8 @@ def test_damaged_files_tell_nothing(tmp_path):
     assert fingerprints(tmp_path) == frozenset()
 
 
-def test_a_folder_that_appears_meanwhile_is_not_replaced(make_tile, tmp_path, monkeypatch):
+@pytest.mark.parametrize("asked", [["ndvi", "metadata"], ["ndvi", "binarized", "metadata"]])
+def test_a_folder_that_appears_meanwhile_is_neither_replaced_nor_claimed(make_tile, tmp_path, monkeypatch, asked):
     folder, write = tmp_path / "scene", export_module._Making.write
 
     def slower_than_another(making, wanted, part):
@@ -135,7 +136,7 @@ def test_a_folder_that_appears_meanwhile_is_not_replaced(make_tile, tmp_path, mo
 
     monkeypatch.setattr(export_module._Making, "write", slower_than_another)
     with pytest.raises(OutputError, match=r"^nothing is added to .*scene: its files have the fingerprint bbbbbbbbbbbb"):
-        export_tile(make_tile(), folder, ["ndvi", "binarized", "metadata"], metadata={FINGERPRINT: "a" * 64})
+        export_tile(make_tile(), folder, asked, metadata={FINGERPRINT: "a" * 64})
     assert fingerprints(folder) == {"b" * 64}
     assert [path.name for path in tmp_path.iterdir()] == ["scene"]
 

@@ -60,7 +60,7 @@ def commit_files(
             sync_path(part / name)
         with turn(out_dir.parent):  # nobody puts another folder there between the check and the last file
             if fingerprint is not None:
-                _check_same(out_dir, fingerprint)
+                check_same(out_dir, fingerprint)
             for name in sorted(names, key=lambda name: name == RECORD):
                 (part / name).replace(out_dir / name)
         sync_path(out_dir)
@@ -72,7 +72,7 @@ def commit_files(
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _check_same(out_dir: Path, fingerprint: str) -> None:
+def check_same(out_dir: Path, fingerprint: str) -> None:
     """Refuse to mix results.
 
     Raises:

@@ -21,7 +21,7 @@ from darts_export.check import (
     missing_files,
     needed_variables,
 )
-from darts_export.commit import commit_files, commit_folder
+from darts_export.commit import check_same, commit_files, commit_folder
 from darts_export.facts import TileFacts, tile_facts
 from darts_export.image import image_time
 from darts_export.raster import raster_bytes
@@ -85,6 +85,8 @@ def export_tile(
         return making.facts
     if missing := missing_files(out_dir, bands, ensemble_subsets, debug=debug):
         commit_files(out_dir, missing, lambda folder: making.write(missing, folder), fingerprint=fingerprint)
+    elif fingerprint is not None:
+        check_same(out_dir, fingerprint)
     return making.facts
 
 

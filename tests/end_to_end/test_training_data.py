@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import geopandas as gpd
 import numpy as np
 import pytest
+import rasterio
 import shapely
 from affine import Affine
 from training_worlds import read_set, same_sets, write_labelled_worlds
@@ -275,6 +276,24 @@ def test_patches_do_not_depend_on_what_the_cache_held(planet, tmp_path):
     np.testing.assert_allclose(x, exact, atol=2e-3)
     preprocess_planet_train_data(**given, train_data_dir=tmp_path / "forced", force_preprocess=True)
     assert all(path.stat().st_mtime_ns > time for path, time in kept.items())
+
+
+def test_another_image_of_the_same_name_or_other_radii_are_not_taken_from_the_cache(planet, tmp_path):
+    (scene,) = planet.given["data_dir"].glob("scenes/*")
+    given = {key: value for key, value in planet.given.items() if key != "data_dir"}
+    given |= {"preprocess_cache": tmp_path / "cache", "exclude_nan": False}
+    shutil.copytree(scene, tmp_path / "scenes" / scene.name)
+    for number, more in enumerate(({}, {"tpi_outer_radius": 60}, {})):
+        if number == 2:
+            (image,) = (tmp_path / "scenes" / scene.name).glob("*_SR.tif")
+            with rasterio.open(image, "r+") as raster:
+                raster.write(raster.read() // 2)
+        preprocess_planet_train_data(
+            **given, **more, data_dir=tmp_path / "scenes", train_data_dir=tmp_path / f"set{number}"
+        )
+        assert len(list((tmp_path / "cache").iterdir())) == number + 1
+    (first, _, _), (halved, _, _) = read_set(tmp_path / "set0"), read_set(tmp_path / "set2")
+    assert (halved[:, 0] < first[:, 0]).mean() > 0.9
 
 
 def test_an_image_that_fails_is_tried_again_and_the_others_are_kept(planet, tmp_path, capsys):

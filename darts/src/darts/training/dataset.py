@@ -195,8 +195,17 @@ class _Making:
 
         stages = feature_stages(self.parameters, self.collection.source, frozenset(self.builder.bands))
         if self.parameters.preprocess_cache is not None:
-            stages = [Stage("features", "prepare", partial(_cached, self.parameters, stages))]
+            stages = [Stage("features", "prepare", partial(_cached, self.parameters, stages, self._way))]
         return [*stages, Stage("patches", "finish", self._add)]
+
+    def _way(self, ref: TileRef) -> str:
+        """Return a hash of all that decides the features of a tile, so that a cache never gives others."""
+        from darts.pipelines.fingerprint import RESULT_VERSION
+        from darts_utils.canonical import sha256_of
+
+        source, radii = self.collection.source, (self.parameters.tpi_outer_radius, self.parameters.tpi_inner_radius)
+        image, _ = source.identity(ref)
+        return sha256_of([RESULT_VERSION, image, source.resolution_m, radii, sorted(self.builder.bands)])[:16]
 
     def _add(self, work: Work) -> Work:
         """Add the patches of all samples of a tile."""
@@ -208,7 +217,7 @@ class _Making:
         return Work(work.ref)
 
 
-def _cached(parameters: TrainingData, stages: "Sequence[Stage]", work: Work) -> Work:
+def _cached(parameters: TrainingData, stages: "Sequence[Stage]", way: "Callable[[TileRef], str]", work: Work) -> Work:
     """Return a tile with its features from the cache, made and kept if it is not there.
 
     What was made a moment ago is rounded as the cache rounds, so that patches do not depend on what it held.
@@ -223,7 +232,6 @@ def _cached(parameters: TrainingData, stages: "Sequence[Stage]", work: Work) -> 
         assert made.tile is not None
         return manager.decode(manager.encode(made.tile))
 
-    radii = f"tpi-{parameters.tpi_outer_radius}-{parameters.tpi_inner_radius}"
-    name = f"{parameters.name}_{work.ref.tile_id.replace('/', '_')}_{radii}"
+    name = f"{parameters.name}_{work.ref.tile_id.replace('/', '_')}_{way(work.ref)}"
     cache = XarrayCacheManager(parameters.preprocess_cache)
     return Work(work.ref, cache.get_or_create(name, make, force=parameters.force_preprocess))

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -25,11 +26,16 @@ from darts_acquisition.services.copernicus import S3_REGION, STORAGE, Copernicus
 from darts_acquisition.services.endpoints import endpoint
 from darts_acquisition.services.retry import TRANSIENT_STATUS, TransientError, call, retry_after_s
 from darts_utils.crs import checked_crs
-from darts_utils.errors import MissingDataError, ServiceError
+from darts_utils.errors import DataError, MissingDataError, ServiceError
+from darts_utils.names import shown
 
 _DECODING_TRIES = 3
 _KEYS_REFUSED = ("ExpiredToken", "InvalidToken", "TokenRefreshRequired")
 """Errors about keys that come with the status 400."""
+_ADDRESS = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9.-]*(/[A-Za-z0-9_][A-Za-z0-9_.+=:@-]*)+")
+"""No part of a key begins with a dot, so that the name of the copy is one, and stays in its folder."""
+_FORMATS = {"jp2": "JP2OpenJPEG", "tif": "GTiff", "tiff": "GTiff"}
+"""GDAL's drivers by the endings of keys; other formats may name further files for GDAL to open."""
 _PIECE_BYTES = 1 << 20
 """GDAL asks for so much at once: a band is wanted whole, so few large requests serve better than many small ones."""
 
@@ -81,9 +87,10 @@ def read_raster(
     Raises:
         CredentialsError: If the storage refuses the keys.
         MissingDataError: If there is no such object.
-        DataError: If the object has no georeference.
+        DataError: If the address is none in the storage, or the object has no georeference.
         ServiceError: If it cannot be read, or is still damaged, after all retries.
     """
+    _check_address(url)
     with TemporaryDirectory(prefix="darts-raster-") as folder:
         file = Path(folder) / PurePosixPath(urlsplit(url).path).name
         for _ in range(_DECODING_TRIES):
@@ -99,6 +106,19 @@ def read_raster(
     raise ServiceError(
         f"{STORAGE.name}: {url} arrived {_DECODING_TRIES} times but cannot be decoded ({reason}). {STORAGE.advice}"
     )
+
+
+def _check_address(url: str) -> None:
+    """Do nothing with the address of an object in the storage: GDAL would open whatever else a catalogue names.
+
+    Raises:
+        DataError: If it is none.
+    """
+    if not _ADDRESS.fullmatch(url):
+        raise DataError(
+            f"{STORAGE.name}: the catalogue names the file {shown(url)}, but only s3://bucket/key is read. "
+            "Leave this scene out."
+        )
 
 
 def _fetch(url: str, file: Path, keys: CopernicusKeys, checksum: str | None) -> None:
@@ -131,7 +151,8 @@ def _check(file: Path, checksum: str | None) -> None:
 
 
 def _decode(file: Path, url: str) -> Raster:
-    with rasterio.open(file) as raster:
+    driver = _FORMATS.get(file.suffix.lower().lstrip("."), "JP2OpenJPEG")
+    with rasterio.Env(CPL_VSIL_CURL_ALLOWED_FILENAME="-"), rasterio.open(file, driver=driver) as raster:
         crs = checked_crs(raster.crs, url)
         return Raster(values=raster.read(1), geobox=GeoBox(raster.shape, raster.transform, crs))
 

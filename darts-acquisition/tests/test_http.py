@@ -302,7 +302,7 @@ def test_an_answer_that_is_too_large_once_unpacked_is_not_taken(server, service,
 
 
 def test_a_file_that_is_too_large_is_not_kept(server, service, monkeypatch, tmp_path):
-    monkeypatch.setattr("darts_acquisition.services.http._MOST_FILE_BYTES", 5)
+    monkeypatch.setattr("darts_acquisition.services.http.MOST_FILE_BYTES", 5)
     with pytest.raises(ServiceError, match=r"the answer from \S+/a is larger than 5e-06 MB\. Try later\."):
         fetch_file(service, f"{server.url}/a", tmp_path / "file")
     assert list(tmp_path.iterdir()) == []

@@ -21,7 +21,7 @@ from darts_acquisition.optical.raster import opened
 from darts_acquisition.services.arcticdem import _check_address as check_address
 from darts_acquisition.services.copernicus import CopernicusKeys
 from darts_acquisition.services.network import set_offline
-from darts_acquisition.services.s3 import read_raster
+from darts_acquisition.services.s3 import _decode, read_raster
 from darts_utils.errors import DataError
 from darts_utils.names import shown
 
@@ -252,3 +252,10 @@ def test_a_cube_whose_chunks_lie_elsewhere_asks_nobody(address, tmp_path):
     grid = GeoBox((4, 4), rasterio.Affine(10, 0, 0, 0, -10, 0), "EPSG:3413")
     with pytest.raises(DataError, match=r"dem of the datacube .* cannot be read"):
         open_cube(path, grid, "x").read({"dem": "f"}, grid)
+
+
+def test_a_band_that_announces_more_pixels_than_any_tile_has_is_not_decoded(image, monkeypatch):
+    monkeypatch.setattr("darts_acquisition.services.s3._MOST_PIXELS", 600)
+    with pytest.raises(DataError) as caught:
+        _decode(image, "s3://eodata/a.tif")
+    assert str(caught.value) == "s3://eodata/a.tif has 32 x 20 pixels, which no tile has. Leave it out."

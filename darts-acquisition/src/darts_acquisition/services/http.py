@@ -15,7 +15,7 @@ _PIECE_BYTES = 65_536
 _SAID_BYTES = 2_000
 MOST_TEXT_BYTES = 64_000_000
 """Of an answer that is kept in memory, after decompression: a page of a catalogue has less than one."""
-_MOST_FILE_BYTES = 2_000_000_000
+MOST_FILE_BYTES = 2_000_000_000
 """Of a file: the largest that is fetched whole, the boundaries of all districts, has 200 MB."""
 LOST = (
     requests.ConnectionError,
@@ -105,11 +105,11 @@ def fetch_file(
         try:
             with atomic_file(path) as part:
                 with part.open("wb") as file:
-                    for piece in at_most(_MOST_FILE_BYTES, pieces, service, url):
+                    for piece in at_most(MOST_FILE_BYTES, pieces, service, url):
                         _write(file, piece, path)
                         arrived += len(piece)
                         tell(len(piece))
-                _check_length(response, arrived)
+                check_length(response, arrived)
                 if check is not None:
                     check(part)
         except BaseException:
@@ -129,7 +129,12 @@ def _write(file: IO[bytes], piece: bytes, path: Path) -> None:
         ) from error
 
 
-def _check_length(response: requests.Response, arrived: int) -> None:
+def check_length(response: requests.Response, arrived: int) -> None:
+    """Do nothing if as many bytes arrived as were announced.
+
+    Raises:
+        TransientError: If they were more or fewer.
+    """
     announced = response.headers.get("Content-Length")
     if announced is not None and "Content-Encoding" not in response.headers and announced.strip() != str(arrived):
         raise TransientError(f"{arrived} of {announced} bytes arrived")
@@ -137,17 +142,24 @@ def _check_length(response: requests.Response, arrived: int) -> None:
 
 def _fetch[T](service: Service, request: requests.Request, take: Take[T]) -> T:
     """Return what `take` makes of the pieces of an answer; it is called anew in every try."""
+    return call(service, f"{request.method} {request.url}", lambda: ask_once(service, request, take))
+
+
+def ask_once[T](service: Service, request: requests.Request, take: Take[T]) -> T:
+    """Return what `take` makes of the pieces of an answer, in one try within the service's limits.
+
+    Raises:
+        TransientError: If another try may be answered.
+        RefusedError: If the service refuses.
+        ServiceError: If it cannot be asked.
+    """
     what = f"{request.method} {request.url}"
-
-    def one_try() -> T:
-        try:
-            return _ask(service, what, request, take)
-        except LOST as error:
-            raise TransientError(plain_reason(error)) from error
-        except requests.RequestException as error:
-            raise ServiceError(f"{service.name}: {what} cannot be asked ({error}). {service.advice}") from error
-
-    return call(service, what, one_try)
+    try:
+        return _ask(service, what, request, take)
+    except LOST as error:
+        raise TransientError(plain_reason(error)) from error
+    except requests.RequestException as error:
+        raise ServiceError(f"{service.name}: {what} cannot be asked ({error}). {service.advice}") from error
 
 
 def _ask[T](

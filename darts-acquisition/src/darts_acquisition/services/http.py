@@ -8,7 +8,8 @@ import requests
 
 from darts_acquisition.services.connections import ServiceSession, within
 from darts_acquisition.services.retry import TRANSIENT_STATUS, Service, TransientError, call, retry_after_s
-from darts_utils.errors import OutputError, ServiceError
+from darts_utils.disk import cannot_write
+from darts_utils.errors import ServiceError
 from darts_utils.files import atomic_file
 
 _PIECE_BYTES = 65_536
@@ -124,9 +125,7 @@ def _write(file: IO[bytes], piece: bytes, path: Path) -> None:
     try:
         file.write(piece)
     except OSError as error:
-        raise OutputError(
-            f"cannot write {path}: {error.strerror}. Free some space or choose another folder."
-        ) from error
+        raise cannot_write(path, error) from error
 
 
 def check_length(response: requests.Response, arrived: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote, urlsplit
 
 import botocore.session
@@ -28,6 +28,7 @@ from darts_acquisition.services.endpoints import endpoint
 from darts_acquisition.services.http import MOST_FILE_BYTES, RefusedError, ask_once, at_most, check_length
 from darts_acquisition.services.retry import TRANSIENT_STATUS, TransientError, call, retry_after_s
 from darts_utils.crs import checked_crs
+from darts_utils.disk import cannot_write
 from darts_utils.errors import DataError, MissingDataError, ServiceError
 from darts_utils.names import shown
 
@@ -117,8 +118,15 @@ def _to_disk(file: Path, url: str, pieces: Iterator[bytes], response: requests.R
     arrived = 0
     with file.open("wb") as stream:
         for piece in at_most(MOST_FILE_BYTES, pieces, STORAGE, url):
-            arrived += stream.write(piece)
+            arrived += _write(stream, piece, file)
     check_length(response, arrived)
+
+
+def _write(stream: BinaryIO, piece: bytes, file: Path) -> int:
+    try:
+        return stream.write(piece)
+    except OSError as error:
+        raise cannot_write(file, error) from error
 
 
 def _signed(url: str, keys: CopernicusKeys) -> requests.Request:

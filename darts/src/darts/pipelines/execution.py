@@ -73,7 +73,7 @@ def _cgroup_limit_bytes(own: Path = Path("/proc/self/cgroup"), root: Path = Path
         lines = []
     limits = [_NO_LIMIT]
     for _, controllers, group in [*lines, ("", "", "/"), ("", "memory", "/")]:
-        if controllers == "":  # version 2, where all controllers are in one tree, or beside version 1 in `unified`
+        if controllers == "":  # version 2, all controllers in one tree, or beside version 1 in `unified`
             trees, files = (
                 (root, root / "unified"),
                 ("memory.max", "memory.high"),

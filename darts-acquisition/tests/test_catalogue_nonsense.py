@@ -336,3 +336,42 @@ def test_rows_of_the_arcticdem_index_without_a_name_or_an_outline_are_left_out(t
     assert caplog.messages == [
         f"3 rows of the tile index {tmp_path}/ArcticDEM_Mosaic_Index_v4_1_10m.parquet have no usable id or outline"
     ]
+
+
+def pages(monkeypatch, link):
+    """Let the catalogue lead from page to page; return the addresses that are asked."""
+    asked = []
+
+    def fetch(_service, url, **_):
+        asked.append(url)
+        number = len(asked)
+        item = feature(id=f"{GOOD}_{number}" if number != 3 or link != "same items" else f"{GOOD}_2")
+        href = {
+            "itself": url,
+            "same items": f"http://127.0.0.1:1/search?page={number}",
+            "on and on": f"http://127.0.0.1:1/search?page={number}",
+            "another host": "http://127.0.0.1:2/search",
+        }[link]
+        return json.dumps({**page(item), "links": [{"rel": "next", "href": href, "method": "GET"}]})
+
+    monkeypatch.setattr("darts_acquisition.catalog.stac.fetch_text", fetch)
+    monkeypatch.setattr("darts_acquisition.catalog.stac.MOST_PAGES", 5)
+    monkeypatch.setenv("DARTS_CDSE_STAC_URL", "http://127.0.0.1:1")
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("link", "said", "n_asked"),
+    [
+        ("itself", "http://127.0.0.1:1/search leads to itself as the next page", 2),
+        ("same items", "it gives the same page of items again", 3),
+        ("on and on", "the search has more than 5 pages", 5),
+        ("another host", "its next page is http://127.0.0.1:2/search, but only 127.0.0.1 is asked", 1),
+    ],
+)
+def test_a_search_that_leads_nowhere_ends(monkeypatch, link, said, n_asked):
+    asked = pages(monkeypatch, link)
+    with pytest.raises(ServiceError) as caught:
+        search()
+    assert str(caught.value).startswith(f"Copernicus catalogue: {said}. ")
+    assert len(asked) == n_asked

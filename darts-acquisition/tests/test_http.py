@@ -1,17 +1,26 @@
 """Texts over HTTP from a server that misbehaves."""
 
+import contextlib
+import gzip
+import io
 import itertools
 import socket
 import threading
 import time
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import requests
 
+from darts_acquisition.services.archives import check_zip
+from darts_acquisition.services.connections import ServiceSession
+from darts_acquisition.services.earthengine_http import PoliteHttp
 from darts_acquisition.services.http import RefusedError, fetch_file, fetch_text
 from darts_acquisition.services.retry import Limiter, RetryPolicy, Service, TransientError
-from darts_utils.errors import ServiceError
+from darts_utils.errors import DataError, ServiceError
 
 
 @pytest.fixture
@@ -69,6 +78,34 @@ class Handler(BaseHTTPRequestHandler):
                 self.wfile.write(b"x" * 70_000)
         except OSError:
             pass
+
+    def _slowly(self, data):
+        try:
+            for byte in data:
+                self.wfile.write(bytes([byte]))
+                if self.server.over.wait(0.05):
+                    return
+        except OSError:
+            pass
+
+    def _drip_status(self):
+        self._slowly(b"HTTP/1.1 200 " + b"O" * 1000)
+
+    def _drip_headers(self):
+        self._slowly(b"HTTP/1.1 200 OK\r\n" + b"X-Header: 1\r\n" * 100)
+
+    def _drip_bytes(self):
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+        self._slowly(b"x" * 1000)
+
+    def _bomb(self):
+        body = gzip.compress(bytes(3_000_000), 1)
+        self.send_response(200)
+        self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            self.wfile.write(body)
 
     def log_message(self, *args):
         """Say nothing."""
@@ -192,3 +229,91 @@ def test_a_file_that_fails_its_check_is_fetched_again(server, service, tmp_path)
     fetch_file(service, f"{server.url}/a", tmp_path / "file", check=check)
     assert seen == ["grüße"] * 3
     assert len(server.requests) == 3
+
+
+def test_an_answer_leads_to_its_own_host_or_a_known_one_only(server, service, tmp_path):
+    elsewhere = f"http://localhost:{server.server_port}/b"
+    server.script[:] = [(302, {"Location": "/b"})]
+    assert fetch_text(service, f"{server.url}/a") == "grüße"
+    for target in (elsewhere, "http://127.0.0.1:1/b", "ftp://127.0.0.1/b", "file:///etc/passwd"):
+        server.requests.clear()
+        server.script[:] = [(302, {"Location": target})]
+        with pytest.raises(ServiceError) as caught:
+            fetch_file(service, f"{server.url}/a", tmp_path / "file")
+        assert str(caught.value) == (
+            f"Sample service: {server.url}/a leads to {target}, which is not asked: only 127.0.0.1 may be. Try later."
+        )
+        assert server.requests == [("GET", "/a")]
+    known = Service(name="Sample service", advice="Try later.", limiter=service.limiter, leads_to=("localhost",))
+    server.script[:] = [(302, {"Location": elsewhere})]
+    assert fetch_text(known, f"{server.url}/a") == "grüße"
+
+
+@pytest.mark.parametrize(
+    ("url", "target", "may"),
+    [
+        ("https://a.org/x", "https://files.b.org/x", True),
+        ("https://a.org/x", "https://a.org:444/x", False),
+        ("https://a.org/x", "https://notb.org/x", False),
+        ("https://a.org/x", "http://a.org/x", False),
+        ("https://a.org/x", "http://b.org/x", False),
+        ("http://a.org/x", "https://a.org/x", True),
+    ],
+)
+def test_where_an_answer_may_lead(service, url, target, may):
+    session = ServiceSession(replace(service, leads_to=("b.org",)))
+    response = requests.Response()
+    response.raw = io.BytesIO()
+    response.status_code, response.url, response.headers["Location"] = 302, url, target
+    if may:
+        assert session.get_redirect_target(response) == target
+    else:
+        with pytest.raises(ServiceError, match=r"which is not asked: only a\.org, b\.org may be"):
+            session.get_redirect_target(response)
+
+
+def fetch_by_client(service, url):
+    with contextlib.closing(PoliteHttp(lambda: service)) as client:
+        client.request(url)
+
+
+@pytest.mark.parametrize("step", ["drip_headers", "drip_bytes", "drip_status"])
+@pytest.mark.parametrize("fetch", [fetch_text, fetch_by_client])
+def test_an_answer_that_drips_byte_by_byte_is_cut(server, service, step, fetch):
+    service = replace(service, policy=replace(service.policy, attempts=1))
+    server.script[:] = [step]
+    start = time.monotonic()
+    with pytest.raises(ServiceError) as caught:
+        fetch(service, f"{server.url}/a")
+    assert str(caught.value).startswith(f"Sample service: GET {server.url}/a failed once in ")
+    assert str(caught.value).endswith("(last: the answer came too slowly). Try later.")
+    assert time.monotonic() - start < 3
+
+
+@pytest.mark.parametrize("fetch", [fetch_text, fetch_by_client])
+def test_an_answer_that_is_too_large_once_unpacked_is_not_taken(server, service, monkeypatch, fetch):
+    monkeypatch.setattr("darts_acquisition.services.http.MOST_TEXT_BYTES", 1_000_000)
+    monkeypatch.setattr("darts_acquisition.services.earthengine_http.MOST_TEXT_BYTES", 1_000_000)
+    server.script[:] = ["bomb"]
+    with pytest.raises(ServiceError) as caught:
+        fetch(service, f"{server.url}/a")
+    assert str(caught.value) == (f"Sample service: the answer from {server.url}/a is larger than 1 MB. Try later.")
+    assert len(server.requests) == 1
+
+
+def test_a_file_that_is_too_large_is_not_kept(server, service, monkeypatch, tmp_path):
+    monkeypatch.setattr("darts_acquisition.services.http.MOST_FILE_BYTES", 5)
+    with pytest.raises(ServiceError, match=r"the answer from \S+/a is larger than 5e-06 MB\. Try later\."):
+        fetch_file(service, f"{server.url}/a", tmp_path / "file")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_archive_that_is_too_large_once_unpacked_is_not_unpacked(monkeypatch, tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zeros", bytes(3_000_000))
+    monkeypatch.setattr("darts_acquisition.services.archives._MOST_BYTES", 2_000_000)
+    with pytest.raises(DataError) as caught:
+        check_zip(tmp_path / "a.zip")
+    assert str(caught.value) == (
+        "what arrived as a.zip has 3 MB unpacked, and at most 2 MB are taken. Check the address that it comes from."
+    )

@@ -1,5 +1,6 @@
 """What is written is whole or absent."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -10,15 +11,19 @@ import pytest
 
 from darts_utils.errors import OutputError
 from darts_utils.files import (
+    _own_host,
     atomic_file,
     atomic_folder,
     exclusive_lock,
     is_part,
     label_parts,
     make_folder,
+    new_file,
     part_path,
     remove_parts,
+    replace_folder,
     stale_parts,
+    turn,
 )
 
 
@@ -210,3 +215,154 @@ def test_what_a_user_put_in_the_place_of_a_folder_is_refused_and_stays(tmp_path,
     assert final.is_symlink() or final.read_text() == "mine"
     assert (work / "thesis").read_text() == "work"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["final", "work"]
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS])
+def test_a_new_file_needs_no_hard_links(tmp_path, monkeypatch, code):
+    def refuse(*_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("os.link", refuse)
+    with new_file(tmp_path / "a") as part:
+        part.write_text("first")
+    with pytest.raises(FileExistsError), new_file(tmp_path / "a") as part:
+        part.write_text("second")
+    assert (tmp_path / "a").read_text() == "first"
+    assert names(tmp_path) == ["a"]
+
+
+def test_what_else_keeps_a_new_file_from_its_place_is_said(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("os.link", refuse)
+    with pytest.raises(OSError, match="Input/output error"), new_file(tmp_path / "a") as part:
+        part.write_text("first")
+    assert names(tmp_path) == []
+
+
+@pytest.fixture(params=[errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP])
+def no_locks(request, monkeypatch):
+    """A file system without locks."""
+
+    def refuse(*_):
+        raise OSError(request.param, os.strerror(request.param))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+
+
+def test_a_lock_keeps_others_out_where_the_file_system_knows_none(tmp_path, no_locks):
+    order = []
+
+    def second():
+        with exclusive_lock(tmp_path / "cube.lock"):
+            order.append("second")
+
+    with exclusive_lock(tmp_path / "cube.lock"):
+        thread = threading.Thread(target=second)
+        thread.start()
+        with pytest.raises(OutputError) as caught, exclusive_lock(tmp_path / "cube.lock", timeout_s=0):
+            pass
+        order.append("first")
+    thread.join()
+    assert str(caught.value) == f"{tmp_path / 'cube.lock'} is still locked by another process after 0 s. Wait for it."
+    assert order == ["first", "second"]
+    assert names(tmp_path) == ["cube.lock"]
+
+
+def test_a_lock_whose_owner_is_silent_is_taken_over(tmp_path, no_locks):
+    left = tmp_path / "cube.lock.held"
+    left.touch()
+    os.utime(left, (time.time() - 3600,) * 2)
+    with exclusive_lock(tmp_path / "cube.lock", timeout_s=0):
+        assert left.stat().st_mtime > time.time() - 60
+    assert names(tmp_path) == ["cube.lock"]
+
+
+def test_the_owner_of_a_lock_keeps_it_fresh(tmp_path, no_locks, monkeypatch):
+    monkeypatch.setattr("darts_utils.softlock._BEAT_S", 0.01)
+    with exclusive_lock(tmp_path / "cube.lock"):
+        os.utime(tmp_path / "cube.lock.held", (0, 0))
+        deadline = time.monotonic() + 5
+        while (tmp_path / "cube.lock.held").stat().st_mtime == 0 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert (tmp_path / "cube.lock.held").stat().st_mtime > 0
+
+
+def test_a_lock_that_cannot_be_made_says_why(tmp_path):
+    (tmp_path / "cube.lock").mkdir()
+    with pytest.raises(OutputError) as caught, exclusive_lock(tmp_path / "cube.lock"):
+        pass
+    assert str(caught.value) == f"cannot write {tmp_path / 'cube.lock'}: Is a directory. Choose another folder."
+
+
+def test_turns_are_taken_where_the_file_system_knows_no_locks(tmp_path, no_locks):
+    order = []
+
+    def second():
+        with turn(tmp_path):
+            order.append("second")
+
+    with turn(tmp_path):
+        thread = threading.Thread(target=second)
+        thread.start()
+        time.sleep(0.05)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
+    assert names(tmp_path) == []
+
+
+def test_many_who_replace_a_folder_leave_one_whole_folder(tmp_path):
+    errors = []
+
+    def replace(number):
+        try:
+            for step in range(15):
+                with atomic_folder(tmp_path / "scene") as part:
+                    for name in "ab":
+                        (part / name).write_text(f"{number} {step}")
+        except OSError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=replace, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert names(tmp_path) == ["scene"]
+    assert (tmp_path / "scene" / "a").read_text() == (tmp_path / "scene" / "b").read_text()
+
+
+def test_a_folder_that_cannot_take_its_place_leaves_the_old_one(tmp_path):
+    (tmp_path / "scene").mkdir()
+    (tmp_path / "scene" / "old").touch()
+    with pytest.raises(FileNotFoundError):
+        replace_folder(tmp_path / "nothing", tmp_path / "scene")
+    assert names(tmp_path) == ["scene"]
+    assert names(tmp_path / "scene") == ["old"]
+
+
+def test_a_part_that_is_written_into_is_not_taken_for_dead(tmp_path):
+    part = tmp_path / ".scene.part-elsewhere-12-0-ff.zarr"
+    (part / "deep").mkdir(parents=True)
+    (part / "deep" / "chunk").touch()
+    for path in (part, part / "deep"):
+        os.utime(path, (time.time() - 100_000,) * 2)
+    assert remove_parts(tmp_path) == 0
+    os.utime(part / "deep" / "chunk", (time.time() - 100_000,) * 2)
+    assert remove_parts(tmp_path) == 1
+
+
+@pytest.mark.parametrize("differs", ["name", "boot", "namespace"])
+def test_processes_that_cannot_be_seen_are_of_another_host(monkeypatch, differs):
+    def host(name="node", boot="b", namespace="pid:[1]"):
+        monkeypatch.setattr("platform.node", lambda: name)
+        monkeypatch.setattr("pathlib.Path.read_text", lambda _: boot)
+        monkeypatch.setattr("pathlib.Path.readlink", lambda _: namespace)
+        return _own_host()
+
+    assert host() == host()
+    assert host(**{differs: "other"}) != host()
+    assert "-" not in host()

@@ -193,7 +193,7 @@ def test_a_full_disk_is_one_clear_error_and_leaves_nothing(cache, kept, monkeypa
     with pytest.raises(OutputError) as caught:
         cache.save_to_cache(make_tile(2), "a")
     assert str(caught.value) == (
-        f"cannot write the cached tile {kept}: No space left on device. Make room, or choose another folder."
+        f"cannot write the cached tile {kept}: No space left on device. Free some space, or choose another folder."
     )
     assert list(kept.parent.iterdir()) == [kept]
     assert same(cache.load_from_cache("a"), make_tile())
@@ -202,7 +202,7 @@ def test_a_full_disk_is_one_clear_error_and_leaves_nothing(cache, kept, monkeypa
 def test_a_folder_in_place_of_the_file_is_one_clear_error(cache, kept):
     kept.unlink()
     kept.mkdir()
-    with pytest.raises(OutputError, match=f"^cannot write the cached tile {kept}: Is a directory. Make room, or"):
+    with pytest.raises(OutputError, match=f"^cannot write the cached tile {kept}: Is a directory. Choose another"):
         cache.get_or_create("a", make_tile)
 
 

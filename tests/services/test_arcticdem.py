@@ -242,6 +242,26 @@ def test_a_raster_that_the_service_lacks_is_named(proxy, files, tmp_path):
     assert str(caught.value) == (f"ArcticDEM service: there is no {url}, which its catalogue names. Try again later.")
 
 
+def test_a_raster_that_leads_elsewhere_is_not_followed(proxy, tmp_path):
+    target = f"http://localhost:{proxy.server.server_port}/elsewhere.tif"
+    proxy.fault = lambda method, path: (302, {"Location": target}) if path.endswith("31_41_10m_v4.1_dem.tif") else None
+    with pytest.raises(DataError) as caught:
+        load_arcticdem(inside_chunk(), tmp_path, 10)
+    url = f"{proxy.url}/mosaics/10m/31_41_10m_v4.1_dem.tif"
+    assert str(caught.value) == f"ArcticDEM service: {url} leads to {target}, which is not read. Try later."
+    assert not any("elsewhere" in path for _, path in proxy.requests)
+
+
+def test_a_raster_that_is_no_geotiff_is_not_opened(proxy, files, tmp_path):
+    secret = tmp_path / "secret.tif"
+    files["/mosaics/10m/31_41_10m_v4.1_dem.tif"] = (
+        '<VRTDataset rasterXSize="9" rasterYSize="9"><VRTRasterBand dataType="Float32" band="1"><SimpleSource>'
+        f"<SourceFilename>{secret}</SourceFilename></SimpleSource></VRTRasterBand></VRTDataset>"
+    ).encode()
+    with pytest.raises(ServiceError, match="not recognized as being in a supported file format"):
+        load_arcticdem(inside_chunk(), tmp_path, 10)
+
+
 def test_an_item_that_is_none_is_an_error(proxy, files, tmp_path):
     files["/stac/collections/arcticdem-mosaics-v4.1-10m/items/31_41_10m_v4.1"] = b"<html>"
     with pytest.raises(DataError, match=r"ArcticDEM service: http://\S+/31_41_10m_v4\.1 is no STAC item \(.*\)\. Try"):

@@ -165,6 +165,20 @@ def test_a_storage_that_stays_ill_ends_in_one_line_and_leaves_nothing(proxy, ite
     assert SCENE_ID not in SceneStore(tmp_path / "store", "cdse")
 
 
+def test_a_file_that_is_larger_than_any_image_is_not_taken(proxy, item, tmp_path, monkeypatch):
+    monkeypatch.setattr("darts_acquisition.services.s3.MOST_FILE_BYTES", 100)
+    with pytest.raises(ServiceError, match=r"^Copernicus storage: the answer from s3://\S+ is larger than 0\.0001 MB"):
+        download_cdse_s2_sr_scene(item, tmp_path / "store")
+
+
+def test_a_storage_that_leads_elsewhere_is_not_followed(proxy, item, tmp_path):
+    elsewhere = f"http://localhost:{proxy.server.server_port}/elsewhere"
+    proxy.fault = lambda method, path: (307, {"Location": elsewhere})
+    with pytest.raises(ServiceError, match=rf"leads to {elsewhere}, which is not asked: only 127\.0\.0\.1 may be"):
+        download_cdse_s2_sr_scene(item, tmp_path / "store")
+    assert not any("elsewhere" in path for _, path in proxy.requests)
+
+
 def test_refused_keys_are_said_at_once(proxy, item, tmp_path):
     proxy.fault = lambda method, path: 403
     with pytest.raises(CredentialsError) as caught:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from darts_export.record import FILE as RECORD
 from darts_export.record import fingerprints
+from darts_utils.disk import cannot_write
 from darts_utils.errors import DartsError, OutputError
 from darts_utils.files import fill_folder, make_folder, part_path, replace_folder, sync_folder, sync_path, turn
 
@@ -88,5 +89,4 @@ def check_same(out_dir: Path, fingerprint: str) -> None:
 
 
 def _output_error(out_dir: Path, error: OSError) -> OutputError:
-    reason = error.strerror or str(error)
-    return OutputError(f"cannot write {out_dir}: {reason}. Free some space, or choose another folder.")
+    return cannot_write(out_dir, error)

@@ -84,9 +84,13 @@ def _parquet_metadata(path: Path) -> Mapping[str, str]:
 def _geopackage_metadata(path: Path) -> Mapping[str, str]:
     import pyogrio
 
+    with path.open("rb") as file:
+        if file.read(len(_SQLITE)) != _SQLITE:
+            return {}  # GDAL would open what only names other files, whatever it is called
     return pyogrio.read_info(path).get("dataset_metadata") or {}
 
 
+_SQLITE = b"SQLite format 3\0"
 _READERS = {".tif": _raster_tags, ".parquet": _parquet_metadata, ".gpkg": _geopackage_metadata}
 
 

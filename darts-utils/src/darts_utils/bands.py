@@ -5,6 +5,7 @@ Three representations: *memory* (physical units, NaN = no data), *disk* (compact
 trained checkpoint.
 """
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -18,6 +19,9 @@ from darts_utils.errors import ConfigError, DataError
 from darts_utils.files import atomic_file
 
 type Array = np.ndarray[Any, np.dtype[Any]]
+
+os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
+"""Some file systems know no locks. None are needed: a file is written under a name of its own, and never changed."""
 
 
 @dataclass(frozen=True, kw_only=True)

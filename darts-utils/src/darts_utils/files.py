@@ -1,23 +1,46 @@
 """Everything written is whole or absent: write beside, flush, rename. Nobody else opens a final path for writing."""
 
+import errno
 import glob
+import hashlib
 import os
 import platform
 import shutil
+import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from darts_utils.disk import advice_for, cannot_write
 from darts_utils.errors import OutputError
+from darts_utils.softlock import soft_lock
 
 _PART_MARK = ".part-"
-_HOST = platform.node().replace("-", "_").replace(".", "_")
+_NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
+"""How file systems without hard links answer, such as exFAT, CIFS and sshfs."""
+_NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF}
+"""How file systems without locks answer, such as Lustre and NFS without their daemons."""
+_REPLACING_TRIES = 100
 _NO_LABEL = "0"
 _LABEL = [_NO_LABEL]
 """What this process marks its parts with, so that whoever started it can find them when it is gone."""
 _ABANDONED_S = 86_400
 """Parts of another machine on a shared file system are taken for dead after a day: its processes cannot be seen."""
+
+
+def _own_host() -> str:
+    """Return a name for where the numbers of processes mean what they mean here.
+
+    Containers may share a name, and one does not see the processes of another.
+    """
+    names = [platform.node()]
+    with suppress(OSError):  # of another system than Linux, where the name must do
+        names += [Path("/proc/sys/kernel/random/boot_id").read_text(), str(Path("/proc/self/ns/pid").readlink())]
+    return hashlib.blake2b("\n".join(names).encode(), digest_size=6).hexdigest()
+
+
+_HOST = _own_host()
 
 
 def part_path(final: Path) -> Path:
@@ -90,9 +113,26 @@ def new_file(final: Path) -> Iterator[Path]:
     try:
         yield part
         sync_path(part)
-        os.link(part, final)  # unlike a rename, this replaces nothing
+        _put_new(part, final)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _put_new(part: Path, final: Path) -> None:
+    """Let a file appear at `final`, unless there is one."""
+    try:
+        os.link(part, final)  # unlike a rename, this replaces nothing
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+    else:
+        return
+    os.close(os.open(final, os.O_CREAT | os.O_EXCL | os.O_WRONLY))  # the place is ours now
+    try:
+        part.replace(final)
+    except BaseException:
+        final.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager
@@ -130,17 +170,21 @@ def turn(folder: Path) -> Iterator[None]:
     """Hold the others back, of this and other processes, who ask for a turn at the same folder.
 
     For the moment in which entries of the folder are looked at and replaced. Where the file system knows no locks on
-    folders, nobody is held back.
+    folders, a file in it is the lock.
+
+    Raises:
+        OutputError: If the folder cannot be written to.
     """
     descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(ImportError, OSError):
+    with ExitStack() as held:
+        held.callback(os.close, descriptor)
+        try:
             import fcntl
 
             fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except (ImportError, OSError):
+            held.enter_context(soft_lock(folder / ".turn.lock"))
         yield
-    finally:
-        os.close(descriptor)
 
 
 def check_replaceable(final: Path) -> None:
@@ -149,9 +193,12 @@ def check_replaceable(final: Path) -> None:
     Raises:
         OutputError: If a file or a link stands there.
     """
-    is_link = final.is_symlink()
-    if is_link or (final.exists() and not final.is_dir()):
-        what = "link" if is_link else "file"
+    try:
+        mode = final.lstat().st_mode  # looked at once: another process may move it away in between
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if not stat.S_ISDIR(mode):
+        what = "link" if stat.S_ISLNK(mode) else "file"
         raise OutputError(
             f"{final} is a {what}, where a folder is to be made, and it is not replaced. "
             "Move it elsewhere, or choose another folder."
@@ -165,15 +212,34 @@ def replace_folder(source: Path, final: Path) -> None:
         OutputError: If a file or a link stands at `final`.
     """
     check_replaceable(final)
-    aside = None
-    if final.exists():
-        aside = part_path(final)
-        final.rename(aside)
-    source.rename(final)
-    if aside is not None:
+    aside = part_path(final)
+    try:
+        _swap(source, final, aside)
+    except BaseException:
+        with suppress(OSError):
+            if not final.exists():
+                aside.rename(final)
+        raise
+    finally:
         shutil.rmtree(aside, ignore_errors=True)
     with suppress(OSError):
         sync_path(final.parent)
+
+
+def _swap(source: Path, final: Path, aside: Path) -> None:
+    """Put a folder in the place of another one, be it one that another process has put there a moment ago."""
+    for _ in range(_REPLACING_TRIES):
+        with suppress(FileNotFoundError):  # there is none, or another process has just moved it aside
+            final.rename(aside)
+        try:
+            source.rename(final)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        else:
+            return
+        shutil.rmtree(aside, ignore_errors=True)
+    raise OutputError(f"{final} is replaced by other processes again and again. Let one of them work on it.")
 
 
 def make_folder(folder: Path) -> None:
@@ -185,7 +251,7 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"cannot make the folder {folder}: {error.strerror}. Choose another folder.") from error
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror}. {advice_for(error, folder)}") from error
 
 
 def remove_parts(folder: Path, *, own: bool = False, label: str | None = None, stem: str = "") -> int:
@@ -233,11 +299,20 @@ def _is_stale(part: Path, *, own: bool) -> bool:
     host, pid, *_ = (*part.name.split(_PART_MARK)[-1].split("-"), "")
     if host != _HOST:
         with suppress(FileNotFoundError):
-            return time.time() - part.stat().st_mtime > _ABANDONED_S
+            return time.time() - _last_touched(part) > _ABANDONED_S
         return False
     if pid == str(os.getpid()):
         return own
     return not (pid.isdigit() and _is_running(int(pid)))
+
+
+def _last_touched(part: Path) -> float:
+    """Return when something was last written into a part, in seconds since the epoch."""
+    times = [part.stat().st_mtime]
+    for path in part.rglob("*"):
+        with suppress(FileNotFoundError):
+            times.append(path.lstat().st_mtime)
+    return max(times)
 
 
 def _is_of_our_kind(part: Path) -> bool:
@@ -265,14 +340,44 @@ def _is_running(pid: int) -> bool:
 def exclusive_lock(path: Path, *, timeout_s: float = -1) -> Iterator[None]:
     """Hold the lock file `path` against other threads and processes; a negative timeout waits for ever.
 
+    Where the file system knows no locks, a second file beside it is the lock.
+
     Raises:
-        OutputError: If another process still holds the lock after `timeout_s` seconds.
+        OutputError: If another process still holds the lock after `timeout_s` seconds, or it cannot be made.
     """
     from filelock import FileLock, Timeout  # here, because every command imports this module and few take a lock
 
     make_folder(path.parent)
+    with ExitStack() as held:
+        try:
+            if _knows_locks(path):
+                held.enter_context(FileLock(path, timeout=timeout_s))
+            else:
+                held.enter_context(soft_lock(path.with_name(f"{path.name}.held"), timeout_s=timeout_s))
+        except (Timeout, TimeoutError) as error:
+            raise OutputError(
+                f"{path} is still locked by another process after {timeout_s:g} s. Wait for it."
+            ) from error
+        yield
+
+
+def _knows_locks(path: Path) -> bool:
+    """Tell whether a file can be locked.
+
+    Raises:
+        OutputError: If it cannot be made.
+    """
     try:
-        with FileLock(path, timeout=timeout_s):
-            yield
-    except Timeout as error:
-        raise OutputError(f"{path} is still locked by another process after {timeout_s:g} s. Wait for it.") from error
+        import fcntl
+    except ImportError:
+        return True  # another system, whose locks filelock knows
+    try:
+        with path.open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        if error.errno in _NO_LOCKS:
+            return False
+        raise cannot_write(path, error) from error
+    return True

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import xarray as xr
 
 from darts_utils.bands import BandManager, manager
+from darts_utils.disk import cannot_write
 from darts_utils.errors import ConfigError, DataError, OutputError
 from darts_utils.files import atomic_file, make_folder, stale_parts
 
@@ -162,5 +163,4 @@ def _check_variables(tile: xr.Dataset, required: Collection[str]) -> None:
 
 
 def _cannot_write(path: Path, error: OSError) -> OutputError:
-    reason = error.strerror or error
-    return OutputError(f"cannot write the cached tile {path}: {reason}. Make room, or choose another folder.")
+    return cannot_write(path, error, "the cached tile ")

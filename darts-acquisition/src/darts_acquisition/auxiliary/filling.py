@@ -22,6 +22,7 @@ from odc.geo.xr import wrap_xr
 from smart_geocubes.core import PatchIndex, RemoteAccessor
 
 from darts_acquisition.auxiliary.cube import STAGE_WITH, Cube, one_line, open_cube
+from darts_utils.disk import advice_for, reason_of
 from darts_utils.errors import DartsError, DataError, MissingDataError, OutputError
 from darts_utils.files import atomic_folder, exclusive_lock, remove_parts
 
@@ -214,7 +215,7 @@ def _open_to_write(path: Path, accessor: type[RemoteAccessor]) -> Any:
     except DartsError:
         raise
     except OSError as error:
-        raise OutputError(f"cannot make the datacube {path}: {error}. Choose another folder.") from error
+        raise OutputError(f"cannot make the datacube {path}: {reason_of(error)}. {advice_for(error, path)}") from error
     except Exception as error:
         raise DataError(
             f"the datacube {path} cannot be opened ({one_line(error)}). Delete it and stage it again."
@@ -251,6 +252,6 @@ def _write(cube: Any, path: Path, chunk: Chunk, layers: xr.Dataset | None) -> No
         cube.backend.submit([PatchIndex(chunk.patch_id, chunk.geobox.extent, None, layers)])
     except Exception as error:
         raise OutputError(
-            f"cannot write into the datacube {path}: {one_line(error)}. Free some space, and try again."
+            f"cannot write into the datacube {path}: {one_line(error)}. {advice_for(error, path)}"
         ) from error
     logger.debug("filled %s of %s", chunk.patch_id, path)

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 import pyogrio
 from pyogrio.errors import DataLayerError, DataSourceError
 
+from darts_acquisition.catalog.vector_kinds import check_holds_shapes
 from darts_acquisition.services.archives import check_zip
 from darts_acquisition.services.endpoints import endpoint
 from darts_acquisition.services.http import fetch_file
@@ -18,6 +19,7 @@ BOUNDARIES = Service(
     name="geoBoundaries",
     advice="Check your connection, or try again later; DARTS_ADMIN_URL names another place.",
     limiter=Limiter(connections=2),
+    leads_to=("githubusercontent.com",),
     policy=RetryPolicy(attempts=5, total_s=900, try_timeout_s=1800),  # files of up to 200 MB
 )
 LEVELS = (0, 1, 2)
@@ -60,6 +62,7 @@ def _unpack(archive: zipfile.ZipFile, part: str, file: Path) -> None:
 def _check(archive: Path) -> None:
     """Do nothing if an archive holds polygons that can be read."""
     check_zip(archive)
+    check_holds_shapes(archive)
     try:
         information = pyogrio.read_info(f"/vsizip/{archive}")
     except (DataSourceError, DataLayerError) as error:

@@ -12,6 +12,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from shapely import MultiPolygon
 
 from darts_acquisition.catalog.areas import polygons
+from darts_acquisition.catalog.vector_kinds import check_holds_shapes
 from darts_acquisition.services.archives import check_zip
 from darts_acquisition.services.endpoints import endpoint
 from darts_acquisition.services.http import fetch_file
@@ -23,6 +24,7 @@ SENTINEL2_GRID = Service(
     name="Sentinel-2 grid service",
     advice="Check your connection, or try again later; DARTS_SENTINEL2_GRID_URL names another place.",
     limiter=Limiter(connections=2),
+    leads_to=("copernicus.eu",),
     policy=RetryPolicy(attempts=5, total_s=900, try_timeout_s=1800),
 )
 _FILE = "sentinel2_grid.gpkg"
@@ -70,6 +72,7 @@ def tile_footprints(grid_dir: Path, tile_ids: Sequence[str]) -> gpd.GeoDataFrame
     if not path.is_file():
         raise MissingDataError(f"there is no Sentinel-2 grid at {path}. Download it first, while you are online.")
     try:
+        check_holds_shapes(path)
         grid = gpd.read_file(path, engine="pyogrio").set_index("Name")
     except (DataSourceError, DataLayerError, KeyError) as error:
         raise DataError(f"the Sentinel-2 grid {path} cannot be read ({error}). Delete it, and download it.") from error
@@ -87,6 +90,7 @@ def _read_kml(archive: Path, url: str) -> gpd.GeoDataFrame:
         if not kml:
             raise DataError(f"{url} holds no KML file. DARTS_SENTINEL2_GRID_URL names another place.")
         file = parts.extract(kml[0], archive.parent)
+    check_holds_shapes(Path(file))
     try:
         layers = [name for name, _ in pyogrio.list_layers(file)]
         frames = [gpd.read_file(file, layer=layer, columns=["Name"], engine="pyogrio") for layer in layers]

@@ -14,6 +14,7 @@ from typing import Any
 import pystac
 
 from darts_acquisition.catalog.fields import usable_item
+from darts_utils.disk import cannot_write
 from darts_utils.errors import OutputError
 from darts_utils.files import atomic_file
 
@@ -119,10 +120,7 @@ class MatchingCache:
             except OutputError:
                 raise
             except OSError as error:
-                why = error.strerror or error
-                raise OutputError(
-                    f"cannot write the matching cache {self._path}: {why}. Choose another file."
-                ) from error
+                raise cannot_write(self._path, error, "the matching cache ") from error
             self._unwritten, self._written_s = False, time.monotonic()
 
     def write_now_and_then(self) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 import pystac
 from pystac_client import ItemSearch
@@ -12,13 +13,16 @@ from shapely.geometry.base import BaseGeometry
 
 from darts_acquisition.catalog.fields import LeftOut, usable_item
 from darts_acquisition.catalog.periods import Period
+from darts_acquisition.services.connections import same_host
 from darts_acquisition.services.http import fetch_text
 from darts_acquisition.services.retry import Service, TransientError
-from darts_utils.errors import DataError, ServiceError
+from darts_utils.errors import DartsError, DataError, ServiceError
 from darts_utils.names import shown
 
 _PAGE_ITEMS = 100
 _IDS_A_QUERY = 100
+MOST_PAGES = 10_000
+"""Of one query: a million items."""
 
 type Filter = dict[str, Any]
 
@@ -29,6 +33,9 @@ class _PoliteStacIO(StacApiIO):
     def __init__(self, service: Service) -> None:
         super().__init__()
         self._service = service
+        self._home: SplitResult | None = None
+        self._asked: set[str] = set()
+        self._seen: set[tuple[str, ...]] = set()
 
     def request(
         self,
@@ -37,6 +44,7 @@ class _PoliteStacIO(StacApiIO):
         headers: dict[str, str] | None = None,
         parameters: dict[str, Any] | None = None,
     ) -> str:
+        self._check_new(href, method, parameters)
         if (method or "GET").upper() == "GET":
             return fetch_text(self._service, href, params=parameters, headers=headers, check=_check_whole)
         method = str(method).upper()
@@ -44,7 +52,33 @@ class _PoliteStacIO(StacApiIO):
 
     def json_loads(self, txt: str, *args: Any, **kwargs: Any) -> dict[str, Any]:  # noqa: ARG002  (as in the class above)
         """Return a page of an answer; unlike the usual reader, this one takes NaN, which then costs one item."""
-        return _with_features(json.loads(txt))
+        answer = _with_features(json.loads(txt))
+        ids = tuple(str(feature.get("id")) for feature in answer["features"] if isinstance(feature, dict))
+        if ids and ids in self._seen:
+            raise ServiceError(f"{self._service.name}: it gives the same page of items again. {self._service.advice}")
+        self._seen.add(ids)
+        return answer
+
+    def _check_new(self, href: str, method: str | None, parameters: dict[str, Any] | None) -> None:
+        """Do nothing with a request that was not sent before, unless there were too many: a search ends.
+
+        Raises:
+            ServiceError: If the catalogue leads to the same page again, on and on, or to another host.
+        """
+        service, asked = self._service, json.dumps([href, method, parameters], sort_keys=True, default=str)
+        if asked in self._asked:
+            raise ServiceError(f"{service.name}: {href} leads to itself as the next page. {service.advice}")
+        if len(self._asked) >= MOST_PAGES:
+            raise ServiceError(
+                f"{service.name}: the search has more than {MOST_PAGES} pages. Search a smaller area or less time."
+            )
+        if self._home is None:
+            self._home = urlsplit(href)
+        if not same_host(self._home, urlsplit(href)):
+            raise ServiceError(
+                f"{service.name}: its next page is {href}, but only {self._home.hostname} is asked. {service.advice}"
+            )
+        self._asked.add(asked)
 
 
 def _with_features(answer: Any) -> dict[str, Any]:
@@ -131,6 +165,8 @@ def _features(service: Service, url: str, **query: Any) -> Iterator[Any]:
     search = ItemSearch(f"{url}/search", stac_io=_PoliteStacIO(service), limit=_PAGE_ITEMS, **query)
     try:
         yield from search.items_as_dicts()
+    except DartsError:
+        raise
     except (APIError, pystac.STACError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ServiceError(
             f"{service.name}: {url}/search did not answer with STAC items ({type(error).__name__}: {error}). "

@@ -8,14 +8,13 @@ import pandas as pd
 import pyogrio
 import shapely
 
+from darts_acquisition.catalog.vector_kinds import check_holds_shapes
 from darts_utils.errors import DataError, MissingDataError
 from darts_utils.text import read_text
 
 _NO_SHAPES = frozenset({"layer_styles", "qgis_projects"})
 """Tables that QGIS keeps in a GeoPackage."""
 _WKT_COLUMNS = ("wkt", "wkt_geom", "geometry", "geom", "the_geom")
-_LEADS_ELSEWHERE = (b"<ogr", b"<gdal", b"<vrt", b"<wms", b"<wfs")
-"""How files begin that are none themselves, but name others for GDAL to open, be it on the network."""
 
 
 def read_vector_layers(path: Path) -> list[tuple[str, gpd.GeoDataFrame]]:
@@ -46,12 +45,7 @@ def read_vector_layers(path: Path) -> list[tuple[str, gpd.GeoDataFrame]]:
 
 
 def _read_layers(path: Path) -> list[tuple[str, gpd.GeoDataFrame]]:
-    if path.is_file():
-        with path.open("rb") as file:
-            beginning = file.read(1024)
-        first_word = beginning.lstrip(b"\xef\xbb\xbf \r\n\t").lower()
-        if path.suffix.lower() == ".vrt" or first_word.startswith(_LEADS_ELSEWHERE):
-            raise DataError(f"{path} only names other files or services. Give the file that holds the shapes")
+    check_holds_shapes(path)
     names = pyogrio.list_layers(path)[:, 0]
     # by number, because folders of a KML file may have the same name
     read = [(str(name), gpd.read_file(path, layer=number)) for number, name in enumerate(names)]

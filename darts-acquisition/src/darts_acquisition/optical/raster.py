@@ -1,5 +1,6 @@
 """Raster files of users: opened with clear errors, and read on a grid that DARTS can work on."""
 
+import glob
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,22 +27,51 @@ _CACHE_MB = 64
 _STRETCH = 0.06
 """Largest share by which lengths on the map may differ from those on the ground: polar grids do by up to 4 % north of
 60 degrees, UTM by less than 0.1 %; the Mercator projection of web maps doubles them."""
+_NO_NETWORK = {"CPL_VSIL_CURL_ALLOWED_FILENAME": "-"}
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_LEADS_ELSEWHERE = "Only the image itself is read: delete that file, or copy or download the image again."
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
-    """Give an opened raster file; whatever goes wrong with it in the block is an error that names it.
+    """Give an opened GeoTIFF; whatever goes wrong with it in the block is an error that names it.
+
+    Other formats are not opened, whatever the file is called: they may name further files, or addresses on the network.
 
     Raises:
-        DataError: If the file cannot be opened or read.
+        DataError: If the file is none or cannot be read, or a file beside it leads elsewhere.
     """
     try:
-        with rasterio.Env(GDAL_CACHEMAX=_CACHE_MB), rasterio.open(path) as source:
+        _check_side_files(Path(path))
+        with rasterio.Env(GDAL_CACHEMAX=_CACHE_MB, **_NO_NETWORK), rasterio.open(path, driver="GTiff") as source:
+            if source.tags(ns="OVERVIEWS"):
+                raise DataError(f"{path} names another file for its overviews. {_LEADS_ELSEWHERE}")
             yield source
+    except DataError:
+        raise
     except (RasterioError, CPLE_BaseError, OSError) as error:
         # rasterio's own message of a failed read only says where to look
         reason = " ".join(str(error.__cause__ or error).split())
         raise DataError(f"{path} cannot be read ({reason}). Copy or download it again.") from error
+
+
+def _check_side_files(path: Path) -> None:
+    """Do nothing if the files that GDAL opens along with an image, for masks and overviews, hold them themselves.
+
+    Raises:
+        DataError: If one is no GeoTIFF, so that it may lead elsewhere, or says that overviews are in another file.
+    """
+    for side in path.parent.glob(f"{glob.escape(path.stem)}*"):
+        kind = side.suffix.lower()
+        if kind in (".ovr", ".msk") and not _beginning(side).startswith(_TIFF):
+            raise DataError(f"{side} is no GeoTIFF, but GDAL would open it with {path.name}. {_LEADS_ELSEWHERE}")
+        if kind == ".xml" and b"OVERVIEW_FILE" in side.read_bytes():
+            raise DataError(f"{side} names another file for the overviews of {path.name}. {_LEADS_ELSEWHERE}")
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(4)
 
 
 def grid_of(source: Any) -> GeoBox:

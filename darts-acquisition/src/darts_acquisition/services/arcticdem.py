@@ -1,21 +1,24 @@
 """The ArcticDEM service of the Polar Geospatial Center: its catalogue, its tile index and its rasters."""
 
+import functools
 import json
 import math
-from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
-import odc.stac
 import pystac
 import rasterio
 import rasterio.cache
 import requests
 from odc.geo.geobox import GeoBox
 from rasterio._err import CPLE_BaseError
+from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
+from rasterio.vrt import WarpedVRT
 
-from darts_acquisition.services.endpoints import endpoint
+from darts_acquisition.services.connections import is_among, same_host
+from darts_acquisition.services.endpoints import ASSET_HOSTS, asset_hosts, endpoint
 from darts_acquisition.services.http import RefusedError, fetch_text
 from darts_acquisition.services.retry import (
     TRANSIENT_STATUS,
@@ -88,18 +91,17 @@ def read_mosaic(item: pystac.Item, band: str, geobox: GeoBox) -> np.ndarray:
 
     Raises:
         MissingDataError: If there is no such raster.
+        DataError: If the catalogue names an address that must not be asked, or it leads to another one.
         ServiceError: If it cannot be read, or is still damaged, after all retries.
     """
     url = item.assets[band].href
-    covering = _covering(item, band, geobox)
+    _check_address(url)
 
     def one_try() -> np.ndarray:
-        with rasterio.Env(**_gdal_options()):
+        with rasterio.Env(CPL_VSIL_CURL_ALLOWED_FILENAME=f"/vsicurl/{url}", **_gdal_options()):
             try:
-                layers = odc.stac.load(
-                    [covering], [band], geobox=geobox, dtype=str(_DTYPES[band]), nodata=_NO_DATA[band], groupby="id"
-                )
-                return _plausible(layers[band].values[0])
+                _check_stays(url)
+                return _plausible(_read(url, band, geobox))
             except (RasterioError, CPLE_BaseError) as error:
                 rasterio.cache.invalidate(url)  # or else another try would get the same damaged pieces
                 raise _reason(url, error) from error
@@ -110,31 +112,61 @@ def read_mosaic(item: pystac.Item, band: str, geobox: GeoBox) -> np.ndarray:
     return call(ARCTICDEM, f"reading {url}", one_try)
 
 
+def _check_address(url: str) -> None:
+    """Do nothing with an address of a raster that may be asked: the catalogue's own host, or https at a known one.
+
+    Raises:
+        DataError: If it is another one, be it a file: a catalogue does not decide what this machine opens.
+    """
+    address, catalogue = urlsplit(url), urlsplit(endpoint("arcticdem_stac_url"))
+    hosts = asset_hosts("arcticdem_stac_url")
+    own = address.scheme in ("https", catalogue.scheme) and same_host(address, catalogue)
+    if not (own or is_among(url, hosts)):
+        raise DataError(
+            f"{ARCTICDEM.name}: its catalogue names the raster {url}, but rasters are read by https from "
+            f"{', '.join([str(catalogue.hostname), *hosts])} only. "
+            f"{ASSET_HOSTS['arcticdem_stac_url'].variable} names other hosts."
+        )
+
+
+def _check_stays(url: str) -> None:
+    """Do nothing if a raster lies at its address and not elsewhere, where GDAL would follow.
+
+    Raises:
+        DataError: If it leads elsewhere.
+    """
+    target = _redirect(url, endpoint("arcticdem_stac_url"))
+    if target is not None:
+        raise DataError(f"{ARCTICDEM.name}: {url} leads to {target}, which is not read. {ARCTICDEM.advice}")
+
+
+@functools.lru_cache(maxsize=4096)
+def _redirect(url: str, _catalogue: str) -> str | None:
+    policy = ARCTICDEM.policy
+    try:
+        with requests.head(
+            url, timeout=(policy.connect_timeout_s, policy.read_timeout_s), allow_redirects=False
+        ) as answer:
+            return answer.headers.get("Location", "an unknown place") if answer.is_redirect else None
+    except requests.RequestException:
+        return None  # GDAL does not come through either
+
+
+def _read(url: str, band: str, geobox: GeoBox) -> np.ndarray:
+    """Return a raster on a grid; only GeoTIFFs are opened, for other formats may name further files."""
+    crs, nodata = str(geobox.crs), _NO_DATA[band]
+    with rasterio.open(url, driver="GTiff") as source:
+        own_nodata = nodata if source.nodata is None else source.nodata
+        grid = {"crs": crs, "transform": geobox.affine, "height": geobox.shape[0], "width": geobox.shape[1]}
+        with WarpedVRT(source, resampling=Resampling.nearest, src_nodata=own_nodata, nodata=nodata, **grid) as warped:
+            return warped.read(1).astype(_DTYPES[band], copy=False)
+
+
 def _plausible(values: np.ndarray) -> np.ndarray:
     """Return values if they can be elevations: damaged blocks may decode, above all those compressed with LZW."""
     if (np.abs(values) > _HIGHEST_M).any():
         raise TransientError(f"it is damaged: it holds elevations beyond {_HIGHEST_M:g} m")
     return values
-
-
-def _covering(item: pystac.Item, band: str, geobox: GeoBox) -> pystac.Item:
-    """Return an item with one raster that claims to cover the whole grid.
-
-    odc-stac leaves out items that lie elsewhere, by longitudes where the projection is not given, which fails at the
-    antimeridian. What really lies where it learns from the raster itself.
-    """
-    projection = {
-        "proj:code": str(geobox.crs),
-        "proj:shape": list(geobox.shape),
-        "proj:transform": list(geobox.affine)[:6],
-    }
-    covering = pystac.Item(item.id, None, None, datetime(2023, 1, 1, tzinfo=UTC), {})
-    asset = pystac.Asset(item.assets[band].href, media_type=pystac.MediaType.COG, roles=["data"])
-    asset.extra_fields = projection
-    covering.stac_extensions = ["https://stac-extensions.github.io/projection/v2.0.0/schema.json"]
-    covering.properties |= projection
-    covering.add_asset(band, asset)
-    return covering
 
 
 def _gdal_options() -> dict[str, Any]:
@@ -160,7 +192,7 @@ def _reason(url: str, error: Exception) -> Exception:
     unclear = TransientError(f"it cannot be read: {' '.join(str(error).split())}")
     try:
         with requests.head(
-            url, timeout=(policy.connect_timeout_s, policy.read_timeout_s), allow_redirects=True
+            url, timeout=(policy.connect_timeout_s, policy.read_timeout_s), allow_redirects=False
         ) as response:
             status, asked = response.status_code, retry_after_s(response.headers.get("Retry-After"))
             words = f"{status} {response.reason}"

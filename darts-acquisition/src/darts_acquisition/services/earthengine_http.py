@@ -3,16 +3,17 @@
 The client takes any object that behaves like `httplib2.Http`; this one may be used by many threads at once.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import requests
-from requests.adapters import HTTPAdapter
 
-from darts_acquisition.services.http import pieces_of, plain_reason
+from darts_acquisition.services.connections import ServiceSession, within
+from darts_acquisition.services.http import LOST, MOST_TEXT_BYTES, at_most, plain_reason
 from darts_acquisition.services.retry import TRANSIENT_STATUS, Service, TransientError, call, retry_after_s
+from darts_utils.errors import ServiceError
 
+_PIECE_BYTES = 65_536
 _POOLED_CONNECTIONS = 40
 
 type Answer = tuple[Any, bytes]
@@ -28,9 +29,7 @@ class PoliteHttp:
 
     def __init__(self, service: Callable[[], Service]) -> None:
         self._service = service
-        self._session = requests.Session()
-        for scheme in ("https://", "http://"):
-            self._session.mount(scheme, HTTPAdapter(pool_maxsize=_POOLED_CONNECTIONS))
+        self._session = ServiceSession(service(), pooled=_POOLED_CONNECTIONS)
 
     def request(
         self,
@@ -60,15 +59,22 @@ class PoliteHttp:
         headers: Mapping[str, str] | None,
     ) -> Answer:
         policy = service.policy
-        deadline_s = time.monotonic() + policy.try_timeout_s
         timeout = (policy.connect_timeout_s, policy.read_timeout_s)
         try:
-            with self._session.request(
-                method, uri, data=body, headers=headers, timeout=timeout, stream=True
-            ) as response:
-                content = b"".join(pieces_of(response, deadline_s))
-        except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+            with (
+                within(policy.try_timeout_s),
+                self._session.request(
+                    method, uri, data=body, headers=headers, timeout=timeout, stream=True
+                ) as response,
+            ):
+                pieces = response.iter_content(_PIECE_BYTES)
+                content = b"".join(at_most(MOST_TEXT_BYTES, pieces, service, uri))
+        except LOST as error:
             raise TransientError(plain_reason(error)) from error
+        except requests.RequestException as error:
+            raise ServiceError(
+                f"{service.name}: {method} {uri.partition('?')[0]} cannot be asked ({error}). {service.advice}"
+            ) from error
         if response.status_code in TRANSIENT_STATUS:
             asked = retry_after_s(response.headers.get("Retry-After"))
             raise TransientError(f"{response.status_code} {response.reason}", asked)

@@ -32,6 +32,13 @@ ENDPOINTS = {
     ),
 }
 
+ASSET_HOSTS = {
+    "arcticdem_stac_url": Endpoint(
+        "DARTS_ARCTICDEM_ASSET_HOSTS", "pgc-opendata-dems.s3.us-west-2.amazonaws.com,data.pgc.umn.edu"
+    ),
+}
+"""Where the files may lie that a catalogue names, besides its own host; commas between them."""
+
 _set: dict[str, str] = {}
 """Addresses given by flags or config keys; they win over the environment."""
 
@@ -59,6 +66,13 @@ def endpoint(name: str) -> str:
         return _set[name]
     given = ENDPOINTS[name]
     return _checked(given.variable, os.environ.get(given.variable) or given.default, given.default)
+
+
+def asset_hosts(name: str) -> tuple[str, ...]:
+    """Return the hosts where files may lie that a catalogue names, besides its own."""
+    given = ASSET_HOSTS[name]
+    text = os.environ.get(given.variable) or given.default
+    return tuple(host.strip().lower() for host in text.split(",") if host.strip())
 
 
 def is_default(name: str) -> bool:

@@ -1,19 +1,30 @@
 """Texts and files over HTTP, asked for with the manners of a service."""
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 import requests
 
+from darts_acquisition.services.connections import ServiceSession, within
 from darts_acquisition.services.retry import TRANSIENT_STATUS, Service, TransientError, call, retry_after_s
-from darts_utils.errors import OutputError, ServiceError
+from darts_utils.disk import cannot_write
+from darts_utils.errors import ServiceError
 from darts_utils.files import atomic_file
 
 _PIECE_BYTES = 65_536
 _SAID_BYTES = 2_000
-
+MOST_TEXT_BYTES = 64_000_000
+"""Of an answer that is kept in memory, after decompression: a page of a catalogue has less than one."""
+MOST_FILE_BYTES = 2_000_000_000
+"""Of a file: the largest that is fetched whole, the boundaries of all districts, has 200 MB."""
+LOST = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
+)
+"""Errors of answers that were lost or damaged on their way."""
 
 type Take[T] = Callable[[Iterator[bytes], requests.Response], T]
 
@@ -58,7 +69,7 @@ def fetch_text(
     """
 
     def text(pieces: Iterator[bytes], _response: requests.Response) -> str:
-        answer = b"".join(pieces).decode("utf-8", errors="replace")
+        answer = b"".join(at_most(MOST_TEXT_BYTES, pieces, service, url)).decode("utf-8", errors="replace")
         if check is not None:
             check(answer)
         return answer
@@ -95,11 +106,11 @@ def fetch_file(
         try:
             with atomic_file(path) as part:
                 with part.open("wb") as file:
-                    for piece in pieces:
+                    for piece in at_most(MOST_FILE_BYTES, pieces, service, url):
                         _write(file, piece, path)
                         arrived += len(piece)
                         tell(len(piece))
-                _check_length(response, arrived)
+                check_length(response, arrived)
                 if check is not None:
                     check(part)
         except BaseException:
@@ -114,30 +125,40 @@ def _write(file: IO[bytes], piece: bytes, path: Path) -> None:
     try:
         file.write(piece)
     except OSError as error:
-        raise OutputError(
-            f"cannot write {path}: {error.strerror}. Free some space or choose another folder."
-        ) from error
+        raise cannot_write(path, error) from error
 
 
-def _check_length(response: requests.Response, arrived: int) -> None:
+def check_length(response: requests.Response, arrived: int) -> None:
+    """Do nothing if as many bytes arrived as were announced.
+
+    Raises:
+        TransientError: If they were more or fewer.
+    """
     announced = response.headers.get("Content-Length")
-    if announced is not None and "Content-Encoding" not in response.headers and int(announced) != arrived:
+    if announced is not None and "Content-Encoding" not in response.headers and announced.strip() != str(arrived):
         raise TransientError(f"{arrived} of {announced} bytes arrived")
 
 
 def _fetch[T](service: Service, request: requests.Request, take: Take[T]) -> T:
     """Return what `take` makes of the pieces of an answer; it is called anew in every try."""
+    return call(service, f"{request.method} {request.url}", lambda: ask_once(service, request, take))
+
+
+def ask_once[T](service: Service, request: requests.Request, take: Take[T]) -> T:
+    """Return what `take` makes of the pieces of an answer, in one try within the service's limits.
+
+    Raises:
+        TransientError: If another try may be answered.
+        RefusedError: If the service refuses.
+        ServiceError: If it cannot be asked.
+    """
     what = f"{request.method} {request.url}"
-
-    def one_try() -> T:
-        try:
-            return _ask(service, what, request, take)
-        except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
-            raise TransientError(plain_reason(error)) from error
-        except requests.RequestException as error:
-            raise ServiceError(f"{service.name}: {what} cannot be asked ({error}). {service.advice}") from error
-
-    return call(service, what, one_try)
+    try:
+        return _ask(service, what, request, take)
+    except LOST as error:
+        raise TransientError(plain_reason(error)) from error
+    except requests.RequestException as error:
+        raise ServiceError(f"{service.name}: {what} cannot be asked ({error}). {service.advice}") from error
 
 
 def _ask[T](
@@ -147,16 +168,15 @@ def _ask[T](
     take: Take[T],
 ) -> T:
     policy = service.policy
-    deadline_s = time.monotonic() + policy.try_timeout_s
-    with requests.Session() as session:
+    with within(policy.try_timeout_s), ServiceSession(service) as session:
         prepared = session.prepare_request(request)
         settings = session.merge_environment_settings(prepared.url, {}, True, None, None)
         timeout = (policy.connect_timeout_s, policy.read_timeout_s)
         with session.send(prepared, timeout=timeout, **settings) as response:
-            pieces = pieces_of(response, deadline_s)
+            pieces = response.iter_content(_PIECE_BYTES)
             if response.ok:
                 return take(pieces, response)
-            said = b"".join(pieces)[:_SAID_BYTES].decode("utf-8", errors="replace")
+            said = next(pieces, b"")[:_SAID_BYTES].decode("utf-8", errors="replace")
     reason = f"{response.status_code} {response.reason}"
     if response.status_code in TRANSIENT_STATUS:
         raise TransientError(reason, retry_after_s(response.headers.get("Retry-After")))
@@ -164,15 +184,20 @@ def _ask[T](
     raise RefusedError(f"{service.name}: {what} was refused: {reason}: {said}. {service.advice}", response.status_code)
 
 
-def pieces_of(response: requests.Response, deadline_s: float) -> Iterator[bytes]:
-    """Yield the body of a streamed answer.
+def at_most(n_bytes: int, pieces: Iterator[bytes], service: Service, url: str) -> Iterator[bytes]:
+    """Yield the pieces of an answer, as long as they are no more than a number of bytes.
 
     Raises:
-        TransientError: If a piece comes after a moment of the monotonic clock.
+        ServiceError: If there are more.
     """
-    for piece in response.iter_content(_PIECE_BYTES):
-        if time.monotonic() > deadline_s:
-            raise TransientError("the answer came too slowly")
+    arrived = 0
+    for piece in pieces:
+        arrived += len(piece)
+        if arrived > n_bytes:
+            raise ServiceError(
+                f"{service.name}: the answer from {url.partition('?')[0]} is larger than {n_bytes / 1e6:g} MB. "
+                f"{service.advice}"
+            )
         yield piece
 
 

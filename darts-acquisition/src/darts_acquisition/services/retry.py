@@ -102,6 +102,8 @@ class Service:
     """What a user can do when it fails."""
     limiter: Limiter = field(compare=False)
     policy: RetryPolicy = RetryPolicy()
+    leads_to: tuple[str, ...] = ()
+    """Hosts, with those below them, that its answers may redirect to; its own is always one."""
     given_up: threading.Event = field(default_factory=threading.Event, compare=False)
     """Set when all tries of a request failed, until one succeeds."""
 

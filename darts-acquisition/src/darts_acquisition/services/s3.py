@@ -1,39 +1,46 @@
-"""Rasters in the storage of the Copernicus Data Space, read through GDAL."""
+"""Rasters in the storage of the Copernicus Data Space, fetched whole and then decoded."""
 
 import functools
 import hashlib
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, BinaryIO
+from urllib.parse import quote, urlsplit
 
 import botocore.session
 import numpy as np
 import rasterio
-import rasterio.cache
-import rasterio.shutil
+import requests
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 from odc.geo.geobox import GeoBox
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
-from rasterio.session import Session
 
 from darts_acquisition.services.copernicus import S3_REGION, STORAGE, CopernicusKeys, refused_keys
 from darts_acquisition.services.endpoints import endpoint
+from darts_acquisition.services.http import MOST_FILE_BYTES, RefusedError, ask_once, at_most, check_length
 from darts_acquisition.services.retry import TRANSIENT_STATUS, TransientError, call, retry_after_s
 from darts_utils.crs import checked_crs
-from darts_utils.errors import MissingDataError, ServiceError
+from darts_utils.disk import cannot_write
+from darts_utils.errors import DataError, MissingDataError, ServiceError
+from darts_utils.names import shown
 
 _DECODING_TRIES = 3
 _KEYS_REFUSED = ("ExpiredToken", "InvalidToken", "TokenRefreshRequired")
 """Errors about keys that come with the status 400."""
-_PIECE_BYTES = 1 << 20
-"""GDAL asks for so much at once: a band is wanted whole, so few large requests serve better than many small ones."""
-
-
+_ADDRESS = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9.-]*(/[A-Za-z0-9_][A-Za-z0-9_.+=:@-]*)+")
+"""No part of a key begins with a dot, so that the name of the copy is one, and stays in its folder."""
+_FORMATS = {"jp2": "JP2OpenJPEG", "tif": "GTiff", "tiff": "GTiff"}
+"""GDAL's drivers by the endings of keys; other formats may name further files for GDAL to open."""
+_MOST_PIXELS = 20_000**2
+"""Of a band: those of 10 m have 10,980 x 10,980. A file of a few bytes can announce any number."""
 _HASH_OF_PREFIX = {"1220": "sha256", "1340": "sha512", "1440": "sha3_512", "1620": "sha3_256", "d50110": "md5"}
 """Kinds of checksum by the first bytes of a multihash (code and length)."""
 
@@ -46,30 +53,12 @@ class Raster:
     geobox: GeoBox
 
 
-class _KeySession(Session):
-    """Hands a key pair to GDAL, whatever other keys the environment holds."""
-
-    def __init__(self, keys: CopernicusKeys) -> None:
-        self._keys = keys
-
-    @classmethod
-    def hascreds(cls, config: dict[str, Any]) -> bool:
-        return {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= set(config)
-
-    def get_credential_options(self) -> dict[str, str]:
-        return {
-            "AWS_ACCESS_KEY_ID": self._keys.access_key,
-            "AWS_SECRET_ACCESS_KEY": self._keys.secret_key,
-            "AWS_SESSION_TOKEN": self._keys.token or "",
-        }
-
-
 def read_raster(
     url: str, keys: CopernicusKeys, *, checksum: str | None = None, on_bytes: Callable[[int], None] | None = None
 ) -> Raster:
     """Return the first band of a raster in the storage, with the storage's limits and retries.
 
-    The file is fetched whole by GDAL into a temporary folder, compared with its checksum, and decoded from there:
+    The file is fetched whole into a temporary folder, compared with its checksum, and decoded from there:
     damaged JPEG 2000 decodes without an error into wrong numbers. While it is decoded, its connection serves others.
 
     Args:
@@ -81,9 +70,10 @@ def read_raster(
     Raises:
         CredentialsError: If the storage refuses the keys.
         MissingDataError: If there is no such object.
-        DataError: If the object has no georeference.
+        DataError: If the address is none in the storage, or the object has no georeference.
         ServiceError: If it cannot be read, or is still damaged, after all retries.
     """
+    _check_address(url)
     with TemporaryDirectory(prefix="darts-raster-") as folder:
         file = Path(folder) / PurePosixPath(urlsplit(url).path).name
         for _ in range(_DECODING_TRIES):
@@ -101,23 +91,51 @@ def read_raster(
     )
 
 
+def _check_address(url: str) -> None:
+    """Do nothing with the address of an object in the storage: GDAL would open whatever else a catalogue names.
+
+    Raises:
+        DataError: If it is none.
+    """
+    if not _ADDRESS.fullmatch(url):
+        raise DataError(
+            f"{STORAGE.name}: the catalogue names the file {shown(url)}, but only s3://bucket/key is read. "
+            "Leave this scene out."
+        )
+
+
 def _fetch(url: str, file: Path, keys: CopernicusKeys, checksum: str | None) -> None:
     """Copy and check a file of the storage: one try."""
     try:
-        _copy(url, file, keys)
-    except (RasterioError, CPLE_BaseError) as error:
+        ask_once(STORAGE, _signed(url, keys), functools.partial(_to_disk, file, url))
+    except RefusedError as error:
         _raise_reason(url, keys)
-        raise TransientError(f"it cannot be read: {' '.join(str(error).split())}") from error
+        raise TransientError(str(error.status)) from error
     _check(file, checksum)
 
 
-def _copy(url: str, file: Path, keys: CopernicusKeys) -> None:
-    """Copy a file of the storage; what GDAL remembers of it is cleared, so that another try asks again."""
-    with rasterio.Env(_KeySession(keys), **_gdal_options()):
-        try:
-            rasterio.shutil.copyfiles(url, file)
-        finally:
-            rasterio.cache.invalidate(url)  # with the keys still set, or else GDAL looks for others on the network
+def _to_disk(file: Path, url: str, pieces: Iterator[bytes], response: requests.Response) -> None:
+    arrived = 0
+    with file.open("wb") as stream:
+        for piece in at_most(MOST_FILE_BYTES, pieces, STORAGE, url):
+            arrived += _write(stream, piece, file)
+    check_length(response, arrived)
+
+
+def _write(stream: BinaryIO, piece: bytes, file: Path) -> int:
+    try:
+        return stream.write(piece)
+    except OSError as error:
+        raise cannot_write(file, error) from error
+
+
+def _signed(url: str, keys: CopernicusKeys) -> requests.Request:
+    """Return a signed request for an object, with a path-style address."""
+    parts = urlsplit(url)
+    address = f"{endpoint('cdse_s3_endpoint')}/{parts.netloc}{quote(parts.path)}"
+    request = AWSRequest("GET", address, {"Accept-Encoding": "identity"})
+    S3SigV4Auth(Credentials(keys.access_key, keys.secret_key, keys.token), "s3", S3_REGION).add_auth(request)
+    return requests.Request("GET", address, dict(request.headers.items()))
 
 
 def _check(file: Path, checksum: str | None) -> None:
@@ -131,33 +149,16 @@ def _check(file: Path, checksum: str | None) -> None:
 
 
 def _decode(file: Path, url: str) -> Raster:
-    with rasterio.open(file) as raster:
+    driver = _FORMATS.get(file.suffix.lower().lstrip("."), "JP2OpenJPEG")
+    with rasterio.Env(CPL_VSIL_CURL_ALLOWED_FILENAME="-"), rasterio.open(file, driver=driver) as raster:
+        if raster.width * raster.height > _MOST_PIXELS:
+            raise DataError(f"{url} has {raster.width} x {raster.height} pixels, which no tile has. Leave it out.")
         crs = checked_crs(raster.crs, url)
         return Raster(values=raster.read(1), geobox=GeoBox(raster.shape, raster.transform, crs))
 
 
-def _gdal_options() -> dict[str, Any]:
-    """Return GDAL's settings for the storage: path-style addresses, timeouts, and a few retries of each piece."""
-    address, policy = urlsplit(endpoint("cdse_s3_endpoint")), STORAGE.policy
-    return {
-        "AWS_S3_ENDPOINT": f"{address.netloc}{address.path}",
-        "AWS_HTTPS": "YES" if address.scheme == "https" else "NO",
-        "AWS_VIRTUAL_HOSTING": "FALSE",
-        "AWS_REGION": S3_REGION,
-        "AWS_DEFAULT_REGION": S3_REGION,
-        "AWS_NO_SIGN_REQUEST": "NO",
-        "AWS_REQUEST_PAYER": "",
-        "GDAL_HTTP_CONNECTTIMEOUT": str(int(np.ceil(policy.connect_timeout_s))),
-        "GDAL_HTTP_TIMEOUT": str(int(np.ceil(policy.read_timeout_s))),
-        "GDAL_HTTP_MAX_RETRY": "3",
-        "GDAL_HTTP_RETRY_DELAY": str(policy.first_wait_s),
-        "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-        "CPL_VSIL_CURL_CHUNK_SIZE": str(_PIECE_BYTES),
-    }
-
-
 def _raise_reason(url: str, keys: CopernicusKeys) -> None:
-    """Raise why an object could not be read, if asking for its first byte tells; GDAL's own words hide it."""
+    """Raise why an object could not be read, if asking for its first byte tells: it says more than a status."""
     parts, client = urlsplit(url), _client(keys, endpoint("cdse_s3_endpoint"))
     try:
         client.get_object(Bucket=parts.netloc, Key=parts.path.lstrip("/"), Range="bytes=0-0")

@@ -55,9 +55,9 @@ def compare_with_truth(results: Path, truth: Path) -> Score:
     for path in (results / "binarized.tif", results / "probabilities.tif", results / "prediction_extent.gpkg", truth):
         if not Path(path).exists():
             raise MissingDataError(f"{path} is missing, so there is nothing to compare. Export with the defaults.")
-    with rasterio.open(results / "binarized.tif") as file:
+    with rasterio.open(results / "binarized.tif", driver="GTiff") as file:
         predicted, transform, crs = file.read(1) == 1, file.transform, file.crs
-    with rasterio.open(results / "probabilities.tif") as file:
+    with rasterio.open(results / "probabilities.tif", driver="GTiff") as file:
         known = file.read(1) != _PROBABILITY_NO_DATA
     pixel_m2 = abs(transform.a * transform.e)
     labels = _burned(gpd.read_file(truth).to_crs(crs), predicted.shape, transform)

@@ -38,9 +38,11 @@ class FeatureRun(FeatureParameters):
         )
 
     def use_endpoints(self) -> None:
-        """Ask the services at the addresses that were given."""
+        """Ask the services at the addresses that were given; offline, nothing asks any."""
         from darts_acquisition.services.endpoints import set_endpoints
+        from darts_acquisition.services.network import set_offline
 
+        set_offline(self.offline)
         set_endpoints(**{field.name: getattr(self, field.name) for field in fields(EndpointParameters)})
 
     def addressed(self) -> Self:

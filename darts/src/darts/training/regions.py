@@ -96,9 +96,11 @@ def _overlaps(footprints: gpd.GeoSeries, boundaries: Path) -> pd.DataFrame:
 
 def _regions_near(footprints: gpd.GeoSeries, boundaries: Path) -> gpd.GeoDataFrame:
     """Return the regions around footprints on an equal-area map."""
+    from darts_acquisition.catalog.vector_kinds import check_holds_shapes
     from darts_utils.crs import transformed
 
     try:
+        check_holds_shapes(boundaries)
         near = gpd.read_file(boundaries, columns=["shapeName"], bbox=footprints)
         near = near.set_geometry(near.geometry.make_valid())
     except Exception as error:  # GDAL and geopandas have many errors about what they cannot read

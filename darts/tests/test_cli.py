@@ -170,3 +170,15 @@ def test_what_nobody_foresaw_is_one_line_that_names_the_log_file(darts, monkeypa
     )
     assert "Traceback (most recent call last)" in log.read_text()
     assert "Traceback (most recent call last)" in darts("env-info", "--log-plain", "-vv")[2]
+
+
+def test_an_error_of_the_system_says_what_to_do(darts, monkeypatch):
+    def fail(*_, **__):
+        raise OSError(28, "No space left on device", "/data/results")
+
+    monkeypatch.setattr("darts.cli.output_console", fail)
+    assert darts("hello", "Bob") == (
+        1,
+        "",
+        "Error: /data/results: No space left on device. Free some space, or choose another folder.\n",
+    )

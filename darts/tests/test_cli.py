@@ -182,3 +182,34 @@ def test_an_error_of_the_system_says_what_to_do(darts, monkeypatch):
         "",
         "Error: /data/results: No space left on device. Free some space, or choose another folder.\n",
     )
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "value", "legal"),
+    [
+        ("inference sentinel2-sequential", "patch_size", "96.7", "whole"),
+        ("inference planet-sequential", "overlap", "0.5", "whole"),
+        ("inference sentinel2-ray", "years", "2020.5", "whole"),
+        ("inference sentinel2-sequential", "quality_level", "1.5", "whole"),
+        ("inference sentinel2-sequential", "binarization_threshold", "nan", "finite"),
+        ("inference planet-ray", "max_memory_gb", "inf", "finite"),
+        ("inference prep-data sentinel2", "max_cloud_cover", "0.1", "whole"),
+        ("training create-dataset planet", "patch_size", "96.7", "whole"),
+        ("training create-dataset sentinel2", "max_memory_gb", "-inf", "finite"),
+        ("demo", "size", "64.5", "whole"),
+        ("hello Bob", "n", "1.5", "whole"),
+    ],
+)
+def test_fractions_for_whole_numbers_and_numbers_that_are_none_are_refused(
+    darts, tmp_path, command, name, value, legal
+):
+    error = f"Error: {name} is {value} but must be a {legal} number. Correct it.\n"
+    flag = f"--{name.replace('_', '-')}={value}"
+    assert darts(*command.split(), flag) == (2, "", error)
+    config = tmp_path / "numbers.toml"
+    config.write_text(f"[darts]\n{name} = {f'[{value}]' if name == 'years' else value}\n")
+    assert darts(*command.split(), "--config-file", str(config)) == (2, "", error)
+
+
+def test_whole_numbers_with_a_point_are_whole(darts):
+    assert darts("hello", "Bob", "--n", "1.0") == (0, "Hello Bob\n", "")

@@ -1,7 +1,9 @@
 """Parameters: the documented defaults, and one clear line for a wrong value."""
 
 import dataclasses
+import math
 
+import numpy as np
 import pytest
 
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
@@ -90,6 +92,20 @@ def test_nothing_else_is_a_parameter_but_what_the_docs_say():
             {"quality_level": "best"},
             "quality_level is 'best' but must be none (0), low_quality (1) or high_quality (2).",
         ),
+        ({"patch_size": 96.7}, "patch_size is 96.7 but must be a whole number. Correct it."),
+        ({"patch_size": 96.0}, "patch_size is 96.0 but must be a whole number. Correct it."),
+        ({"patch_size": "96"}, "patch_size is '96' but must be a whole number. Correct it."),
+        ({"batch_size": True}, "batch_size is True but must be a whole number. Correct it."),
+        ({"quality_level": True}, "quality_level is True but must be a whole number. Correct it."),
+        ({"max_cloud_cover": 0.1}, "max_cloud_cover is 0.1 but must be a whole number. Correct it."),
+        ({"years": [2020, 2020.5]}, "years is 2020.5 but must be a whole number. Correct it."),
+        (
+            {"binarization_threshold": math.nan},
+            "binarization_threshold is nan but must be a finite number. Correct it.",
+        ),
+        ({"binarization_threshold": "0.5"}, "binarization_threshold is '0.5' but must be a number. Correct it."),
+        ({"max_memory_gb": math.inf}, "max_memory_gb is inf but must be a finite number. Correct it."),
+        ({"max_memory_gb": True}, "max_memory_gb is True but must be a number. Correct it."),
         ({"max_memory_gb": 0}, "max_memory_gb is 0 but must be positive. Use 1 or more."),
     ],
 )
@@ -114,3 +130,7 @@ def test_checking_twice_changes_nothing():
 def test_two_pipelines_do_not_share_their_lists():
     Sentinel2Pipeline().export_bands.append("dem")
     assert "dem" not in Sentinel2Pipeline().export_bands
+
+
+def test_whole_numbers_of_other_libraries_are_whole_numbers():
+    assert Sentinel2Pipeline(patch_size=np.int64(512), binarization_threshold=np.float32(0.5)).patch_size == 512

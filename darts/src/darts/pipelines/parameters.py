@@ -3,12 +3,13 @@
 The text under a field is its help. `None` means not given. Units are in the text where a name cannot carry them.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from darts.utils.numbers import check_numbers
 from darts_utils.errors import ConfigError
 from darts_utils.paths import DefaultPaths
 
@@ -23,6 +24,7 @@ class Parameters:
 
     def __post_init__(self) -> None:
         """Check the values; nothing is assigned, so running it twice changes nothing."""
+        check_numbers((field, getattr(self, field.name)) for field in fields(self))
 
 
 def _check_not_negative(name: str, value: float | None) -> None:

@@ -3,6 +3,7 @@
 import socket
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pytest
 import smart_geocubes
@@ -10,8 +11,9 @@ import zarr
 from odc.geo.geobox import GeoBox
 
 from darts_acquisition import load_arcticdem, load_tcvis
-from darts_acquisition.auxiliary.arcticdem import _mosaic_tiles
+from darts_acquisition.auxiliary.arcticdem import _mosaic_tiles, arcticdem_staged, arcticdem_to_fetch
 from darts_acquisition.auxiliary.filling import from_memory
+from darts_acquisition.auxiliary.tcvis import tcvis_staged, tcvis_to_fetch
 from darts_utils.errors import ConfigError, CoverageError, DataError, MissingDataError
 
 
@@ -210,3 +212,55 @@ def test_a_tile_across_the_antimeridian_is_in_one_piece(tmp_path, make_cube, mak
     at_meridian = round(-box.affine.c / box.affine.a)
     assert np.unique(ds.tc_wetness.values[:, :at_meridian]).tolist() == [7]
     assert np.unique(ds.tc_wetness.values[:, at_meridian:]).tolist() == [9]
+
+
+def outlines(*grids):
+    shapes = [grid.footprint("EPSG:3413", npoints=100).geom for grid in grids]
+    return gpd.GeoDataFrame(geometry=shapes, crs="EPSG:3413")
+
+
+def is_loaded(load, *arguments, **options):
+    try:
+        load(*arguments, offline=True, **options)
+    except CoverageError:
+        return False
+    return True
+
+
+def test_a_plan_and_an_offline_load_agree_on_what_lacks(dem_cube, tcvis_cube, make_grid):
+    lefts = [500_000 + step * 37 for step in range(-8, 12)]
+    grids = [make_grid(left=left) for left in lefts]
+    for buffer in (0, 10, 25, 30):
+        loaded = [is_loaded(load_arcticdem, grid, dem_cube, 10, buffer=buffer) for grid in grids]
+        assert arcticdem_staged(outlines(*grids), dem_cube, 10, buffer) == loaded
+    assert set(loaded) == {True, False}
+    grids += [make_grid(left=left) for left in range(500_000, 540_000, 2_000)]
+    loaded = [is_loaded(load_tcvis, grid, tcvis_cube) for grid in grids]
+    assert tcvis_staged(outlines(*grids), tcvis_cube) == loaded
+    assert set(loaded) == {True, False}
+
+
+def test_a_plan_and_an_online_load_agree_on_what_lacks(dem_cube, tcvis_cube, make_grid, monkeypatch):
+    """Each load tells what it would fetch, and breaks off."""
+    told = []
+
+    def tell(chunks):
+        told.append([chunk.patch_id for chunk in chunks])
+        raise InterruptedError
+
+    monkeypatch.setattr("darts_acquisition.auxiliary.arcticdem._fill", lambda _path, _resolution, chunks: tell(chunks))
+    monkeypatch.setattr("darts_acquisition.auxiliary.tcvis.fill_tcvis", lambda _path, chunks: tell(chunks))
+    for grid in (make_grid(left=left) for left in (500_000, 500_400, 540_000)):
+        plans = [arcticdem_to_fetch(outlines(grid), dem_cube, 10, 25), tcvis_to_fetch(outlines(grid), tcvis_cube)]
+        told.clear()
+        with pytest.raises(InterruptedError):
+            load_arcticdem(grid, dem_cube, 10, buffer=25)
+        with pytest.raises(InterruptedError):
+            load_tcvis(grid, tcvis_cube)
+        assert [[chunk.patch_id for chunk in plan] for plan in plans] == told
+    assert arcticdem_to_fetch(outlines(make_grid()), dem_cube, 10, 25) == []
+
+
+def test_without_a_cube_a_plan_lacks_all(tmp_path, geobox):
+    assert arcticdem_staged(outlines(geobox, geobox), tmp_path / "none.icechunk", 10, 5) == [False, False]
+    assert tcvis_staged(outlines(geobox), tmp_path / "none.icechunk") == [False]

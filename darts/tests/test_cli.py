@@ -1,6 +1,5 @@
 """The command line as a user meets it."""
 
-import io
 import os
 import subprocess
 import sys
@@ -227,9 +226,44 @@ def test_debug_default_paths_shows_what_planet_runs_use(darts, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_terminal_that_cannot_show_a_letter_ends_no_run():
-    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
-    darts.cli._write_whatever_comes(stream)
-    stream.write("Zo\N{LATIN SMALL LETTER E WITH DIAERESIS}")
-    stream.flush()
-    assert stream.buffer.getvalue() == b"Zo\\xeb"
+def test_an_error_of_the_system_says_what_to_do(darts, monkeypatch):
+    def fail(*_, **__):
+        raise OSError(28, "No space left on device", "/data/results")
+
+    monkeypatch.setattr("darts.cli.output_console", fail)
+    assert darts("hello", "Bob") == (
+        1,
+        "",
+        "Error: /data/results: No space left on device. Free some space, or choose another folder.\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "value", "legal"),
+    [
+        ("inference sentinel2-sequential", "patch_size", "96.7", "whole"),
+        ("inference planet-sequential", "overlap", "0.5", "whole"),
+        ("inference sentinel2-ray", "years", "2020.5", "whole"),
+        ("inference sentinel2-sequential", "quality_level", "1.5", "whole"),
+        ("inference sentinel2-sequential", "binarization_threshold", "nan", "finite"),
+        ("inference planet-ray", "max_memory_gb", "inf", "finite"),
+        ("inference prep-data sentinel2", "max_cloud_cover", "0.1", "whole"),
+        ("training create-dataset planet", "patch_size", "96.7", "whole"),
+        ("training create-dataset sentinel2", "max_memory_gb", "-inf", "finite"),
+        ("demo", "size", "64.5", "whole"),
+        ("hello Bob", "n", "1.5", "whole"),
+    ],
+)
+def test_fractions_for_whole_numbers_and_numbers_that_are_none_are_refused(
+    darts, tmp_path, command, name, value, legal
+):
+    error = f"Error: {name} is {value} but must be a {legal} number. Correct it.\n"
+    flag = f"--{name.replace('_', '-')}={value}"
+    assert darts(*command.split(), flag) == (2, "", error)
+    config = tmp_path / "numbers.toml"
+    config.write_text(f"[darts]\n{name} = {f'[{value}]' if name == 'years' else value}\n")
+    assert darts(*command.split(), "--config-file", str(config)) == (2, "", error)
+
+
+def test_whole_numbers_with_a_point_are_whole(darts):
+    assert darts("hello", "Bob", "--n", "1.0") == (0, "Hello Bob\n", "")

@@ -98,7 +98,7 @@ def test_killed_at_random_moments_and_started_again_all_scenes_end_up_complete(s
     assert sorted(pd.read_parquet(newest)["tile_id"]) == sorted(scene_ids)
 
 
-@pytest.mark.parametrize("when", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("when", [signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_ends_soon_with_status_130_and_a_clean_record(start, tmp_path, scene_ids, when):
     folder = tmp_path / "output" / "sentinel2-cdse"
     process = start()

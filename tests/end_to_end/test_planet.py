@@ -154,6 +154,26 @@ def test_a_dry_run_lists_images_sizes_and_what_is_missing(darts, make_image, mak
     assert not (tmp_path / "output").exists()
 
 
+def test_an_offline_dry_run_says_what_is_missing_and_ends_as_its_run(map_images, make_image, make_model, tmp_path):
+    (tmp_path / "models").mkdir()
+    make_model(tmp_path / "models" / "terrain.pt", ["red", "slope"])
+    make_image()
+    result = map_images("--dry-run", "--log-plain")
+    assert result.returncode == 1, result.stdout + result.stderr
+    lines = result.stdout.splitlines()
+    assert f"{SCENE}: 130 x 110 px, 0.2 MB: ArcticDEM" in lines
+    assert lines[-3:] == [
+        "  images: 1 staged, 0 missing",
+        "  ArcticDEM: missing for 1 tiles",
+        "  what is missing is not fetched offline: stage it with `darts prep-data`",
+    ]
+    make_model(tmp_path / "models" / "terrain.pt", ["red", "nir"])
+    result = map_images("--dry-run", "--log-plain")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "missing is" not in result.stdout
+    assert not (tmp_path / "output").exists()
+
+
 def test_a_corrupt_image_fails_alone_and_is_named(map_images, make_image, model, tmp_path):
     make_image()
     image = make_image(OTHER) / f"{OTHER}_3B_AnalyticMS_SR.tif"

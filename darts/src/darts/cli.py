@@ -13,12 +13,15 @@ import cyclopts
 from cyclopts import Parameter
 
 from darts import __version__
+from darts.pipelines.interrupts import ending_signals
 from darts.pipelines.parameters import SCENE_SELECTORS
 from darts.utils.bench import benchviz as _benchviz
 from darts.utils.config import ConfigParser
 from darts.utils.later import imported_later
 from darts.utils.logging import LoggingManager, VerbosityLevel
+from darts.utils.streams import keep_streams
 from darts.utils.terminal import error_console, output_console
+from darts_utils.disk import advice_for
 from darts_utils.errors import ConfigError, DartsError
 from darts_utils.paths import DefaultPaths, PathManager, user_path
 
@@ -249,7 +252,7 @@ def launcher(
         return 2
     except (DartsError, OSError) as error:
         logger.debug("the command failed", exc_info=True)
-        error_console().print(f"Error: {error}", style="red", highlight=False, soft_wrap=True, markup=False)
+        error_console().print(f"Error: {_said(error)}", style="red", highlight=False, soft_wrap=True, markup=False)
         return getattr(error, "exit_code", 1)
     except KeyboardInterrupt:
         error_console().print("Interrupted.", style="red")
@@ -271,6 +274,14 @@ def _log_folder(log_dir: Path | None, folders: DefaultPaths) -> Path:
     """Return where the log file goes; the working folder is not written out, for messages are shorter so."""
     folder = PathManager(folders).logs if log_dir is None else user_path(log_dir)
     return Path(os.path.relpath(folder)) if folder.parent == Path.cwd() else folder
+
+
+def _said(error: Exception) -> str:
+    """Return what an error says in one line, and for one of the system that nobody put into words what to do."""
+    if isinstance(error, DartsError) or not isinstance(error, OSError) or error.errno is None:
+        return " ".join(str(error).split())
+    place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+    return f"{place}{error.strerror}. {advice_for(error, Path(place.removesuffix(': ')))}"
 
 
 def _unforeseen(error: Exception, log_file: Path) -> int:
@@ -297,17 +308,12 @@ def _interrupt(signal_number: int, frame: Any) -> None:  # noqa: ARG001  (the si
     raise KeyboardInterrupt
 
 
-def _write_whatever_comes(*streams: Any) -> None:
-    """Let streams in an encoding without some letters, as of older locales, write their codes instead of failing."""
-    for stream in streams:
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-
-
 def start_app() -> None:
     """Run the command line, as the `darts` script does."""
-    _write_whatever_comes(sys.stdout, sys.stderr)
-    signal.signal(signal.SIGTERM, _interrupt)  # a scheduler ends a job with it: leave as cleanly as on Ctrl-C
+    keep_streams()
+    logging.raiseExceptions = False  # a log that cannot be written is said once, and not by tracebacks
+    for number in ending_signals():  # a scheduler or a terminal ends a job with them: leave as cleanly as on Ctrl-C
+        signal.signal(number, _interrupt)
     code = app.meta(result_action="return_value", exit_on_error=False)
     sys.stdout.flush()
     sys.stderr.flush()

@@ -2,8 +2,10 @@
 
 import dataclasses
 import inspect
+import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
@@ -93,6 +95,20 @@ def test_nothing_else_is_a_parameter_but_what_the_docs_say():
             {"quality_level": "best"},
             "quality_level is 'best' but must be none (0), low_quality (1) or high_quality (2).",
         ),
+        ({"patch_size": 96.7}, "patch_size is 96.7 but must be a whole number. Correct it."),
+        ({"patch_size": 96.0}, "patch_size is 96.0 but must be a whole number. Correct it."),
+        ({"patch_size": "96"}, "patch_size is '96' but must be a whole number. Correct it."),
+        ({"batch_size": True}, "batch_size is True but must be a whole number. Correct it."),
+        ({"quality_level": True}, "quality_level is True but must be a whole number. Correct it."),
+        ({"max_cloud_cover": 0.1}, "max_cloud_cover is 0.1 but must be a whole number. Correct it."),
+        ({"years": [2020, 2020.5]}, "years is 2020.5 but must be a whole number. Correct it."),
+        (
+            {"binarization_threshold": math.nan},
+            "binarization_threshold is nan but must be a finite number. Correct it.",
+        ),
+        ({"binarization_threshold": "0.5"}, "binarization_threshold is '0.5' but must be a number. Correct it."),
+        ({"max_memory_gb": math.inf}, "max_memory_gb is inf but must be a finite number. Correct it."),
+        ({"max_memory_gb": True}, "max_memory_gb is True but must be a number. Correct it."),
         ({"max_memory_gb": 0}, "max_memory_gb is 0 but must be positive. Use 1 or more."),
     ],
 )
@@ -137,3 +153,7 @@ def test_the_signature_of_a_pipeline_lists_its_parameters():
     parameters = inspect.signature(Sentinel2Pipeline).parameters
     assert {"scene_ids", "default_dirs", "patch_size"} <= set(parameters)
     assert all(parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in parameters.values())
+
+
+def test_whole_numbers_of_other_libraries_are_whole_numbers():
+    assert Sentinel2Pipeline(patch_size=np.int64(512), binarization_threshold=np.float32(0.5)).patch_size == 512

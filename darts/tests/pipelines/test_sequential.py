@@ -1,5 +1,6 @@
 """The executor: all tiles, overlap, failures alone, bounded memory, quick and clean ends."""
 
+import functools
 import gc
 import signal
 import threading
@@ -188,3 +189,25 @@ def test_the_first_interrupt_stops_and_the_second_one_raises():
     assert calls == [1]
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
+
+
+@pytest.fixture
+def hang_up():
+    """Give a function that sets what a hang-up does; afterwards it is as before."""
+    before = signal.getsignal(signal.SIGHUP)
+    yield functools.partial(signal.signal, signal.SIGHUP)
+    signal.signal(signal.SIGHUP, before)
+
+
+def test_a_terminal_that_closes_ends_a_run_like_ctrl_c_but_not_after_nohup(hang_up):
+    hang_up(signal.SIG_DFL)
+    calls = []
+    with on_interrupt(lambda: calls.append(1)) as interrupted:
+        signal.raise_signal(signal.SIGHUP)
+    assert interrupted.is_set()
+    assert calls == [1]
+    hang_up(signal.SIG_IGN)
+    with on_interrupt(lambda: calls.append(2)) as interrupted:
+        signal.raise_signal(signal.SIGHUP)
+    assert not interrupted.is_set()
+    assert calls == [1]

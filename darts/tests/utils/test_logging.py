@@ -1,6 +1,9 @@
 """Logging: levels, the lazy log file, and the file's contents."""
 
+import contextlib
+import io
 import logging
+from pathlib import Path
 
 import pytest
 
@@ -85,3 +88,31 @@ def test_what_libraries_tell_programmers_is_for_the_log_file(tmp_path, capsys):
         warnings.warn("about an argument", UserWarning, stacklevel=1)
     assert capsys.readouterr().err == ""
     assert "about an argument" in path.read_text()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_full_disk_costs_one_warning_and_the_rest_of_the_log(tmp_path, capsys):
+    LoggingManager.setup_logging(log_plain=True)
+    path = LoggingManager.add_log_file(tmp_path, "run")
+    path.symlink_to("/dev/full")
+    for _ in range(10):
+        say_everything()
+    LoggingManager.reset()
+    err = capsys.readouterr().err
+    warning = f"WARNING: the log file ends here: {path} cannot be written ([Errno 28] No space left on device)\n"
+    assert err.count(warning) == 1
+    assert err.count("\n") == 11
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_console_that_is_gone_is_no_news(plain, monkeypatch, capfd):
+    class Gone(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr("sys.stderr", Gone())
+    LoggingManager.setup_logging(log_plain=plain)
+    with contextlib.suppress(SystemExit):  # rich ends so; the streams of a command never break
+        say_everything()
+    assert capfd.readouterr() == ("", "")

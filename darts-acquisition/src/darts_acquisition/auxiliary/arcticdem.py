@@ -11,10 +11,18 @@ import shapely
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
-from darts_acquisition.auxiliary.cube import STAGE_WITH, Cube, check_coverage, cube_path, open_cube, window_around
+from darts_acquisition.auxiliary.cube import (
+    STAGE_WITH,
+    Cube,
+    check_coverage,
+    cube_path,
+    open_cube,
+    uncovered,
+    window_around,
+)
 from darts_acquisition.auxiliary.filling import Chunk, chunk_geobox, fill, missing_chunks
 from darts_acquisition.catalog.areas import polar_area
-from darts_utils.errors import ConfigError
+from darts_utils.errors import ConfigError, DataError, MissingDataError
 from darts_utils.strips import row_strips
 
 type Resolution = Literal[2, 10, 32]
@@ -22,6 +30,8 @@ type Resolution = Literal[2, 10, 32]
 CRS = "EPSG:3413"
 _VARIABLES = {"dem": "f", "datamask": "bu"}
 """With the kinds of type that they may have."""
+OUTLINE_POINTS = 100
+"""Points an edge of a tile's outline, because straight lines bend from CRS to CRS."""
 _MOSAIC_TILE_M = 100_000
 _MOSAIC_ORIGIN_M = -4_000_000
 _SPARE_M = 500
@@ -80,8 +90,7 @@ def load_arcticdem(
         OutputError: If the cube cannot be written.
     """
     accessor, path = _accessor(resolution), _cube_path(data_dir, resolution)
-    footprint = geobox.footprint(CRS, npoints=100).geom
-    needed = shapely.buffer(footprint, buffer * resolution, join_style="mitre")
+    needed = _needed(geobox.footprint(CRS, npoints=OUTLINE_POINTS).geom, resolution, buffer)
     if not offline:
         _fill(path, resolution, _missing(path, resolution, needed))
     cube = open_cube(path, accessor.extent, stage_with)
@@ -129,6 +138,40 @@ def missing_arcticdem(aoi: gpd.GeoDataFrame, data_dir: Path, resolution: Resolut
     _accessor(resolution)
     area = shapely.buffer(polar_area(aoi, CRS), _SPARE_M, join_style="mitre")
     return _missing(_cube_path(data_dir, resolution), resolution, area)
+
+
+def arcticdem_to_fetch(
+    footprints: gpd.GeoDataFrame, data_dir: Path, resolution: Resolution, buffer: int
+) -> list[Chunk]:
+    """Return what loads of tiles would fetch, without asking the network.
+
+    Args:
+        footprints: Outlines of the tiles, `OUTLINE_POINTS` an edge.
+        data_dir: The cube's icechunk folder, or the folder that it is to be in.
+        resolution: Pixel size of the mosaics in metres.
+        buffer: Margin around each tile in pixels of the cube, as of the loads.
+
+    Raises:
+        DataError: If the cube is damaged.
+    """
+    needed = shapely.union_all([_needed(shape, resolution, buffer) for shape in footprints.to_crs(CRS).geometry])
+    return _missing(_cube_path(data_dir, resolution), resolution, needed)
+
+
+def arcticdem_staged(footprints: gpd.GeoDataFrame, data_dir: Path, resolution: Resolution, buffer: int) -> list[bool]:
+    """Tell for each tile whether an offline load finds all that it needs; see `arcticdem_to_fetch`."""
+    try:
+        cube = open_cube(_cube_path(data_dir, resolution), _accessor(resolution).extent, STAGE_WITH)
+        filled = filled_area(cube)
+    except (MissingDataError, DataError):
+        return [False] * len(footprints)
+    shapes = footprints.to_crs(CRS).geometry
+    return [uncovered(cube, _needed(shape, resolution, buffer), filled) is None for shape in shapes]
+
+
+def _needed(footprint: shapely.Geometry, resolution: int, buffer: int) -> shapely.Geometry:
+    """Return the ground that a load needs around the footprint of a tile, in EPSG:3413."""
+    return shapely.buffer(footprint, buffer * resolution, join_style="mitre")
 
 
 def _missing(path: Path, resolution: int, area: shapely.Geometry) -> list[Chunk]:

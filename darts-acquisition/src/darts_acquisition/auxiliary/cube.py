@@ -210,6 +210,13 @@ def window_slices(cube: GeoBox, window: GeoBox) -> tuple[slice, slice]:
     return slice(row_0, row_0 + window.shape[0]), slice(column_0, column_0 + window.shape[1])
 
 
+def uncovered(cube: Cube, needed: shapely.Geometry, filled: shapely.Geometry) -> shapely.Geometry | None:
+    """Return what is needed and not filled, in the cube's CRS; None if that is less than a pixel."""
+    missing = shapely.difference(needed, filled)
+    pixel_area = abs(cube.geobox.resolution.x * cube.geobox.resolution.y)
+    return None if missing.area < pixel_area else missing
+
+
 def check_coverage(cube: Cube, needed: shapely.Geometry, filled: shapely.Geometry, stage_with: str) -> None:
     """Do nothing if the filled part of the cube holds what is needed.
 
@@ -222,9 +229,8 @@ def check_coverage(cube: Cube, needed: shapely.Geometry, filled: shapely.Geometr
     Raises:
         CoverageError: If at least a pixel of the area is missing; it names cube, share, bounds and the call to make.
     """
-    missing = shapely.difference(needed, filled)
-    pixel_area = abs(cube.geobox.resolution.x * cube.geobox.resolution.y)
-    if missing.area < pixel_area:
+    missing = uncovered(cube, needed, filled)
+    if missing is None:
         return
     share = 100 * missing.area / needed.area
     bounds = ", ".join(f"{number:.6g}" for number in missing.bounds)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import shapely
 import xarray as xr
@@ -9,8 +10,10 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 
-from darts_acquisition.auxiliary.cube import STAGE_WITH, check_coverage, open_cube, window_around
+from darts_acquisition.auxiliary.cube import STAGE_WITH, check_coverage, open_cube, uncovered, window_around
+from darts_acquisition.auxiliary.filling import Chunk
 from darts_acquisition.auxiliary.tcvis_download import accessor, fill_tcvis, filled_area, missing_in, tcvis_path
+from darts_utils.errors import DataError, MissingDataError
 
 _VARIABLES = {"TCB_slope": "tc_brightness", "TCG_slope": "tc_greenness", "TCW_slope": "tc_wetness"}
 _MARGIN_PX = 8
@@ -48,7 +51,8 @@ def load_tcvis(
         ServiceError: If something must be fetched and Earth Engine does not answer.
         OutputError: If the cube cannot be written.
     """
-    path, parts = tcvis_path(data_dir), _footprint_parts(geobox)
+    shifted, plain = (geobox.footprint(crs, npoints=100).geom for crs in (_ANTIMERIDIAN_CRS, "EPSG:4326"))
+    path, parts = tcvis_path(data_dir), _footprint_parts(shifted, plain)
     if not offline:
         _fill(path, parts)
     cube = open_cube(path, accessor().extent, stage_with)
@@ -65,19 +69,56 @@ def load_tcvis(
 
 def _fill(path: Path, parts: list[shapely.Geometry]) -> None:
     """Fetch what the cube lacks of a footprint and of the margin that is read around it."""
+    fill_tcvis(path, missing_in(path, _with_margin(parts)))
+
+
+def _with_margin(parts: list[shapely.Geometry]) -> shapely.Geometry:
     margin = _MARGIN_PX * accessor().extent.resolution.x
-    fill_tcvis(path, missing_in(path, shapely.union_all(shapely.buffer(parts, margin, join_style="mitre"))))
+    return shapely.union_all(shapely.buffer(parts, margin, join_style="mitre"))
 
 
-def _footprint_parts(geobox: GeoBox) -> list[shapely.Geometry]:
-    """Return the footprint in degrees, in two parts (west of 180 first) if it crosses the antimeridian."""
-    shifted = geobox.footprint(_ANTIMERIDIAN_CRS, npoints=100).geom
+def tcvis_to_fetch(footprints: gpd.GeoDataFrame, data_dir: Path) -> list[Chunk]:
+    """Return what loads of tiles would fetch, without asking the network.
+
+    Args:
+        footprints: Outlines of the tiles, with many points an edge.
+        data_dir: The cube's icechunk folder, or the folder that it is to be in.
+
+    Raises:
+        DataError: If the cube is damaged.
+    """
+    needed = [part for parts in _parts_of_all(footprints) for part in parts]
+    return missing_in(tcvis_path(data_dir), _with_margin(needed))
+
+
+def tcvis_staged(footprints: gpd.GeoDataFrame, data_dir: Path) -> list[bool]:
+    """Tell for each tile whether an offline load finds all that it needs; see `tcvis_to_fetch`."""
+    try:
+        cube = open_cube(tcvis_path(data_dir), accessor().extent, STAGE_WITH)
+        filled = filled_area(cube)
+    except (MissingDataError, DataError):
+        return [False] * len(footprints)
+    return [uncovered(cube, shapely.union_all(parts), filled) is None for parts in _parts_of_all(footprints)]
+
+
+def _parts_of_all(footprints: gpd.GeoDataFrame) -> list[list[shapely.Geometry]]:
+    shifted, plain = (footprints.to_crs(crs).geometry for crs in (_ANTIMERIDIAN_CRS, "EPSG:4326"))
+    return list(map(_footprint_parts, shifted, plain))
+
+
+def _footprint_parts(shifted: shapely.Geometry, plain: shapely.Geometry) -> list[shapely.Geometry]:
+    """Return a footprint in degrees, in two parts (west of 180 first) if it crosses the antimeridian.
+
+    Args:
+        shifted: The footprint with longitudes counted from the antimeridian.
+        plain: The footprint in EPSG:4326.
+    """
     left, _, right, _ = shifted.bounds
     if left < 0 < right and right - left < 180:
         west = shapely.intersection(shifted, shapely.box(-180, -90, 0, 90))
         east = shapely.intersection(shifted, shapely.box(0, -90, 180, 90))
         return [_moved(west, 180), _moved(east, -180)]
-    return [geobox.footprint("EPSG:4326", npoints=100).geom]
+    return [plain]
 
 
 def _moved(geometry: shapely.Geometry, degrees: float) -> shapely.Geometry:

@@ -128,10 +128,10 @@ class Pipeline(PipelineParameters, FeatureRun):
 
         finished = self._finished(source, lambda: recipe_of(self, self._models_on_disk(), source.resolution_m))
         skipped, todo = self._split(source.find(), finished)
-        plan = make_plan(self, source, todo, layers=needed_layers(self.features()), n_done=len(skipped))
+        plan = make_plan(self, source, todo, layers=needed_layers(self.features()), n_done=len(skipped), loads=True)
         show_plan(plan, with_tiles=True)
         assert self.output_data_dir is not None, "resolved() fills it"
-        return RunReport((), self.output_data_dir)
+        return RunReport((), self.output_data_dir, lacks_data=plan.offline and plan.lacks)
 
     def prepare_data(self, optical: bool = False, aux: bool = False, force: bool = False) -> "StagingReport":
         """Fetch what a later run needs, so that it can be offline; what is there is not fetched again.

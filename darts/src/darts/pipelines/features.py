@@ -68,7 +68,7 @@ class FeatureRun(FeatureParameters):
 
         if self.offline or not todo:
             return None
-        plan = make_plan(self, source, todo, layers=needed_layers(features), n_done=n_done)
+        plan = make_plan(self, source, todo, layers=needed_layers(features), n_done=n_done, loads=True)
         show_plan(plan)
         self.connect(source, plan)
         return plan

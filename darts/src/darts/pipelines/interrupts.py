@@ -6,12 +6,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+def ending_signals() -> list[signal.Signals]:
+    """Return the signals that end a run, besides Ctrl-C: of a scheduler, and of a terminal that closes.
+
+    A terminal's is not among them where it is ignored, as after `nohup`: then the run is to outlive it.
+    """
+    hang_up = getattr(signal, "SIGHUP", None)  # other systems have none
+    if hang_up is None or signal.getsignal(hang_up) is signal.SIG_IGN:
+        return [signal.SIGTERM]
+    return [signal.SIGTERM, hang_up]
 
 
 @contextmanager
 def on_interrupt(stop: Callable[[], None]) -> Iterator[threading.Event]:
-    """Call `stop` at the first Ctrl-C or termination signal inside the block; the second one raises at once.
+    """Call `stop` at the first Ctrl-C, termination or hang-up signal inside the block; the second one raises at once.
 
     Outside the main thread nothing is changed, because only that one may handle signals.
 
@@ -29,7 +38,7 @@ def on_interrupt(stop: Callable[[], None]) -> Iterator[threading.Event]:
     if threading.current_thread() is not threading.main_thread():
         yield interrupted
         return
-    before = {number: signal.signal(number, handle) for number in _SIGNALS}
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, *ending_signals())}
     try:
         yield interrupted
     finally:

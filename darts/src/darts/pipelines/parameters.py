@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from darts.utils.numbers import check_numbers
 from darts_utils.errors import ConfigError
 from darts_utils.paths import DefaultPaths, settle_paths
 
@@ -45,6 +46,7 @@ class Parameters:
     def __post_init__(self) -> None:
         """Resolve what users write into paths, and check the values; doing it twice changes nothing."""
         settle_paths(self)
+        check_numbers((field, getattr(self, field.name)) for field in fields(self))
 
 
 def _check_not_negative(name: str, value: float | None) -> None:

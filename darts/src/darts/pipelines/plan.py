@@ -11,6 +11,8 @@ from darts.pipelines.tiles import MosaicResolution, Source, TileRef
 if TYPE_CHECKING:
     import geopandas as gpd
 
+    from darts_acquisition.auxiliary.filling import Chunk
+
 USUAL_RATE = 10e6
 """Bytes a second of a usual line, for an estimate of the time."""
 _CHUNK_BYTES = {"arcticdem": 65e6, "tcvis": 39e6}
@@ -37,12 +39,22 @@ class Plan:
     """For each auxiliary layer the chunks to fetch for all tiles together."""
     outlined: frozenset[str] = frozenset()
     """Tiles whose outline is known, if auxiliary layers are needed."""
+    offline: bool = False
+    """Whether nothing of it will be fetched; then chunks are not counted, but the tiles that lack some."""
 
     @property
     def n_bytes(self) -> int:
         """Estimated bytes to fetch."""
+        if self.offline:
+            return 0
         layers = sum(count * _CHUNK_BYTES[layer] for layer, count in self.chunks.items())
         return int(sum(self.images.values()) + layers)
+
+    @property
+    def lacks(self) -> bool:
+        """Whether something is lacking for some tile."""
+        layers = ["images", *self.layers]
+        return any(not self.is_staged(layer, ref.tile_id) for ref in self.todo for layer in layers)
 
     def is_staged(self, layer: str, tile_id: str) -> bool:
         """Tell whether nothing is to be fetched of a layer (or `images`) for a tile."""
@@ -71,6 +83,7 @@ def make_plan(
     images: bool = True,
     layers: Sequence[str] = (),
     n_done: int = 0,
+    loads: bool = False,
 ) -> Plan:
     """Return what is lacking for some tiles.
 
@@ -81,15 +94,24 @@ def make_plan(
         images: Whether the images are needed.
         layers: Auxiliary layers that are needed.
         n_done: Tiles whose results are there already.
+        loads: Whether what loads of the tiles lack is meant, to the pixel; else it is what staging would fetch, which
+            is somewhat more.
     """
     to_fetch = source.to_fetch(todo) if images else {}
-    plan = Plan(todo=tuple(todo), n_done=n_done, images=to_fetch, sizes=source.sizes(todo))
+    offline = loads and parameters.offline
+    plan = Plan(todo=tuple(todo), n_done=n_done, images=to_fetch, sizes=source.sizes(todo), offline=offline)
     if not layers or (footprints := source.footprints(todo)).empty:
         return replace(plan, layers={layer: {} for layer in layers}, chunks=dict.fromkeys(layers, 0))
-    chunks = {layer: _missing_chunks(parameters, layer, footprints, source.resolution_m) for layer in layers}
+    if offline:
+        unstaged = {layer: _unstaged(parameters, layer, footprints, source.resolution_m) for layer in layers}
+        counts = {layer: len(tiles) for layer, tiles in unstaged.items()}
+        return replace(plan, layers=unstaged, chunks=counts, outlined=frozenset(footprints.tile_id))
+    missing = _chunks_of_loads if loads else _missing_chunks
+    near_m = arcticdem_margin_m(parameters, source.resolution_m) if loads else _NEAR_M
+    chunks = {layer: missing(parameters, layer, footprints, source.resolution_m) for layer in layers}
     return replace(
         plan,
-        layers={layer: _by_tile(footprints, outlines) for layer, outlines in chunks.items()},
+        layers={layer: _by_tile(footprints, outlines, near_m) for layer, outlines in chunks.items()},
         chunks={layer: len(outlines) for layer, outlines in chunks.items()},
         outlined=frozenset(footprints.tile_id),
     )
@@ -99,8 +121,6 @@ def _missing_chunks(
     parameters: FeatureParameters, layer: str, footprints: "gpd.GeoDataFrame", resolution_m: MosaicResolution
 ) -> "gpd.GeoSeries":
     """Return the outlines of the chunks that a datacube lacks for some tiles; asked once, for a cube opens slowly."""
-    import geopandas as gpd
-
     from darts_acquisition import missing_arcticdem, missing_tcvis
 
     if layer == "tcvis":
@@ -108,6 +128,41 @@ def _missing_chunks(
     else:
         area = with_margin(parameters, footprints, resolution_m)
         missing = missing_arcticdem(area, given(parameters.arcticdem_dir), resolution_m)
+    return _outlines(missing, footprints)
+
+
+def _chunks_of_loads(
+    parameters: FeatureParameters, layer: str, footprints: "gpd.GeoDataFrame", resolution_m: MosaicResolution
+) -> "gpd.GeoSeries":
+    """Return the outlines of the chunks that loads of some tiles will fetch."""
+    from darts_acquisition.auxiliary.arcticdem import arcticdem_to_fetch
+    from darts_acquisition.auxiliary.tcvis import tcvis_to_fetch
+
+    if layer == "tcvis":
+        return _outlines(tcvis_to_fetch(footprints, given(parameters.tcvis_dir)), footprints)
+    buffer = arcticdem_margin_m(parameters, resolution_m) // resolution_m
+    chunks = arcticdem_to_fetch(footprints, given(parameters.arcticdem_dir), resolution_m, buffer)
+    return _outlines(chunks, footprints)
+
+
+def _unstaged(
+    parameters: FeatureParameters, layer: str, footprints: "gpd.GeoDataFrame", resolution_m: MosaicResolution
+) -> dict[str, int]:
+    """Return the tiles for which an offline load will find that a datacube lacks something."""
+    from darts_acquisition.auxiliary.arcticdem import arcticdem_staged
+    from darts_acquisition.auxiliary.tcvis import tcvis_staged
+
+    if layer == "tcvis":
+        staged = tcvis_staged(footprints, given(parameters.tcvis_dir))
+    else:
+        buffer = arcticdem_margin_m(parameters, resolution_m) // resolution_m
+        staged = arcticdem_staged(footprints, given(parameters.arcticdem_dir), resolution_m, buffer)
+    return {str(tile_id): 1 for tile_id, there in zip(footprints.tile_id, staged, strict=True) if not there}
+
+
+def _outlines(missing: "Sequence[Chunk]", footprints: "gpd.GeoDataFrame") -> "gpd.GeoSeries":
+    import geopandas as gpd
+
     if not missing:
         return gpd.GeoSeries([], crs=footprints.crs)
     outlines = gpd.GeoSeries([chunk.geobox.extent.geom for chunk in missing], crs=str(missing[0].geobox.crs))
@@ -115,9 +170,9 @@ def _missing_chunks(
     return outlines.segmentize(edge / 20).to_crs(footprints.crs)
 
 
-def _by_tile(footprints: "gpd.GeoDataFrame", chunks: "gpd.GeoSeries") -> dict[str, int]:
-    """Return how many of the chunks lie under each tile or beside it, within the margin of all layers."""
-    around = footprints.set_geometry(footprints.buffer(_NEAR_M))
+def _by_tile(footprints: "gpd.GeoDataFrame", chunks: "gpd.GeoSeries", near_m: float) -> dict[str, int]:
+    """Return how many of the chunks lie under each tile or beside it, within some metres."""
+    around = footprints.set_geometry(footprints.buffer(near_m, join_style="mitre"))
     met = around.iloc[chunks.sindex.query(around.geometry, predicate="intersects")[0]]
     return {str(tile_id): int(count) for tile_id, count in met.tile_id.value_counts().items()}
 

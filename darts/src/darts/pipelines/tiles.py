@@ -237,6 +237,8 @@ class RunReport:
     folder: Path
     """The results folder."""
     interrupted: bool = False
+    lacks_data: bool = False
+    """Whether a dry run found that data is missing, which an offline run does not fetch."""
 
     @property
     def failures(self) -> list[Outcome]:
@@ -249,7 +251,7 @@ class RunReport:
 
     @property
     def exit_code(self) -> int:
-        """Exit status for the shell: 0 all done, 1 something failed, 130 interrupted."""
+        """Exit status for the shell: 0 all done, 1 something failed or would fail, 130 interrupted."""
         if self.interrupted:
             return 130
-        return 1 if self.count("failed") else 0
+        return 1 if self.count("failed") or self.lacks_data else 0

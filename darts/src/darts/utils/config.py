@@ -10,6 +10,7 @@ from typing import Any
 import cyclopts
 from cyclopts.argument import update_argument_collection
 
+from darts.utils.numbers import check_text
 from darts_utils.errors import ConfigError
 from darts_utils.paths import user_path
 from darts_utils.text import read_text
@@ -82,6 +83,9 @@ class ConfigParser:
         self._report_unknown(arguments)
         values = self._settled(arguments)
         update_argument_collection(values, str(self._file), arguments, root_keys=(), allow_unknown=True)
+        for argument in arguments:
+            for token in argument.tokens:
+                check_text(_normal(argument.name), argument.hint, token.value)  # cyclopts would round fractions
 
     def _settled(self, arguments: cyclopts.ArgumentCollection) -> dict[str, Any]:
         """Return the keys to apply, without what contradicts flags; a flag that loses is taken back."""

@@ -1,6 +1,8 @@
 """Logging: short on the console, full in a file that appears with the first record."""
 
 import logging
+import sys
+from contextlib import suppress
 from datetime import datetime
 from enum import IntEnum
 from pathlib import Path
@@ -70,10 +72,30 @@ class _LazyFileHandler(logging.FileHandler):
                 Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
                 self.stream = self._open()
         except OSError as error:
-            self._given_up = True
-            logging.getLogger("darts").warning("no log file: %s cannot be written (%s)", self.baseFilename, error)
+            self._give_up("no log file", error)
             return
         super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, ARG002  (as in logging)
+        """Give the log file up when its disk is full or gone, with one warning; other errors are a library's."""
+        error = sys.exception()
+        if isinstance(error, OSError | ValueError):  # ValueError: somebody closed it
+            self._give_up("the log file ends here", error)
+
+    def flush(self) -> None:
+        """Flush what there is; a full disk is noticed when a record is written."""
+        if not self._given_up:
+            super().flush()
+
+    def close(self) -> None:
+        """Close the file, whatever its disk says."""
+        with suppress(OSError, ValueError):
+            super().close()
+
+    def _give_up(self, what: str, error: Exception) -> None:
+        if not self._given_up:
+            self._given_up = True
+            logging.getLogger("darts").warning("%s: %s cannot be written (%s)", what, self.baseFilename, error)
 
 
 class LoggingManagerSingleton:
@@ -126,8 +148,17 @@ class LoggingManagerSingleton:
         self._handlers.clear()
 
 
+class _QuietHandler(logging.StreamHandler):
+    """A console handler; a console that is gone is no news for anybody."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (the name in logging)
+        """Say nothing, unless a record is wrong."""
+        if not isinstance(sys.exception(), OSError | ValueError):
+            super().handleError(record)
+
+
 def _plain_console() -> logging.Handler:
-    handler = logging.StreamHandler()
+    handler = _QuietHandler()
     handler.setFormatter(logging.Formatter(_PLAIN_FORMAT))
     return handler
 

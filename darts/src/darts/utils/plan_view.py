@@ -26,11 +26,12 @@ def show_plan(plan: "Plan", *, with_tiles: bool = False) -> None:
 def _show_tiles(plan: "Plan") -> None:
     """Show every tile with what is to fetch for it, and its size if sizes are known."""
     ids = [ref.tile_id for ref in plan.todo]
+    lacks = "missing" if plan.offline else "to fetch"
     if plan.sizes:
         rows = [(tile_id, plan.sizes.get(tile_id, "unreadable"), _lacking(plan, tile_id)) for tile_id in ids]
-        show_rows("Plan", ("tile", "size", "to fetch"), rows)
+        show_rows("Plan", ("tile", "size", lacks), rows)
     else:
-        show_rows("Plan", ("tile", "to fetch"), [(tile_id, _lacking(plan, tile_id)) for tile_id in ids])
+        show_rows("Plan", ("tile", lacks), [(tile_id, _lacking(plan, tile_id)) for tile_id in ids])
 
 
 def plan_lines(plan: "Plan") -> list[str]:
@@ -39,9 +40,13 @@ def plan_lines(plan: "Plan") -> list[str]:
     before = f", {plan.n_done} done before" if plan.n_done else ""
     lines = [f"plan: {n_todo + plan.n_done} found{before}, {n_todo} to do"]
     if n_todo:
-        lines.append(f"  images: {n_todo - n_images} staged, {n_images} to fetch{_sized(sum(plan.images.values()))}")
+        lacks = "missing" if plan.offline else "to fetch"
+        lines.append(f"  images: {n_todo - n_images} staged, {n_images} {lacks}{_sized(sum(plan.images.values()))}")
     for layer, count in plan.chunks.items():
-        lines.append(f"  {LAYER_NAMES[layer]}: {f'{count} chunks to fetch' if count else 'staged'}")
+        lacking = f"missing for {count} tiles" if plan.offline else f"{count} chunks to fetch"
+        lines.append(f"  {LAYER_NAMES[layer]}: {lacking if count else 'staged'}")
+    if plan.offline and plan.lacks:
+        lines.append("  what is missing is not fetched offline: stage it with `darts prep-data`")
     if plan.n_bytes:
         lines.append(f"  to fetch: about {size(plan.n_bytes)}, {duration(plan.seconds)} at 10 MB/s")
     return lines
@@ -52,7 +57,10 @@ def _lacking(plan: "Plan", tile_id: str) -> str:
     parts = [f"image{_sized(plan.images[tile_id])}"] if tile_id in plan.images else []
     for layer, tiles in plan.layers.items():
         if tiles.get(tile_id):
-            parts.append(f"{LAYER_NAMES[layer]} ({tiles[tile_id]} chunks)")
+            count = "" if plan.offline else f" ({tiles[tile_id]} chunks)"
+            parts.append(f"{LAYER_NAMES[layer]}{count}")
+    if not parts and plan.offline and plan.layers and tile_id not in plan.outlined:
+        return "unknown, for the image cannot be read"
     return ", ".join(parts) or "nothing"
 
 

@@ -21,7 +21,7 @@ def set_plain(plain: bool) -> None:
 
 def is_plain() -> bool:
     """Tell whether plain lines are wanted: with `--log-plain`, or where the output is no terminal."""
-    return _Style.plain or not sys.stdout.isatty()
+    return _Style.plain or sys.stdout is None or not sys.stdout.isatty()
 
 
 @cache
@@ -47,6 +47,9 @@ def say(line: str) -> None:
 
 def confirm(question: str) -> bool:
     """Ask a question on a terminal and return whether the answer is yes; without a terminal it is no."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout)):
         return False
-    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:  # Ctrl-D
+        return False

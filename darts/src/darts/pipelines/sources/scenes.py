@@ -246,7 +246,7 @@ def baseline_of(scene_id: str) -> str | None:
 def _outline(grid: "GeoBox", scene_id: str) -> "BaseGeometry":
     from darts_utils.crs import outline_on
 
-    return outline_on(grid, FOOTPRINT_CRS, f"scene {scene_id}", npoints=20)
+    return outline_on(grid, FOOTPRINT_CRS, f"scene {scene_id}", npoints=100)
 
 
 def _known[T](scene_id: str, read: Callable[[], T]) -> T | None:

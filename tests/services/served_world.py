@@ -130,7 +130,9 @@ def _window(path, accessor, one, names):
     (column, row), (last_column, last_row) = (
         ~accessor.extent.affine @ corner for corner in ((left, top), (right, bottom))
     )
-    return cube.read(names, accessor.extent[round(row) : round(last_row), round(column) : round(last_column)])
+    return cube.read(
+        dict.fromkeys(names, "fub"), accessor.extent[round(row) : round(last_row), round(column) : round(last_column)]
+    )
 
 
 def add_to_earth_engine(one, server):

@@ -64,7 +64,7 @@ def scene_ids():
     return [f"S2B_MSIL2A_202407{day}T200909_N0510_R128_T08WNB_202407{day}T234418" for day in (20, 21, 22, 23)]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_scene():
     """Put a scene of smooth random ground into a raw store."""
 
@@ -94,7 +94,7 @@ def make_scene():
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_planet_scene():
     """Put a PlanetScope scene of smooth random ground into a folder of scenes."""
 

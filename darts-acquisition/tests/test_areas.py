@@ -189,6 +189,15 @@ def test_an_area_may_be_of_other_kinds(tmp_path, name):
     assert area_of_interest(tmp_path / name).equals(shape)
 
 
+def test_rows_of_a_csv_file_without_an_outline_are_counted(tmp_path, caplog):
+    path = tmp_path / "area.csv"
+    path.write_text(f'id,WKT\n1,"{box(-140, 69, -139, 70).wkt}"\n2,\n')
+    assert area_of_interest(path).equals(box(-140, 69, -139, 70))
+    assert [record.message for record in caplog.records] == [
+        f"{path}: 2 rows in 1 layers, 1 without a shape, 0 with an invalid outline that is mended"
+    ]
+
+
 ENGINEERING = 'ENGCRS["site",EDATUM["u"],CS[Cartesian,2],AXIS["(E)",east],AXIS["(N)",north],LENGTHUNIT["metre",1]]'
 
 

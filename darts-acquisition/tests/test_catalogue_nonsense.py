@@ -14,6 +14,7 @@ from darts_acquisition import (
     search_gee_s2_sr,
 )
 from darts_acquisition.catalog.fields import footprint_of
+from darts_acquisition.catalog.nesting import read_json
 from darts_acquisition.optical.cdse_download import grid_of, size_bytes
 from darts_utils.errors import DataError, ServiceError
 
@@ -64,6 +65,7 @@ def nested(depth):
     return value
 
 
+DEEP = "[" * 50_000 + "]" * 50_000
 NONSENSE = {
     "null": None,
     "a number": 7,
@@ -151,6 +153,39 @@ def test_an_item_that_is_nested_too_deeply_is_left_out(answer, monkeypatch):
     monkeypatch.setattr("darts_acquisition.catalog.stac._with_features", lambda _: page(deep, feature()))
     answer("{}")
     assert list(search()) == [GOOD]
+
+
+def test_depths_of_one_item_do_not_cost_the_page(answer):
+    deep = json.dumps(page(feature(id="S2B_DEEP"), feature())).replace('"datetime"', f'"deep": {DEEP}, "datetime"', 1)
+    answer(deep)
+    found = search()
+    assert list(found) == ["S2B_DEEP", GOOD]
+    assert found["S2B_DEEP"].properties["eo:cloud_cover"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (f'{{"a": {DEEP}, "b": "[{{\\"]"}}', {"b": '[{"]'}),
+        (f'[{DEEP}, {{"x": {DEEP}}}, 5]', [{}, 5]),
+        ('{"a": [1, {"b": null}]}', {"a": [1, {"b": None}]}),
+    ],
+)
+def test_json_is_read_whatever_its_depth(text, value):
+    def without_depths(found):
+        if isinstance(found, dict):
+            return {key: without_depths(item) for key, item in found.items() if not is_deep(item)}
+        return [without_depths(item) for item in found if not is_deep(item)] if isinstance(found, list) else found
+
+    def is_deep(found, depth=0):
+        return depth > 50 or (isinstance(found, list) and len(found) == 1 and is_deep(found[0], depth + 1))
+
+    assert without_depths(read_json(text)) == value
+
+
+def test_what_breaks_off_in_the_depths_is_no_json():
+    with pytest.raises(json.JSONDecodeError):
+        read_json("[" * 100_000)
 
 
 @pytest.mark.parametrize(

@@ -91,13 +91,17 @@ def test_a_product_of_an_unknown_baseline_may_tell_its_scale_and_offset(store, r
 @pytest.mark.parametrize(
     ("key", "value", "shown", "wanted"),
     [
-        ("raster:scale", 0, "0", "a number above 0"),
-        ("raster:scale", -1e-4, "-0.0001", "a number above 0"),
-        ("raster:scale", "NaN", "'NaN'", "a number above 0"),
-        ("raster:scale", None, "None", "a number above 0"),
-        ("raster:scale", [1], "[1]", "a number above 0"),
-        ("raster:offset", "Infinity", "'Infinity'", "a number"),
-        ("raster:offset", "unknown", "'unknown'", "a number"),
+        ("raster:scale", 0, "0", "a number above 0 to 10"),
+        ("raster:scale", -1e-4, "-0.0001", "a number above 0 to 10"),
+        ("raster:scale", "NaN", "'NaN'", "a number above 0 to 10"),
+        ("raster:scale", None, "None", "a number above 0 to 10"),
+        ("raster:scale", [1], "[1]", "a number above 0 to 10"),
+        ("raster:offset", "Infinity", "'Infinity'", "a number from -10 to 10"),
+        ("raster:offset", "unknown", "'unknown'", "a number from -10 to 10"),
+        ("raster:scale", True, "True", "a number above 0 to 10"),
+        ("raster:scale", 1e300, "1e+300", "a number above 0 to 10"),
+        ("raster:offset", -1e300, "-1e+300", "a number from -10 to 10"),
+        ("raster:offset", True, "True", "a number from -10 to 10"),
     ],
 )
 def test_a_scale_that_is_none_is_refused(store, raw_bands, key, value, shown, wanted):

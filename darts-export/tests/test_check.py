@@ -4,6 +4,7 @@ import pytest
 
 from darts_export import check_bands, expected_files, missing_files, missing_outputs, needed_variables
 from darts_export.check import PRODUCTS
+from darts_export.record import fingerprints
 from darts_utils.bands import manager
 from darts_utils.errors import ConfigError
 
@@ -73,3 +74,18 @@ def test_unknown_bands_are_refused_with_what_is_known():
     message = f"cannot export binarised, foo; known are: {known}. Correct the name or leave it out."
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         check_bands(["binarised", "extent", "foo"])
+
+
+def test_folders_and_links_that_lead_nowhere_are_no_results(tmp_path):
+    for name in ("probabilities.tif", "binarized.tif", "prediction_segments.gpkg", "prediction_segments.parquet"):
+        (tmp_path / name).write_bytes(b"content")
+    (tmp_path / "binarized.tif").unlink()
+    (tmp_path / "binarized.tif").symlink_to("binarized.tif")
+    (tmp_path / "prediction_segments.gpkg").unlink()
+    (tmp_path / "prediction_segments.gpkg").symlink_to("gone")
+    (tmp_path / "prediction_segments.parquet").unlink()
+    (tmp_path / "prediction_segments.parquet").mkdir()
+    bands = ["probabilities", "binarized", "polygonized"]
+    missing = ["binarized.tif", "prediction_segments.gpkg", "prediction_segments.parquet"]
+    assert sorted(missing_files(tmp_path, bands)) == missing
+    assert fingerprints(tmp_path) == frozenset()

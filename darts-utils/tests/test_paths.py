@@ -132,6 +132,14 @@ def test_hidden_files_are_no_models_and_the_case_of_a_suffix_does_not_matter(tmp
     assert visible_files(tmp_path / "nowhere", ".pt") == []
 
 
+def test_a_link_to_what_is_gone_counts_so_that_nothing_goes_on_without_it_unawares(tmp_path):
+    (tmp_path / "gone.pt").symlink_to(tmp_path / "not-mounted")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "file").touch()
+    assert [path.name for path in visible_files(tmp_path, ".pt")] == ["gone.pt"]
+    assert [path.name for path in visible_folders(tmp_path)] == ["gone.pt", "loop"]
+
+
 def test_linked_folders_count_and_hidden_ones_do_not(tmp_path):
     (tmp_path / "real").mkdir()
     for name in ("a", ".git"):

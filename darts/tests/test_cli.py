@@ -25,6 +25,7 @@ def test_a_wrong_value_is_one_line_and_status_2(darts):
         (("helo", "Bob"), 'Error: Unknown command "helo". Did you mean "hello"?'),
         (("hello",), 'Error: Command "hello" parameter --name requires an argument.'),
         (("hello", "Bob", "--m", "1"), "Error: Unknown option: --m"),
+        (("he\nl\x1b[2Jo",), 'Error: Unknown command "he l [2Jo".'),
         (("hello", "Bob", "--n", "two"), 'Error: Invalid value for --n: unable to convert "two" into int.'),
     ],
 )

@@ -134,7 +134,15 @@ def missing_outputs(
 def _sizes(folder: Path) -> dict[str, int]:
     """Return the sizes of the files in a folder by name, in bytes; all at once, for there are many folders."""
     with os.scandir(folder) as entries:
-        return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
+        return {entry.name: _size(entry) for entry in entries}
+
+
+def _size(entry: os.DirEntry[str]) -> int:
+    """Return the size of a file, 0 for what is none, such as a folder or a link that leads to itself."""
+    try:
+        return entry.stat().st_size if entry.is_file() else 0
+    except OSError:
+        return 0
 
 
 def _models(product: Product, ensemble_subsets: Sequence[str]) -> list[str]:

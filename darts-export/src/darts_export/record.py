@@ -58,10 +58,10 @@ def tags_of(metadata: Mapping[str, Any]) -> dict[str, Any]:
 def _of_file(path: Path) -> str | None:
     """Return the fingerprint in a file, None if it has none or cannot be read."""
     reader = _READERS.get(path.suffix)
-    if reader is None or not path.stat().st_size:
+    if reader is None:
         return None
     try:
-        return reader(path).get(FINGERPRINT)
+        return reader(path).get(FINGERPRINT) if path.stat().st_size else None
     except (OSError, ValueError, RuntimeError):  # whatever the libraries say of a damaged file
         return None
 

@@ -53,19 +53,24 @@ def _is_path(declared: Any) -> bool:
 def visible_files(folder: Path, *suffixes: str) -> list[Path]:
     """Return the files with one of some suffixes in a folder by name, in whatever case; none if it is not there.
 
-    Hidden files are none: a Mac leaves a `._name` beside each file that it copies to a disk that is not its own.
+    Hidden files are none: a Mac leaves a `._name` beside each file that it copies to a disk that is not its own. A link
+    to a file that is gone counts, so that whoever opens it says so, and nothing goes on without it unawares.
     """
     if not folder.is_dir():
         return []
     files = (path for path in folder.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith("."))
-    return sorted(path for path in files if path.is_file())
+    return sorted(path for path in files if not path.is_dir())
 
 
 def visible_folders(folder: Path) -> list[Path]:
-    """Return the folders in a folder by name, linked ones too, without hidden ones; none if it is not there."""
+    """Return the folders in a folder by name, linked ones too, without hidden ones; none if it is not there.
+
+    A link to what is gone counts, as a disk that is not mounted, so that whoever reads it says so.
+    """
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    visible = (path for path in folder.iterdir() if not path.name.startswith("."))
+    return sorted(path for path in visible if path.is_dir() or (path.is_symlink() and not path.exists()))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Mapping
@@ -248,11 +249,11 @@ def launcher(
             os.environ.setdefault("NUMBA_CACHE_DIR", str(folders.cache_dir / "compiled"))
         return _exit_code(command(*bound.args, **bound.kwargs))
     except cyclopts.CycloptsError as error:
-        error_console().print(f"Error: {error}", style="red", highlight=False, soft_wrap=True, markup=False)
+        _say_error(str(error))
         return 2
     except (DartsError, OSError) as error:
         logger.debug("the command failed", exc_info=True)
-        error_console().print(f"Error: {_said(error)}", style="red", highlight=False, soft_wrap=True, markup=False)
+        _say_error(_said(error))
         return getattr(error, "exit_code", 1)
     except KeyboardInterrupt:
         error_console().print("Interrupted.", style="red")
@@ -288,15 +289,17 @@ def _unforeseen(error: Exception, log_file: Path) -> int:
     """Say in one line that something went wrong that nobody thought of; the log file has the traceback."""
     logger.debug("the command failed in a way that was not foreseen", exc_info=error)
     reason = " ".join(str(error).split())[:300]
-    error_console().print(
-        f"Error: {type(error).__name__}: {reason} (not foreseen, so likely a fault of DARTS). "
-        f"Report it with {log_file}, where the details are; -vv shows them.",
-        style="red",
-        highlight=False,
-        soft_wrap=True,
-        markup=False,
+    _say_error(
+        f"{type(error).__name__}: {reason} (not foreseen, so likely a fault of DARTS). "
+        f"Report it with {log_file}, where the details are; -vv shows them."
     )
     return 1
+
+
+def _say_error(message: str) -> None:
+    """Say why a command ends, on one line whatever a name or a file holds: neither breaks of lines nor escapes."""
+    line = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", f"Error: {message}").rstrip()
+    error_console().print(line, style="red", highlight=False, soft_wrap=True, markup=False)
 
 
 def _exit_code(result: Any) -> int:

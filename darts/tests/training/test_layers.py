@@ -231,3 +231,16 @@ def test_layers_of_other_systems_are_found_and_hidden_files_are_none(write, tmp_
     iteration.rename(tmp_path / "elsewhere")
     iteration.symlink_to(tmp_path / "elsewhere")
     assert account(joined(folder).labels) == {"labels read from 1 files": 1, "labels used": 1}
+
+
+def test_links_to_labels_that_are_gone_are_not_passed_over(write):
+    labels_dir = write(frame([SCENE]), frame([SCENE]))
+    (labels_dir / "iteration001" / "TrainingLabels_2.gpkg").symlink_to("gone.gpkg")
+    with pytest.raises(DataError, match=r"TrainingLabels_2\.gpkg does not exist\. Write it again\.$"):
+        read_layers(labels_dir)
+    (labels_dir / "iteration002").symlink_to("not-mounted")
+    with pytest.raises(DataError) as caught:
+        read_layers(labels_dir)
+    assert str(caught.value) == (
+        f"the folder {labels_dir / 'iteration002'} cannot be read (No such file or directory). Check where it leads."
+    )

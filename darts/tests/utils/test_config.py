@@ -64,6 +64,7 @@ def test_the_same_value_twice_is_no_contradiction(tmp_path):
     ("text", "message"),
     [
         ("not toml at all", "Error: the config file config.toml is not valid TOML: "),
+        ("[darts]\nx = " + "[" * 5000, "Error: the config file config.toml is not valid TOML: maximum recursion"),
         ("darts = 5", "Error: config.toml: darts is 5 but must be a table. Write [darts] and the keys below it."),
     ],
 )

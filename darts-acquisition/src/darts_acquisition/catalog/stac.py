@@ -12,6 +12,7 @@ from pystac_client.stac_api_io import StacApiIO
 from shapely.geometry.base import BaseGeometry
 
 from darts_acquisition.catalog.fields import LeftOut, usable_item
+from darts_acquisition.catalog.nesting import read_json
 from darts_acquisition.catalog.periods import Period
 from darts_acquisition.services.connections import same_host
 from darts_acquisition.services.http import fetch_text
@@ -52,7 +53,7 @@ class _PoliteStacIO(StacApiIO):
 
     def json_loads(self, txt: str, *args: Any, **kwargs: Any) -> dict[str, Any]:  # noqa: ARG002  (as in the class above)
         """Return a page of an answer; unlike the usual reader, this one takes NaN, which then costs one item."""
-        answer = _with_features(json.loads(txt))
+        answer = _with_features(read_json(txt))
         ids = tuple(str(feature.get("id")) for feature in answer["features"] if isinstance(feature, dict))
         if ids and ids in self._seen:
             raise ServiceError(f"{self._service.name}: it gives the same page of items again. {self._service.advice}")
@@ -96,7 +97,7 @@ def _check_whole(text: str) -> None:
     """
     if text.lstrip().startswith("{"):
         try:
-            json.loads(text)
+            read_json(text)
         except json.JSONDecodeError as error:
             raise TransientError(f"the answer breaks off after {len(text)} characters") from error
 

@@ -62,5 +62,5 @@ def _read_csv(path: Path) -> gpd.GeoDataFrame:
     column = next((name for name in table if str(name).strip().lower() in _WKT_COLUMNS), None)
     if column is None:
         raise DataError(f"{path} has no column WKT with outlines, only {', '.join(map(str, table))}")
-    shapes = shapely.from_wkt(table[column].where(table[column].notna(), None).to_numpy(dtype=object))
+    shapes = shapely.from_wkt([None if pd.isna(outline) else outline for outline in table[column]])
     return gpd.GeoDataFrame(table.drop(columns=column), geometry=shapes, crs="EPSG:4326")

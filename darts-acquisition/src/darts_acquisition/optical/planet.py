@@ -170,11 +170,22 @@ def _read_numbers(
 
 
 def _scale(source: Any, index: int) -> tuple[float, float]:
-    """Return scale and offset of a band: the file's own, else by its type: decimals are reflectance already."""
-    own = source.scales[index - 1], source.offsets[index - 1]
-    if own != (1.0, 0.0):
-        return own
-    return (1.0 if np.dtype(source.dtypes[index - 1]).kind == "f" else _DN_SCALE), 0.0
+    """Return scale and offset of a band: the file's own, else by its type: decimals are reflectance already.
+
+    Raises:
+        DataError: If its values are no plain numbers, or cannot be scaled as the file says.
+    """
+    own, dtype = (source.scales[index - 1], source.offsets[index - 1]), np.dtype(source.dtypes[index - 1])
+    if dtype.kind not in "uif":
+        raise DataError(f"{source.name} holds {dtype} but must hold plain numbers. Write it anew.")
+    if own == (1.0, 0.0):
+        return (1.0 if dtype.kind == "f" else _DN_SCALE), 0.0
+    if not (0 < own[0] <= _HIGHEST_REFLECTANCE and abs(own[1]) <= _HIGHEST_REFLECTANCE):  # nor is NaN
+        raise DataError(
+            f"{source.name} gives its values the scale {own[0]:g} and the offset {own[1]:g}, which make no "
+            "reflectance. Correct them in the file."
+        )
+    return own
 
 
 def _refuse_unscaled(source: Any, numbers: list[np.ndarray], scales: list[tuple[float, float]]) -> None:

@@ -78,9 +78,12 @@ def grid_of(source: Any) -> GeoBox:
     """Return the grid of an opened file.
 
     Raises:
-        GridError: If it has no coordinate reference system, or lies nowhere on Earth by the one it has.
+        GridError: If it has no coordinate reference system or no transform, or lies nowhere on Earth by those it has.
     """
-    grid = GeoBox(source.shape, source.transform, checked_crs(source.crs, source.name))
+    crs = checked_crs(source.crs, source.name)
+    if source.transform.is_identity:  # what GDAL gives a file that has none
+        raise GridError(f"{source.name} has no place on the map: its transform is missing. Download it again.")
+    grid = GeoBox(source.shape, source.transform, crs)
     outline_on(grid, LONGLAT, source.name, npoints=4)
     return grid
 
@@ -125,14 +128,18 @@ def classes_on(source: Any, grid: GeoBox, beyond: tuple[int, ...]) -> np.ndarray
         source: The opened mask.
         grid: The grid wanted; masks often differ from their images by a pixel or two.
         beyond: Value of each band where the mask has no pixel.
+
+    Raises:
+        DataError: If its values are no classes.
+        GridError: If it has no place on the map.
     """
-    indexes = list(range(1, len(beyond) + 1))
+    classes = _classes(source, len(beyond))
     if grid == grid_of(source):
-        return source.read(indexes, out_dtype=np.uint8)
+        return classes
     out = np.empty((len(beyond), *grid.shape), dtype=np.uint8)
     out[:] = np.array(beyond, dtype=np.uint8)[:, None, None]
     reproject(
-        source.read(indexes, out_dtype=np.uint8),
+        classes,
         out,
         src_transform=source.transform,
         src_crs=source.crs,
@@ -142,3 +149,17 @@ def classes_on(source: Any, grid: GeoBox, beyond: tuple[int, ...]) -> np.ndarray
         init_dest_nodata=False,
     )
     return out
+
+
+def _classes(source: Any, n_bands: int) -> np.ndarray:
+    """Return the first bands of a mask, (band, y, x) uint8, whatever whole numbers it stores."""
+    values = source.read(list(range(1, n_bands + 1)))
+    if values.dtype == np.uint8:
+        return values
+    with np.errstate(invalid="ignore"):
+        classes = values.astype(np.uint8)
+    if not np.array_equal(classes, values):
+        raise DataError(
+            f"{source.name} holds {values.dtype} values that are no classes from 0 to 255. Download it again."
+        )
+    return classes

@@ -13,6 +13,9 @@ OFFSET_SINCE_BASELINE_4 = -0.1
 _FIRST_WITH_OFFSET = (4, 0)
 _KEYS = (("raster:scale", "raster:offset"), ("scale_factor", "add_offset"))
 
+_LARGEST = 10.0
+"""Of scales and offsets: reflectance is from 0 to 1, so beyond it they are damaged."""
+
 type Baseline = tuple[int, int]
 """A processing baseline, such as (5, 10) for 05.10."""
 
@@ -59,12 +62,12 @@ def given_scale(scene: RawScene, band: str) -> tuple[float, float | None] | None
 
 def _number(scene: RawScene, band: str, key: str, value: Any) -> float:
     try:
-        number = float(value)
-    except (TypeError, ValueError):
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     is_scale = key in (scale for scale, _ in _KEYS)
-    if not math.isfinite(number) or (is_scale and number <= 0):
-        wanted = "a number above 0" if is_scale else "a number"
+    if not abs(number) <= _LARGEST or (is_scale and number <= 0):  # nor is NaN
+        wanted = f"a number {'above 0' if is_scale else f'from -{_LARGEST:g}'} to {_LARGEST:g}"
         raise DataError(
             f"band {band} of {scene.path} has the {key} {value!r}, but {wanted} is needed."
             " Delete the scene and stage it again."

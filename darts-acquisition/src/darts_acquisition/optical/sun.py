@@ -26,7 +26,7 @@ def sun_angles(files: Iterable[Path]) -> dict[str, float]:
         try:
             text = path.read_text(encoding="utf-8-sig")
             angles = _from_xml(text) if path.suffix.lower() == ".xml" else _from_json(json.loads(text))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             logger.warning("the metadata %s cannot be read (%s)", path, " ".join(str(error).split()))
             continue
         if all(map(math.isfinite, angles.values())):
@@ -52,5 +52,5 @@ def _from_xml(text: str) -> dict[str, float]:
 def _number(value: Any) -> float:
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return math.nan

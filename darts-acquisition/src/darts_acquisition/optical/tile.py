@@ -166,7 +166,7 @@ def _tile_attributes(scene: RawScene, form: SceneFormat) -> dict[str, Any]:
 def _angle(value: Any) -> float:
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return float("nan")
 
 

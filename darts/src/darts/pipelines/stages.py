@@ -263,7 +263,16 @@ class _Postprocess:
             edge_erosion_size=self.parameters.edge_erosion_size,
             drop_cut_objects=self.parameters.drop_cut_objects,
         )
+        _say_unmapped(tile, work.ref)
         return replace(work, tile=tile)
+
+
+def _say_unmapped(tile: "xr.Dataset", ref: TileRef) -> None:
+    """Say that nothing of an image is mapped: its results look as if there were no slumps."""
+    if "extent" in tile and not tile["extent"].values.any():
+        logger.warning(
+            "%s: nothing of it is mapped, for no ground is good enough far from borders and clouds", ref.tile_id
+        )
 
 
 @dataclass(frozen=True)

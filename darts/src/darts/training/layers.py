@@ -87,9 +87,18 @@ def _read_kind(labels_dir: Path, kind: str) -> Layer:
 
 
 def _files(labels_dir: Path, pattern: re.Pattern[str]) -> list[Path]:
-    """Return the files of a name, in whatever case, in the folders below a folder; hidden ones are none."""
-    below = visible_folders(labels_dir)
-    return sorted(file for folder in below for file in folder.iterdir() if pattern.match(file.name) and file.is_file())
+    """Return the files of a name, in whatever case, in the folders below a folder; hidden ones are none.
+
+    Raises:
+        DataError: If a folder cannot be read, such as a link to a disk that is not there.
+    """
+    try:
+        files = [file for folder in visible_folders(labels_dir) for file in folder.iterdir()]
+    except OSError as error:
+        raise DataError(
+            f"the folder {error.filename} cannot be read ({error.strerror}). Check where it leads."
+        ) from error
+    return sorted(file for file in files if pattern.match(file.name) and not file.is_dir())
 
 
 def _read(file: Path, name: Path) -> gpd.GeoDataFrame:
@@ -98,7 +107,7 @@ def _read(file: Path, name: Path) -> gpd.GeoDataFrame:
 
     try:
         layers = read_vector_layers(file)
-    except DataError as error:
+    except (DataError, MissingDataError) as error:
         raise DataError(f"{error}. Write it again.") from error
     rows = [_rows(layer, name, f"layer {stem} of {file}" if len(layers) > 1 else str(file)) for stem, layer in layers]
     return pd.concat(rows, ignore_index=True)

@@ -49,7 +49,7 @@ class ConfigParser:
             if self._file == DEFAULT_FILE:
                 return
             raise ConfigError(f"the config file {self._file} does not exist. Check --config-file.") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ConfigError(f"the config file {self._file} is not valid TOML: {error}. Mend it.") from error
         except OSError as error:
             raise ConfigError(f"the config file {self._file} cannot be read: {error.strerror}.") from error

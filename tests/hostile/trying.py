@@ -1,0 +1,22 @@
+"""Trials as parameters of tests."""
+
+import pytest
+
+from hostile.families import FAMILIES
+from hostile.known import reason
+from hostile.trials import draw
+
+_TRIALS = draw(FAMILIES)
+
+
+def parametrized(*, by_command):
+    """Return the mark that gives a test the trials of one way to run them."""
+    trials = [trial for trial in _TRIALS if trial.by_command == by_command]
+    return pytest.mark.parametrize(
+        "trial", [pytest.param(trial, id=trial.name, marks=_marks(trial)) for trial in trials]
+    )
+
+
+def _marks(trial):
+    why = reason(trial.mutation)
+    return [] if why is None else [pytest.mark.xfail(reason=why, strict=False)]

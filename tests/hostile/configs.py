@@ -131,14 +131,13 @@ def flag(world, rng, words):
     {
         "none": [],
         "unknown": ["inference", "landsat"],
-        "help-of-nothing": ["inference", "x", "--help"],
         "long": ["x" * 5000],
     }
 )
 def command(world, rng, words):
     if not words:
         words = ["inference", "sentinel2-sequential"]
-    world.words = [*words, "--log-plain"] if words[-1] != "--help" else words
+    world.words = [*words, "--log-plain"]
     return _refused("nknown", "selected", "x")
 
 

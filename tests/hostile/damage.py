@@ -1,10 +1,14 @@
 """Ways in which any file or JSON value can be spoiled; all random choices come from the generator that is given."""
 
 import copy
+import json
 import shutil
 
-DEEP = object()
-"""Stands for lists within lists, deeper than any reader should follow."""
+
+class DEEP:
+    """Stands for lists within lists, deeper than any reader should follow; a class, of which there are no copies."""
+
+
 _DEPTH = 100_000
 JUNK = (
     None, True, False, 0, -1, 7, 1e308, -1e308, 10**30, float("nan"), float("inf"), "", " ", "nan", "null", "x" * 5000,
@@ -118,10 +122,4 @@ def as_json(value):
         return "{" + ",".join(f"{as_json(str(key))}:{as_json(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(as_json, value)) + "]"
-    return _plain(value)
-
-
-def _plain(value):
-    import json
-
     return json.dumps(value)

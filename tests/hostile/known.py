@@ -6,9 +6,12 @@ KNOWN = {
         "line 13: fractions, nan and inf for whole numbers and others",
     ),
     "items-bomb": "line 19: a largest size after decompression",
+    "items-next_page-itself": "line 19: a page that repeats never ends",
     "rasters-file_that_leads_elsewhere": "line 17: named drivers everywhere, no network of GDAL when offline",
 }
 """Reason by the beginning of `family-mutation`."""
+ENDLESS = ("items-next_page-itself",)
+"""Those of them that are not even tried."""
 
 
 def reason(mutation):

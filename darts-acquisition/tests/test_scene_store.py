@@ -1,5 +1,6 @@
 """The raw store: its layout, whole scenes only, damage noticed."""
 
+import json
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
@@ -27,6 +28,19 @@ def test_layout_is_that_of_the_contract(store, raw_bands):
     assert group["SCL_20m"].dtype == np.uint8
     assert "zstd" in str(group["B02_10m"].compressors).lower()
     assert group.attrs["view:sun_azimuth"] == 170.5
+
+
+@pytest.mark.parametrize("axis", ["x", "y"])
+def test_coordinates_that_claim_gigabytes_take_no_memory(store, raw_bands, axis):
+    description = store.write(SCENE_ID, raw_bands, {}) / axis / "zarr.json"
+    description.write_text(json.dumps({**json.loads(description.read_text()), "shape": [10**9]}))
+    message = (
+        f"the grid of the staged scene {store.path(SCENE_ID)} is unusable (its {axis} coordinates have the shape "
+        "(1000000000,), which no scene has). Delete it and stage it again."
+    )
+    with pytest.raises(DataError) as caught:
+        store.open(SCENE_ID).geobox
+    assert str(caught.value) == message
 
 
 def test_what_was_written_is_read(store, raw_bands, geobox):

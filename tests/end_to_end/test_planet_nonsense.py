@@ -68,6 +68,18 @@ def test_a_scale_that_is_none_is_refused(scene, scale, offset, said):
     refused(scene, f"{path} gives its values the {said}, which make no reflectance. Correct them in the file.")
 
 
+def test_an_image_that_claims_more_pixels_than_memory_holds_is_refused(scene):
+    grid = {"crs": "EPSG:32608", "transform": rasterio.Affine(3, 0, 500_000, 0, -3, 7_700_000)}
+    shape = {"count": 4, "width": 40_000, "height": 40_000, "dtype": "uint16", "tiled": True}
+    with rasterio.open(image(scene), "w", driver="GTiff", SPARSE_OK=True, BIGTIFF="YES", **grid, **shape):
+        pass
+    refused(
+        scene,
+        f"{image(scene)} has 40000 x 40000 pixels, more than the 1,000,000,000 that an image may have. "
+        "Cut it into tiles.",
+    )
+
+
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_an_image_without_a_transform_is_not_mapped_at_the_origin_of_its_crs(scene):
     path = rewritten(image(scene), transform=rasterio.Affine.identity())

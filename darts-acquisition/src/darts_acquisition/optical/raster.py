@@ -22,6 +22,8 @@ from darts_utils.errors import DataError, GridError
 from darts_utils.grid import pixel_size_m
 
 _STRIP_ROWS = 512
+_MOST_PX = 1_000_000_000
+"""An orthotile has 64 million; a file of some kB can claim any number, and memory is taken by it."""
 _CACHE_MB = 64
 """What GDAL may keep of decoded blocks; strips go through once, and its default is a twentieth of the memory."""
 _STRETCH = 0.06
@@ -79,7 +81,13 @@ def grid_of(source: Any) -> GeoBox:
 
     Raises:
         GridError: If it has no coordinate reference system or no transform, or lies nowhere on Earth by those it has.
+        DataError: If it claims more pixels than can be worked on.
     """
+    if source.width * source.height > _MOST_PX:
+        raise DataError(
+            f"{source.name} has {source.width} x {source.height} pixels, more than the {_MOST_PX:,} that an image may "
+            "have. Cut it into tiles."
+        )
     crs = checked_crs(source.crs, source.name)
     if source.transform.is_identity:  # what GDAL gives a file that has none
         raise GridError(f"{source.name} has no place on the map: its transform is missing. Download it again.")

@@ -21,6 +21,8 @@ ALL_CHUNKS = "darts:all_chunks"
 out chunks without data."""
 _TYPES = ("uint8", "uint16")
 _AGAIN = "Delete the scene and stage it again."
+_LONGEST_PX = 100_000
+"""More rows or columns than any scene has."""
 _UNEVEN = 1e-3
 """Share of a pixel by which coordinates may differ from a regular grid: some are stored in single precision."""
 
@@ -93,7 +95,7 @@ class RawScene:
         arrays = self._arrays  # a store that cannot be opened says so itself
         try:
             reference = dict(arrays["spatial_ref"].attrs)
-            x, y = np.asarray(self._array("x")[:]), np.asarray(self._array("y")[:])
+            x, y = self._coordinates("x"), self._coordinates("y")
             grid = GeoBox((len(y), len(x)), _transform(x, y, reference), str(reference["crs_wkt"]))
             _check_grid(grid, x, y)
         except KeyError as error:
@@ -105,8 +107,12 @@ class RawScene:
             ) from error
         return grid
 
-    def _array(self, name: str) -> zarr.Array[Any]:
-        return self._arrays[name]
+    def _coordinates(self, name: str) -> np.ndarray:
+        """Return coordinates along an axis; what claims to be longer than any scene is not read, for want of memory."""
+        array = self._arrays[name]
+        if array.ndim != 1 or not 0 < array.shape[0] <= _LONGEST_PX:
+            raise GridError(f"its {name} coordinates have the shape {array.shape}, which no scene has")
+        return np.asarray(array[:])
 
     def _band(self, name: str) -> zarr.Array[Any]:
         if name not in self.bands:

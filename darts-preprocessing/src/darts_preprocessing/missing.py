@@ -9,7 +9,7 @@ import xarray as xr
 from darts_preprocessing.align import TCVIS_BANDS
 from darts_preprocessing.blocks import Array
 from darts_preprocessing.dem_features import DEM_BANDS
-from darts_utils.strips import row_strips
+from darts_utils.strips import for_each_strip
 
 NAME = "features_missing"
 _LAYERS = {"elevation": DEM_BANDS, "trends": frozenset(TCVIS_BANDS)}
@@ -39,7 +39,9 @@ def missing_features(
     @cache
     def mask(layers: frozenset[str]) -> xr.Variable:
         parts = [holes[layer] for layer in sorted(layers) if layer in holes and holes[layer].any()]
-        values = np.logical_or.reduce(parts) if parts else np.broadcast_to(np.False_, shape)
+        values = np.broadcast_to(np.False_, shape) if not parts else parts[0]
+        for part in parts[1:]:
+            values = values | part
         return xr.Variable(("y", "x"), values, {"long_name": "Ground where a band that a model reads is missing"})
 
     masks = {NAME: mask(frozenset().union(*reads.values()))}
@@ -50,14 +52,25 @@ def missing_features(
 
 def elevation_holes(dem: Array) -> Array:
     """Return (y, x) bool, True where elevation is unknown."""
-    return np.isnan(dem)
+    holes = np.empty(dem.shape, dtype=bool)
+
+    def fill(rows: slice) -> None:
+        np.isnan(dem[rows], out=holes[rows])
+
+    for_each_strip(fill, len(dem))
+    return holes
 
 
 def trend_holes(trends: Mapping[str, Array]) -> Array:
     """Return (y, x) bool, True where all of some uint8 trends are 0, which stands for none."""
     first, *others = trends.values()
-    holes = first == 0
-    for rows in row_strips(len(holes)):
+    holes = np.empty(first.shape, dtype=bool)
+
+    def fill(rows: slice) -> None:
+        any_trend = first[rows].copy()
         for band in others:
-            holes[rows] &= band[rows] == 0
+            any_trend |= band[rows]
+        np.equal(any_trend, 0, out=holes[rows])
+
+    for_each_strip(fill, len(holes))
     return holes

@@ -258,6 +258,24 @@ def test_another_image_of_the_same_name_is_another_image(kept, make_planet_scene
         run.run()
 
 
+def test_an_image_that_became_unreadable_fails_alone_beside_its_older_results(kept, make_planet_scene):
+    from darts.pipelines.planet import PlanetPipeline
+
+    good, bad = "20240812_203954_07_1007", "20240813_203954_07_1007"
+    for name in (good, bad):
+        make_planet_scene(Path("scenes"), name)
+    run = PlanetPipeline(
+        model_files=[kept[0]], scenes_dir=Path("scenes"), orthotiles_dir=Path("none"), output_data_dir=Path("results"),
+        export_bands=["binarized"], offline=True, mask_erosion_size=1, patch_size=64, overlap=16, device="cpu",
+    )  # fmt: skip
+    assert run.run().count("success") == 2
+    image = next((Path("scenes") / bad).glob("*_SR.tif"))
+    shutil.copy(image, image.with_name(f"{bad}_again_SR.tif"))
+    report = run.run()
+    assert (report.exit_code, report.count("skipped"), report.count("failed")) == (1, 1, 1)
+    assert report.failures[0].ref.tile_id == bad
+
+
 @settings(
     max_examples=int(os.environ.get("DARTS_TEST_FOLDERS", "15")),
     deadline=None,

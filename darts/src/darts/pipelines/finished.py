@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from darts.pipelines.fingerprint import Recipe, differences, fingerprint_of
 from darts.pipelines.tiles import Source, TileRef
-from darts_utils.errors import ConfigError
+from darts_utils.errors import ConfigError, DataError, MissingDataError
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,14 @@ class Finished:
     """Where the images come from."""
 
     def state(self, ref: TileRef) -> State:
-        """Return what there is of a tile."""
+        """Return what there is of a tile; one whose image cannot be read is unfinished, and fails alone in its turn."""
+        try:
+            return self._state(ref)
+        except (DataError, MissingDataError, OSError) as error:
+            logger.debug("what there is of %s is not known: %s", ref.tile_id, error)
+            return State("partial")
+
+    def _state(self, ref: TileRef) -> State:
         from darts_export.record import FILE, FINGERPRINT, fingerprints, read_record
 
         folder = self.folder / ref.output_folder

@@ -10,7 +10,7 @@ from typing import Any
 from darts.pipelines.fingerprint import NOT_YET, PARAMETERS, auxiliary_of, files_seen, fingerprint_of, image_of_files
 from darts.pipelines.finished import DOCUMENT, SEEN
 from darts.pipelines.sources.scenes import baseline_of
-from darts_utils.errors import DataError, MissingDataError
+from darts_utils.errors import DartsError, DataError, MissingDataError
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ def upgrade_results(folder: Path, *, metadata_dir: Path | None = None) -> Upgrad
             continue
         try:
             _write(proof, _document(proof))
-        except DataError as error:
+        except (DartsError, OSError) as error:
             unproven[proof.tile_id] = str(error)
             say(f"{proof.tile_id}: {error}")
         else:
@@ -144,8 +144,11 @@ def _tags(folder: Path) -> dict[str, str]:
     import rasterio
 
     for path in sorted(folder.glob("*.tif")):
-        with rasterio.open(path, driver="GTiff") as raster:
-            tags: dict[str, str] = raster.tags()
+        try:
+            with rasterio.open(path, driver="GTiff") as raster:
+                tags: dict[str, str] = raster.tags()
+        except rasterio.errors.RasterioError as error:
+            raise DataError(f"{path.name} cannot be read ({error})") from error
         if "DARTS_models" in tags:
             return tags
     raise DataError("none of its rasters says what it was made with")

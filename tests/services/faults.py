@@ -1,5 +1,6 @@
 """A proxy that passes requests on to a local server, counts them, and spoils some."""
 
+import contextlib
 import http.client
 import random
 import socket
@@ -66,11 +67,10 @@ class _Handler(BaseHTTPRequestHandler):
     proxy: FaultProxy
 
     def _pass_on(self):
-        self.proxy.count(1)
-        try:
+        with contextlib.ExitStack() as self._under_way:
+            self.proxy.count(1)
+            self._under_way.callback(self.proxy.count, -1)
             self._answer_or_spoil()
-        finally:
-            self.proxy.count(-1)
 
     do_GET = do_HEAD = do_POST = _pass_on
 
@@ -124,7 +124,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self.connection.close()
         else:
-            self.wfile.write(body)
+            self.wfile.write(body[: len(body) // 2])
+            self.wfile.flush()
+            self._under_way.close()  # the client may have its next request here before this thread goes on
+            self.wfile.write(body[len(body) // 2 :])
 
     def log_message(self, *args):
         """Say nothing."""

@@ -1,6 +1,6 @@
 """What does a GPU bring: networks by precision and layout, how well they are fed, terrain, and whole scenes?
 
-`uv run python -m benchmarks.gpu`, some eight minutes on a machine with 16 cores; without a GPU it says so and ends.
+`uv run python -m benchmarks.gpu`, ten minutes on a machine with 16 cores; without a GPU it says so and ends.
 The networks are trained for a few steps first, because untrained ones decide nothing: `dp` is the difference of a
 probability from plain float32 at 99.9 % of the pixels, `flips` the share of the pixels that change sides of 0.5. The
 column GiB is memory of the device. The whole scenes need some 12 GiB of a memory-backed folder (`--folder /dev/shm/x`).

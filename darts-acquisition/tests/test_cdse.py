@@ -96,6 +96,7 @@ def test_a_product_of_an_unknown_baseline_may_tell_its_scale_and_offset(store, r
         ("raster:scale", "NaN", "'NaN'", "a number above 0 to 10"),
         ("raster:scale", None, "None", "a number above 0 to 10"),
         ("raster:scale", [1], "[1]", "a number above 0 to 10"),
+        ("raster:scale", 1e-300, "1e-300", "a number above 0 to 10"),
         ("raster:offset", "Infinity", "'Infinity'", "a number from -10 to 10"),
         ("raster:offset", "unknown", "'unknown'", "a number from -10 to 10"),
         ("raster:scale", True, "True", "a number above 0 to 10"),

@@ -15,7 +15,8 @@ from rasterio._err import CPLE_AppDefinedError
 from darts_export import expected_files, export_tile, missing_outputs
 from darts_export import export as export_module
 from darts_export.check import DEFAULT_BANDS, PRODUCTS
-from darts_export.record import FINGERPRINT, fingerprints
+from darts_export.facts import tile_facts
+from darts_export.record import ADDED, FINGERPRINT, fingerprints, read_record
 from darts_utils.bands import manager
 from darts_utils.errors import ConfigError, DataError, OutputError
 
@@ -107,6 +108,26 @@ def test_nothing_is_added_to_a_folder_that_was_made_in_another_way(make_tile, tm
     assert set(contents(folder)) == {*before, "binarized.tif"}
 
 
+def test_the_record_tells_of_what_is_added_with_the_cubes_of_then(make_tile, tmp_path):
+    first, second = ({FINGERPRINT: "a" * 64, "DARTS_cubes": {"tcvis": text}, "azimuth": 170.0} for text in "XY")
+    export_tile(make_tile(), tmp_path / "scene", ["ndvi", "metadata"], metadata=first)
+    export_tile(make_tile(), tmp_path / "scene", ["ndvi", "tcvis", "metadata"], metadata=second)
+    record = read_record(tmp_path / "scene")
+    assert record["DARTS_cubes"] == {"tcvis": "X"}
+    (added,) = record[ADDED]
+    assert (added["files"], added["DARTS_cubes"]) == (["tcvis.tif"], {"tcvis": "Y"})
+    assert added["DARTS_exportdate"] >= record["DARTS_exportdate"]
+
+
+def test_nothing_is_added_to_results_of_another_image_of_that_id(make_tile, tmp_path):
+    folder, metadata = tmp_path / "scene", {FINGERPRINT: "a" * 64, "azimuth": 170.0, "DARTS_cubes": {}}
+    export_tile(make_tile(), folder, ["ndvi", "metadata"], metadata=metadata)
+    before = contents(folder)
+    with pytest.raises(OutputError, match=r"of another image of that id \(azimuth 170.0, now 10.0\). Use --overwrite"):
+        export_tile(make_tile(), folder, ["tcvis"], metadata={**metadata, "azimuth": 10.0})
+    assert contents(folder) == before
+
+
 @pytest.mark.parametrize(
     "kept", ["ndvi.tif", "prediction_segments.gpkg", "prediction_segments.parquet", "darts_inference.json"]
 )
@@ -170,6 +191,16 @@ def test_figures_of_a_tile_say_what_was_seen(make_tile, tmp_path):
     assert facts.features_missing == pytest.approx(extent[:20].sum() / extent.sum())
     stored = json.loads((tmp_path / "darts_inference.json").read_text())
     assert {name: stored[name] for name in facts.to_dict()} == facts.to_dict()
+
+
+def test_ground_without_a_probability_was_not_observed(make_tile):
+    tile = make_tile()
+    tile["features_missing"] = tile["extent"] & False
+    tile["probabilities"][:30] = np.nan
+    facts, extent = tile_facts(tile), tile["extent"].values
+    assert facts.observed_km2 == pytest.approx(extent[30:].sum() * 1e-4, rel=1e-3)
+    assert facts.clear_km2 + facts.cloudy_km2 == pytest.approx(facts.observed_km2)
+    assert facts.features_missing == pytest.approx(extent[:30].sum() / extent.sum())
 
 
 def test_debug_adds_the_whole_tile(make_tile, tmp_path):

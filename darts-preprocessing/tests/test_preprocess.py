@@ -103,7 +103,7 @@ def test_data_mask_tells_where_the_dem_is_known(world):
     assert (mask[np.isfinite(tile["dem"].values)] == 0).any()
 
 
-@pytest.mark.parametrize("angle", [None, float("nan"), "unknown", float("inf")])
+@pytest.mark.parametrize("angle", [None, float("nan"), "unknown", float("inf"), -500, 1e9])
 def test_unknown_sun_angles_are_replaced_with_one_warning(world, angle, caplog):
     optical, arcticdem, _ = world
     expected = preprocess_v2(optical.assign_attrs(azimuth=225, elevation=25), arcticdem, device="cpu")

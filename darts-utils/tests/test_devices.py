@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is only there where a package that computes is installed")
 
-from darts_utils.devices import decide_device  # noqa: E402
+from darts_utils.devices import decide_device, device_name  # noqa: E402
 from darts_utils.errors import ConfigError  # noqa: E402
 
 GIB = 2**30
@@ -43,3 +43,9 @@ def test_other_specs_are_refused(gpus, spec):
     gpus(8)
     with pytest.raises(ConfigError, match="must be cuda, cpu, auto or the number of a GPU"):
         decide_device(spec)
+
+
+def test_a_gpu_is_called_by_its_make(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"card {device.index}")
+    assert device_name(torch.device("cuda", 1)) == "cuda:1 (card 1)"
+    assert device_name(torch.device("cpu")) == "cpu"

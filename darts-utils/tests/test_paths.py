@@ -146,3 +146,8 @@ def test_linked_folders_count_and_hidden_ones_do_not(tmp_path):
         (tmp_path / "in" / name).mkdir(parents=True)
     (tmp_path / "in" / "b").symlink_to(tmp_path / "real")
     assert [path.name for path in visible_folders(tmp_path / "in")] == ["a", "b"]
+
+
+def test_a_path_that_is_no_text_is_refused():
+    with pytest.raises(ConfigError, match=r"the path 'out/.udcff' holds bytes that are no UTF-8 text. Rename it."):
+        user_path("out/\udcff")

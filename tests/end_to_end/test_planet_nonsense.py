@@ -1,6 +1,8 @@
 """Planet's files with values, scales, grids and masks that are none: each is refused in a line, or said."""
 
+import json
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,6 +57,7 @@ def test_complex_numbers_are_no_reflectance(scene):
     ("scale", "offset", "said"),
     [
         (0, 0, "scale 0 and the offset 0"),
+        (1e-300, 0, "scale 1e-300 and the offset 0"),
         (-1e-4, 0, "scale -0.0001 and the offset 0"),
         (np.nan, 0, "scale nan and the offset 0"),
         (1e-4, -np.inf, "scale 0.0001 and the offset -inf"),
@@ -66,6 +69,42 @@ def test_a_scale_that_is_none_is_refused(scene, scale, offset, said):
     with rasterio.open(path, "r+") as raster:
         raster.scales, raster.offsets = (scale,) * 4, (offset,) * 4
     refused(scene, f"{path} gives its values the {said}, which make no reflectance. Correct them in the file.")
+
+
+@pytest.mark.parametrize("missing", [0, -9999, np.nan])
+def test_an_image_that_lacks_a_whole_band_is_refused(scene, missing):
+    def without_red(values):
+        changed = values.astype(np.float32 if np.isnan(missing) else np.int16) / (10_000 if np.isnan(missing) else 1)
+        changed[2] = missing
+        return changed if np.isnan(missing) else changed.astype(np.int16)
+
+    path = rewritten(image(scene), without_red, nodata=missing)
+    refused(scene, f"{path} has no data anywhere in red, but in other bands. Download it again.")
+
+
+@pytest.mark.parametrize("missing", [0, -9999])
+def test_ground_without_a_band_that_the_model_reads_is_said_and_not_counted_as_observed(
+    scene, make_model, caplog, missing
+):
+    run = mapping(scene.parent, make_model(scene.parent.parent / "small.pt", ["red", "nir"]))
+    run.run()
+    (path,) = scene.parents[1].glob("output/**/darts_inference.json")
+    before = json.loads(path.read_text())
+
+    def half_of_red(values):
+        changed = values.astype(np.int16)
+        changed[2, : values.shape[1] // 2] = missing
+        return changed
+
+    rewritten(image(scene), half_of_red, nodata=missing)
+    with caplog.at_level(logging.WARNING):
+        assert replace(run, overwrite=True).run().exit_code == 0
+    after = json.loads(path.read_text())
+    assert after["features_missing"] == pytest.approx(0.5, abs=0.05)
+    assert after["observed_km2"] == pytest.approx(before["observed_km2"] * (1 - after["features_missing"]))
+    assert f"{scene.name}: features are missing on {100 * after['features_missing']:.1f} % of the mapped ground" in (
+        caplog.messages
+    )
 
 
 def test_an_image_that_claims_more_pixels_than_memory_holds_is_refused(scene):

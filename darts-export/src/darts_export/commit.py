@@ -1,11 +1,12 @@
 """How outputs appear: a new folder by one rename, missing files one by one, nothing else touched."""
 
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from darts_export.record import FILE as RECORD
-from darts_export.record import fingerprints
+from darts_export.record import FINGERPRINT, changed_image, fingerprints, record_added
 from darts_utils.disk import cannot_write
 from darts_utils.errors import DartsError, OutputError
 from darts_utils.files import fill_folder, make_folder, part_path, replace_folder, sync_folder, sync_path, turn
@@ -39,7 +40,7 @@ def commit_folder(out_dir: Path, write: Callable[[Path], None], *, replace: bool
 
 
 def commit_files(
-    out_dir: Path, names: Collection[str], write: Callable[[Path], None], *, fingerprint: str | None = None
+    out_dir: Path, names: Collection[str], write: Callable[[Path], None], *, metadata: Mapping[str, Any] | None = None
 ) -> None:
     """Add files to a folder, each appearing whole or not at all; what is there already stays as it is.
 
@@ -47,7 +48,8 @@ def commit_files(
         out_dir: The folder to add to.
         names: The files to add; the record comes last.
         write: Gets an empty folder and fills it; files that are not among the names are dropped.
-        fingerprint: How the files were made, which must be how those in the folder were; not looked at if None.
+        metadata: How the files were made. Its fingerprint, if it has one, must be that of those in the folder, and what
+            the record there says of the image must still hold. The record names what is added.
 
     Raises:
         OutputError: If the folder was made in another way, or writing fails; the message names the folder and the
@@ -60,8 +62,9 @@ def commit_files(
         for name in names:
             sync_path(part / name)
         with turn(out_dir.parent):  # nobody puts another folder there between the check and the last file
-            if fingerprint is not None:
-                check_same(out_dir, fingerprint)
+            if metadata is not None and FINGERPRINT in metadata:
+                check_same(out_dir, metadata)
+                record_added(out_dir, names, metadata)
             for name in sorted(names, key=lambda name: name == RECORD):
                 (part / name).replace(out_dir / name)
         sync_path(out_dir)
@@ -73,18 +76,24 @@ def commit_files(
         shutil.rmtree(part, ignore_errors=True)
 
 
-def check_same(out_dir: Path, fingerprint: str) -> None:
+def check_same(out_dir: Path, metadata: Mapping[str, Any]) -> None:
     """Refuse to mix results.
 
     Raises:
-        OutputError: If not all files in the folder that bear a fingerprint bear this one, or none bears any.
+        OutputError: If not all files in the folder that bear a fingerprint bear that of the metadata, or none bears
+            any; or if the image says something else of itself than when they were made.
     """
-    there = fingerprints(out_dir)
+    there, fingerprint = fingerprints(out_dir), metadata[FINGERPRINT]
     if there != {fingerprint}:
         found = ", ".join(sorted(text[:12] for text in there)) or "none"
         raise OutputError(
             f"nothing is added to {out_dir}: its files have the fingerprint {found}, not {fingerprint[:12]}, so they "
             "were made in another way. Use --overwrite, or another folder."
+        )
+    if changed := changed_image(out_dir, metadata):
+        raise OutputError(
+            f"nothing is added to {out_dir}: its files were made of another image of that id ({changed})."
+            " Use --overwrite, or another folder."
         )
 
 

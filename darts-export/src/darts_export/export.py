@@ -78,15 +78,14 @@ def export_tile(
     _check_variables(tile, bands, ensemble_subsets)
     metadata = dict(metadata or {})
     making = _Making(tile, bands, ensemble_subsets, metadata, debug)
-    fingerprint = metadata.get(FINGERPRINT)
     wanted = expected_files(bands, ensemble_subsets, debug=debug)
     is_new = overwrite or not out_dir.is_dir()
     if is_new and commit_folder(out_dir, lambda folder: making.write(wanted, folder), replace=overwrite):
         return making.facts
     if missing := missing_files(out_dir, bands, ensemble_subsets, debug=debug):
-        commit_files(out_dir, missing, lambda folder: making.write(missing, folder), fingerprint=fingerprint)
-    elif fingerprint is not None:
-        check_same(out_dir, fingerprint)
+        commit_files(out_dir, missing, lambda folder: making.write(missing, folder), metadata=metadata)
+    elif FINGERPRINT in metadata:
+        check_same(out_dir, metadata)
     return making.facts
 
 

@@ -10,6 +10,7 @@ import xarray as xr
 
 from darts_export.vector import missing_masks
 from darts_utils.geodesy import ground_areas_m2
+from darts_utils.strips import for_each_strip
 from darts_utils.tile import geobox_of
 
 _CLEAR = 2
@@ -24,13 +25,14 @@ class TileFacts:
     area_m2: float | None = None
     """Of all slumps, geodesic on WGS84."""
     observed_km2: float | None = None
-    """Ground inside the extent: what the map speaks for."""
+    """Ground inside the extent that has a probability: what the map speaks for."""
     clear_km2: float | None = None
     """Of it, ground of high quality."""
     cloudy_km2: float | None = None
     """Of it, ground under cloud, shadow, haze or snow."""
     features_missing: float | None = None
-    """Share of it, 0 to 1, where a band that a model reads is missing."""
+    """Share of the ground inside the extent, 0 to 1, where a band that a model reads is missing, so that it judges
+    without it or, if that is an optical one, not at all."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures by name."""
@@ -52,20 +54,50 @@ def tile_facts(tile: xr.Dataset, slumps: gpd.GeoDataFrame | None = None) -> Tile
     if "extent" not in tile:
         return TileFacts(**found)
     pixel_km2 = _middle_pixel_m2(tile) / 1e6
-    extent = tile["extent"].values
-    n_observed = int(np.count_nonzero(extent))
-    ground: dict[str, Any] = {"observed_km2": n_observed * pixel_km2}
+    counts = _counts(tile)
+    ground: dict[str, Any] = {"observed_km2": counts.observed * pixel_km2}
     if "quality_data_mask" in tile:
-        clear = _count(extent, tile["quality_data_mask"].values == _CLEAR)
-        ground |= {"clear_km2": clear * pixel_km2, "cloudy_km2": (n_observed - clear) * pixel_km2}
-    if masks := missing_masks(tile, ""):
-        union = np.logical_or.reduce([tile[name].values for name in masks])
-        ground["features_missing"] = _count(extent, union) / n_observed if n_observed else 0.0
+        cloudy = counts.observed - counts.clear
+        ground |= {"clear_km2": counts.clear * pixel_km2, "cloudy_km2": cloudy * pixel_km2}
+    if missing_masks(tile, ""):
+        ground["features_missing"] = counts.missing / counts.inside if counts.inside else 0.0
     return TileFacts(**found, **ground)
 
 
-def _count(extent: np.ndarray, mask: np.ndarray) -> int:
-    return int(np.count_nonzero(extent & mask))
+@dataclass(frozen=True, kw_only=True)
+class _Counts:
+    """Numbers of pixels."""
+
+    inside: int
+    """In the extent."""
+    observed: int
+    """Of them, with a probability."""
+    clear: int
+    """Of these, of high quality."""
+    missing: int
+    """In the extent, without a probability or a band that a model reads."""
+
+
+def _counts(tile: xr.Dataset) -> _Counts:
+    """Count the pixels of a tile on all cores; what it does not have is nowhere."""
+    extent = tile["extent"].values
+    probabilities = tile["probabilities"].values if "probabilities" in tile else None
+    quality = tile["quality_data_mask"].values if "quality_data_mask" in tile else None
+    masks = [tile[name].values for name in missing_masks(tile, "")]
+    parts: list[tuple[int, ...]] = []
+
+    def count(rows: slice) -> None:
+        inside = extent[rows]
+        known = inside if probabilities is None else inside & ~np.isnan(probabilities[rows])
+        clear = known[:0] if quality is None else known & (quality[rows] == _CLEAR)
+        lacking = inside & ~known
+        for mask in masks:
+            lacking |= mask[rows] & inside
+        parts.append(tuple(map(np.count_nonzero, (inside, known, clear, lacking))))
+
+    for_each_strip(count, len(extent))
+    inside, observed, clear, missing = map(int, np.sum(parts, axis=0))
+    return _Counts(inside=inside, observed=observed, clear=clear, missing=missing)
 
 
 def _middle_pixel_m2(tile: xr.Dataset) -> float:

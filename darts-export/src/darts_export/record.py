@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,18 @@ from darts_utils.files import atomic_file
 FILE = "darts_inference.json"
 FINGERPRINT = "DARTS_fingerprint"
 """Key, and name of the tag, of the SHA-256 over all that decides the results."""
+ADDED = "DARTS_added"
+"""Key of a list: what later runs added, each with its files and what may differ from the rest of the record."""
+_OF_ADDED = ("DARTS_cubes", "DARTS_software", "DARTS_device")
 
 
 def write_record(folder: Path, metadata: Mapping[str, Any]) -> None:
     """Write the record of a tile with the time of export; what JSON does not know is written as text, NaN as null."""
-    stamped = {**metadata, "DARTS_exportdate": datetime.now(UTC).isoformat(timespec="seconds")}
-    (folder / FILE).write_text(_text(stamped), encoding="utf-8")
+    (folder / FILE).write_text(_text({**metadata, **_stamp()}), encoding="utf-8")
+
+
+def _stamp() -> dict[str, str]:
+    return {"DARTS_exportdate": datetime.now(UTC).isoformat(timespec="seconds")}
 
 
 def replace_record(folder: Path, metadata: Mapping[str, Any]) -> None:
@@ -88,6 +94,26 @@ def _geopackage_metadata(path: Path) -> Mapping[str, str]:
         if file.read(len(_SQLITE)) != _SQLITE:
             return {}  # GDAL would open what only names other files, whatever it is called
     return pyogrio.read_info(path).get("dataset_metadata") or {}
+
+
+def changed_image(folder: Path, metadata: Mapping[str, Any]) -> str | None:
+    """Return in words what an image says of itself now and did not when its results were made, None if nothing."""
+    was = read_record(folder) or {}
+    now = _plain(tags_of(metadata))
+    for key in sorted(now.keys() & was.keys()):
+        if not key.startswith("DARTS_") and now[key] != was[key]:
+            return f"{key} {was[key]}, now {now[key]}"
+    return None
+
+
+def record_added(folder: Path, names: Collection[str], metadata: Mapping[str, Any]) -> None:
+    """Say in the record of a tile, if there is one, what is added to it: cubes and software may be newer by then."""
+    record = read_record(folder)
+    if record is None:
+        return
+    made = {key: metadata[key] for key in _OF_ADDED if key in metadata}
+    added = [*record.get(ADDED, []), {"files": sorted(names), **made, **_stamp()}]
+    replace_record(folder, {**record, ADDED: added})
 
 
 _SQLITE = b"SQLite format 3\0"

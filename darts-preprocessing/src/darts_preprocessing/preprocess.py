@@ -1,7 +1,6 @@
 """From optical bands and auxiliary layers to the features that models see."""
 
 import logging
-import math
 from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
@@ -215,8 +214,8 @@ def _attributes(name: str, source: str) -> dict[str, str]:
 def _sun_of(attributes: Mapping[Any, Any]) -> Sun:
     """Return where the sun stood; unknown angles get the customary ones, with one warning."""
     angles = {
-        "azimuth_deg": _number(attributes.get("azimuth")),
-        "elevation_deg": _number(attributes.get("elevation")),
+        "azimuth_deg": _number(attributes.get("azimuth"), -360, 360),
+        "elevation_deg": _number(attributes.get("elevation"), 0, 90),
     }
     known = {name: angle for name, angle in angles.items() if angle is not None}
     sun = Sun(**known)
@@ -228,8 +227,6 @@ def _sun_of(attributes: Mapping[Any, Any]) -> Sun:
     return sun
 
 
-def _number(value: object) -> float | None:
-    """Return a finite number, or None for anything else."""
-    if isinstance(value, int | float | np.number) and math.isfinite(value):
-        return float(value)
-    return None
+def _number(value: object, lowest: float, highest: float) -> float | None:
+    """Return a number within limits, or None for anything else, NaN too."""
+    return float(value) if isinstance(value, int | float | np.number) and lowest <= value <= highest else None

@@ -37,6 +37,13 @@ def decide_device(device: DeviceSpec = None) -> "torch.device":
     return torch.device("cuda", index)
 
 
+def device_name(device: "torch.device") -> str:
+    """Return what a device is called, for people: `cpu`, or the number and the make of a GPU."""
+    import torch
+
+    return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
+
+
 def _least_busy_gpu(n_gpus: int) -> "torch.device":
     """Return the GPU with the most free memory if at least half of it is free, else the CPU."""
     import torch

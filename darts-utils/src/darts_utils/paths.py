@@ -22,14 +22,25 @@ def user_path(given: str | os.PathLike[str]) -> Path:
 
     Raises:
         ConfigError: If a `${VARIABLE}` is not set, or there is no such user; else a folder of that name would be made.
+            Or if its bytes are no text, which no config file and no record could name.
     """
     expanded = os.path.expandvars(os.fspath(given))
+    if not _is_text(expanded):
+        raise ConfigError(f"the path {expanded!a} holds bytes that are no UTF-8 text. Rename it.")
     if (unset := _VARIABLE.search(expanded)) is not None:
         raise ConfigError(f"the path {given} names {unset[0]}, which is not set. Set it, or write the path out.")
     try:
         return Path(expanded).expanduser()
     except RuntimeError as error:
         raise ConfigError(f"the path {given} names the home of a user that is not known. Write it out.") from error
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def settle_paths(parameters: Any) -> None:

@@ -77,6 +77,7 @@ def test_nothing_else_is_a_parameter_but_what_the_docs_say():
         ({"patch_size": 0}, "patch_size is 0 but must be positive. Use 1 or more."),
         ({"batch_size": 0}, "batch_size is 0 but must be positive. Use 1 or more."),
         ({"reflection": -3}, "reflection is -3 but must not be negative. Use 0 or more."),
+        ({"reflection": 99_999}, "reflection is 99999 px but must be at most 4096: networks see no farther. Lower it."),
         ({"tpi_outer_radius": -100}, "tpi_outer_radius is -100 but must be positive. Use 1 or more."),
         ({"tpi_inner_radius": -1}, "tpi_inner_radius is -1 but must not be negative. Use 0 or more."),
         (

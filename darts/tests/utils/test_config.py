@@ -49,6 +49,26 @@ def test_a_typo_is_reported_with_the_nearest_name(darts, tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("[dart]\npatch_size = 512\n", "dart"),
+        ("[Darts]\noverlap = -4\n", "Darts"),
+        ("patch-size = 512\n", "patch-size"),
+        ("[inference]\npatch_size = 512\n", "inference"),
+    ],
+)
+def test_what_stands_outside_the_table_is_said_to_be_ignored(darts, tmp_path, text, what):
+    write(tmp_path, f"{text}[darts]\nname = 'Ada'\n")
+    said = f"WARNING: config.toml: {what} stands outside the table [darts], it is ignored. Move it there.\n"
+    assert darts("hello", "--log-plain") == (0, "Hello Ada\n", said)
+
+
+def test_tables_of_other_tools_are_theirs(darts, tmp_path):
+    write(tmp_path, "title = 'mine'\n[tool.ruff]\nlines = 120\n[darts]\nname = 'Ada'\n")
+    assert darts("hello", "--log-plain") == (0, "Hello Ada\n", "")
+
+
 def test_two_values_for_one_key_are_an_error_that_names_both_tables(tmp_path):
     file = write(tmp_path, "[darts.a]\npatch-size = 1\n[darts.b.c]\npatch_size = 2\n")
     with pytest.raises(ConfigError) as caught:

@@ -24,6 +24,7 @@ from darts_acquisition.optical.quality import (
 )
 from darts_acquisition.optical.raster import classes_on, grid_of, opened, strips, working_grid
 from darts_acquisition.optical.reflectance import reflectance
+from darts_acquisition.optical.scaling import SMALLEST_SCALE
 from darts_acquisition.optical.sun import sun_angles
 from darts_utils.errors import DataError
 from darts_utils.strips import row_strips
@@ -128,7 +129,9 @@ def _reflectance(folder: ImageFolder, *, lazy: bool = False) -> xr.Dataset:
         scales = [_scale(source, index) for index in indexes]
         zeros_count = folder.has_scene_classes and all(offset == 0 for _, offset in scales)
         numbers, missing = _read_numbers(source, indexes, grid, zeros_count=zeros_count)
-        _refuse_unscaled(source, numbers, scales)
+        largest = [float(np.fmax.reduce(band, axis=None)) for band in numbers]
+        _refuse_empty(source, largest)
+        _refuse_unscaled(source, largest, scales)
     data_source = "Sentinel-2 L2A" if folder.has_scene_classes else "PlanetScope"
     bands = {}
     for name, values, scale in zip(BANDS, numbers, scales, strict=True):
@@ -180,7 +183,7 @@ def _scale(source: Any, index: int) -> tuple[float, float]:
         raise DataError(f"{source.name} holds {dtype} but must hold plain numbers. Write it anew.")
     if own == (1.0, 0.0):
         return (1.0 if dtype.kind == "f" else _DN_SCALE), 0.0
-    if not (0 < own[0] <= _HIGHEST_REFLECTANCE and abs(own[1]) <= _HIGHEST_REFLECTANCE):  # nor is NaN
+    if not (SMALLEST_SCALE <= own[0] <= _HIGHEST_REFLECTANCE and abs(own[1]) <= _HIGHEST_REFLECTANCE):  # nor is NaN
         raise DataError(
             f"{source.name} gives its values the scale {own[0]:g} and the offset {own[1]:g}, which make no "
             "reflectance. Correct them in the file."
@@ -188,8 +191,16 @@ def _scale(source: Any, index: int) -> tuple[float, float]:
     return own
 
 
-def _refuse_unscaled(source: Any, numbers: list[np.ndarray], scales: list[tuple[float, float]]) -> None:
-    largest = (float(np.fmax.reduce(band, axis=None)) for band in numbers)
+def _refuse_empty(source: Any, largest: list[float]) -> None:
+    """Refuse an image that lacks a whole band: nothing could be found in it. One without any data says so itself."""
+    empty = [name for name, number in zip(BANDS, largest, strict=True) if not number > 0]
+    if empty and len(empty) < len(BANDS):
+        raise DataError(
+            f"{source.name} has no data anywhere in {', '.join(empty)}, but in other bands. Download it again."
+        )
+
+
+def _refuse_unscaled(source: Any, largest: list[float], scales: list[tuple[float, float]]) -> None:
     highest = max(number * scale + offset for number, (scale, offset) in zip(largest, scales, strict=True))
     if highest > _HIGHEST_REFLECTANCE:
         raise DataError(

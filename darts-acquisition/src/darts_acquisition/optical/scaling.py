@@ -13,6 +13,8 @@ OFFSET_SINCE_BASELINE_4 = -0.1
 _FIRST_WITH_OFFSET = (4, 0)
 _KEYS = (("raster:scale", "raster:offset"), ("scale_factor", "add_offset"))
 
+SMALLEST_SCALE = 1e-6
+"""Below it, all that 16 bits can hold is the same reflectance to within what is measured."""
 _LARGEST = 10.0
 """Of scales and offsets: reflectance is from 0 to 1, so beyond it they are damaged."""
 
@@ -66,7 +68,8 @@ def _number(scene: RawScene, band: str, key: str, value: Any) -> float:
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     is_scale = key in (scale for scale, _ in _KEYS)
-    if not abs(number) <= _LARGEST or (is_scale and number <= 0):  # nor is NaN
+    lowest = SMALLEST_SCALE if is_scale else -_LARGEST
+    if not lowest <= number <= _LARGEST:  # nor is NaN
         wanted = f"a number {'above 0' if is_scale else f'from -{_LARGEST:g}'} to {_LARGEST:g}"
         raise DataError(
             f"band {band} of {scene.path} has the {key} {value!r}, but {wanted} is needed."

@@ -276,12 +276,13 @@ def _left_alone(ref: TileRef, state: State) -> Outcome:
 def models_of(ensemble: "EnsembleV1") -> Models:
     """Return what a run knows of loaded models."""
     from darts_segmentation.network import precision_of
+    from darts_utils.devices import device_name
 
     return Models(
         ids=ensemble.model_ids,
         bands=ensemble.model_bands,
         precision=precision_of(ensemble.device),
-        device=str(ensemble.device),
+        device=device_name(ensemble.device),
     )
 
 

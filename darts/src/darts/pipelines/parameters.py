@@ -19,6 +19,7 @@ SCENE_SELECTORS = ("scene_ids", "scene_id_file", "tile_ids", "aoi_file")
 QUALITY_LEVELS = {"none": 0, "low_quality": 1, "high_quality": 2}
 
 
+_WIDEST_REFLECTION_PX = 4096
 _BASE_FOLDERS = frozenset(field.name for field in fields(DefaultPaths))
 
 
@@ -173,6 +174,11 @@ class InferenceParameters(PatchParameters):
         super().__post_init__()
         _check_positive("batch_size", self.batch_size)
         _check_not_negative("reflection", self.reflection)
+        if self.reflection > _WIDEST_REFLECTION_PX:
+            raise ConfigError(
+                f"reflection is {self.reflection} px but must be at most {_WIDEST_REFLECTION_PX}: networks see no "
+                "farther. Lower it."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

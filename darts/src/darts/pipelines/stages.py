@@ -263,16 +263,7 @@ class _Postprocess:
             edge_erosion_size=self.parameters.edge_erosion_size,
             drop_cut_objects=self.parameters.drop_cut_objects,
         )
-        _say_unmapped(tile, work.ref)
         return replace(work, tile=tile)
-
-
-def _say_unmapped(tile: "xr.Dataset", ref: TileRef) -> None:
-    """Say that nothing of an image is mapped: its results look as if there were no slumps."""
-    if "extent" in tile and not tile["extent"].values.any():
-        logger.warning(
-            "%s: nothing of it is mapped, for no ground is good enough far from borders and clouds", ref.tile_id
-        )
 
 
 @dataclass(frozen=True)
@@ -296,9 +287,18 @@ class _Export:
             debug=self.parameters.debug_data,
             overwrite=self.parameters.overwrite,
         )
+        _say_unmapped(work.ref, facts.observed_km2)
         _say_missing(work.ref, facts.features_missing)
         result = Result(n_objects=facts.n_objects, area_m2=facts.area_m2, fingerprint=metadata[FINGERPRINT])
         return Work(work.ref, result=result)
+
+
+def _say_unmapped(ref: TileRef, observed_km2: float | None) -> None:
+    """Say that nothing of an image is mapped: its results look as if there were no slumps."""
+    if observed_km2 == 0:
+        logger.warning(
+            "%s: nothing of it is mapped, for no ground is good enough far from borders and clouds", ref.tile_id
+        )
 
 
 def _say_missing(ref: TileRef, share: float | None) -> None:

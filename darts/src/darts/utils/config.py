@@ -18,6 +18,8 @@ from darts_utils.text import read_text
 logger = logging.getLogger(__name__)
 
 DEFAULT_FILE = Path("config.toml")
+_LIKE_DARTS = 0.7
+"""How like `darts` the name of a table is, 0 to 1, to be taken for a slip."""
 
 
 class ConfigParser:
@@ -31,6 +33,7 @@ class ConfigParser:
 
     def __init__(self) -> None:
         self._values: dict[str, Any] = {}
+        self._beside: dict[str, Any] = {}
         self._file = DEFAULT_FILE
         self.root_app: cyclopts.App | None = None
         """The app whose commands' parameters count as known keys; without it no key is reported."""
@@ -42,7 +45,7 @@ class ConfigParser:
             ConfigError: If the file is missing or not TOML, or the same key has two values.
         """
         self._file = user_path(file_path)
-        self._values = {}
+        self._values, self._beside = {}, {}
         try:
             content = tomllib.loads(read_text(self._file))
         except FileNotFoundError as error:
@@ -53,7 +56,8 @@ class ConfigParser:
             raise ConfigError(f"the config file {self._file} is not valid TOML: {error}. Mend it.") from error
         except OSError as error:
             raise ConfigError(f"the config file {self._file} cannot be read: {error.strerror}.") from error
-        self._values = _flatten(content.get("darts", {}), self._file)
+        self._values = _flatten(content.pop("darts", {}), self._file)
+        self._beside = content
 
     def values(self, names: Collection[str]) -> dict[str, Any]:
         """Return what the file says of some parameters, for those that no command declares."""
@@ -102,14 +106,29 @@ class ConfigParser:
 
     def _report_unknown(self, arguments: cyclopts.ArgumentCollection) -> None:
         unknown = [key for key in self._values if key not in _names(arguments)]
-        if not unknown or self.root_app is None:
+        if not (unknown or self._beside) or self.root_app is None:
             return
         known = known_keys(self.root_app)
+        self._report_beside(known)
         for key in unknown:
             if key not in known:
                 near = difflib.get_close_matches(key, sorted(known), n=1, cutoff=0.5)
                 hint = f" Did you mean {near[0]}?" if near else ""
                 logger.warning("%s: no darts command knows the key %s, it is ignored.%s", self._file, key, hint)
+
+    def _report_beside(self, known: Collection[str]) -> None:
+        """Report what was meant for darts but stands outside its table; other tools may have tables of their own."""
+        for key, value in self._beside.items():
+            if isinstance(value, dict):
+                is_meant = difflib.SequenceMatcher(None, key.lower(), "darts").ratio() > _LIKE_DARTS or any(
+                    _normal(name) in known for _, name, _ in _leaves(value, key)
+                )
+            else:
+                is_meant = _normal(key) in known
+            if is_meant:
+                logger.warning(
+                    "%s: %s stands outside the table [darts], it is ignored. Move it there.", self._file, key
+                )
 
 
 def _normal(key: str) -> str:

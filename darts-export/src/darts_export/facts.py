@@ -83,7 +83,7 @@ def _counts(tile: xr.Dataset) -> _Counts:
     extent = tile["extent"].values
     probabilities = tile["probabilities"].values if "probabilities" in tile else None
     quality = tile["quality_data_mask"].values if "quality_data_mask" in tile else None
-    masks = [tile[name].values for name in missing_masks(tile, "")]
+    masks = [tile[name].variable for name in missing_masks(tile, "")]
     parts: list[tuple[int, ...]] = []
 
     def count(rows: slice) -> None:
@@ -92,7 +92,7 @@ def _counts(tile: xr.Dataset) -> _Counts:
         clear = known[:0] if quality is None else known & (quality[rows] == _CLEAR)
         lacking = inside & ~known
         for mask in masks:
-            lacking |= mask[rows] & inside
+            lacking |= mask[rows].values & inside
         parts.append(tuple(map(np.count_nonzero, (inside, known, clear, lacking))))
 
     for_each_strip(count, len(extent))

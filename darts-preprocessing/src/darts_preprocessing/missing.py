@@ -1,7 +1,7 @@
 """Where models are to judge ground of which they lack a feature."""
 
 from collections.abc import Collection, Mapping
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import xarray as xr
@@ -9,6 +9,7 @@ import xarray as xr
 from darts_preprocessing.align import TCVIS_BANDS
 from darts_preprocessing.blocks import Array
 from darts_preprocessing.dem_features import DEM_BANDS
+from darts_utils.lazy import lazy_band
 from darts_utils.strips import for_each_strip
 
 NAME = "features_missing"
@@ -29,7 +30,7 @@ def missing_features(
     Returns:
         `features_missing`, (y, x) bool, for any of the models; and, where they do not all read the same layers,
         `features_missing-{model}` for each. They share their memory where they are equal, and take none where nothing
-        is missing.
+        is missing; else a bit a pixel, which they are unpacked from where they are read.
     """
     reads = {
         name: frozenset(layer for layer, of in _LAYERS.items() if not of.isdisjoint(bands))
@@ -39,15 +40,31 @@ def missing_features(
     @cache
     def mask(layers: frozenset[str]) -> xr.Variable:
         parts = [holes[layer] for layer in sorted(layers) if layer in holes and holes[layer].any()]
-        values = np.broadcast_to(np.False_, shape) if not parts else parts[0]
-        for part in parts[1:]:
-            values = values | part
-        return xr.Variable(("y", "x"), values, {"long_name": "Ground where a band that a model reads is missing"})
+        attributes = {"long_name": "Ground where a band that a model reads is missing"}
+        if not parts:
+            return xr.Variable(("y", "x"), np.broadcast_to(np.False_, shape), attributes)
+        bits = np.bitwise_or.reduce([_packed(part) for part in parts])
+        return lazy_band(partial(_unpacked, bits, shape[1]), shape, "bool", attributes)
 
     masks = {NAME: mask(frozenset().union(*reads.values()))}
     if len(set(reads.values())) > 1:
         masks |= {f"{NAME}-{name}": mask(layers) for name, layers in reads.items()}
     return masks
+
+
+def _packed(mask: Array) -> Array:
+    """Return (y, ceil(x / 8)) uint8, a bit a pixel."""
+    bits = np.empty((mask.shape[0], -(-mask.shape[1] // 8)), dtype=np.uint8)
+
+    def pack(rows: slice) -> None:
+        bits[rows] = np.packbits(mask[rows], axis=1)
+
+    for_each_strip(pack, len(mask))
+    return bits
+
+
+def _unpacked(bits: Array, width: int, rows: slice, columns: slice) -> Array:
+    return np.unpackbits(bits[rows], axis=1, count=width)[:, columns].view(bool)
 
 
 def elevation_holes(dem: Array) -> Array:

@@ -1,5 +1,7 @@
 """Scene classifications as one mask: 0 invalid, 1 low quality, 2 high quality."""
 
+from collections.abc import Callable
+
 import numpy as np
 import xarray as xr
 
@@ -7,6 +9,8 @@ from darts_utils.errors import DataError
 from darts_utils.strips import for_each_strip, row_strips
 
 INVALID, LOW_QUALITY, HIGH_QUALITY = 0, 1, 2
+OPTICAL = ("blue", "green", "red", "nir")
+"""Bands without one of which a pixel of Sentinel-2 was not seen."""
 
 SCL_QUALITY = {0: INVALID, 1: INVALID, **dict.fromkeys((2, 4, 5, 6, 7, 10), HIGH_QUALITY)}
 """Quality of each Sentinel-2 scene class (0 no data, 1 defective, 2 dark, 4 vegetation, 5 bare, 6 water,
@@ -84,14 +88,27 @@ def convert_masks(ds_s2: xr.Dataset) -> xr.Dataset:
         raise DataError(f"the scene has no s2_scl band, only {', '.join(map(str, ds_s2.data_vars))}. Load SCL with it.")
     if ds_s2.s2_scl.dtype != np.uint8:
         raise DataError(f"s2_scl is {ds_s2.s2_scl.dtype} but must be uint8. Convert it, missing as 0.")
+    bands = [ds_s2[band].variable for band in OPTICAL if band in ds_s2]
+
+    def unseen(rows: slice) -> np.ndarray | np.bool:
+        return np.logical_or.reduce([np.isnan(band[rows].values) for band in bands]) if bands else np.False_
+
+    return with_scl_quality(ds_s2, unseen)
+
+
+def with_scl_quality(ds_s2: xr.Dataset, unseen: Callable[[slice], np.ndarray | np.bool]) -> xr.Dataset:
+    """Return the scene as `convert_masks` does, where another way tells what has no data.
+
+    Args:
+        ds_s2: Scene with `s2_scl`, (y, x) uint8.
+        unseen: Returns where an optical band has no data in some rows, bool; called from several threads.
+    """
     classes = ds_s2.s2_scl.values
     quality = np.empty_like(classes)
-    bands = [ds_s2[band].variable for band in ("blue", "green", "red", "nir") if band in ds_s2]
 
     def convert(rows: slice) -> None:
         np.take(_SCL_TABLE, classes[rows], out=quality[rows])
-        for band in bands:
-            quality[rows][np.isnan(band[rows].values)] = INVALID
+        np.copyto(quality[rows], INVALID, where=unseen(rows))
 
     for_each_strip(convert, len(quality))
     mask = ds_s2.s2_scl.copy(data=quality)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from darts_acquisition.optical.quality import convert_masks
+from darts_acquisition.optical.quality import OPTICAL, with_scl_quality
 from darts_acquisition.optical.reflectance import reflectance
 from darts_acquisition.optical.scene_store import RawScene
 from darts_utils.strips import for_each_strip, row_strips
@@ -67,12 +67,13 @@ def scene_tile(
     """
     mapping = _all_bands(scene, form) if bands_mapping == "all" else dict(bands_mapping)
     classes = _scene_classes(scene, form)
-    bands = {mapping[band]: values for band, values in _reflectances(scene, form, list(mapping), classes, lazy)}
+    unseen = np.zeros(classes.shape, dtype=bool)
+    bands = dict(_reflectances(scene, form, mapping, classes, unseen, lazy))
     _warn_of_gaps(scene, [*mapping, form.scl_band])
     tile = xr.Dataset({**bands, "s2_scl": classes}, classes.coords, _tile_attributes(scene, form))
     if output_dir_for_debug_geotiff is not None:
         _write_debug_geotiffs(scene, [*mapping, form.scl_band], output_dir_for_debug_geotiff)
-    return convert_masks(tile)
+    return with_scl_quality(tile, lambda rows: unseen[rows])
 
 
 def _warn_of_gaps(scene: RawScene, bands: Sequence[str]) -> None:
@@ -92,25 +93,35 @@ def _all_bands(scene: RawScene, form: SceneFormat) -> dict[str, str]:
 
 
 def _reflectances(
-    scene: RawScene, form: SceneFormat, names: Sequence[str], classes: xr.DataArray, lazy: bool
+    scene: RawScene,
+    form: SceneFormat,
+    mapping: Mapping[str, str],
+    classes: xr.DataArray,
+    unseen: np.ndarray,
+    lazy: bool,
 ) -> Iterator[tuple[str, xr.Variable]]:
-    """Yield the reflectance of bands, NaN where there is no data.
+    """Yield tile variables with the reflectance of their bands, NaN where there is no data.
 
-    There is none where the classification is 0 or all bands are. Where the offset was applied already, or never was, a
-    0 in some bands is what dark water came out as; where it still is in the numbers, 0 stands for nothing else.
+    In the end `unseen`, (y, x) bool, is True where an optical band has none: told from the numbers, for reflectance may
+    only be made where it is read.
+
+    There is none where the classification is 0 or all bands are. Where the offset was applied already, or never
+    was, a 0 in some bands is what dark water came out as; where it still is in the numbers, 0 stands for nothing
+    else.
     """
     with ThreadPoolExecutor(_READERS) as pool:
-        numbers = dict(zip(names, pool.map(partial(_numbers, scene, form), names), strict=True))
-    scales = {name: form.scale(scene, name) for name in names}  # after it is known that they are there
+        numbers = dict(zip(mapping, pool.map(partial(_numbers, scene, form), mapping), strict=True))
+    scales = {name: form.scale(scene, name) for name in mapping}  # after it is known that they are there
     missing = _missing(scene, form, numbers, classes.values)
-    for name in names:  # one by one: each is freed as it becomes reflectance
+    np.copyto(unseen, missing)
+    for name, variable in mapping.items():  # one by one: each is freed as it becomes reflectance
         values, (scale, offset) = numbers.pop(name), scales[name]
         zeros_count = offset == 0 and _has_seen_zero(values, missing)
         if not zeros_count:
-            np.multiply(values, ~missing, out=values)  # just read, so nobody else sees it change
+            _blank(values, missing, unseen if variable in OPTICAL else None)
         attributes = {"long_name": f"Sentinel-2 {name}", "data_source": form.data_source}
         mask = missing if zeros_count else None  # a lazy band keeps it
-        yield name, reflectance(values, scale, offset, attributes, lazy=lazy, missing=mask)
+        yield variable, reflectance(values, scale, offset, attributes, lazy=lazy, missing=mask)
 
 
 def _numbers(scene: RawScene, form: SceneFormat, name: str) -> np.ndarray:
@@ -136,6 +147,17 @@ def _keep_zeros(empty: np.ndarray, *bands: np.ndarray) -> None:
             empty[rows] &= band[rows] == 0
 
     for_each_strip(keep, len(empty))
+
+
+def _blank(values: np.ndarray, missing: np.ndarray, unseen: np.ndarray | None) -> None:
+    """Set a band to 0, in place, where there is no data, and a mask, if given, to True where it is 0 then."""
+
+    def blank(rows: slice) -> None:
+        np.copyto(values[rows], 0, where=missing[rows])  # just read, so nobody else sees it change
+        if unseen is not None:
+            unseen[rows] |= values[rows] == 0
+
+    for_each_strip(blank, len(values))
 
 
 def _has_seen_zero(values: np.ndarray, missing: np.ndarray) -> bool:

@@ -1,8 +1,6 @@
 """Coordinate reference systems and grids that files and services bring along."""
 
-import geopandas as gpd
 import pytest
-import rasterio.crs
 import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
@@ -16,6 +14,11 @@ ENGINEERING = (
     'LENGTHUNIT["metre",1]],AXIS["(N)",north,ORDER[2],LENGTHUNIT["metre",1]]]'
 )
 UTM = (10, 0, 5e5, 0, -10, 7.8e6)
+
+
+@pytest.fixture
+def gpd():
+    return pytest.importorskip("geopandas", reason="geopandas is there with the packages that read vectors")
 
 
 @pytest.mark.parametrize(
@@ -60,9 +63,14 @@ def test_a_crs_that_says_nothing_of_places_on_earth_is_one_line(given, message):
     assert str(caught.value) == message
 
 
-@pytest.mark.parametrize("given", ["EPSG:32608", 3413, rasterio.crs.CRS.from_epsg(4326), "EPSG:32608+5773"])
+@pytest.mark.parametrize("given", ["EPSG:32608", 3413, 4326, "EPSG:32608+5773"])
 def test_a_sound_crs_is_returned(given):
-    assert checked_crs(given, "it").projected == (given != rasterio.crs.CRS.from_epsg(4326))
+    assert checked_crs(given, "it").projected == (given != 4326)
+
+
+def test_the_crs_of_a_raster_is_taken():
+    rasterio_crs = pytest.importorskip("rasterio.crs", reason="rasterio is there with the packages that read rasters")
+    assert checked_crs(rasterio_crs.CRS.from_epsg(32608), "it").projected
 
 
 def test_a_grid_is_made_of_what_is_said_of_it():
@@ -88,7 +96,7 @@ def test_a_grid_off_the_map_is_one_line():
         outline_on(grid, "EPSG:3413", "it", npoints=4)
 
 
-def test_outlines_off_the_map_become_none_and_the_others_are_transformed():
+def test_outlines_off_the_map_become_none_and_the_others_are_transformed(gpd):
     shapes = [shapely.box(5e5, 7e6, 6e5, 7.1e6), shapely.box(-1e8, 0, 1e8, 1e8), None, shapely.Polygon()]
     for outlines in (gpd.GeoSeries(shapes, crs=32608), gpd.GeoDataFrame(geometry=shapes, crs=32608)):
         moved = transformed(outlines, LONGLAT, "it").geometry
@@ -98,6 +106,6 @@ def test_outlines_off_the_map_become_none_and_the_others_are_transformed():
 
 
 @pytest.mark.parametrize("crs", [LOCAL, ENGINEERING, "EPSG:4978"])
-def test_outlines_in_an_unusable_crs_are_one_line(crs):
+def test_outlines_in_an_unusable_crs_are_one_line(gpd, crs):
     with pytest.raises(DataError, match=r"^it has the CRS '.*', which is "):
         transformed(gpd.GeoSeries([shapely.box(0, 0, 1, 1)], crs=crs), LONGLAT, "it")

@@ -86,8 +86,8 @@ def assert_equal_results(out, expected):
 class Deadly(Sentinel2RayPipeline):
     """Counts its exports in a file; the first of a scene ends its worker before, that of another one after it."""
 
-    def _lanes(self, source, plan, gate):
-        whole = super()._lanes(source, plan, gate)
+    def _lanes(self, source, plan, gate, making):
+        whole = super()._lanes(source, plan, gate, making)
         export = replace(whole.finish[-1], run=partial(deadly, self.output_data_dir.parent, whole.finish[-1].run))
         return replace(whole, finish=[*whole.finish[:-1], export])
 

@@ -426,7 +426,7 @@ DRIVER = """
 import sys
 from pathlib import Path
 import ray
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {tests!r}
 import test_ray_online as t
 ray.cloudpickle.register_pickle_by_value(t)
 from darts.pipelines.executors.ray_cluster import connected
@@ -451,7 +451,8 @@ def test_a_worker_that_holds_a_place_ends_with_its_driver(cluster, tmp_path):
     from darts_utils.files import exclusive_lock
 
     address, mark = ray.get_runtime_context().gcs_address, tmp_path / "pid"
-    script = DRIVER.format(tests=str(Path(__file__).parent), address=address, mark=str(mark))
+    here = Path(__file__).parent
+    script = DRIVER.format(tests=[str(here), str(here.parent)], address=address, mark=str(mark))
     driver = subprocess.Popen([sys.executable, "-W", "ignore", "-c", script], stderr=subprocess.PIPE, text=True)
     while not mark.exists():
         assert driver.poll() is None, driver.stderr.read()

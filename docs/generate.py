@@ -52,6 +52,11 @@ EXAMPLES = {
     "prep_data_scene_id_file": "staged.json",
     "image_ids": ["20210728_201112_93_2416"],
     "shard_size": 64,
+    "cdse_stac_url": "https://stac.dataspace.copernicus.eu/v1/",
+    "cdse_s3_endpoint": "https://eodata.dataspace.copernicus.eu",
+    "arcticdem_stac_url": "https://stac.pgc.umn.edu/api/v1/",
+    "arcticdem_index_url": "https://data.pgc.umn.edu/elev/dem/setsm/ArcticDEM/indexes/ArcticDEM_Mosaic_Index_latest_gpqt.zip",
+    "ee_url": "https://earthengine.googleapis.com",
 }
 """What an annotated example shows for parameters that are not given by default."""
 

@@ -20,9 +20,10 @@ from darts_acquisition.catalog.vectors import read_vector_layers
 from darts_acquisition.optical.raster import opened
 from darts_acquisition.services.arcticdem import _check_address as check_address
 from darts_acquisition.services.copernicus import CopernicusKeys
-from darts_acquisition.services.network import set_offline
+from darts_acquisition.services.network import no_service, set_offline
+from darts_acquisition.services.retry import Limiter, Service, call
 from darts_acquisition.services.s3 import _decode, read_raster
-from darts_utils.errors import DataError
+from darts_utils.errors import DataError, MissingDataError
 from darts_utils.names import shown
 
 FEATURE = {"type": "Feature", "properties": {}, "geometry": {"type": "Point", "coordinates": [1, 2]}}
@@ -179,6 +180,17 @@ def test_offline_gdal_and_proj_have_no_network(address, monkeypatch):
         set_offline(offline=False)
     assert os.environ["PROJ_NETWORK"] == "ON"
     assert "CPL_VSIL_CURL_ALLOWED_FILENAME" not in os.environ
+
+
+def test_where_no_service_may_be_asked_a_question_fails_at_once_with_what_to_do():
+    service = Service(name="Some catalogue", advice="", limiter=Limiter(connections=1))
+    with no_service("Stage it before."):
+        with pytest.raises(MissingDataError) as caught:
+            call(service, "asking", lambda: pytest.fail("it was asked"))
+        assert str(caught.value) == (
+            "this would ask the Some catalogue, which an offline run does not. Stage it before."
+        )
+    assert call(service, "asking", lambda: 7) == 7
 
 
 @pytest.mark.parametrize(

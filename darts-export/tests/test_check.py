@@ -70,10 +70,10 @@ def test_needed_variables_are_those_of_the_tile():
 def test_unknown_bands_are_refused_with_what_is_known():
     check_bands(["probabilities", "slope", "probabilities-a"])
     check_bands(["depth"], also=["depth"])
-    known = ", ".join([*PRODUCTS, *(name for name in manager if name not in PRODUCTS)])
-    message = f"cannot export binarised, foo; known are: {known}. Correct the name or leave it out."
+    known = ", ".join([*PRODUCTS, *(name.replace("*", "{model}") for name in manager if name not in PRODUCTS)])
+    message = f"cannot export binarised, foo, probabilities-*; known are: {known}. Correct the name or leave it out."
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
-        check_bands(["binarised", "extent", "foo"])
+        check_bands(["binarised", "extent", "foo", "probabilities-*"])
 
 
 def test_folders_and_links_that_lead_nowhere_are_no_results(tmp_path):

@@ -227,7 +227,8 @@ def test_an_unfinished_tile_that_does_not_say_how_it_was_made_stops_the_run(pipe
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "{", '{"DARTS_fingerprint": 7}', "[" * 100_000, '{"DARTS_fingerprint": "ab"}']
+    "content",
+    ["", "[]", "{", "{}", '{"n_objects": 3}', '{"DARTS_fingerprint": 7}', "[" * 100_000, '{"DARTS_fingerprint": "ab"}'],
 )
 def test_a_damaged_record_never_counts_as_done(pipeline, tile, content):
     pipeline.run()

@@ -175,6 +175,17 @@ def test_labels_are_moved_to_where_sentinel2_has_the_slumps(shifted, matched, mo
     assert aoi.crs == "EPSG:4326"
 
 
+def test_offline_the_best_scenes_are_not_searched_for(shifted, tmp_path, monkeypatch):
+    monkeypatch.setenv("DARTS_CDSE_STAC_URL", "http://127.0.0.1:9/")
+    with pytest.raises(MissingDataError) as caught:
+        preprocess_s2_train_data(**shifted.given, train_data_dir=tmp_path)
+    assert str(caught.value) == (
+        "this would ask the Copernicus catalogue, which an offline run does not. Run once without --offline and "
+        f"without --no-matching-cache: its answers are kept ({tmp_path}/matching-cache.json, or what --matching-cache "
+        "names)."
+    )
+
+
 def test_the_shift_of_the_scene_is_found(shifted, matched, tmp_path):
     assert preprocess_s2_train_data(**shifted.given, train_data_dir=tmp_path).exit_code == 0
     _, _, metadata = read_set(tmp_path)

@@ -66,9 +66,9 @@ def check_bands(bands: Collection[str], also: Collection[str] = ()) -> None:
     Raises:
         ConfigError: If one is unknown; the message names it and what is known.
     """
-    unknown = [band for band in bands if band not in PRODUCTS and band not in manager and band not in also]
+    unknown = [band for band in bands if "*" in band or not (band in PRODUCTS or band in manager or band in also)]
     if unknown:
-        known = ", ".join([*PRODUCTS, *(name for name in manager if name not in PRODUCTS)])
+        known = ", ".join([*PRODUCTS, *(name.replace("*", "{model}") for name in manager if name not in PRODUCTS)])
         raise ConfigError(f"cannot export {', '.join(unknown)}; known are: {known}. Correct the name or leave it out.")
 
 

@@ -85,7 +85,9 @@ def exported(tmp_path):
         return shapely.box(500_000 + 10 * columns[0], 7_700_000 - 10 * rows[1],
                            500_000 + 10 * columns[1], 7_700_000 - 10 * rows[0])  # fmt: skip
 
-    gpd.GeoDataFrame(geometry=[box((2, 58), (2, 78))], crs="EPSG:32608").to_file(tmp_path / "prediction_extent.gpkg")
+    gpd.GeoDataFrame(geometry=[box((2, 58), (2, 78))], crs="EPSG:32608").to_parquet(
+        tmp_path / "prediction_extent.parquet"
+    )
     truth = [box(*A), box(*B), box((20, 40), (60, 75))]  # the last one reaches into unknown ground
     gpd.GeoDataFrame(geometry=truth, crs="EPSG:32608").to_crs(4326).to_file(tmp_path / "truth.gpkg")
     return tmp_path

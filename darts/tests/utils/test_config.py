@@ -60,7 +60,10 @@ def test_a_typo_is_reported_with_the_nearest_name(darts, tmp_path):
 )
 def test_what_stands_outside_the_table_is_said_to_be_ignored(darts, tmp_path, text, what):
     write(tmp_path, f"{text}[darts]\nname = 'Ada'\n")
-    said = f"WARNING: config.toml: {what} stands outside the table [darts], it is ignored. Move it there.\n"
+    said = (
+        f"WARNING: config.toml: {what} stands outside the table [darts], it is ignored. "
+        "Only what is in [darts] is read.\n"
+    )
     assert darts("hello", "--log-plain") == (0, "Hello Ada\n", said)
 
 

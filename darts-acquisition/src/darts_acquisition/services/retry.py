@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_type
 from tenacity.stop import stop_before_delay
 
+from darts_acquisition.services.network import check_allowed
 from darts_utils.errors import ServiceError
 
 TRANSIENT_STATUS = frozenset({408, 429, *range(500, 600)})
@@ -118,7 +119,9 @@ def call[T](service: Service, what: str, function: Callable[[], T]) -> T:
 
     Raises:
         ServiceError: If no try succeeded; other errors of the function pass through at once.
+        MissingDataError: If nobody may be asked, see `darts_acquisition.services.network.no_service`.
     """
+    check_allowed(service.name)
     policy = service.policy
     started = time.monotonic()
 

@@ -45,14 +45,19 @@ def compare_with_truth(results: Path, truth: Path) -> Score:
     """Return how the exported results of a scene compare with its true outlines.
 
     Args:
-        results: Folder of the scene with `binarized.tif`, `probabilities.tif` and `prediction_extent.gpkg`.
+        results: Folder of the scene with `binarized.tif`, `probabilities.tif` and `prediction_extent.parquet`.
         truth: GeoPackage with the outlines.
 
     Raises:
         MissingDataError: If a file is missing.
     """
     results = Path(results)
-    for path in (results / "binarized.tif", results / "probabilities.tif", results / "prediction_extent.gpkg", truth):
+    for path in (
+        results / "binarized.tif",
+        results / "probabilities.tif",
+        results / "prediction_extent.parquet",
+        truth,
+    ):
         if not Path(path).exists():
             raise MissingDataError(f"{path} is missing, so there is nothing to compare. Export with the defaults.")
     with rasterio.open(results / "binarized.tif", driver="GTiff") as file:
@@ -61,7 +66,9 @@ def compare_with_truth(results: Path, truth: Path) -> Score:
         known = file.read(1) != _PROBABILITY_NO_DATA
     pixel_m2 = abs(transform.a * transform.e)
     labels = _burned(gpd.read_file(truth).to_crs(crs), predicted.shape, transform)
-    extent = _burned(gpd.read_file(results / "prediction_extent.gpkg").to_crs(crs), predicted.shape, transform) > 0
+    extent = (
+        _burned(gpd.read_parquet(results / "prediction_extent.parquet").to_crs(crs), predicted.shape, transform) > 0
+    )
     return score(predicted, labels, extent & known, pixel_m2)
 
 

@@ -73,6 +73,8 @@ class Finished:
         if record is None and FILE not in missing:
             return _DAMAGED
         there = fingerprints(folder)
+        if there and record is not None:
+            return _DAMAGED  # files say how they were made, but the record does not
         if there:
             return self._marked(ref, there)
         if not set(missing) - {FILE}:

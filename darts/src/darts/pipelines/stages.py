@@ -28,6 +28,7 @@ TERRAIN_BANDS = frozenset(
 )
 TREND_BANDS = frozenset({"tc_brightness", "tc_greenness", "tc_wetness"})
 _WARP_MARGIN_M = 60
+_SMALLEST_SHOWN = 0.0005
 """Margin beyond the TPI radius for the cubic kernel of the warp and the stencils, at the coarsest pixels."""
 
 
@@ -304,7 +305,8 @@ def _say_unmapped(ref: TileRef, observed_km2: float | None) -> None:
 def _say_missing(ref: TileRef, share: float | None) -> None:
     """Say that models had to judge ground of which they lacked a feature."""
     if share:
-        logger.warning("%s: features are missing on %.1f %% of the mapped ground", ref.tile_id, 100 * share)
+        percent = f"{100 * share:.1f}" if share >= _SMALLEST_SHOWN else "under 0.1"
+        logger.warning("%s: features are missing on %s %% of the mapped ground", ref.tile_id, percent)
 
 
 def with_record(export_bands: Sequence[str]) -> list[str]:

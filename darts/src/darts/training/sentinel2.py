@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -84,6 +85,7 @@ class Sentinel2TrainingData(MatchingParameters, RawSceneParameters, TrainingData
         import pandas as pd
 
         from darts_acquisition import match_cdse_s2_sr_scene_ids_from_geodataframe
+        from darts_acquisition.services.network import no_service
 
         images = list(images)
         if not images:
@@ -94,14 +96,18 @@ class Sentinel2TrainingData(MatchingParameters, RawSceneParameters, TrainingData
             {"image_id": ids, "date": [image.date for image in images]}, geometry=outlines.values, crs=outlines.crs
         ).set_index("image_id", drop=False)
         scores = or_default(self.train_data_dir, Path()) / "matching-scores.parquet"
-        found = match_cdse_s2_sr_scene_ids_from_geodataframe(
-            area,
-            self.matching_day_range,
-            self.matching_max_cloud_cover,
-            self.matching_min_intersects,
-            save_scores=scores if self.save_matching_scores else None,
-            cache=None if self.no_matching_cache else self.matching_cache,
-        )
+        cache = None if self.no_matching_cache else self.matching_cache
+        kept = f" ({cache}, or what --matching-cache names)" if cache else ""
+        advice = f"Run once without --offline and without --no-matching-cache: its answers are kept{kept}."
+        with no_service(advice) if self.offline else nullcontext():
+            found = match_cdse_s2_sr_scene_ids_from_geodataframe(
+                area,
+                self.matching_day_range,
+                self.matching_max_cloud_cover,
+                self.matching_min_intersects,
+                save_scores=scores if self.save_matching_scores else None,
+                cache=cache,
+            )
         return {str(image_id): item for image_id, item in found.items()}
 
     def _source(self, scenes: Mapping[str, Any]) -> CdseSource:

@@ -127,7 +127,9 @@ class ConfigParser:
                 is_meant = _normal(key) in known
             if is_meant:
                 logger.warning(
-                    "%s: %s stands outside the table [darts], it is ignored. Move it there.", self._file, key
+                    "%s: %s stands outside the table [darts], it is ignored. Only what is in [darts] is read.",
+                    self._file,
+                    key,
                 )
 
 

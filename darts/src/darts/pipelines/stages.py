@@ -28,8 +28,9 @@ TERRAIN_BANDS = frozenset(
 )
 TREND_BANDS = frozenset({"tc_brightness", "tc_greenness", "tc_wetness"})
 _WARP_MARGIN_M = 60
-_SMALLEST_SHOWN = 0.0005
 """Margin beyond the TPI radius for the cubic kernel of the warp and the stencils, at the coarsest pixels."""
+_SMALLEST_SHOWN = 0.0005
+"""Share of ground below which a percentage with one decimal would say 0."""
 
 
 @dataclass(frozen=True)

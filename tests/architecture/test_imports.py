@@ -112,6 +112,17 @@ def test_no_source_asks_which_sensor_it_is():
     assert found == []
 
 
+def test_no_module_names_an_auxiliary_layer_but_its_own():
+    """A new layer is one file and one line of the list: nothing else of the pipelines knows one from the other."""
+    from darts.pipelines.auxiliary import LAYERS
+
+    folder = members()["darts"] / "pipelines"
+    files = [*folder.rglob("*.py"), folder.parent / "utils/plan_view.py"]
+    pattern = re.compile(rf"[\"']({'|'.join(LAYERS)})[\"']|(load|download|missing|align)_({'|'.join(LAYERS)})\b")
+    found = [str(f.relative_to(folder.parent)) for f in files if pattern.search(f.read_text())]
+    assert found == [f"pipelines/auxiliary/{name}.py" for name in LAYERS]
+
+
 def test_nothing_is_left_to_do_without_an_issue():
     pattern = re.compile(r"\b(TODO|FIXME|XXX)\b")
     files = [file for path in members().values() for file in path.rglob("*.py")]

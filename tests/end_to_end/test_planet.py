@@ -247,13 +247,11 @@ def polar_grid(distance_m, shape=(110, 130)):
 
 def staged_chunks(pipeline):
     """Return the chunks that data preparation fetches for all images of a pipeline."""
-    from darts.pipelines.plan import with_margin
-    from darts_acquisition import missing_arcticdem
+    from darts.pipelines.auxiliary import LAYERS, Request
 
     run = pipeline.located()
     source = run.source()
-    area = with_margin(run, source.footprints(source.find()), run.resolution_m)
-    return missing_arcticdem(area, run.arcticdem_dir, run.resolution_m)
+    return LAYERS["arcticdem"].missing(Request(run, run.resolution_m), source.footprints(source.find()))
 
 
 def test_chunks_beyond_the_radius_are_not_staged(make_image, tmp_path):

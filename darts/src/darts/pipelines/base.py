@@ -9,6 +9,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from darts.pipelines.auxiliary import LAYERS, layers_of
 from darts.pipelines.features import FeatureRun, or_default
 from darts.pipelines.fingerprint import Models, Recipe, recipe_of
 from darts.pipelines.finished import Finished, State, check_same, say_left
@@ -123,12 +124,12 @@ class Pipeline(PipelineParameters, FeatureRun):
 
     def _dry_run(self, source: Source) -> RunReport:
         """Show what would be done and fetched; nothing is made on disk."""
-        from darts.pipelines.plan import make_plan, needed_layers
+        from darts.pipelines.plan import make_plan
         from darts.utils.plan_view import show_plan
 
         finished = self._finished(source, lambda: recipe_of(self, self._models_on_disk(), source.resolution_m))
         skipped, todo = self._split(source.find(), finished)
-        plan = make_plan(self, source, todo, layers=needed_layers(self.features()), n_done=len(skipped), loads=True)
+        plan = make_plan(self, source, todo, layers=layers_of(self.features()), n_done=len(skipped), loads=True)
         show_plan(plan, with_tiles=True)
         assert self.output_data_dir is not None, "resolved() fills it"
         return RunReport((), self.output_data_dir, lacks_data=plan.offline and plan.lacks)
@@ -150,15 +151,15 @@ class Pipeline(PipelineParameters, FeatureRun):
 
     def _prepare(self, *, optical: bool, aux: bool, all_layers: bool) -> "StagingReport":
         """Find, plan, fetch and report."""
-        from darts.pipelines.plan import make_plan, needed_layers
-        from darts.pipelines.preparation import ALL_LAYERS, check, fetch, keep_ids
+        from darts.pipelines.plan import make_plan
+        from darts.pipelines.preparation import check, fetch, keep_ids
         from darts.pipelines.staging import StagingReport
         from darts.utils.plan_view import show_plan
 
         check(self, optical=optical, aux=aux)
         run = self.located()
         run.use_endpoints()
-        layers = ALL_LAYERS if all_layers else needed_layers(run.features()) if aux else ()
+        layers = tuple(LAYERS.values()) if all_layers else layers_of(run.features()) if aux else ()
         source = run.source()
         refs = source.find()
         keep_ids(run, refs)
@@ -167,7 +168,7 @@ class Pipeline(PipelineParameters, FeatureRun):
         if run.dry_run:
             return StagingReport()
         run.connect(source, plan)
-        return fetch(run, source, plan, [*(["images"] if optical else []), *layers])
+        return fetch(run, source, plan, [*(["images"] if optical else []), *(layer.name for layer in layers)])
 
     @contextmanager
     def _engine(self, source: Source) -> Iterator[Engine]:

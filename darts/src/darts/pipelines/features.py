@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from darts.pipelines.auxiliary import LAYERS, layers_of
 from darts.pipelines.parameters import EndpointParameters, FeatureParameters
 from darts.pipelines.tiles import MosaicResolution, Source, TileRef
 from darts_utils.paths import DefaultPaths, PathManager
@@ -31,11 +32,13 @@ class FeatureRun(FeatureParameters):
 
     def located(self) -> Self:
         """Return a copy with every location filled in; locating it again changes nothing."""
-        return replace(
-            self,
-            arcticdem_dir=or_default(self.arcticdem_dir, self.paths.arcticdem(self.resolution_m)),
-            tcvis_dir=or_default(self.tcvis_dir, self.paths.tcvis),
-        )
+        cubes: dict[str, Any] = {
+            layer.parameter: or_default(
+                getattr(self, layer.parameter), layer.default_dir(self.paths, self.resolution_m)
+            )
+            for layer in LAYERS.values()
+        }
+        return replace(self, **cubes)
 
     def use_endpoints(self) -> None:
         """Ask the services at the addresses that were given; offline, nothing asks any."""
@@ -63,12 +66,12 @@ class FeatureRun(FeatureParameters):
         Raises:
             CredentialsError: If keys are missing or refused.
         """
-        from darts.pipelines.plan import make_plan, needed_layers
+        from darts.pipelines.plan import make_plan
         from darts.utils.plan_view import show_plan
 
         if self.offline or not todo:
             return None
-        plan = make_plan(self, source, todo, layers=needed_layers(features), n_done=n_done, loads=True)
+        plan = make_plan(self, source, todo, layers=layers_of(features), n_done=n_done, loads=True)
         show_plan(plan)
         self.connect(source, plan)
         return plan
@@ -81,10 +84,9 @@ class FeatureRun(FeatureParameters):
         """
         if plan.images:
             source.connect()
-        if plan.chunks.get("tcvis"):
-            from darts.utils.earthengine import init_ee
-
-            init_ee(self.ee_project, self.ee_use_highvolume)
+        for name, n_chunks in plan.chunks.items():
+            if n_chunks:
+                LAYERS[name].connect(self)
 
     def to_config(self) -> dict[str, Any]:
         """Return the parameters as a config file holds them; a run from it, wherever, gives the same results."""

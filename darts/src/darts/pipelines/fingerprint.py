@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from darts.pipelines.auxiliary import layers_of
 from darts.pipelines.parameters import QUALITY_LEVELS, PipelineParameters
+from darts.pipelines.tiles import MosaicResolution
 from darts_utils.canonical import sha256_of
 
 RESULT_VERSION = 2
@@ -28,8 +30,6 @@ PARAMETERS = (
 """Parameters that change a result."""
 NOT_YET = {"tta": "none", "skip_water": False, "clip_to_aoi": False, "tcvis_year": None}
 """What a later release can vary, with what this one does: so that its results stay equal to those of today."""
-_TERRAIN = {"name": "arcticdem", "version": "4.1"}
-_TRENDS = {"name": "TCTrend", "version": "2005-2024", "resolution_m": 30}
 _HEADER_BYTES = 65_536
 
 
@@ -71,7 +71,7 @@ class Recipe:
         }
 
 
-def recipe_of(run: PipelineParameters, models: Models, resolution_m: int) -> Recipe:
+def recipe_of(run: PipelineParameters, models: Models, resolution_m: MosaicResolution) -> Recipe:
     """Return what decides the results of a run.
 
     Args:
@@ -83,18 +83,15 @@ def recipe_of(run: PipelineParameters, models: Models, resolution_m: int) -> Rec
     return Recipe(parameters=parameters, models=models.ids, auxiliary=auxiliary_of(models.bands, resolution_m))
 
 
-def auxiliary_of(bands: Mapping[str, Sequence[str]], resolution_m: int) -> dict[str, Any]:
+def auxiliary_of(bands: Mapping[str, Sequence[str]], resolution_m: MosaicResolution) -> dict[str, Any]:
     """Return the auxiliary data that models read, by name.
 
     Args:
         bands: Bands that each model reads.
         resolution_m: Pixel size of the ArcticDEM mosaic that suits the images.
     """
-    from darts.pipelines.stages import TERRAIN_BANDS, TREND_BANDS
-
     read = {band for names in bands.values() for band in names}
-    terrain = {"arcticdem": {**_TERRAIN, "resolution_m": resolution_m}} if read & TERRAIN_BANDS else {}
-    return terrain | ({"tcvis": _TRENDS} if read & TREND_BANDS else {})
+    return {layer.name: dict(layer.identity(resolution_m)) for layer in layers_of(read)}
 
 
 def _resolved(run: PipelineParameters, name: str) -> Any:

@@ -1,12 +1,12 @@
 """What a run, or the preparation of one, is going to fetch: known before anything is fetched."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from darts.pipelines.auxiliary import LAYERS, AuxiliaryLayer, Request
 from darts.pipelines.parameters import FeatureParameters
-from darts.pipelines.stages import TERRAIN_BANDS, TREND_BANDS, arcticdem_margin_m, given
-from darts.pipelines.tiles import MosaicResolution, Source, TileRef
+from darts.pipelines.tiles import Source, TileRef
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 USUAL_RATE = 10e6
 """Bytes a second of a usual line, for an estimate of the time."""
-_CHUNK_BYTES = {"arcticdem": 65e6, "tcvis": 39e6}
-"""What a chunk of a datacube usually costs: 3600 x 3600 pixels of elevation with its mask, of three bytes."""
 _NEAR_M = 3_000
 """Chunks as far away as this count for a tile: more than any layer reaches beyond it."""
 
@@ -47,7 +45,7 @@ class Plan:
         """Estimated bytes to fetch."""
         if self.offline:
             return 0
-        layers = sum(count * _CHUNK_BYTES[layer] for layer, count in self.chunks.items())
+        layers = sum(count * LAYERS[name].chunk_bytes for name, count in self.chunks.items())
         return int(sum(self.images.values()) + layers)
 
     @property
@@ -68,20 +66,13 @@ class Plan:
         return self.n_bytes / USUAL_RATE
 
 
-def needed_layers(features: Iterable[str]) -> tuple[str, ...]:
-    """Return the auxiliary layers that some bands need."""
-    wanted = frozenset(features)
-    bands = {"arcticdem": TERRAIN_BANDS, "tcvis": TREND_BANDS}
-    return tuple(layer for layer, made_from_it in bands.items() if wanted & made_from_it)
-
-
 def make_plan(
     parameters: FeatureParameters,
     source: Source,
     todo: Sequence[TileRef],
     *,
     images: bool = True,
-    layers: Sequence[str] = (),
+    layers: Sequence[AuxiliaryLayer] = (),
     n_done: int = 0,
     loads: bool = False,
 ) -> Plan:
@@ -101,14 +92,19 @@ def make_plan(
     offline = loads and parameters.offline
     plan = Plan(todo=tuple(todo), n_done=n_done, images=to_fetch, sizes=source.sizes(todo), offline=offline)
     if not layers or (footprints := source.footprints(todo)).empty:
-        return replace(plan, layers={layer: {} for layer in layers}, chunks=dict.fromkeys(layers, 0))
+        names = [layer.name for layer in layers]
+        return replace(plan, layers={name: {} for name in names}, chunks=dict.fromkeys(names, 0))
+    request = Request(parameters, source.resolution_m)
     if offline:
-        unstaged = {layer: _unstaged(parameters, layer, footprints, source.resolution_m) for layer in layers}
+        unstaged = {layer.name: _unstaged(layer, request, footprints) for layer in layers}
         counts = {layer: len(tiles) for layer, tiles in unstaged.items()}
         return replace(plan, layers=unstaged, chunks=counts, outlined=frozenset(footprints.tile_id))
-    missing = _chunks_of_loads if loads else _missing_chunks
-    near_m = arcticdem_margin_m(parameters, source.resolution_m) if loads else _NEAR_M
-    chunks = {layer: missing(parameters, layer, footprints, source.resolution_m) for layer in layers}
+    chunks = {
+        layer.name: _outlines((layer.to_fetch if loads else layer.missing)(request, footprints), footprints)
+        for layer in layers
+    }
+    reach_m = max(layer.reach_m(request) for layer in LAYERS.values())
+    near_m = reach_m if loads else _NEAR_M
     return replace(
         plan,
         layers={layer: _by_tile(footprints, outlines, near_m) for layer, outlines in chunks.items()},
@@ -117,46 +113,9 @@ def make_plan(
     )
 
 
-def _missing_chunks(
-    parameters: FeatureParameters, layer: str, footprints: "gpd.GeoDataFrame", resolution_m: MosaicResolution
-) -> "gpd.GeoSeries":
-    """Return the outlines of the chunks that a datacube lacks for some tiles; asked once, for a cube opens slowly."""
-    from darts_acquisition import missing_arcticdem, missing_tcvis
-
-    if layer == "tcvis":
-        missing = missing_tcvis(footprints, given(parameters.tcvis_dir))
-    else:
-        area = with_margin(parameters, footprints, resolution_m)
-        missing = missing_arcticdem(area, given(parameters.arcticdem_dir), resolution_m)
-    return _outlines(missing, footprints)
-
-
-def _chunks_of_loads(
-    parameters: FeatureParameters, layer: str, footprints: "gpd.GeoDataFrame", resolution_m: MosaicResolution
-) -> "gpd.GeoSeries":
-    """Return the outlines of the chunks that loads of some tiles will fetch."""
-    from darts_acquisition.auxiliary.arcticdem import arcticdem_to_fetch
-    from darts_acquisition.auxiliary.tcvis import tcvis_to_fetch
-
-    if layer == "tcvis":
-        return _outlines(tcvis_to_fetch(footprints, given(parameters.tcvis_dir)), footprints)
-    buffer = arcticdem_margin_m(parameters, resolution_m) // resolution_m
-    chunks = arcticdem_to_fetch(footprints, given(parameters.arcticdem_dir), resolution_m, buffer)
-    return _outlines(chunks, footprints)
-
-
-def _unstaged(
-    parameters: FeatureParameters, layer: str, footprints: "gpd.GeoDataFrame", resolution_m: MosaicResolution
-) -> dict[str, int]:
+def _unstaged(layer: AuxiliaryLayer, request: Request, footprints: "gpd.GeoDataFrame") -> dict[str, int]:
     """Return the tiles for which an offline load will find that a datacube lacks something."""
-    from darts_acquisition.auxiliary.arcticdem import arcticdem_staged
-    from darts_acquisition.auxiliary.tcvis import tcvis_staged
-
-    if layer == "tcvis":
-        staged = tcvis_staged(footprints, given(parameters.tcvis_dir))
-    else:
-        buffer = arcticdem_margin_m(parameters, resolution_m) // resolution_m
-        staged = arcticdem_staged(footprints, given(parameters.arcticdem_dir), resolution_m, buffer)
+    staged = layer.staged(request, footprints)
     return {str(tile_id): 1 for tile_id, there in zip(footprints.tile_id, staged, strict=True) if not there}
 
 
@@ -175,11 +134,3 @@ def _by_tile(footprints: "gpd.GeoDataFrame", chunks: "gpd.GeoSeries", near_m: fl
     around = footprints.set_geometry(footprints.buffer(near_m, join_style="mitre"))
     met = around.iloc[chunks.sindex.query(around.geometry, predicate="intersects")[0]]
     return {str(tile_id): int(count) for tile_id, count in met.tile_id.value_counts().items()}
-
-
-def with_margin(
-    parameters: FeatureParameters, footprints: "gpd.GeoDataFrame", resolution_m: MosaicResolution
-) -> "gpd.GeoDataFrame":
-    """Return outlines with the ground around them that relative elevation and resampling reach, in metres."""
-    margin = arcticdem_margin_m(parameters, resolution_m)
-    return footprints.set_geometry(footprints.buffer(margin, join_style="mitre"))

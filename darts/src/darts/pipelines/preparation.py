@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
+from darts.pipelines.auxiliary import LAYERS, Request
 from darts.pipelines.interrupts import on_interrupt
 from darts.pipelines.parameters import PipelineParameters
-from darts.pipelines.plan import Plan, with_margin
+from darts.pipelines.plan import Plan
 from darts.pipelines.selection import write_scene_ids
-from darts.pipelines.stages import given
 from darts.pipelines.staging import Arrived, Layer, OnBytes, Staged, Stager, StagingReport
 from darts.pipelines.tiles import Source, TileRef
 from darts_utils.errors import ConfigError, DataError
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 
 logger = logging.getLogger(__name__)
-
-ALL_LAYERS = ("arcticdem", "tcvis")
 
 
 def check(parameters: PipelineParameters, *, optical: bool, aux: bool) -> None:
@@ -74,19 +73,15 @@ def fetch(parameters: PipelineParameters, source: Source, plan: Plan, layers: Se
 
 def _how_to_fetch(parameters: PipelineParameters, source: Source, plan: Plan, layers: Sequence[str]) -> list[Layer]:
     """Return what is fetched for each tile, and how."""
+    request = Request(parameters, source.resolution_m)
 
-    def arcticdem(ref: TileRef, on_bytes: OnBytes) -> None:
-        from darts_acquisition import download_arcticdem
+    def download(name: str, ref: TileRef, on_bytes: OnBytes) -> None:
+        LAYERS[name].download(request, _footprint(source, ref), on_bytes)
 
-        area = with_margin(parameters, _footprint(source, ref), source.resolution_m)
-        download_arcticdem(area, given(parameters.arcticdem_dir), source.resolution_m, on_bytes=on_bytes)
-
-    def tcvis(ref: TileRef, on_bytes: OnBytes) -> None:
-        from darts_acquisition import download_tcvis
-
-        download_tcvis(_footprint(source, ref), given(parameters.tcvis_dir), on_bytes=on_bytes)
-
-    fetched = {"images": source.download, "arcticdem": arcticdem, "tcvis": tcvis}
+    fetched: dict[str, Callable[[TileRef, OnBytes], None]] = {
+        "images": source.download,
+        **{name: partial(download, name) for name in LAYERS},
+    }
     return [Layer(name, _unless_staged(plan, name, fetched[name])) for name in layers]
 
 

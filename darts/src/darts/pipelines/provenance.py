@@ -9,7 +9,7 @@ from typing import Any
 from darts.pipelines.fingerprint import Models, Recipe, fingerprint_of, recipe_of
 from darts.pipelines.finished import DOCUMENT, SEEN
 from darts.pipelines.parameters import PipelineParameters
-from darts.pipelines.tiles import Work
+from darts.pipelines.tiles import MosaicResolution, Work
 
 _PACKAGES = ("torch", "segmentation-models-pytorch", "timm", "numpy", "xarray", "rasterio", "pyogrio", "icechunk")
 
@@ -51,7 +51,7 @@ class Making:
         }
 
 
-def making_of(run: PipelineParameters, models: Models, resolution_m: int) -> Making:
+def making_of(run: PipelineParameters, models: Models, resolution_m: MosaicResolution) -> Making:
     """Return how the tiles of a run are made.
 
     Args:

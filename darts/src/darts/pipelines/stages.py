@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from darts.pipelines.auxiliary import LAYERS, AuxiliaryLayer, Request, layers_of
 from darts.pipelines.parameters import FeatureParameters, PipelineParameters
 from darts.pipelines.provenance import Making
 from darts.pipelines.tiles import Result, Source, TileRef, Work
 from darts_utils.errors import DataError
-from darts_utils.grid import metres_to_pixels
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,12 +23,6 @@ logger = logging.getLogger(__name__)
 type Lane = Literal["prepare", "device", "finish"]
 LANES: tuple[Lane, ...] = ("prepare", "device", "finish")
 
-TERRAIN_BANDS = frozenset(
-    {"dem", "relative_elevation", "slope", "aspect", "hillshade", "curvature", "arcticdem_data_mask"}
-)
-TREND_BANDS = frozenset({"tc_brightness", "tc_greenness", "tc_wetness"})
-_WARP_MARGIN_M = 60
-"""Margin beyond the TPI radius for the cubic kernel of the warp and the stencils, at the coarsest pixels."""
 _SMALLEST_SHOWN = 0.0005
 """Share of ground below which a percentage with one decimal would say 0."""
 
@@ -79,12 +73,14 @@ def feature_stages(
         features: Bands to make; nothing else is made.
         models: Bands that each model reads, by its name, to tell where some are missing.
     """
-    stages = [Stage("optical", "prepare", _Optical(source))]
-    if features & TERRAIN_BANDS:
-        stages.append(Stage("arcticdem", "prepare", _ArcticDem(parameters, source, features)))
-    if features & TREND_BANDS:
-        stages.append(Stage("tcvis", "prepare", _Trends(parameters, source)))
-    return [*stages, Stage("preprocess", "prepare", _Preprocess(parameters, features, models))]
+    return [
+        Stage("optical", "prepare", _Optical(source)),
+        *(
+            Stage(layer.name, "prepare", _LoadLayer(layer, parameters, source, features))
+            for layer in layers_of(features)
+        ),
+        Stage("preprocess", "prepare", _Preprocess(parameters, features, models)),
+    ]
 
 
 def segment_stage(parameters: PipelineParameters, ensemble: "EnsembleV1") -> Stage:
@@ -98,11 +94,6 @@ def result_stages(parameters: PipelineParameters, model_names: Sequence[str], ma
         Stage("postprocess", "finish", _Postprocess(parameters, model_names)),
         Stage("export", "finish", _Export(parameters, model_names, making)),
     ]
-
-
-def arcticdem_margin_m(parameters: FeatureParameters, resolution_m: int) -> int:
-    """Return how far around a tile elevation is needed, in metres, as whole pixels of the mosaic."""
-    return metres_to_pixels(parameters.tpi_outer_radius + _WARP_MARGIN_M, resolution_m) * resolution_m
 
 
 @dataclass(frozen=True)
@@ -135,56 +126,24 @@ def _completed(image: Mapping[str, Any], attributes: Mapping[Any, Any]) -> dict[
 
 
 @dataclass(frozen=True)
-class _ArcticDem:
+class _LoadLayer:
+    layer: AuxiliaryLayer
     parameters: FeatureParameters
     source: Source
     features: frozenset[str]
 
     def __call__(self, work: Work) -> Work:
-        from darts_acquisition import load_arcticdem
-        from darts_preprocessing import align_arcticdem
+        from darts_acquisition.auxiliary.snapshot import cube_snapshot
         from darts_utils.tile import geobox_of
 
         assert work.tile is not None
-        resolution, geobox = self.source.resolution_m, geobox_of(work.tile)
-        arcticdem = load_arcticdem(
-            geobox,
-            given(self.parameters.arcticdem_dir),
-            resolution,
-            buffer=arcticdem_margin_m(self.parameters, resolution) // resolution,
-            offline=self.parameters.offline,
-            stage_with=self.source.stage_command(work.ref),
-        )
-        # aligned here, so that what was read is freed before features are made
-        radii = self.parameters.tpi_outer_radius, self.parameters.tpi_inner_radius
-        work = work.with_inputs(cubes=_snapshots(work, self.parameters.arcticdem_dir, f"arcticdem_{resolution}m"))
-        return replace(work, arcticdem=align_arcticdem(arcticdem, geobox, *radii, bands=self.features))
-
-
-def _snapshots(work: Work, folder: Path | None, cube: str) -> dict[str, str | None]:
-    """Return the states of the cubes that a tile was made from, by their names, with one more."""
-    from darts_acquisition.auxiliary.snapshot import cube_snapshot
-
-    return {**work.inputs.get("cubes", {}), cube: cube_snapshot(given(folder), f"{cube}.icechunk")}
-
-
-@dataclass(frozen=True)
-class _Trends:
-    parameters: FeatureParameters
-    source: Source
-
-    def __call__(self, work: Work) -> Work:
-        from darts_acquisition import load_tcvis
-        from darts_utils.tile import geobox_of
-
-        assert work.tile is not None
-        tcvis = load_tcvis(
-            geobox_of(work.tile),
-            given(self.parameters.tcvis_dir),
-            offline=self.parameters.offline,
-            stage_with=self.source.stage_command(work.ref),
-        )
-        return replace(work, tcvis=tcvis).with_inputs(cubes=_snapshots(work, self.parameters.tcvis_dir, "tcvis"))
+        layer, request = self.layer, Request(self.parameters, self.source.resolution_m)
+        stage_with = self.source.stage_command(work.ref)
+        loaded = layer.load(request, geobox_of(work.tile), bands=self.features, stage_with=stage_with)
+        cube = layer.cube_name(request.resolution_m)
+        snapshot = cube_snapshot(layer.cube(request), f"{cube}.icechunk")
+        work = work.with_inputs(cubes={**work.inputs.get("cubes", {}), cube: snapshot})
+        return replace(work, auxiliary={**work.auxiliary, layer.name: loaded})
 
 
 @dataclass(frozen=True)
@@ -199,16 +158,15 @@ class _Preprocess:
         assert work.tile is not None
         tile = preprocess_v2(
             work.tile,
-            work.arcticdem,
-            work.tcvis,
-            self.parameters.tpi_outer_radius,
-            self.parameters.tpi_inner_radius,
-            self.parameters.device,
+            tpi_outer_radius=self.parameters.tpi_outer_radius,
+            tpi_inner_radius=self.parameters.tpi_inner_radius,
+            device=self.parameters.device,
+            **{f"ds_{name}": work.auxiliary.get(name) for name in LAYERS},
             bands=self.features,
             lazy=True,
             models=self.models,
         )
-        return replace(work, tile=tile, arcticdem=None, tcvis=None)
+        return replace(work, tile=tile, auxiliary={})
 
 
 @dataclass(frozen=True)

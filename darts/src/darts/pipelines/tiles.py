@@ -125,8 +125,8 @@ class Work:
 
     ref: TileRef
     tile: "xr.Dataset | None" = None
-    arcticdem: "xr.Dataset | None" = None
-    tcvis: "xr.Dataset | None" = None
+    auxiliary: Mapping[str, "xr.Dataset"] = field(default_factory=dict)
+    """Auxiliary layers for the tile, by name, until features are made of them."""
     inputs: Mapping[str, Any] = field(default_factory=dict)
     """What it is made from, as it was read: `image` and `files` (see `Source.identity`), `cubes`."""
     result: "Result | None" = None
@@ -139,7 +139,7 @@ class Work:
     @property
     def nbytes(self) -> int:
         """Memory that its arrays take, in bytes."""
-        return sum(part.nbytes for part in (self.tile, self.arcticdem, self.tcvis) if part is not None)
+        return sum(part.nbytes for part in (self.tile, *self.auxiliary.values()) if part is not None)
 
 
 @dataclass(frozen=True)

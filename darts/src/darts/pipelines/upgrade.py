@@ -10,13 +10,14 @@ from typing import Any
 from darts.pipelines.fingerprint import NOT_YET, PARAMETERS, auxiliary_of, files_seen, fingerprint_of, image_of_files
 from darts.pipelines.finished import DOCUMENT, SEEN
 from darts.pipelines.sources.scenes import baseline_of
+from darts.pipelines.tiles import MosaicResolution
 from darts_utils.errors import DartsError, DataError, MissingDataError
 
 logger = logging.getLogger(__name__)
 
 _EARLIER_VERSION = 1
 """Result version of all releases that wrote no fingerprint."""
-_RESOLUTION_M = {True: 2, False: 10}
+_RESOLUTION_M: dict[bool, MosaicResolution] = {True: 2, False: 10}
 _DEFAULTS = {"drop_cut_objects": True}
 """Parameters that earlier releases lacked, with what they did."""
 

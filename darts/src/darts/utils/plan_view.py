@@ -5,14 +5,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from darts.pipelines.auxiliary import LAYERS
 from darts.utils.console import duration, show_rows
 from darts.utils.terminal import is_plain, output_console, say
+
+_LABELS = {"images": "scenes", **{name: layer.label for name, layer in LAYERS.items()}}
 
 if TYPE_CHECKING:
     from darts.pipelines.plan import Plan
     from darts.pipelines.staging import Staged, StagingReport
-
-LAYER_NAMES = {"images": "scenes", "arcticdem": "ArcticDEM", "tcvis": "TCVIS"}
 
 
 def show_plan(plan: "Plan", *, with_tiles: bool = False) -> None:
@@ -44,7 +45,7 @@ def plan_lines(plan: "Plan") -> list[str]:
         lines.append(f"  images: {n_todo - n_images} staged, {n_images} {lacks}{_sized(sum(plan.images.values()))}")
     for layer, count in plan.chunks.items():
         lacking = f"missing for {count} tiles" if plan.offline else f"{count} chunks to fetch"
-        lines.append(f"  {LAYER_NAMES[layer]}: {lacking if count else 'staged'}")
+        lines.append(f"  {_LABELS[layer]}: {lacking if count else 'staged'}")
     if plan.offline and plan.lacks:
         lines.append("  what is missing is not fetched offline: stage it with `darts prep-data`")
     if plan.n_bytes:
@@ -58,7 +59,7 @@ def _lacking(plan: "Plan", tile_id: str) -> str:
     for layer, tiles in plan.layers.items():
         if tiles.get(tile_id):
             count = "" if plan.offline else f" ({tiles[tile_id]} chunks)"
-            parts.append(f"{LAYER_NAMES[layer]}{count}")
+            parts.append(f"{_LABELS[layer]}{count}")
     if not parts and plan.offline and plan.layers and tile_id not in plan.outlined:
         return "unknown, for the image cannot be read"
     return ", ".join(parts) or "nothing"
@@ -119,7 +120,7 @@ class PlainStagingView:
     def ended(self, result: "Staged") -> None:
         """Say how a layer of a tile ended."""
         self._n_ended += 1
-        what = f"[{self._n_ended}/{self._total}] {LAYER_NAMES[result.layer]} of {result.ref.tile_id}: {result.status}"
+        what = f"[{self._n_ended}/{self._total}] {_LABELS[result.layer]} of {result.ref.tile_id}: {result.status}"
         if result.error is not None:
             say(f"{what}: {result.error}")
         elif result.n_bytes:
@@ -173,7 +174,7 @@ class LiveStagingView:
         self.progress.update(self._task, description=f"{self._n_ended}/{self._total} fetched")
         if result.status == "failed":
             self.progress.console.print(
-                f"{LAYER_NAMES[result.layer]} of {result.ref.tile_id} failed: {result.error}",
+                f"{_LABELS[result.layer]} of {result.ref.tile_id} failed: {result.error}",
                 style="red",
                 highlight=False,
                 markup=False,
@@ -192,7 +193,7 @@ def show_summary(report: "StagingReport", layers: Sequence[str]) -> None:
     for result in report.results:
         if result.error is not None:
             reasons.setdefault((result.layer, f"{result.status}: {result.error}"), []).append(result.ref.tile_id)
-    rows = [(LAYER_NAMES[layer], _named(tiles), reason) for (layer, reason), tiles in reasons.items()]
+    rows = [(_LABELS[layer], _named(tiles), reason) for (layer, reason), tiles in reasons.items()]
     if rows:
         show_rows("Failed", ("layer", "tiles", "reason"), rows)
 
@@ -203,7 +204,7 @@ def _summary_rows(report: "StagingReport", layers: Sequence[str]) -> list[tuple[
         n_bytes = sum(result.n_bytes for result in report.results if result.layer == layer)
         counts = [(report.count(layer, status), status) for status in ("staged", "failed", "not tried")]
         told = ", ".join(f"{count} {status}" for count, status in counts if count or status == "staged")
-        rows.append((LAYER_NAMES[layer], f"{told}; {size(n_bytes)} fetched"))
+        rows.append((_LABELS[layer], f"{told}; {size(n_bytes)} fetched"))
     return rows
 
 

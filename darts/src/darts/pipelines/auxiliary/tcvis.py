@@ -1,0 +1,81 @@
+"""TCVIS: trends of Landsat's tasselled cap over twenty years."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from darts.pipelines.auxiliary.protocol import AuxiliaryLayer, Request
+from darts.pipelines.parameters import FeatureParameters
+from darts.pipelines.tiles import MosaicResolution
+from darts_utils.paths import PathManager
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+    import xarray as xr
+    from odc.geo.geobox import GeoBox
+
+    from darts_acquisition.auxiliary.filling import Chunk
+
+
+class Tcvis(AuxiliaryLayer):
+    """Trends of brightness, greenness and wetness; see `darts_acquisition.load_tcvis`."""
+
+    name = "tcvis"
+    label = "TCVIS"
+    bands = frozenset({"tc_brightness", "tc_greenness", "tc_wetness"})
+    chunk_bytes = 39e6  # 3600 x 3600 pixels of three bytes
+
+    def default_dir(self, paths: PathManager, resolution_m: MosaicResolution) -> Path:  # noqa: ARG002
+        """Return where the cube lies by default."""
+        return paths.tcvis
+
+    def cube_name(self, resolution_m: MosaicResolution) -> str:  # noqa: ARG002
+        """Return the name of the cube."""
+        return self.name
+
+    def identity(self, resolution_m: MosaicResolution) -> Mapping[str, Any]:  # noqa: ARG002
+        """Return name, years and pixel size of the trends."""
+        return {"name": "TCTrend", "version": "2005-2024", "resolution_m": 30}
+
+    def connect(self, parameters: FeatureParameters) -> None:
+        """Check the access to Earth Engine."""
+        from darts.utils.earthengine import init_ee
+
+        init_ee(parameters.ee_project, parameters.ee_use_highvolume)
+
+    def missing(self, request: Request, footprints: "gpd.GeoDataFrame") -> Sequence["Chunk"]:
+        """Return the chunks that the cube lacks for some outlines."""
+        from darts_acquisition import missing_tcvis
+
+        return missing_tcvis(footprints, self.cube(request))
+
+    def to_fetch(self, request: Request, footprints: "gpd.GeoDataFrame") -> Sequence["Chunk"]:
+        """Return the chunks that loads of some tiles will fetch."""
+        from darts_acquisition.auxiliary.tcvis import tcvis_to_fetch
+
+        return tcvis_to_fetch(footprints, self.cube(request))
+
+    def staged(self, request: Request, footprints: "gpd.GeoDataFrame") -> Iterable[bool]:
+        """Return for each outline whether an offline load will find all that it needs."""
+        from darts_acquisition.auxiliary.tcvis import tcvis_staged
+
+        return tcvis_staged(footprints, self.cube(request))
+
+    def download(self, request: Request, footprint: "gpd.GeoDataFrame", on_bytes: Callable[[int], None]) -> None:
+        """Fetch what the cube lacks for an outline."""
+        from darts_acquisition import download_tcvis
+
+        download_tcvis(footprint, self.cube(request), on_bytes=on_bytes)
+
+    def load(
+        self,
+        request: Request,
+        geobox: "GeoBox",
+        *,
+        bands: Collection[str],  # noqa: ARG002
+        stage_with: str,
+    ) -> "xr.Dataset":
+        """Return the trends around a tile, on their own grid."""
+        from darts_acquisition import load_tcvis
+
+        return load_tcvis(geobox, self.cube(request), offline=request.parameters.offline, stage_with=stage_with)

@@ -96,7 +96,7 @@ def write_builder(folder: Path, tile: "xr.Dataset", labels: "gpd.GeoDataFrame", 
     from darts_segmentation.training import TrainDatasetBuilder
     from darts_utils.bands import TRAINING_BANDS
 
-    builder = TrainDatasetBuilder(folder, size, 0, TRAINING_BANDS, False, True, "cpu")
+    builder = TrainDatasetBuilder(folder, size, 0, TRAINING_BANDS, exclude_nopositive=False, exclude_nan=True)
     while len(builder) < n:
         builder.add_tile(tile, labels, "Land", f"image {len(builder)}")
     builder.finalize()

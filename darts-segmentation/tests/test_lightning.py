@@ -78,7 +78,7 @@ def lightning_file(tmp_path_factory, small_unet):
     module = Trained({"model": MODEL, "input_combination": BANDS, "at": AttributeDict(x=Path("y"))}, **HARMLESS)
     trainer.fit(module, datamodule=Data(**HARMLESS))
     trainer.save_checkpoint(path)
-    small_unet.eval().requires_grad_(True)
+    small_unet.eval().requires_grad_(requires_grad=True)
     return path
 
 

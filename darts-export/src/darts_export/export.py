@@ -135,7 +135,7 @@ class _Making:
 
         def write(band: str) -> None:
             self._writer(band)(folder)
-            logger.debug(f"exported {band}")
+            logger.debug("exported %s", band)
 
         with ThreadPoolExecutor(_WRITERS) as pool:
             for _ in pool.map(write, [band for band in products if band not in record]):

@@ -221,8 +221,10 @@ def _sun_of(attributes: Mapping[Any, Any]) -> Sun:
     sun = Sun(**known)
     if len(known) < len(angles):
         logger.warning(
-            f"the sun angles of {attributes.get('tile_id', 'the tile')} are unknown; hillshade is made with "
-            f"azimuth {sun.azimuth_deg:g} and elevation {sun.elevation_deg:g} degrees"
+            "the sun angles of %s are unknown; hillshade is made with azimuth %g and elevation %g degrees",
+            attributes.get("tile_id", "the tile"),
+            sun.azimuth_deg,
+            sun.elevation_deg,
         )
     return sun
 

@@ -148,7 +148,7 @@ def load(path: Path) -> LoadedModel:
     with torch.no_grad():
         for name, weight in network.state_dict().items():
             weight.copy_(weights[name])
-    network.eval().requires_grad_(False)
+    network.eval().requires_grad_(requires_grad=False)
     return LoadedModel(network=network, bands=checkpoint.bands, model_id=_identity(checkpoint, weights))
 
 

@@ -240,7 +240,7 @@ def _geometry(area: BaseGeometry) -> "ee.Geometry":
     """Return an area whose edges are straight in degrees, as those of our areas are, and not shortest ways."""
     import ee
 
-    return ee.Geometry(shapely.geometry.mapping(area), None, False)
+    return ee.Geometry(shapely.geometry.mapping(area), geodesic=False)
 
 
 def _with_tiles(collection: "ee.ImageCollection", codes: list[str]) -> "ee.ImageCollection":

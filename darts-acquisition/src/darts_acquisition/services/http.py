@@ -170,7 +170,7 @@ def _ask[T](
     policy = service.policy
     with within(policy.try_timeout_s), ServiceSession(service) as session:
         prepared = session.prepare_request(request)
-        settings = session.merge_environment_settings(prepared.url, {}, True, None, None)
+        settings = session.merge_environment_settings(prepared.url, {}, stream=True, verify=None, cert=None)
         timeout = (policy.connect_timeout_s, policy.read_timeout_s)
         with session.send(prepared, timeout=timeout, **settings) as response:
             pieces = response.iter_content(_PIECE_BYTES)

@@ -93,7 +93,7 @@ def train(name: str, samples: Sequence[Sample], training: Training) -> nn.Module
     torch.manual_seed(training.seed)
     n_bands = len(MODEL_BANDS[name])
     model = _untrained(n_bands) if name not in _FIRST_WEIGHTS else load_model(_MODELS / f"{_FIRST_WEIGHTS[name]}.pt")[0]
-    model = model.to(memory_format=torch.channels_last).requires_grad_(True).train()
+    model = model.to(memory_format=torch.channels_last).requires_grad_(requires_grad=True).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=training.learning_rate, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, training.learning_rate, total_steps=training.n_steps)
     for step, (inputs, labels, valid) in enumerate(batches(samples, training)):

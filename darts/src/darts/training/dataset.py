@@ -176,7 +176,8 @@ class _Making:
         from darts.utils.console import run_view
 
         todo = [ref for ref in self.collection.samples if self._lacking(ref)]
-        done = [ref for ref in self.collection.samples if ref not in set(todo)]
+        left = set(todo)
+        done = [ref for ref in self.collection.samples if ref not in left]
         self.parameters.plan_and_connect(self.collection.source, todo, self.builder.bands, n_done=len(done))
         outcomes = [Outcome(ref=ref, status="skipped") for ref in done]
         with run_view(n_tiles=len(todo) + len(done), n_skipped=len(done)) as view:

@@ -86,7 +86,7 @@ def _outside(labels: gpd.GeoDataFrame, footprints: gpd.GeoDataFrame) -> pd.Serie
     outlines = footprints.set_index("image_id").geometry
     there = labels["image_id"].isin(outlines.index) & labels.geometry.notna()
     its_own = gpd.GeoSeries(list(outlines.reindex(labels.loc[there, "image_id"])), index=labels.index[there])
-    apart = pd.Series(False, index=labels.index)
+    apart = pd.Series(data=False, index=labels.index)
     apart[there] = ~labels.geometry[there].intersects(its_own.set_crs(labels.crs), align=False)
     return apart
 

@@ -1,5 +1,7 @@
 """Elevation that was brought onto the tile's grid before leads to the same features as elevation on its own grid."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -44,3 +46,18 @@ def test_the_grid_reaches_as_far_as_the_features_need(tile, arcticdem):
     assert align_arcticdem(arcticdem, grid).odc.geobox == grid.pad(34)
     assert align_arcticdem(arcticdem, grid, bands={"slope"}).odc.geobox == grid.pad(2)
     assert list(align_arcticdem(arcticdem, grid, bands={"slope"}).data_vars) == ["dem"]
+
+
+def test_runs_make_terrain_on_the_host_whatever_their_device(tile, arcticdem):
+    from darts.pipelines.planet import PlanetPipeline
+    from darts.pipelines.stages import feature_stages
+    from darts.pipelines.tiles import TileRef, Work
+
+    bands = frozenset({"slope", "relative_elevation"})
+    run = PlanetPipeline(device=99)  # a GPU that no machine has
+    *_, preprocess = feature_stages(run, run.located().source(), bands)
+    work = Work(TileRef(tile_id="x", output_folder=Path("x")), tile=tile, auxiliary={"arcticdem": arcticdem})
+    made = preprocess.run(work).tile
+    plain = preprocess_v2(tile, arcticdem, device="cpu", bands=bands)
+    np.testing.assert_array_equal(made["slope"], plain["slope"])
+    np.testing.assert_array_equal(made["relative_elevation"], plain["relative_elevation"])

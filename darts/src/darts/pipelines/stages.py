@@ -160,7 +160,7 @@ class _Preprocess:
             work.tile,
             tpi_outer_radius=self.parameters.tpi_outer_radius,
             tpi_inner_radius=self.parameters.tpi_inner_radius,
-            device=self.parameters.device,
+            device="cpu",  # beside a GPU too: a few cores are faster than copies of each window to a device and back
             **{f"ds_{name}": work.auxiliary.get(name) for name in LAYERS},
             bands=self.features,
             lazy=True,

@@ -26,6 +26,7 @@ QUESTIONS = (
     "whole_scene",
     "overlap",
     "finished",
+    "gpu",
 )
 """Modules of this package, each with a function `answers`."""
 

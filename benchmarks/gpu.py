@@ -8,11 +8,10 @@ column GiB is memory of the device. The whole scenes need some 12 GiB of a memor
 
 import os
 import shutil
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,7 @@ from benchmarks.answers import NO_GOAL, Answer, Goal
 from benchmarks.asking import Asked, answer, ask
 from benchmarks.checks import assert_close
 from benchmarks.inputs import elevation, features
-from benchmarks.measure import compared
+from benchmarks.measure import compared, sampled
 from benchmarks.networks import SLUMPS_ABOVE, recorded
 from benchmarks.scene import FULL_PX, SCENE_ID, made_scene, scene_store
 from darts_utils.bands import TRAINING_BANDS
@@ -322,7 +321,7 @@ def _map(folder: Path, ensemble: "EnsembleV1", scene_ids: Sequence[str]) -> tupl
             return ensemble
 
     torch.cuda.reset_peak_memory_stats()
-    with _sampled_use() as samples:
+    with sampled(_use_reader(), every_s=0.1) as samples:
         before = sum(os.times()[:2])
         given = {"scene_ids": list(scene_ids), "device": "cuda", "batch_size": _BATCH}
         report = scene_pipeline(folder, WithNetworks, **given).run()
@@ -336,29 +335,16 @@ def _map(folder: Path, ensemble: "EnsembleV1", scene_ids: Sequence[str]) -> tupl
     return (ends[-1] - ends[0]) / (len(ends) - 1), busy, cpu_s, torch.cuda.max_memory_allocated() / _GIB
 
 
-@contextmanager
-def _sampled_use() -> Iterator[list[tuple[float, int]]]:
-    """Give a list that fills with (seconds since the epoch, per cent of the time in which the GPU was busy)."""
+def _use_reader() -> Callable[[], float]:
+    """Return what tells how busy the GPU is, in per cent; NaN where nothing can tell."""
     import torch
 
-    samples: list[tuple[float, int]] = []
-    ended = threading.Event()
-
-    def sample() -> None:
-        while not ended.wait(0.1):
-            try:
-                samples.append((time.time(), torch.cuda.utilization()))
-            except (ImportError, RuntimeError) as error:  # it asks nvidia-ml-py, which may be missing
-                print(f"how busy the GPU is was not measured: {error}", flush=True)
-                return
-
-    thread = threading.Thread(target=sample)
-    thread.start()
     try:
-        yield samples
-    finally:
-        ended.set()
-        thread.join()
+        torch.cuda.utilization()
+    except (ImportError, RuntimeError) as error:  # it asks nvidia-ml-py, which may be missing
+        print(f"how busy the GPU is was not measured: {error}", flush=True)
+        return lambda: float("nan")
+    return torch.cuda.utilization
 
 
 def _seconds_alone(ensemble: "EnsembleV1", size: int) -> float:
@@ -403,13 +389,7 @@ def _answered(
         peaks.append(torch.cuda.max_memory_allocated() / _GIB)
     timings = compared(asked.repeat, ours=ours, baseline=plainly)
     found = answer(asked, what, timings["ours"], timings["baseline"], px=(px, px), baseline=baseline, goal=goal)
-    return _with_device_memory(found, *peaks)
-
-
-def _with_device_memory(found: Answer, ours: float, plain: float) -> Answer:
-    from dataclasses import replace
-
-    return replace(found, gib=ours, baseline_gib=plain)
+    return replace(found, gib=peaks[0], baseline_gib=peaks[1])
 
 
 if __name__ == "__main__":

@@ -94,14 +94,14 @@ def resident_gib() -> float:
 
 
 @contextmanager
-def sampled() -> Iterator[list[tuple[float, float]]]:
-    """Give a list that fills with (seconds since the epoch, GiB in use) every hundredth of a second."""
+def sampled(read: Callable[[], float] = resident_gib, every_s: float = 0.01) -> Iterator[list[tuple[float, float]]]:
+    """Give a list that fills with (seconds since the epoch, what is read): the memory in use, if nothing else is."""
     samples: list[tuple[float, float]] = []
     ended = threading.Event()
 
     def sample() -> None:
-        while not ended.wait(0.01):
-            samples.append((time.time(), resident_gib()))
+        while not ended.wait(every_s):
+            samples.append((time.time(), read()))
 
     thread = threading.Thread(target=sample)
     thread.start()

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MOST_ANSWERS = {"patches": 2, "overlap": 1}
 """Further ones take long and differ only by their networks."""
 SIZES_PX = {"tpi": 224, "patches": 64, "overlap": 64}
-IN_ONE_PROCESS = [question for question in QUESTIONS if question != "whole_scene"]
+IN_ONE_PROCESS = [question for question in QUESTIONS if question not in ("whole_scene", "gpu")]
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,12 @@ def test_a_question_is_answered_after_both_sides_agreed(question, scenes, one_th
         assert found.ratio > 0
         assert (found.repeat, found.spread) == (1, 0)
         json.dumps(found.to_json())
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, which takes minutes to ask")
+def test_what_needs_a_gpu_is_said_to_be_missing(capsys):
+    assert list(answers_to(Asked(question="gpu"))) == []
+    assert capsys.readouterr().out == "nothing was measured: torch finds no GPU here\n"
 
 
 def test_a_scene_by_the_plain_steps_is_a_scene_by_ours(scenes):

@@ -73,7 +73,7 @@ def make_scene():
         from odc.geo.geobox import GeoBox
         from odc.geo.xr import wrap_xr
 
-        from darts_acquisition.optical.scene_store import SceneStore
+        from darts_acquisition.optical.sentinel2.scene_store import SceneStore
 
         rng = np.random.default_rng(seed)
         height, width = size

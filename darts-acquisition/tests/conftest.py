@@ -8,7 +8,7 @@ from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 from smart_geocubes.core.patches import PatchIndex
 
-from darts_acquisition.optical.scene_store import SceneStore
+from darts_acquisition.optical.sentinel2.scene_store import SceneStore
 
 SCENE_ID = "S2B_MSIL2A_20240720T200909_N0510_R128_T08WNB_20240720T234418"
 OPTICAL = {"B02_10m": "blue", "B03_10m": "green", "B04_10m": "red", "B08_10m": "nir"}

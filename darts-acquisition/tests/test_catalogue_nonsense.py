@@ -15,7 +15,7 @@ from darts_acquisition import (
 )
 from darts_acquisition.catalog.fields import footprint_of
 from darts_acquisition.catalog.nesting import read_json
-from darts_acquisition.optical.cdse_download import grid_of, size_bytes
+from darts_acquisition.optical.cdse.download import grid_of, size_bytes
 from darts_utils.errors import DataError, ServiceError
 
 GOOD = "S2B_MSIL2A_20240720T200909_N0510_R128_T08WNB_20240720T234418"
@@ -266,7 +266,7 @@ def test_both_catalogues_give_the_footprint_at_the_antimeridian_in_parts(answer,
     """Catalogues that others run have rings whose longitudes jump; they must not go once around the Earth."""
     from odc.geo.geobox import GeoBox
 
-    from darts_acquisition.optical.gee_search import _footprint
+    from darts_acquisition.optical.gee.search import _footprint
 
     answer(page(feature(geometry=JUMPING), feature(id="S2B_NOWHERE", geometry=None)))
     footprints = get_aoi_from_cdse_s2_sr_scene_ids([GOOD, "S2B_NOWHERE"])
@@ -297,9 +297,9 @@ def earthengine_says(monkeypatch):
 
     def give(content):
         for name in ("_collection", "_between", "_with_tiles", "_at_most"):
-            monkeypatch.setattr(f"darts_acquisition.optical.gee_search.{name}", lambda *_, **__: Anything())
-        monkeypatch.setattr("darts_acquisition.optical.gee_search.ensure_earthengine", lambda: None)
-        monkeypatch.setattr("darts_acquisition.optical.gee_search._value", lambda *_: content)
+            monkeypatch.setattr(f"darts_acquisition.optical.gee.search.{name}", lambda *_, **__: Anything())
+        monkeypatch.setattr("darts_acquisition.optical.gee.search.ensure_earthengine", lambda: None)
+        monkeypatch.setattr("darts_acquisition.optical.gee.search._value", lambda *_: content)
 
     return give
 
@@ -321,7 +321,7 @@ def test_a_listing_of_earth_engine_loses_only_what_is_nonsense(earthengine_says,
 
 
 def test_numbers_of_earth_engine_that_are_none_are_unknown(earthengine_says):
-    from darts_acquisition.optical.gee_download import scene_attributes
+    from darts_acquisition.optical.gee.download import scene_attributes
 
     junk = {"MEAN_SOLAR_ZENITH_ANGLE": "low", "system:time_start": 1e300, "CLOUDY_PIXEL_PERCENTAGE": [1]}
     earthengine_says([image(properties={**junk, "system:footprint": {"type": "Polygon", "coordinates": 5}})])

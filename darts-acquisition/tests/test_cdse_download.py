@@ -7,7 +7,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from rasterio.warp import Resampling, reproject
 
-from darts_acquisition.optical.cdse_download import _scale_attributes, download_cdse_s2_sr_scene, on_10_m_grid
+from darts_acquisition.optical.cdse.download import _scale_attributes, download_cdse_s2_sr_scene, on_10_m_grid
 from darts_acquisition.services.s3 import Raster
 from darts_utils.errors import DataError
 

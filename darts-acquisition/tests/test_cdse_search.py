@@ -3,7 +3,7 @@
 import pytest
 
 from darts_acquisition import get_cdse_s2_sr_scene_ids_from_tile_ids, search_cdse_s2_sr
-from darts_acquisition.optical.cdse_search import grid_codes
+from darts_acquisition.optical.cdse.search import grid_codes
 from darts_utils.errors import ConfigError
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 
 from darts_acquisition import load_gee_s2_sr_scene
-from darts_acquisition.optical.gee_download import coarser, repeated
-from darts_acquisition.optical.gee_search import _footprint
-from darts_acquisition.optical.scene_store import SceneStore
+from darts_acquisition.optical.gee.download import coarser, repeated
+from darts_acquisition.optical.gee.search import _footprint
+from darts_acquisition.optical.sentinel2.scene_store import SceneStore
 from darts_acquisition.services import earthengine_pixels
 from darts_acquisition.services.earthengine_pixels import MAX_EDGE_PX, MAX_REQUEST_BYTES, blocks, grid_of
 from darts_utils.errors import DataError

@@ -17,7 +17,7 @@ from odc.geo.geobox import GeoBox
 
 from darts_acquisition.auxiliary.cube import open_cube
 from darts_acquisition.catalog.vectors import read_vector_layers
-from darts_acquisition.optical.raster import opened
+from darts_acquisition.optical.local_files.raster import opened
 from darts_acquisition.services.arcticdem import _check_address as check_address
 from darts_acquisition.services.copernicus import CopernicusKeys
 from darts_acquisition.services.network import no_service, set_offline

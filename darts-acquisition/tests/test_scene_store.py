@@ -11,8 +11,8 @@ import zarr
 from odc.geo.xr import wrap_xr
 
 from darts_acquisition import load_cdse_s2_sr_scene
-from darts_acquisition.optical.raw_scene import ALL_CHUNKS
-from darts_acquisition.optical.scene_store import SceneStore, lacking_bands
+from darts_acquisition.optical.sentinel2.raw_scene import ALL_CHUNKS
+from darts_acquisition.optical.sentinel2.scene_store import SceneStore, lacking_bands
 from darts_utils.errors import DataError, MissingDataError, OutputError
 
 SCENE_ID = "S2B_MSIL2A_20240720T200909_N0510_R128_T08WNB_20240720T234418"
@@ -277,7 +277,7 @@ def staged(store, raw_bands):
 
     def write(marked=True):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("darts_acquisition.optical.scene_store.CHUNK_PX", 20)
+            patch.setattr("darts_acquisition.optical.sentinel2.scene_store.CHUNK_PX", 20)
             path = store.write(SCENE_ID, raw_bands, {})
         if not marked:  # as earlier releases left it
             for name in raw_bands:

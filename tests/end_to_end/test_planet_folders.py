@@ -540,7 +540,7 @@ def test_no_folder_at_all(source, tmp_path):
 
 
 def test_real_metadata_is_read(shared_data):
-    from darts_acquisition.optical.sun import sun_angles
+    from darts_acquisition.optical.local_files.sun import sun_angles
 
     item = shared_data / "planet" / "data_item_20220125_075509_67_1061.json"
     assert sun_angles([item]) == {"azimuth": 148, "elevation": 57.8}

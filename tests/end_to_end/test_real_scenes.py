@@ -10,7 +10,7 @@ import rasterio
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 
-from darts_acquisition.optical.scene_store import SceneStore
+from darts_acquisition.optical.sentinel2.scene_store import SceneStore
 
 OPTICAL = ["red", "green", "blue", "nir", "ndvi"]
 PRODUCTS = ["probabilities", "binarized", "polygonized", "extent", "thumbnail", "optical", "ndvi", "metadata"]

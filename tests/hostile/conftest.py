@@ -108,7 +108,7 @@ def earth_engine(monkeypatch):
     """Give a function that lets Earth Engine answer with a world's listing."""
 
     def answer_for(world):
-        search = "darts_acquisition.optical.gee_search"
+        search = "darts_acquisition.optical.gee.search"
         monkeypatch.setattr(f"{search}.ensure_earthengine", lambda: None)
         monkeypatch.setattr("darts.utils.earthengine.init_ee", lambda *_, **__: None)
         monkeypatch.setattr(f"{search}._collection", lambda _: _Anything())

@@ -127,7 +127,7 @@ def make_sound(folder, make_scene, make_planet_scene):
 
 def _make_gee_scene(inputs, scene_id, gee_id):
     """Put the same ground into the store of Earth Engine's scenes."""
-    from darts_acquisition.optical.scene_store import SceneStore
+    from darts_acquisition.optical.sentinel2.scene_store import SceneStore
 
     scene = SceneStore(inputs / "cdse-scenes", "cdse").open(scene_id)
     bands = {name: scene.read(band) for band, name in _GEE_BANDS.items()}

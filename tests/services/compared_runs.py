@@ -10,7 +10,7 @@ from odc.geo.geobox import GeoBox
 from same_products import assert_same_folder
 
 from darts_acquisition.auxiliary.cube import open_cube
-from darts_acquisition.optical.scene_store import SceneStore
+from darts_acquisition.optical.sentinel2.scene_store import SceneStore
 
 CUBES = {"arcticdem_10m": (smart_geocubes.ArcticDEM10m, ["dem", "datamask"], 160),
          "tcvis": (smart_geocubes.TCTrend, ["TCB_slope", "TCG_slope", "TCW_slope"], 80)}  # fmt: skip

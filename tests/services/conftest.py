@@ -183,7 +183,7 @@ def earthengine(monkeypatch, tmp_path_factory):
 
     policy = RetryPolicy(attempts=6, first_wait_s=0.01, longest_wait_s=0.02, read_timeout_s=5, try_timeout_s=5)
     service = Service(name="Earth Engine", advice="Try later.", limiter=Limiter(connections=40), policy=policy)
-    for module in ("services.earthengine", "services.earthengine_pixels", "optical.gee_search"):
+    for module in ("services.earthengine", "services.earthengine_pixels", "optical.gee.search"):
         monkeypatch.setattr(f"darts_acquisition.{module}.EARTH_ENGINE", service)
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
     monkeypatch.setenv("NO_GCE_CHECK", "true")

@@ -11,7 +11,7 @@ from faults import FaultProxy
 from signatures import Signatures
 
 from darts_acquisition import download_cdse_s2_sr_scene, load_cdse_s2_sr_scene
-from darts_acquisition.optical.scene_store import SceneStore
+from darts_acquisition.optical.sentinel2.scene_store import SceneStore
 from darts_acquisition.services.retry import Limiter, RetryPolicy, Service
 from darts_utils.errors import CredentialsError, DataError, MissingDataError, ServiceError
 

@@ -14,8 +14,8 @@ from darts_acquisition import (
     get_gee_s2_sr_scene_ids_from_tile_ids,
     load_gee_s2_sr_scene,
 )
-from darts_acquisition.optical.gee_bands import RESOLUTIONS_M
-from darts_acquisition.optical.scene_store import SceneStore
+from darts_acquisition.optical.gee.bands import RESOLUTIONS_M
+from darts_acquisition.optical.sentinel2.scene_store import SceneStore
 from darts_utils.errors import ConfigError, DartsError, MissingDataError, ServiceError
 from darts_utils.tile import validate
 
@@ -159,7 +159,7 @@ def test_a_staged_scene_is_loaded_without_a_socket(numbers, tmp_path, monkeypatc
     download_gee_s2_sr_scene(SCENE_ID, tmp_path)
     monkeypatch.setattr(socket.socket, "connect", None)
     monkeypatch.setattr(socket, "getaddrinfo", None)
-    monkeypatch.setattr("darts_acquisition.optical.gee_download.ensure_earthengine", None)
+    monkeypatch.setattr("darts_acquisition.optical.gee.download.ensure_earthengine", None)
     offline = load_gee_s2_sr_scene(SCENE_ID, store=tmp_path, offline=True)
     assert offline.identical(load_gee_s2_sr_scene(SCENE_ID, store=tmp_path))
 

@@ -25,7 +25,7 @@ from darts_utils.errors import ConfigError, MissingDataError
 @pytest.fixture
 def scenes(earthengine, monkeypatch):
     """Footprint and properties of all scenes by id; pages are small, so that there are many."""
-    monkeypatch.setattr("darts_acquisition.optical.gee_search._PAGE_SCENES", 60)
+    monkeypatch.setattr("darts_acquisition.optical.gee.search._PAGE_SCENES", 60)
     return earthengine_items.fill(earthengine)
 
 

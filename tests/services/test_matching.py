@@ -30,7 +30,7 @@ def asked(catalogue, monkeypatch):
     monkeypatch.setenv("DARTS_CDSE_STAC_URL", proxy.url)
     policy = RetryPolicy(attempts=6, first_wait_s=0.01, longest_wait_s=0.05, read_timeout_s=5)
     service = Service(name="Copernicus catalogue", advice="Try later.", limiter=Limiter(connections=4), policy=policy)
-    monkeypatch.setattr("darts_acquisition.optical.cdse_search.CATALOGUE", service)
+    monkeypatch.setattr("darts_acquisition.optical.cdse.search.CATALOGUE", service)
     yield proxy
     proxy.close()
 

@@ -14,7 +14,7 @@ from arcticdem_tree import Tree
 from faults import FaultProxy
 
 from darts.demo.write import install_models
-from darts_acquisition.optical.scene_store import SceneStore
+from darts_acquisition.optical.sentinel2.scene_store import SceneStore
 
 SEEDS = (2001, 2002)
 SUMMER = ("--start-date", "2024-07-01", "--end-date", "2024-08-31")

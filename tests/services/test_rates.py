@@ -10,7 +10,7 @@ import served_world
 from faults import FaultProxy
 
 from darts_acquisition import download_cdse_s2_sr_scene, get_cdse_s2_sr_scene_ids_from_tile_ids
-from darts_acquisition.optical.cdse_search import get_cdse_s2_sr_items
+from darts_acquisition.optical.cdse.search import get_cdse_s2_sr_items
 
 PER_SECOND, CONNECTIONS = 5, 4
 

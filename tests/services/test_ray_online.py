@@ -291,7 +291,7 @@ def test_scenes_that_share_ground_are_as_from_a_sequential_run_and_each_thing_is
 def die_once_in_places(folder, patches):
     """Let workers that want the same die while they hold it: a scene half fetched, a cube with one chunk of many."""
     from darts_acquisition.auxiliary import filling
-    from darts_acquisition.optical import cdse_download
+    from darts_acquisition.optical.cdse import download as cdse_download
 
     met_everywhere(folder, patches)
     fetch, write = cdse_download._fetch, filling._write

@@ -6,17 +6,17 @@ from darts_acquisition.auxiliary.tcvis_download import download_tcvis, missing_t
 from darts_acquisition.catalog.boundaries import download_admin_files
 from darts_acquisition.catalog.grid import download_sentinel_2_grid
 from darts_acquisition.catalog.matching import Matches, match_cdse_s2_sr_scene_ids_from_geodataframe
-from darts_acquisition.optical.cdse import load_cdse_s2_sr_scene
-from darts_acquisition.optical.cdse_download import download_cdse_s2_sr_scene
-from darts_acquisition.optical.cdse_search import (
+from darts_acquisition.optical.cdse.download import download_cdse_s2_sr_scene
+from darts_acquisition.optical.cdse.load import load_cdse_s2_sr_scene
+from darts_acquisition.optical.cdse.search import (
     get_aoi_from_cdse_s2_sr_scene_ids,
     get_cdse_s2_sr_scene_ids_from_geodataframe,
     get_cdse_s2_sr_scene_ids_from_tile_ids,
     search_cdse_s2_sr,
 )
-from darts_acquisition.optical.gee import load_gee_s2_sr_scene
-from darts_acquisition.optical.gee_download import download_gee_s2_sr_scene
-from darts_acquisition.optical.gee_search import (
+from darts_acquisition.optical.gee.download import download_gee_s2_sr_scene
+from darts_acquisition.optical.gee.load import load_gee_s2_sr_scene
+from darts_acquisition.optical.gee.search import (
     GeeScene,
     get_aoi_from_gee_scene_ids,
     get_gee_s2_sr_scene_ids_from_geodataframe,
@@ -24,8 +24,13 @@ from darts_acquisition.optical.gee_search import (
     get_gee_s2_sr_scenes,
     search_gee_s2_sr,
 )
-from darts_acquisition.optical.image_folder import parse_planet_type
-from darts_acquisition.optical.planet import get_planet_geometry, load_planet_masks, load_planet_scene, load_planet_tile
+from darts_acquisition.optical.local_files.image_folder import parse_planet_type
+from darts_acquisition.optical.local_files.planet import (
+    get_planet_geometry,
+    load_planet_masks,
+    load_planet_scene,
+    load_planet_tile,
+)
 from darts_acquisition.optical.quality import convert_masks
 from darts_acquisition.services.copernicus import init_copernicus
 from darts_acquisition.services.earthengine import init_earthengine

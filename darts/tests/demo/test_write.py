@@ -12,7 +12,7 @@ from darts.demo.training_data import BANDS, burned_truth, load_features
 from darts.demo.world import make_world
 from darts.demo.write import install_models, write_world
 from darts_acquisition import load_arcticdem, load_cdse_s2_sr_scene, load_tcvis
-from darts_acquisition.optical.scene_store import SceneStore
+from darts_acquisition.optical.sentinel2.scene_store import SceneStore
 from darts_utils.errors import ConfigError, CoverageError
 from darts_utils.tile import validate
 

@@ -13,7 +13,7 @@ from odc.geo.xr import wrap_xr
 from darts.pipelines.selection import write_scene_ids
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.pipelines.sources.scenes import SceneSource
-from darts_acquisition.optical.scene_store import SceneStore
+from darts_acquisition.optical.sentinel2.scene_store import SceneStore
 from darts_utils.errors import ConfigError
 
 A = "S2A_MSIL2A_20230701T194909_N0509_R128_T08WNB_20230702T014802"

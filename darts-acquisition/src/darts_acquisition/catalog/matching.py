@@ -20,7 +20,7 @@ from darts_acquisition.catalog.criteria import cover_limit
 from darts_acquisition.catalog.fields import footprint_of, number_or_none
 from darts_acquisition.catalog.matching_cache import Candidate, MatchingCache, Verdict
 from darts_acquisition.catalog.takes import superseded, take_of_item
-from darts_acquisition.optical.cdse_search import search_cdse_s2_sr
+from darts_acquisition.optical.cdse.search import search_cdse_s2_sr
 from darts_acquisition.services.parallel import at_once
 from darts_utils.crs import checked_crs
 from darts_utils.errors import ConfigError, GridError, OutputError

@@ -175,7 +175,7 @@ def _image(proof: _Proof, tags: Mapping[str, str]) -> dict[str, Any]:
     if source is not None:
         baseline = baseline_of(proof.tile_id)
         return {"source": source, "id": proof.tile_id, "processing_baseline": baseline, "window": "whole"}
-    from darts_acquisition.optical.image_folder import image_folder
+    from darts_acquisition.optical.local_files.image_folder import image_folder
 
     name = tags.get("planet_scene_id", proof.folder.name)
     roots = [Path(proof.config[key]) for key in ("scenes_dir", "orthotiles_dir") if key in proof.config]

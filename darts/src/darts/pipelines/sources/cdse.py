@@ -21,7 +21,7 @@ class CdseSource(SceneSource):
     @property
     def bands(self) -> Sequence[str]:
         """Names of the bands that a tile is made of, as the source calls them."""
-        from darts_acquisition.optical.cdse_bands import DEFAULT_BANDS_MAPPING, SCL_BAND
+        from darts_acquisition.optical.cdse.bands import DEFAULT_BANDS_MAPPING, SCL_BAND
 
         return (*DEFAULT_BANDS_MAPPING, SCL_BAND)
 
@@ -58,16 +58,16 @@ class CdseSource(SceneSource):
         return take_of_item(item)
 
     def _ask(self, scene_ids: Sequence[str]) -> dict[str, Any]:
-        from darts_acquisition.optical.cdse_search import get_cdse_s2_sr_items
+        from darts_acquisition.optical.cdse.search import get_cdse_s2_sr_items
 
         return get_cdse_s2_sr_items(scene_ids)
 
     def _size_bytes(self, item: Any, bands: Sequence[str]) -> int:
-        from darts_acquisition.optical.cdse_download import size_bytes
+        from darts_acquisition.optical.cdse.download import size_bytes
 
         return size_bytes(item, bands)
 
     def _grid_of(self, item: Any) -> "GeoBox":
-        from darts_acquisition.optical.cdse_download import grid_of
+        from darts_acquisition.optical.cdse.download import grid_of
 
         return grid_of(item)

@@ -21,7 +21,7 @@ class GeeSource(SceneSource):
     @property
     def bands(self) -> Sequence[str]:
         """Names of the bands that a tile is made of, as the source calls them."""
-        from darts_acquisition.optical.gee_bands import DEFAULT_BANDS_MAPPING, SCL_BAND
+        from darts_acquisition.optical.gee.bands import DEFAULT_BANDS_MAPPING, SCL_BAND
 
         return (*DEFAULT_BANDS_MAPPING, SCL_BAND)
 
@@ -64,13 +64,13 @@ class GeeSource(SceneSource):
         return take_of_gee_scene(item)
 
     def _ask(self, scene_ids: Sequence[str]) -> dict[str, Any]:
-        from darts_acquisition.optical.gee_search import get_gee_s2_sr_scenes
+        from darts_acquisition.optical.gee.search import get_gee_s2_sr_scenes
 
         self.connect()
         return get_gee_s2_sr_scenes(scene_ids)
 
     def _size_bytes(self, item: Any, bands: Sequence[str]) -> int:
-        from darts_acquisition.optical.gee_download import size_bytes
+        from darts_acquisition.optical.gee.download import size_bytes
 
         return size_bytes(item, bands)
 

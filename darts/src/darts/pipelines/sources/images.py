@@ -61,7 +61,7 @@ class ImagesOnDisk(ABC):
 
     def sizes(self, refs: Sequence[TileRef]) -> dict[str, str]:
         """Return pixels and bytes on disk by tile id, for people; damaged images are left out."""
-        from darts_acquisition.optical.image_folder import image_folder
+        from darts_acquisition.optical.local_files.image_folder import image_folder
 
         found = {}
         for ref in refs:
@@ -91,7 +91,7 @@ class ImagesOnDisk(ABC):
         return gpd.GeoDataFrame({"tile_id": list(outlines)}, geometry=list(outlines.values()), crs=FOOTPRINT_CRS)
 
     def _grid(self, ref: TileRef) -> "GeoBox | None":
-        from darts_acquisition.optical.planet import get_planet_geobox
+        from darts_acquisition.optical.local_files.planet import get_planet_geobox
 
         if ref.tile_id not in self._grids:
             try:
@@ -123,7 +123,7 @@ class ImagesOnDisk(ABC):
             MissingDataError: If the image is gone.
             DataError: If there are several.
         """
-        from darts_acquisition.optical.image_folder import image_folder
+        from darts_acquisition.optical.local_files.image_folder import image_folder
 
         folder = image_folder(self.path(ref))
         files = [file for file in (folder.image, folder.mask, *folder.metadata) if file is not None]
@@ -151,7 +151,7 @@ class ImagesOnDisk(ABC):
 
 def has_image(folder: Path) -> bool:
     """Return whether there is an image in a folder; say so if not. A damaged one is there, and fails later."""
-    from darts_acquisition.optical.image_folder import image_folder
+    from darts_acquisition.optical.local_files.image_folder import image_folder
 
     try:
         image_folder(folder)

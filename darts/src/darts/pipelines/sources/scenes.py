@@ -111,7 +111,7 @@ class SceneSource(ABC):
 
     def to_fetch(self, refs: Sequence[TileRef]) -> dict[str, int]:
         """Return the scenes that the store lacks, wholly or in part, with the bytes to fetch, 0 where unknown."""
-        from darts_acquisition.optical.scene_store import lacking_bands
+        from darts_acquisition.optical.sentinel2.scene_store import lacking_bands
 
         lacking = {}
         for ref in refs:
@@ -164,7 +164,7 @@ class SceneSource(ABC):
         return gpd.GeoDataFrame({"tile_id": list(outlines)}, geometry=list(outlines.values()), crs=FOOTPRINT_CRS)
 
     def _staged_grid(self, scene_id: str) -> "GeoBox | None":
-        from darts_acquisition.optical.scene_store import SceneStore
+        from darts_acquisition.optical.sentinel2.scene_store import SceneStore
 
         store = None if self.store is None else SceneStore(self.store, self.name)
         return None if store is None or scene_id not in store else _known(scene_id, lambda: store.open(scene_id).geobox)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from darts_acquisition.optical.scene_store import RawScene
+from darts_acquisition.optical.sentinel2.scene_store import RawScene
 from darts_utils.errors import DataError
 
 DN_SCALE = 1e-4

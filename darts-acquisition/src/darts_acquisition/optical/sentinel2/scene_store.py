@@ -16,7 +16,7 @@ import zarr
 from numcodecs import Zstd
 from zarr.codecs import ZstdCodec
 
-from darts_acquisition.optical.raw_scene import ALL_CHUNKS, RawScene
+from darts_acquisition.optical.sentinel2.raw_scene import ALL_CHUNKS, RawScene
 from darts_utils.errors import DataError, MissingDataError
 from darts_utils.files import (
     abandon,

@@ -12,7 +12,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 
-from darts_acquisition.optical.gee_bands import (
+from darts_acquisition.optical.gee.bands import (
     DEFAULT_BANDS_MAPPING,
     HARMONIZED,
     RESOLUTION_M,
@@ -20,9 +20,9 @@ from darts_acquisition.optical.gee_bands import (
     SCL_BAND,
     SCL_RESOLUTION_M,
 )
-from darts_acquisition.optical.gee_search import GeeScene, get_gee_s2_sr_scenes
-from darts_acquisition.optical.scene_store import SceneStore
-from darts_acquisition.optical.tile import BandsMapping
+from darts_acquisition.optical.gee.search import GeeScene, get_gee_s2_sr_scenes
+from darts_acquisition.optical.sentinel2.scene_store import SceneStore
+from darts_acquisition.optical.sentinel2.tile import BandsMapping
 from darts_acquisition.services.earthengine import ensure_earthengine
 from darts_acquisition.services.earthengine_pixels import fetch_pixels
 from darts_utils.errors import ConfigError

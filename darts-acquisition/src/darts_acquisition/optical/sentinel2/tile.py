@@ -13,7 +13,7 @@ import xarray as xr
 
 from darts_acquisition.optical.quality import OPTICAL, with_scl_quality
 from darts_acquisition.optical.reflectance import reflectance
-from darts_acquisition.optical.scene_store import RawScene
+from darts_acquisition.optical.sentinel2.scene_store import RawScene
 from darts_utils.strips import for_each_strip, row_strips
 
 logger = logging.getLogger(__name__.replace("darts_", "darts."))

@@ -8,12 +8,12 @@ from typing import Any
 
 import xarray as xr
 
-from darts_acquisition.optical.gee_bands import DEFAULT_BANDS_MAPPING, HARMONIZED, RAW, SCL_BAND
-from darts_acquisition.optical.gee_download import OnBytes, download_gee_s2_sr_scene
-from darts_acquisition.optical.gee_search import GeeScene
-from darts_acquisition.optical.scaling import DN_SCALE, baseline_offset, given_scale, known_baseline
-from darts_acquisition.optical.scene_store import RawScene, SceneStore
-from darts_acquisition.optical.tile import BandsMapping, SceneFormat, scene_tile
+from darts_acquisition.optical.gee.bands import DEFAULT_BANDS_MAPPING, HARMONIZED, RAW, SCL_BAND
+from darts_acquisition.optical.gee.download import OnBytes, download_gee_s2_sr_scene
+from darts_acquisition.optical.gee.search import GeeScene
+from darts_acquisition.optical.sentinel2.scaling import DN_SCALE, baseline_offset, given_scale, known_baseline
+from darts_acquisition.optical.sentinel2.scene_store import RawScene, SceneStore
+from darts_acquisition.optical.sentinel2.tile import BandsMapping, SceneFormat, scene_tile
 from darts_utils.devices import DeviceSpec
 from darts_utils.errors import ConfigError, DataError
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import xarray as xr
 
-from darts_acquisition.optical.cdse_bands import DEFAULT_BANDS_MAPPING, SCL_BAND, BandsMapping
-from darts_acquisition.optical.cdse_download import download_cdse_s2_sr_scene
-from darts_acquisition.optical.scaling import DN_SCALE, Baseline, baseline_offset, given_scale, known_baseline
-from darts_acquisition.optical.scene_store import RawScene, SceneStore
-from darts_acquisition.optical.tile import SceneFormat, scene_tile
+from darts_acquisition.optical.cdse.bands import DEFAULT_BANDS_MAPPING, SCL_BAND, BandsMapping
+from darts_acquisition.optical.cdse.download import download_cdse_s2_sr_scene
+from darts_acquisition.optical.sentinel2.scaling import DN_SCALE, Baseline, baseline_offset, given_scale, known_baseline
+from darts_acquisition.optical.sentinel2.scene_store import RawScene, SceneStore
+from darts_acquisition.optical.sentinel2.tile import SceneFormat, scene_tile
 from darts_utils.devices import DeviceSpec
 from darts_utils.errors import ConfigError, DataError
 

@@ -10,8 +10,10 @@ from odc.geo.geobox import GeoBox
 from odc.geo.geom import Geometry
 from odc.geo.xr import xr_coords
 
-from darts_acquisition.optical.image_bands import BANDS, band_indexes
-from darts_acquisition.optical.image_folder import ImageFolder, image_folder, parse_planet_type
+from darts_acquisition.optical.local_files.image_bands import BANDS, band_indexes
+from darts_acquisition.optical.local_files.image_folder import ImageFolder, image_folder, parse_planet_type
+from darts_acquisition.optical.local_files.raster import classes_on, grid_of, opened, strips, working_grid
+from darts_acquisition.optical.local_files.sun import sun_angles
 from darts_acquisition.optical.quality import (
     INVALID,
     LOW_QUALITY,
@@ -22,10 +24,8 @@ from darts_acquisition.optical.quality import (
     udm2_of_udm,
     udm2_quality,
 )
-from darts_acquisition.optical.raster import classes_on, grid_of, opened, strips, working_grid
 from darts_acquisition.optical.reflectance import reflectance
-from darts_acquisition.optical.scaling import SMALLEST_SCALE
-from darts_acquisition.optical.sun import sun_angles
+from darts_acquisition.optical.sentinel2.scaling import SMALLEST_SCALE
 from darts_utils.errors import DataError
 from darts_utils.strips import row_strips
 

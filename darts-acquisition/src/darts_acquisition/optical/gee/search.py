@@ -22,7 +22,7 @@ from darts_acquisition.catalog.areas import Simplify, area_of_interest, wrapped
 from darts_acquisition.catalog.criteria import cover_limit, mgrs_tiles, named
 from darts_acquisition.catalog.fields import LeftOut, footprint_of, number_or_none
 from darts_acquisition.catalog.periods import FIRST_YEAR, periods
-from darts_acquisition.optical.gee_bands import GRID_BAND, HARMONIZED
+from darts_acquisition.optical.gee.bands import GRID_BAND, HARMONIZED
 from darts_acquisition.services.earthengine import EARTH_ENGINE, ask, ensure_earthengine
 from darts_utils.crs import LONGLAT, checked_grid, outline_on
 from darts_utils.errors import ConfigError, DataError, MissingDataError, ServiceError

@@ -13,9 +13,9 @@ from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 
 from darts_acquisition.catalog.fields import grid_of_item, n_bytes
-from darts_acquisition.optical.cdse_bands import DEFAULT_BANDS_MAPPING, SCL_BAND, BandsMapping
-from darts_acquisition.optical.cdse_search import get_cdse_s2_sr_items
-from darts_acquisition.optical.scene_store import SceneStore
+from darts_acquisition.optical.cdse.bands import DEFAULT_BANDS_MAPPING, SCL_BAND, BandsMapping
+from darts_acquisition.optical.cdse.search import get_cdse_s2_sr_items
+from darts_acquisition.optical.sentinel2.scene_store import SceneStore
 from darts_acquisition.services.copernicus import CopernicusKeys, init_copernicus
 from darts_acquisition.services.parallel import at_once
 from darts_acquisition.services.s3 import Raster, read_raster

@@ -54,6 +54,7 @@ EXAMPLES = {
     "shard_size": 64,
     "cdse_stac_url": "https://stac.dataspace.copernicus.eu/v1/",
     "cdse_s3_endpoint": "https://eodata.dataspace.copernicus.eu",
+    "earthsearch_stac_url": "https://earth-search.aws.element84.com/v1",
     "arcticdem_stac_url": "https://stac.pgc.umn.edu/api/v1/",
     "arcticdem_index_url": "https://data.pgc.umn.edu/elev/dem/setsm/ArcticDEM/indexes/ArcticDEM_Mosaic_Index_latest_gpqt.zip",
     "ee_url": "https://earthengine.googleapis.com",

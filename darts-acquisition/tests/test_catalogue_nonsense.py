@@ -15,7 +15,7 @@ from darts_acquisition import (
 )
 from darts_acquisition.catalog.fields import footprint_of
 from darts_acquisition.catalog.nesting import read_json
-from darts_acquisition.optical.cdse.download import grid_of, size_bytes
+from darts_acquisition.optical.cdse.catalog import CdseScenes
 from darts_utils.errors import DataError, ServiceError
 
 GOOD = "S2B_MSIL2A_20240720T200909_N0510_R128_T08WNB_20240720T234418"
@@ -213,21 +213,21 @@ def test_a_wrong_projection_is_one_line(answer, fields):
     answer(page(feature(assets={"B02_10m": asset})))
     item = search()[GOOD]
     with pytest.raises(DataError) as caught:
-        grid_of(item)
+        CdseScenes().grid(item)
     assert GOOD in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_the_grid_of_a_sound_item_is_known(answer):
     answer(page(feature()))
-    assert grid_of(search()[GOOD]).shape == (10, 20)
+    assert CdseScenes().grid(search()[GOOD]).shape == (10, 20)
 
 
 @pytest.mark.parametrize("size", ["5 MB", -5, None, [], float("nan"), 1e30, True, 0])
 def test_a_size_that_is_none_counts_as_usual(answer, size):
     asset = {"href": "s3://eodata/B02.jp2", "file:size": size}
     answer(page(feature(assets={"B02_10m": asset, "B03_10m": {**asset, "file:size": 7}})))
-    assert size_bytes(search()[GOOD], ["B02_10m", "B03_10m", "B08_10m"]) == 100_000_007
+    assert CdseScenes().size_bytes(search()[GOOD], ["B02_10m", "B03_10m", "B08_10m"]) == 100_000_007
 
 
 JUMPING = {"type": "Polygon", "coordinates": [[[179, 66], [-179, 66], [-179, 67], [179, 67], [179, 66]]]}
@@ -321,7 +321,7 @@ def test_a_listing_of_earth_engine_loses_only_what_is_nonsense(earthengine_says,
 
 
 def test_numbers_of_earth_engine_that_are_none_are_unknown(earthengine_says):
-    from darts_acquisition.optical.gee.download import scene_attributes
+    from darts_acquisition.optical.gee.catalog import scene_attributes
 
     junk = {"MEAN_SOLAR_ZENITH_ANGLE": "low", "system:time_start": 1e300, "CLOUDY_PIXEL_PERCENTAGE": [1]}
     earthengine_says([image(properties={**junk, "system:footprint": {"type": "Polygon", "coordinates": 5}})])
@@ -344,7 +344,7 @@ def test_an_item_of_a_user_is_as_safe(tmp_path):
     item = pystac.Item.from_dict(feature())
     item.assets["B02_10m"].extra_fields["proj:transform"] = "north"
     with pytest.raises(DataError, match="does not give the 10 m grid"):
-        grid_of(item)
+        CdseScenes().grid(item)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,10 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from rasterio.warp import Resampling, reproject
 
-from darts_acquisition.optical.cdse.download import _scale_attributes, download_cdse_s2_sr_scene, on_10_m_grid
-from darts_acquisition.services.s3 import Raster
+from darts_acquisition import download_cdse_s2_sr_scene
+from darts_acquisition.optical.cdse.catalog import scale_attributes
+from darts_acquisition.optical.sentinel2.stac_scenes import on_10_m_grid
+from darts_acquisition.services.rasters import Raster
 from darts_utils.errors import DataError
 
 
@@ -66,7 +68,7 @@ def test_pixels_that_do_not_fit_are_refused(size_m):
     ],
 )
 def test_the_scale_stands_in_several_places(fields, expected):
-    assert _scale_attributes(pystac.Asset("s3://a", extra_fields=fields)) == expected
+    assert scale_attributes(pystac.Asset("s3://a", extra_fields=fields)) == expected
 
 
 def test_a_staged_scene_needs_neither_keys_nor_network(store, raw_bands, scene_id, monkeypatch, tmp_path):

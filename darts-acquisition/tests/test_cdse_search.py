@@ -3,12 +3,15 @@
 import pytest
 
 from darts_acquisition import get_cdse_s2_sr_scene_ids_from_tile_ids, search_cdse_s2_sr
-from darts_acquisition.optical.cdse.search import grid_codes
+from darts_acquisition.catalog.query import SceneQuery
+from darts_acquisition.optical.cdse.catalog import CdseScenes
 from darts_utils.errors import ConfigError
 
 
 def test_tiles_may_be_written_in_several_ways():
-    assert grid_codes(["T08WNB", "8wnb", " 33UVP "]) == ["MGRS-08WNB", "MGRS-08WNB", "MGRS-33UVP"]
+    query = SceneQuery(tiles=["T08WNB", "8wnb", " 33UVP "], max_cloud_cover=None, max_snow_cover=100)
+    (only,) = CdseScenes().conditions(query)[0]["where"]
+    assert only == {"op": "in", "args": [{"property": "grid:code"}, ["MGRS-08WNB", "MGRS-08WNB", "MGRS-33UVP"]]}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 
 from darts_acquisition import load_gee_s2_sr_scene
-from darts_acquisition.optical.gee.download import coarser, repeated
+from darts_acquisition.optical.gee.catalog import coarser, repeated
 from darts_acquisition.optical.gee.search import _footprint
 from darts_acquisition.optical.sentinel2.scene_store import SceneStore
 from darts_acquisition.services import earthengine_pixels

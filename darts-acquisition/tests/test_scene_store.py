@@ -144,7 +144,7 @@ def test_a_missing_scene_is_named_with_the_call_that_fetches_it(store):
         store.open(SCENE_ID)
     assert str(caught.value) == (
         f"scene {SCENE_ID} is not staged in {store.folder}. "
-        f"Stage it with `darts prep-data sentinel2 --optical --scene-ids {SCENE_ID}`."
+        f"Stage it with `darts prep-data sentinel2 --optical --raw-data-source cdse --scene-ids {SCENE_ID}`."
     )
 
 

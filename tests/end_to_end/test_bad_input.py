@@ -141,7 +141,7 @@ def test_a_missing_scene(map_scenes, make_scene, store, model, tmp_path):
     make_scene(store, OTHER)
     reason = (
         f"optical: scene {SCENE} is not staged in {store}. "
-        f"Stage it with `darts prep-data sentinel2 --optical --scene-ids {SCENE}`."
+        f"Stage it with `darts prep-data sentinel2 --optical --raw-data-source cdse --scene-ids {SCENE}`."
     )
     one_failed(map_scenes(), tmp_path, reason)
 
@@ -175,7 +175,7 @@ def test_no_cube_where_a_model_needs_terrain(map_scenes, two_scenes, make_model,
     for scene in (SCENE, OTHER):
         assert (
             f"failed {scene}: arcticdem: there is no datacube at {tmp_path / 'aux' / 'arcticdem_10m.icechunk'}. "
-            f"Stage it with `darts prep-data sentinel2 --aux --scene-ids {scene}`."
+            f"Stage it with `darts prep-data sentinel2 --aux --raw-data-source cdse --scene-ids {scene}`."
         ) in result.stdout.splitlines()
 
 

@@ -99,4 +99,6 @@ def test_a_scene_beside_the_filled_cubes_fails_with_what_is_missing(demo, make_s
     cube = home / "aux" / "arcticdem_10m.icechunk"
     assert reason.startswith(f"arcticdem: the datacube {cube} lacks 100.0 % of the area that this tile needs")
     assert "bounds of what is missing in EPSG:3413: " in reason
-    assert reason.endswith(f"Stage it with `darts prep-data sentinel2 --aux --scene-ids {scene_id}`.")
+    assert reason.endswith(
+        f"Stage it with `darts prep-data sentinel2 --aux --raw-data-source cdse --scene-ids {scene_id}`."
+    )

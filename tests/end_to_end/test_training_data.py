@@ -73,12 +73,11 @@ def matched(monkeypatch, shifted):
     """Match every footprint with the one scene; give what the matching was asked."""
     asked = []
 
-    def match(aoi, day_range=60, max_cloud_cover=20, min_intersects=0.7, simplify_geometry=False, save_scores=None, *,
-              cache=None):  # fmt: skip
+    def match(_, aoi, *, day_range, max_cloud_cover, min_intersects, save_scores, cache):
         asked.append((aoi, day_range, max_cloud_cover, min_intersects, save_scores, cache))
         return dict.fromkeys(aoi.index, SimpleNamespace(id=shifted.scene_id))
 
-    monkeypatch.setattr("darts_acquisition.match_cdse_s2_sr_scene_ids_from_geodataframe", match, raising=False)
+    monkeypatch.setattr("darts_acquisition.optical.cdse.catalog.CdseScenes.match", match)
     return asked
 
 

@@ -110,7 +110,7 @@ def earth_engine(monkeypatch):
     def answer_for(world):
         search = "darts_acquisition.optical.gee.search"
         monkeypatch.setattr(f"{search}.ensure_earthengine", lambda: None)
-        monkeypatch.setattr("darts.utils.earthengine.init_ee", lambda *_, **__: None)
+        monkeypatch.setattr("darts_acquisition.optical.gee.catalog.init_earthengine", lambda *_, **__: None)
         monkeypatch.setattr(f"{search}._collection", lambda _: _Anything())
         for name in ("_between", "_with_tiles", "_at_most"):
             monkeypatch.setattr(f"{search}.{name}", lambda wanted, *_: wanted)

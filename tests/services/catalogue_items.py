@@ -93,8 +93,9 @@ def _footprint(tile, share):
 
 
 def write(folder, items):
-    """Write the collection and items, one a line; return both paths."""
+    """Write the collections of items, and the items, one a line; return both paths."""
     files = folder / "collections.json", folder / "items.json"
-    files[0].write_text(json.dumps(COLLECTION) + "\n")
+    names = dict.fromkeys([COLLECTION["id"], *(item["collection"] for item in items)])
+    files[0].write_text("".join(json.dumps(COLLECTION | {"id": name}) + "\n" for name in names))
     files[1].write_text("".join(json.dumps(item) + "\n" for item in items))
     return files

@@ -159,7 +159,7 @@ def test_a_staged_scene_is_loaded_without_a_socket(numbers, tmp_path, monkeypatc
     download_gee_s2_sr_scene(SCENE_ID, tmp_path)
     monkeypatch.setattr(socket.socket, "connect", None)
     monkeypatch.setattr(socket, "getaddrinfo", None)
-    monkeypatch.setattr("darts_acquisition.optical.gee.download.ensure_earthengine", None)
+    monkeypatch.setattr("darts_acquisition.optical.gee.catalog.ensure_earthengine", None)
     offline = load_gee_s2_sr_scene(SCENE_ID, store=tmp_path, offline=True)
     assert offline.identical(load_gee_s2_sr_scene(SCENE_ID, store=tmp_path))
 

@@ -30,7 +30,7 @@ def asked(catalogue, monkeypatch):
     monkeypatch.setenv("DARTS_CDSE_STAC_URL", proxy.url)
     policy = RetryPolicy(attempts=6, first_wait_s=0.01, longest_wait_s=0.05, read_timeout_s=5)
     service = Service(name="Copernicus catalogue", advice="Try later.", limiter=Limiter(connections=4), policy=policy)
-    monkeypatch.setattr("darts_acquisition.optical.cdse.search.CATALOGUE", service)
+    monkeypatch.setattr("darts_acquisition.optical.cdse.catalog.CdseScenes.service", service)
     yield proxy
     proxy.close()
 
@@ -391,6 +391,6 @@ def test_an_older_processing_of_the_same_take_is_no_match_however_clear_it_is_sa
     items = {
         name: pystac.Item(name, square, None, NOW, {"eo:cloud_cover": cloud}) for name, cloud in ((old, 0), (new, 3))
     }
-    monkeypatch.setattr("darts_acquisition.catalog.matching.search_cdse_s2_sr", lambda **_: items)
+    monkeypatch.setattr("darts_acquisition.optical.cdse.catalog.CdseScenes.search", lambda *_: items)
     frame = gpd.GeoDataFrame({"date": [NOW]}, geometry=[shapely.box(-134.6, 69.4, -134.4, 69.6)], crs="EPSG:4326")
     assert match(frame)[0].id == new

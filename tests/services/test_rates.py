@@ -10,7 +10,7 @@ import served_world
 from faults import FaultProxy
 
 from darts_acquisition import download_cdse_s2_sr_scene, get_cdse_s2_sr_scene_ids_from_tile_ids
-from darts_acquisition.optical.cdse.search import get_cdse_s2_sr_items
+from darts_acquisition.optical.cdse.catalog import CdseScenes
 
 PER_SECOND, CONNECTIONS = 5, 4
 
@@ -68,7 +68,7 @@ def test_the_connections_of_the_storage_are_used(s3_server, limited, serve, tmp_
     items = [served_world.made_up_scene(number, upload)[0] for number in range(100, 112)]
     with serve("rates", items, tmp_path_factory.mktemp("rates")) as url, ThreadPoolExecutor(2) as pool:
         limited("DARTS_CDSE_STAC_URL", urlsplit(url).port)
-        scenes = get_cdse_s2_sr_items([item["id"] for item in items])
+        scenes = CdseScenes().describe([item["id"] for item in items])
         limits = limited("DARTS_CDSE_S3_ENDPOINT", port, latency_s=0.8)
         start = time.monotonic()
         list(pool.map(lambda scene: download_cdse_s2_sr_scene(scene, tmp_path), scenes.values()))

@@ -291,15 +291,15 @@ def test_scenes_that_share_ground_are_as_from_a_sequential_run_and_each_thing_is
 def die_once_in_places(folder, patches):
     """Let workers that want the same die while they hold it: a scene half fetched, a cube with one chunk of many."""
     from darts_acquisition.auxiliary import filling
-    from darts_acquisition.optical.cdse import download as cdse_download
+    from darts_acquisition.optical.cdse.catalog import CdseScenes
 
     met_everywhere(folder, patches)
-    fetch, write = cdse_download._fetch, filling._write
+    fetch, write = CdseScenes.fetch, filling._write
 
-    def fetch_or_die(item, name, *given):
+    def fetch_or_die(catalog, item, name, *given):
         if name == "SCL_20m" and item.id != SCENES[0]:
             die_once(folder, "download")
-        return fetch(item, name, *given)
+        return fetch(catalog, item, name, *given)
 
     def write_or_die(cube, path, *given):
         write(cube, path, *given)
@@ -307,7 +307,7 @@ def die_once_in_places(folder, patches):
         if path.stem == "arcticdem_10m" and met.exists() and len(lines_of(met)) == 2:
             die_once(folder, path.stem)
 
-    patches.setattr(cdse_download, "_fetch", fetch_or_die)
+    patches.setattr(CdseScenes, "fetch", fetch_or_die)
     patches.setattr(filling, "_write", write_or_die)
 
 

@@ -28,7 +28,7 @@ def unhurried(catalogue, monkeypatch):
     """The local catalogue has no limits, so it is asked without waiting."""
     monkeypatch.setenv("DARTS_CDSE_STAC_URL", catalogue)
     service = Service(name="Copernicus catalogue", advice="Try later.", limiter=Limiter(connections=4))
-    monkeypatch.setattr("darts_acquisition.optical.cdse.search.CATALOGUE", service)
+    monkeypatch.setattr("darts_acquisition.optical.cdse.catalog.CdseScenes.service", service)
 
 
 def matches(item, *, tiles=None, start_date=None, end_date=None, months=None, years=None, **limits):
@@ -163,7 +163,7 @@ def test_scenes_of_unknown_snow_cover_are_kept_and_named(caplog):
     assert len(unknown) == 9
     assert caplog.record_tuples == [
         (
-            "darts.acquisition.optical.cdse.search",
+            "darts.acquisition.catalog.query",
             logging.WARNING,
             f"9 scenes without eo:snow_cover in the catalogue are kept: {', '.join(sorted(unknown))}",
         )

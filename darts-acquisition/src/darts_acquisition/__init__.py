@@ -5,25 +5,26 @@ from darts_acquisition.auxiliary.tcvis import load_tcvis
 from darts_acquisition.auxiliary.tcvis_download import download_tcvis, missing_tcvis
 from darts_acquisition.catalog.boundaries import download_admin_files
 from darts_acquisition.catalog.grid import download_sentinel_2_grid
-from darts_acquisition.catalog.matching import Matches, match_cdse_s2_sr_scene_ids_from_geodataframe
-from darts_acquisition.optical.cdse.download import download_cdse_s2_sr_scene
-from darts_acquisition.optical.cdse.load import load_cdse_s2_sr_scene
-from darts_acquisition.optical.cdse.search import (
+from darts_acquisition.catalog.matching import Matches
+from darts_acquisition.optical.cdse.functions import (
+    download_cdse_s2_sr_scene,
     get_aoi_from_cdse_s2_sr_scene_ids,
     get_cdse_s2_sr_scene_ids_from_geodataframe,
     get_cdse_s2_sr_scene_ids_from_tile_ids,
+    load_cdse_s2_sr_scene,
+    match_cdse_s2_sr_scene_ids_from_geodataframe,
     search_cdse_s2_sr,
 )
-from darts_acquisition.optical.gee.download import download_gee_s2_sr_scene
-from darts_acquisition.optical.gee.load import load_gee_s2_sr_scene
-from darts_acquisition.optical.gee.search import (
-    GeeScene,
+from darts_acquisition.optical.gee.functions import (
+    download_gee_s2_sr_scene,
     get_aoi_from_gee_scene_ids,
     get_gee_s2_sr_scene_ids_from_geodataframe,
     get_gee_s2_sr_scene_ids_from_tile_ids,
     get_gee_s2_sr_scenes,
+    load_gee_s2_sr_scene,
     search_gee_s2_sr,
 )
+from darts_acquisition.optical.gee.search import GeeScene
 from darts_acquisition.optical.local_files.image_folder import parse_planet_type
 from darts_acquisition.optical.local_files.planet import (
     get_planet_geometry,

@@ -61,8 +61,15 @@ def test_defaults_are_those_of_the_documentation():
 
 def test_nothing_else_is_a_parameter_but_what_the_docs_say():
     extra = {field.name for field in dataclasses.fields(Sentinel2Pipeline)} - set(DOCUMENTED)
-    endpoints = {"cdse_stac_url", "cdse_s3_endpoint", "arcticdem_stac_url", "arcticdem_index_url", "ee_url"}
-    results = {"drop_cut_objects", "keep_old", "metadata_dir"}
+    endpoints = {
+        "cdse_stac_url",
+        "cdse_s3_endpoint",
+        "earthsearch_stac_url",
+        "arcticdem_stac_url",
+        "arcticdem_index_url",
+        "ee_url",
+    }
+    results = {"drop_cut_objects", "keep_old", "metadata_dir", "clip_to_aoi"}
     assert extra == {"default_dirs", "max_memory_gb", "dry_run", "yes"} | endpoints | results
 
 

@@ -144,34 +144,38 @@ def test_a_broken_file_of_ids_is_named(tmp_path):
         find(scene_id_file=tmp_path / "none")
 
 
-class FoundSource(SceneSource):
-    """Finds two scenes and fetches nothing."""
+class FoundScenes:
+    """A catalogue of two scenes, of which nothing can be fetched."""
 
     name = "cdse"
     asked = ()
+    has_windows = False
+    bands = ("B02_10m", "SCL_20m")
 
-    def _search(self):
+    def log_in(self, access):
+        pass
+
+    def search(self, query):
         return {A: "item a", B: "item b"}
 
-    def _ask(self, scene_ids):
+    def take(self, item):
+        return None
+
+    def describe(self, scene_ids):
         self.asked = (*self.asked, *scene_ids)
         return {scene_id: f"item {scene_id}" for scene_id in scene_ids if scene_id != B}
 
-    bands = ("B02_10m", "SCL_20m")
-
-    def _size_bytes(self, item, bands):
+    def size_bytes(self, item, bands):
         return 10 * len(bands)
 
-    def _grid_of(self, item):
+    def grid(self, item):
         return GeoBox.from_bbox((500_000, 7_700_000, 501_000, 7_700_500), "EPSG:32608", resolution=10)
-
-    connect = download = load = None
 
 
 def found_source(**selection):
-    return type("Source", (FoundSource,), {"__abstractmethods__": frozenset(), "store": None})(
-        Sentinel2Pipeline(**selection)
-    )
+    source = SceneSource(Sentinel2Pipeline(**selection, no_raw_data_store=True))
+    source.catalog = FoundScenes()
+    return source
 
 
 def test_what_a_search_found_is_not_asked_for_again():
@@ -180,7 +184,7 @@ def test_what_a_search_found_is_not_asked_for_again():
     assert [ref.tile_id for ref in refs] == [A, B]
     assert source.to_fetch(refs) == {A: 20, B: 20}
     assert list(source.footprints(refs).tile_id) == [A, B]
-    assert source.asked == ()
+    assert source.catalog.asked == ()
 
 
 def test_a_source_for_other_processes_knows_only_the_scenes_that_they_are_to_fetch():
@@ -188,7 +192,7 @@ def test_a_source_for_other_processes_knows_only_the_scenes_that_they_are_to_fet
     refs = source.find()
     assert source.fetching([B]).items == {B: "item b"}
     assert source.to_fetch(refs) == {A: 20, B: 20}
-    assert source.asked == ()
+    assert source.catalog.asked == ()
 
 
 def test_an_offline_run_takes_the_prepared_ids_instead_of_a_search(tmp_path):
@@ -221,7 +225,7 @@ def catalogue(monkeypatch):
     """A catalogue that has the take of B twice."""
     ground = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]]}
     found = {name: SimpleNamespace(id=name, geometry=ground) for name in (A, OLDER, B)}
-    monkeypatch.setattr("darts_acquisition.get_cdse_s2_sr_scene_ids_from_tile_ids", lambda *_, **__: found)
+    monkeypatch.setattr("darts_acquisition.optical.cdse.catalog.CdseScenes.search", lambda *_: found)
 
 
 def test_of_the_same_take_twice_a_search_maps_the_best_and_names_the_other(catalogue, caplog):

@@ -17,13 +17,13 @@ SHARED = {
     "patch_size": 1024, "overlap": 16, "exclude_nopositive": False, "exclude_nan": True,
 }  # fmt: skip
 SENTINEL2 = {
-    "planet_data_dir": None, "raw_data_store": None, "no_raw_data_store": False, "matching_cache": None,
-    "no_matching_cache": False, "matching_day_range": 7, "matching_max_cloud_cover": 10,
+    "planet_data_dir": None, "raw_data_source": "cdse", "raw_data_store": None, "no_raw_data_store": False,
+    "matching_cache": None, "no_matching_cache": False, "matching_day_range": 7, "matching_max_cloud_cover": 10,
     "matching_min_intersects": 0.7, "save_matching_scores": False,
 }  # fmt: skip
 FURTHER = {
     "offline": False, "max_memory_gb": None, "shard_size": None, "cdse_stac_url": None, "cdse_s3_endpoint": None,
-    "arcticdem_stac_url": None, "arcticdem_index_url": None, "ee_url": None,
+    "earthsearch_stac_url": None, "arcticdem_stac_url": None, "arcticdem_index_url": None, "ee_url": None,
 }  # fmt: skip
 
 

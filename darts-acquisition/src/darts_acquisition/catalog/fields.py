@@ -21,7 +21,7 @@ from darts_utils.names import is_id, shown
 logger = logging.getLogger(__name__.replace("darts_", "darts."))
 
 _MOST_BYTES = 1 << 40
-_COVERS = ("eo:cloud_cover", "eo:snow_cover")
+_COVERS = ("eo:cloud_cover", "eo:snow_cover", "s2:snow_ice_percentage")
 
 
 class LeftOut:

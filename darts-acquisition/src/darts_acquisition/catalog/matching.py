@@ -6,6 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import date, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import geopandas as gpd
 import numpy as np
@@ -19,12 +20,15 @@ from darts_acquisition.catalog.coverage import Coverage
 from darts_acquisition.catalog.criteria import cover_limit
 from darts_acquisition.catalog.fields import footprint_of, number_or_none
 from darts_acquisition.catalog.matching_cache import Candidate, MatchingCache, Verdict
-from darts_acquisition.catalog.takes import superseded, take_of_item
-from darts_acquisition.optical.cdse.search import search_cdse_s2_sr
+from darts_acquisition.catalog.query import SceneQuery
+from darts_acquisition.catalog.takes import superseded
 from darts_acquisition.services.parallel import at_once
 from darts_utils.crs import checked_crs
 from darts_utils.errors import ConfigError, GridError, OutputError
 from darts_utils.files import atomic_file
+
+if TYPE_CHECKING:
+    from darts_acquisition.optical.sentinel2.stac_scenes import StacScenes
 
 logger = logging.getLogger(__name__.replace("darts_", "darts."))
 
@@ -79,17 +83,18 @@ class _Footprint:
     """Seconds since 1970, to choose between scenes of the same score."""
 
 
-def match_cdse_s2_sr_scene_ids_from_geodataframe(
+def match_scenes(
+    catalog: "StacScenes",
     aoi: gpd.GeoDataFrame,
-    day_range: int = 60,
-    max_cloud_cover: float | None = 20,
-    min_intersects: float = 0.7,
+    *,
+    day_range: int,
+    max_cloud_cover: float | None,
+    min_intersects: float,
     simplify_geometry: Simplify = False,
     save_scores: Path | None = None,
-    *,
     cache: Path | None = None,
 ) -> Matches:
-    """Return the best scene of the Copernicus Data Space for each footprint.
+    """Return the best scene of a catalogue for each footprint.
 
     The lowest score wins: (cloud cover in percent / 5)^2 + ((100 - 100 coverage) / 5)^2 + (days apart / 2)^2, with the
     share of the footprint's area that the scene covers and whole days (UTC). Of equal scores that nearest in time wins,
@@ -97,6 +102,7 @@ def match_cdse_s2_sr_scene_ids_from_geodataframe(
     and time share a query. One warning sums up those without a scene.
 
     Args:
+        catalog: The catalogue.
         aoi: One footprint a row, polygons in any CRS; column `date`, datetimes (without time zone: UTC). It stays as
             it is. A footprint without a date or an area has no scene.
         day_range: Most days between footprint and scene.
@@ -125,7 +131,7 @@ def match_cdse_s2_sr_scene_ids_from_geodataframe(
             matches.reasons[index] = footprint
         else:
             footprints.append(footprint)
-    verdicts = _verdicts(footprints, criteria, cache)
+    verdicts = _verdicts(catalog, footprints, criteria, cache)
     for index, (verdict, item) in verdicts.items():
         matches[index] = item
         if verdict.reason is not None:
@@ -170,15 +176,17 @@ def _footprint(index: Hashable, outline: gpd.GeoSeries, moment: pd.Timestamp, si
 
 
 def _verdicts(
-    footprints: Sequence[_Footprint], criteria: _Criteria, cache: Path | None
+    catalog: "StacScenes", footprints: Sequence[_Footprint], criteria: _Criteria, cache: Path | None
 ) -> dict[Hashable, tuple[Verdict, pystac.Item | None]]:
     """Return the verdict on each footprint and its scene; only those that the cache lacks are asked for."""
     known = MatchingCache(cache)
-    keys = {f.index: known.key(f.area.wkb, f.day.isoformat(), asdict(criteria)) for f in footprints}
+    keys = {
+        f.index: known.key(f.area.wkb, f.day.isoformat(), {**asdict(criteria), **catalog.match_key}) for f in footprints
+    }
     missing = [footprint for footprint in footprints if keys[footprint.index] not in known]
 
     def ask(group: Sequence[_Footprint]) -> None:
-        for index, verdict, item in _judge(group, criteria):
+        for index, verdict, item in _judge(catalog, group, criteria):
             known.put(keys[index], verdict, item)
         known.write_now_and_then()
 
@@ -204,32 +212,39 @@ def _neighbours(footprints: Sequence[_Footprint], day_range: int) -> list[list[_
     return [groups[key] for key in sorted(groups)]
 
 
-def _judge(group: Sequence[_Footprint], criteria: _Criteria) -> list[tuple[Hashable, Verdict, pystac.Item | None]]:
+def _judge(
+    catalog: "StacScenes", group: Sequence[_Footprint], criteria: _Criteria
+) -> list[tuple[Hashable, Verdict, pystac.Item | None]]:
     """Ask the catalogue for a group of footprints and return the verdict on each."""
-    items = _search(group, criteria, criteria.max_cloud_cover)
-    judged = {footprint.index: _verdict(_near(footprint, items, criteria), criteria) for footprint in group}
+    items = _search(catalog, group, criteria, criteria.max_cloud_cover)
+    judged = {footprint.index: _verdict(_near(catalog, footprint, items, criteria), criteria) for footprint in group}
     unmatched = [footprint for footprint in group if judged[footprint.index].scene_id is None]
     if unmatched:
-        every = items if criteria.max_cloud_cover == 100 else _search(unmatched, criteria, 100)
+        every = items if criteria.max_cloud_cover == 100 else _search(catalog, unmatched, criteria, 100)
         for footprint in unmatched:
-            judged[footprint.index] = Verdict(None, _reason(_near(footprint, every, criteria), criteria))
+            judged[footprint.index] = Verdict(None, _reason(_near(catalog, footprint, every, criteria), criteria))
     return [(index, verdict, items.get(verdict.scene_id or "")) for index, verdict in judged.items()]
 
 
-def _search(group: Sequence[_Footprint], criteria: _Criteria, max_cloud_cover: float) -> dict[str, pystac.Item]:
+def _search(
+    catalog: "StacScenes", group: Sequence[_Footprint], criteria: _Criteria, max_cloud_cover: float
+) -> dict[str, pystac.Item]:
     reach = timedelta(days=criteria.day_range)
-    found = search_cdse_s2_sr(
-        intersects=shapely.union_all([footprint.query_area for footprint in group]),
+    query = SceneQuery(
+        area=shapely.union_all([footprint.query_area for footprint in group]),
         start_date=(min(footprint.day for footprint in group) - reach).isoformat(),
         end_date=(max(footprint.day for footprint in group) + reach).isoformat(),
         max_cloud_cover=max_cloud_cover,
         max_snow_cover=None,
     )
-    worse = superseded(found, take_of_item)  # or else an older processing with a cloud less would win
+    found = catalog.search(query)
+    worse = superseded(found, catalog.take)  # or else an older processing with a cloud less would win
     return {scene_id: item for scene_id, item in found.items() if scene_id not in worse}
 
 
-def _near(footprint: _Footprint, items: dict[str, pystac.Item], criteria: _Criteria) -> list[Candidate]:
+def _near(
+    catalog: "StacScenes", footprint: _Footprint, items: dict[str, pystac.Item], criteria: _Criteria
+) -> list[Candidate]:
     """Return the scenes that touch a footprint within the days, with what their scores are made of."""
     coverage = Coverage(footprint.area)
     candidates = []
@@ -240,7 +255,7 @@ def _near(footprint: _Footprint, items: dict[str, pystac.Item], criteria: _Crite
             continue
         days = abs((moment.date() - footprint.day).days)
         if days <= criteria.day_range and (covered := coverage.of(outline)) > 0:
-            cloud = number_or_none(item.properties.get("eo:cloud_cover"))
+            cloud = number_or_none(item.properties.get(catalog.cloud))
             seconds = abs(moment.timestamp() - footprint.moment)
             candidates.append(Candidate(scene_id, 100.0 if cloud is None else cloud, covered, days, seconds))
     return candidates

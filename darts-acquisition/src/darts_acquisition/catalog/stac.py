@@ -1,7 +1,7 @@
 """Items of a STAC catalogue, searched with CQL2 filters and the manners of its service."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -110,6 +110,7 @@ def search_items(
     intersects: BaseGeometry | None = None,
     period: Period = (None, None),
     where: Sequence[Filter] = (),
+    query: Mapping[str, Filter] | None = None,
 ) -> Iterator[pystac.Item]:
     """Yield the items of one query, page by page.
 
@@ -120,6 +121,7 @@ def search_items(
         intersects: Area in EPSG:4326 that items must touch.
         period: First and last moment, both included.
         where: CQL2-JSON conditions that must all hold.
+        query: Conditions of the query extension by property, for catalogues that know no CQL2.
 
     Raises:
         ServiceError: If the catalogue does not answer, or not with items.
@@ -133,6 +135,7 @@ def search_items(
         datetime=None if period == (None, None) else list(period),
         filter=condition,
         filter_lang=None if condition is None else "cql2-json",
+        query=query,
     )
 
 

@@ -30,47 +30,50 @@ class Take:
     """When it was processed; sorts by time."""
     footprint: BaseGeometry | None
     """What it covers, in EPSG:4326; None if unknown."""
+    preferred: int = 0
+    """Of several collections, the higher the better, whatever else."""
 
     @property
-    def rank(self) -> tuple[float, str]:
-        """The higher the better: the baseline counts, then the time of processing."""
-        return self.baseline, self.made
+    def rank(self) -> tuple[int, float, str]:
+        """The higher the better: the collection counts, then the baseline, then the time of processing."""
+        return self.preferred, self.baseline, self.made
 
 
 def take_of_item(item: Any) -> Take | None:
     """Return which take a STAC item of the Copernicus Data Space is, None if its id does not tell."""
-    return _take_of_product(str(item.id), footprint_of(item.geometry))
+    return take_of_product(str(item.id), footprint_of(item.geometry))
 
 
 def take_of_gee_scene(scene: Any) -> Take | None:
     """Return which take a scene of Earth Engine is, by its product id, or else its own; None if neither tells."""
     given = scene.properties
-    take = _take_of_product(str(given.get("PRODUCT_ID")), scene.footprint)
+    take = take_of_product(str(given.get("PRODUCT_ID")), scene.footprint)
     match = _EARTH_ENGINE.fullmatch(scene.scene_id)
     if take is not None or match is None:
         return take
     return Take(
         seen=(str(given.get("SPACECRAFT_NAME")), match[1], str(given.get("SENSING_ORBIT_NUMBER")), match[3]),
-        baseline=_baseline(str(given.get("PROCESSING_BASELINE"))),
+        baseline=baseline_number(str(given.get("PROCESSING_BASELINE"))),
         made=match[2],
         footprint=scene.footprint,
     )
 
 
-def _take_of_product(product_id: str, footprint: BaseGeometry | None) -> Take | None:
+def take_of_product(product_id: str, footprint: BaseGeometry | None) -> Take | None:
+    """Return which take a product of ESA is, by its name, None if that is no such name."""
     match = _PRODUCT.fullmatch(product_id)
     if match is None:
         return None
     satellite, sensed, baseline, orbit, tile, made, _ = match.groups()
     return Take(
         seen=(satellite, sensed, orbit, tile),
-        baseline=_baseline(f"{baseline[:2]}.{baseline[2:]}"),
+        baseline=baseline_number(f"{baseline[:2]}.{baseline[2:]}"),
         made=made,
         footprint=footprint,
     )
 
 
-def _baseline(text: str) -> float:
+def baseline_number(text: str) -> float:
     """Return a baseline as a number; one that says nothing, such as 99.99 of test products, comes last."""
     if re.fullmatch(r"\d{1,2}\.\d{1,2}", text) is None or float(text) == _UNKNOWN_BASELINE:
         return -1.0

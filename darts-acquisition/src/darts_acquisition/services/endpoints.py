@@ -18,6 +18,7 @@ class Endpoint:
 ENDPOINTS = {
     "cdse_stac_url": Endpoint("DARTS_CDSE_STAC_URL", "https://stac.dataspace.copernicus.eu/v1/"),
     "cdse_s3_endpoint": Endpoint("DARTS_CDSE_S3_ENDPOINT", "https://eodata.dataspace.copernicus.eu"),
+    "earthsearch_stac_url": Endpoint("DARTS_EARTHSEARCH_STAC_URL", "https://earth-search.aws.element84.com/v1"),
     "arcticdem_stac_url": Endpoint("DARTS_ARCTICDEM_STAC_URL", "https://stac.pgc.umn.edu/api/v1/"),
     "arcticdem_index_url": Endpoint(
         "DARTS_ARCTICDEM_INDEX_URL",
@@ -33,6 +34,10 @@ ENDPOINTS = {
 }
 
 ASSET_HOSTS = {
+    "earthsearch_stac_url": Endpoint(
+        "DARTS_EARTHSEARCH_ASSET_HOSTS",
+        "e84-earth-search-sentinel-data.s3.us-west-2.amazonaws.com,sentinel-cogs.s3.us-west-2.amazonaws.com",
+    ),
     "arcticdem_stac_url": Endpoint(
         "DARTS_ARCTICDEM_ASSET_HOSTS", "pgc-opendata-dems.s3.us-west-2.amazonaws.com,data.pgc.umn.edu"
     ),

@@ -1,56 +1,33 @@
 """Rasters in the storage of the Copernicus Data Space, fetched whole and then decoded."""
 
 import functools
-import hashlib
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 from urllib.parse import quote, urlsplit
 
 import botocore.session
-import numpy as np
-import rasterio
 import requests
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
-from odc.geo.geobox import GeoBox
-from rasterio._err import CPLE_BaseError
-from rasterio.errors import RasterioError
 
 from darts_acquisition.services.copernicus import S3_REGION, STORAGE, CopernicusKeys, refused_keys
 from darts_acquisition.services.endpoints import endpoint
 from darts_acquisition.services.http import MOST_FILE_BYTES, RefusedError, ask_once, at_most, check_length
+from darts_acquisition.services.rasters import Raster, check_checksum, fetched_raster
 from darts_acquisition.services.retry import TRANSIENT_STATUS, TransientError, call, retry_after_s
-from darts_utils.crs import checked_crs
 from darts_utils.disk import cannot_write
-from darts_utils.errors import DataError, MissingDataError, ServiceError
+from darts_utils.errors import DataError, MissingDataError
 from darts_utils.names import shown
 
-_DECODING_TRIES = 3
 _KEYS_REFUSED = ("ExpiredToken", "InvalidToken", "TokenRefreshRequired")
 """Errors about keys that come with the status 400."""
 _ADDRESS = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9.-]*(/[A-Za-z0-9_][A-Za-z0-9_.+=:@-]*)+")
 """No part of a key begins with a dot, so that the name of the copy is one, and stays in its folder."""
-_FORMATS = {"jp2": "JP2OpenJPEG", "tif": "GTiff", "tiff": "GTiff"}
-"""GDAL's drivers by the endings of keys; other formats may name further files for GDAL to open."""
-_MOST_PIXELS = 20_000**2
-"""Of a band: those of 10 m have 10,980 x 10,980. A file of a few bytes can announce any number."""
-_HASH_OF_PREFIX = {"1220": "sha256", "1340": "sha512", "1440": "sha3_512", "1620": "sha3_256", "d50110": "md5"}
-"""Kinds of checksum by the first bytes of a multihash (code and length)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Raster:
-    """The first band of a raster file, (y, x), with its grid."""
-
-    values: np.ndarray
-    geobox: GeoBox
 
 
 def read_raster(
@@ -74,21 +51,11 @@ def read_raster(
         ServiceError: If it cannot be read, or is still damaged, after all retries.
     """
     _check_address(url)
-    with TemporaryDirectory(prefix="darts-raster-") as folder:
-        file = Path(folder) / PurePosixPath(urlsplit(url).path).name
-        for _ in range(_DECODING_TRIES):
-            call(STORAGE, f"reading {url}", lambda: _fetch(url, file, keys, checksum))
-            try:
-                raster = _decode(file, url)
-            except (RasterioError, CPLE_BaseError) as error:
-                reason = " ".join(str(error).split())
-                continue
-            if on_bytes is not None:
-                on_bytes(file.stat().st_size)
-            return raster
-    raise ServiceError(
-        f"{STORAGE.name}: {url} arrived {_DECODING_TRIES} times but cannot be decoded ({reason}). {STORAGE.advice}"
-    )
+
+    def fetch(file: Path) -> None:
+        call(STORAGE, f"reading {url}", lambda: _fetch(url, file, keys, checksum))
+
+    return fetched_raster(STORAGE, url, PurePosixPath(urlsplit(url).path).name, fetch, on_bytes)
 
 
 def _check_address(url: str) -> None:
@@ -111,7 +78,7 @@ def _fetch(url: str, file: Path, keys: CopernicusKeys, checksum: str | None) -> 
     except RefusedError as error:
         _raise_reason(url, keys)
         raise TransientError(str(error.status)) from error
-    _check(file, checksum)
+    check_checksum(file, checksum)
 
 
 def _to_disk(file: Path, url: str, pieces: Iterator[bytes], response: requests.Response) -> None:
@@ -136,25 +103,6 @@ def _signed(url: str, keys: CopernicusKeys) -> requests.Request:
     request = AWSRequest("GET", address, {"Accept-Encoding": "identity"})
     S3SigV4Auth(Credentials(keys.access_key, keys.secret_key, keys.token), "s3", S3_REGION).add_auth(request)
     return requests.Request("GET", address, dict(request.headers.items()))
-
-
-def _check(file: Path, checksum: str | None) -> None:
-    """Compare a file with its checksum; one of an unknown kind is not compared."""
-    for prefix, kind in _HASH_OF_PREFIX.items():
-        if checksum is not None and checksum.startswith(prefix):
-            with file.open("rb") as stream:
-                digest = hashlib.file_digest(stream, kind).hexdigest()
-            if digest != checksum.removeprefix(prefix).lower():
-                raise TransientError("it arrived damaged: its checksum is not that of the catalogue")
-
-
-def _decode(file: Path, url: str) -> Raster:
-    driver = _FORMATS.get(file.suffix.lower().lstrip("."), "JP2OpenJPEG")
-    with rasterio.Env(CPL_VSIL_CURL_ALLOWED_FILENAME="-"), rasterio.open(file, driver=driver) as raster:
-        if raster.width * raster.height > _MOST_PIXELS:
-            raise DataError(f"{url} has {raster.width} x {raster.height} pixels, which no tile has. Leave it out.")
-        crs = checked_crs(raster.crs, url)
-        return Raster(values=raster.read(1), geobox=GeoBox(raster.shape, raster.transform, crs))
 
 
 def _raise_reason(url: str, keys: CopernicusKeys) -> None:

@@ -28,7 +28,7 @@ PARAMETERS = (
     "drop_cut_objects",
 )
 """Parameters that change a result."""
-NOT_YET = {"tta": "none", "skip_water": False, "clip_to_aoi": False, "tcvis_year": None}
+NOT_YET = {"tta": "none", "skip_water": False, "tcvis_year": None}
 """What a later release can vary, with what this one does: so that its results stay equal to those of today."""
 _HEADER_BYTES = 65_536
 
@@ -79,7 +79,14 @@ def recipe_of(run: PipelineParameters, models: Models, resolution_m: MosaicResol
         models: Its models.
         resolution_m: Pixel size of the ArcticDEM mosaic that it reads.
     """
-    parameters = {name: _resolved(run, name) for name in PARAMETERS} | NOT_YET | {"precision": models.precision}
+    parameters = (
+        {name: _resolved(run, name) for name in PARAMETERS}
+        | NOT_YET
+        | {
+            "clip_to_aoi": getattr(run, "clip_to_aoi", False),  # images on disk are never clipped
+            "precision": models.precision,
+        }
+    )
     return Recipe(parameters=parameters, models=models.ids, auxiliary=auxiliary_of(models.bands, resolution_m))
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from darts.pipelines.sources.registry import DEFAULT_CATALOG, SCENE_CATALOGS
 from darts.utils.numbers import check_numbers
 from darts_utils.errors import ConfigError
 from darts_utils.paths import DefaultPaths, settle_paths
@@ -110,6 +111,8 @@ class EndpointParameters(Parameters):
     """Catalogue of the Copernicus Data Space."""
     cdse_s3_endpoint: str | None = None
     """Storage of the Copernicus Data Space."""
+    earthsearch_stac_url: str | None = None
+    """Catalogue of Earth Search."""
     arcticdem_stac_url: str | None = None
     """Catalogue of the ArcticDEM mosaics."""
     arcticdem_index_url: str | None = None
@@ -277,6 +280,8 @@ class SceneSelection(Parameters):
     """Sentinel-2 tiles such as 33UVP, to search scenes in."""
     aoi_file: Path | None = None
     """Vector file with an area of interest, to search scenes in."""
+    clip_to_aoi: bool = False
+    """Read of each scene only the part that lies in aoi_file; for sources that offer parts."""
     start_date: str | None = None
     """First day of a search, YYYY-MM-DD."""
     end_date: str | None = None
@@ -300,6 +305,11 @@ class SceneSelection(Parameters):
                 f"{' and '.join(given)} both select scenes. Give one of them."
                 if len(given) == 2
                 else f"{', '.join(given)} all select scenes. Give one of them."
+            )
+        if self.clip_to_aoi and self.aoi_file is None:
+            raise ConfigError(
+                "clip_to_aoi reads the part of scenes that lies in an area of interest, but none is given. "
+                "Add --aoi-file."
             )
 
     def _selectors_given(self) -> list[str]:
@@ -327,13 +337,19 @@ class RawSceneParameters(Parameters):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sentinel2Storage(RawSceneParameters):
+class CatalogParameters(Parameters):
+    """Which catalogue Sentinel-2 scenes come from."""
+
+    raw_data_source: Literal[tuple(SCENE_CATALOGS)] = DEFAULT_CATALOG  # type: ignore[valid-type]  # the registry's names
+    """Catalogue that Sentinel-2 scenes come from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sentinel2Storage(CatalogParameters, RawSceneParameters):
     """Where Sentinel-2 scenes come from."""
 
     sentinel2_grid_dir: Path | None = None
     """Folder of the Sentinel-2 tiling grid, `{input}/sentinel2/grid` if not given."""
-    raw_data_source: Literal["gee", "cdse"] = "cdse"
-    """Copernicus Data Space (cdse) or Google Earth Engine (gee)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -342,13 +358,19 @@ class SceneParameters(Sentinel2Storage, SceneSelection, RunParameters, EarthEngi
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlanetSelection(Parameters):
-    """Which PlanetScope images to map."""
+class PlanetFolders(Parameters):
+    """Where PlanetScope images lie."""
 
     orthotiles_dir: Path | None = None
     """Folder of orthotiles, in `{tile_id}/{scene_id}/`; `{input}/planet/tiles` if not given."""
     scenes_dir: Path | None = None
     """Folder of scenes, in `{scene_id}/`; `{input}/planet/scenes` if not given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanetSelection(PlanetFolders):
+    """Which PlanetScope images to map."""
+
     image_ids: list[str] | None = None
     """Images to map, by the names of their folders. If not given, all that are found."""
 

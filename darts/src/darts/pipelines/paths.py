@@ -1,47 +1,20 @@
 """The locations that a run would use, for showing them to the user."""
 
 import logging
-from dataclasses import dataclass, field, fields
-from pathlib import Path
-from typing import Annotated, Literal
+from dataclasses import dataclass, fields
+from typing import Annotated
 
 from cyclopts import Parameter
 
-from darts_utils.paths import DefaultPaths, PathManager, settle_paths
+from darts.pipelines.parameters import PathParameters, PlanetFolders, Sentinel2Storage
+from darts_utils.paths import PathManager
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class PipelineV2Paths:
+class PipelineV2Paths(PlanetFolders, Sentinel2Storage, PathParameters):
     """All locations of the pipelines, as given or by default."""
-
-    model_files: list[Path] | None = None
-    """Model checkpoints."""
-    default_dirs: Annotated[DefaultPaths, Parameter(name="*")] = field(default_factory=DefaultPaths)
-    """Base folders of all default locations."""
-    output_data_dir: Path | None = None
-    """Folder for the results."""
-    arcticdem_dir: Path | None = None
-    """ArcticDEM datacube."""
-    tcvis_dir: Path | None = None
-    """TCVIS datacube."""
-    orthotiles_dir: Path | None = None
-    """Folder of PlanetScope orthotiles."""
-    scenes_dir: Path | None = None
-    """Folder of PlanetScope scenes."""
-    sentinel2_grid_dir: Path | None = None
-    """Folder of the Sentinel-2 tiling grid."""
-    raw_data_store: Path | None = None
-    """Folder of the raw scene store."""
-    raw_data_source: Literal["cdse", "gee"] = "cdse"
-    """Source of Sentinel-2 scenes."""
-    no_raw_data_store: bool = False
-    """Keep no raw scenes on disk."""
-
-    def __post_init__(self) -> None:
-        """Resolve what users write into paths; doing it again changes nothing."""
-        settle_paths(self)
 
     def resolved(self) -> dict[str, object]:
         """Return every location by name, the defaults filled in; nothing is made on disk.

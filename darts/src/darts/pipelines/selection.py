@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from darts_utils.errors import ConfigError
 from darts_utils.files import atomic_file
 from darts_utils.names import check_name, is_id, shown
 from darts_utils.text import read_text
+from darts_utils.window import Window
 
 
 def confirm_unbounded(parameters: SceneParameters) -> None:
@@ -40,6 +42,13 @@ def tile_ref(scene_id: str) -> TileRef:
     check_name(scene_id, "a scene")
     date = re.search(r"(?<!\d)(20\d{2})\d{4}(?!\d)", scene_id)
     return TileRef(tile_id=scene_id, output_folder=Path(scene_id), year=None if date is None else int(date[1]))
+
+
+def in_window(ref: TileRef, window: Window | None) -> TileRef:
+    """Return the reference to a part of a scene, whose results have a folder of their own; without one, to all."""
+    if window is None:
+        return ref
+    return replace(ref, window=window, output_folder=Path(f"{ref.tile_id}_{window.name}"))
 
 
 def read_scene_ids(path: Path | None, parameter: str) -> list[str]:

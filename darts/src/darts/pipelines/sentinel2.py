@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from darts.pipelines.base import Pipeline
 from darts.pipelines.parameters import SceneParameters
-from darts.pipelines.sources import scene_source
+from darts.pipelines.sources.scenes import SceneSource
 from darts.pipelines.staging import StagingReport
 from darts.pipelines.tiles import MosaicResolution, RunReport, Source
 
@@ -39,7 +39,7 @@ class Sentinel2Pipeline(SceneParameters, Pipeline):
 
     def source(self) -> Source:
         """Return where the scenes come from."""
-        return scene_source(self)
+        return SceneSource(self)
 
     @staticmethod
     def cli(*, pipeline: Annotated["Sentinel2Pipeline | None", Parameter(name="*")] = None) -> RunReport:

@@ -3,13 +3,12 @@
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from darts.pipelines.auxiliary import LAYERS, AuxiliaryLayer, Request, layers_of
 from darts.pipelines.parameters import FeatureParameters, PipelineParameters
 from darts.pipelines.provenance import Making
-from darts.pipelines.tiles import Result, Source, TileRef, Work
+from darts.pipelines.tiles import Result, Source, TileRef, Work, require
 from darts_utils.errors import DataError
 
 if TYPE_CHECKING:
@@ -240,7 +239,7 @@ class _Export:
         metadata = self.making.metadata(work)
         facts = export_tile(
             work.tile,
-            given(self.parameters.output_data_dir) / work.ref.output_folder,
+            require(self.parameters.output_data_dir) / work.ref.output_folder,
             with_record(self.parameters.export_bands),
             subsets(self.parameters, self.model_names),
             metadata=metadata,
@@ -276,9 +275,3 @@ def with_record(export_bands: Sequence[str]) -> list[str]:
 def subsets(parameters: PipelineParameters, model_names: Sequence[str]) -> list[str]:
     """Return the models whose own results are written; a single model's are those of the ensemble."""
     return list(model_names) if parameters.write_model_outputs and len(model_names) > 1 else []
-
-
-def given(path: Path | None) -> Path:
-    """Return a location of resolved parameters, which is never None."""
-    assert path is not None, "stages are built from resolved parameters"
-    return path

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 from darts_utils.errors import DataError
 from darts_utils.names import check_name, shown
+from darts_utils.window import Window
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -28,6 +29,8 @@ class TileRef:
     """Where its results go, relative to the results folder."""
     year: int | None = None
     """Year of the image."""
+    window: Window | None = None
+    """The part of the image that is mapped, None for all of it."""
 
     def __post_init__(self) -> None:
         """Check that results can only go into the results folder: ids come from catalogues and mirrors.
@@ -39,6 +42,12 @@ class TileRef:
             raise DataError(f"{shown(self.tile_id)} is no id of a tile. Use letters, digits, '_', '-', '.'.")
         for part in self.output_folder.parts or ("",):
             check_name(part, "a folder of results")
+
+
+def require[T](value: T | None) -> T:
+    """Return what an earlier step has filled in, so that it is never None here."""
+    assert value is not None, "an earlier step fills it in"
+    return value
 
 
 class Source(Protocol):

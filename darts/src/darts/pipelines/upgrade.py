@@ -131,7 +131,8 @@ def _document(proof: _Proof) -> dict[str, Any]:
     return {
         "result_version": _EARLIER_VERSION,
         "parameters": {
-            **parameters, **NOT_YET, "precision": "float32" if proof.config.get("device") == "cpu" else None
+            **parameters, **NOT_YET, "clip_to_aoi": False,
+            "precision": "float32" if proof.config.get("device") == "cpu" else None,
         },
         "models": {file.stem: model_id(file) for file in models},
         "ensemble_card": None,

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 from cyclopts import Parameter
 
 from darts.pipelines.features import or_default
-from darts.pipelines.parameters import RawSceneParameters, SceneParameters
+from darts.pipelines.parameters import CatalogParameters, RawSceneParameters, SceneParameters
 from darts.pipelines.selection import tile_ref
-from darts.pipelines.sources.cdse import CdseSource
-from darts.pipelines.tiles import MosaicResolution, RunReport
+from darts.pipelines.sources.scenes import SceneSource, catalog_of
+from darts.pipelines.tiles import MosaicResolution, RunReport, require
 from darts.training.dataset import TrainingData, as_function
 from darts.training.images import LabelledImages, anywhere_below
 from darts.training.parameters import MatchingParameters
@@ -35,7 +35,7 @@ _ROUNDING_PX = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sentinel2TrainingData(MatchingParameters, RawSceneParameters, TrainingData):
+class Sentinel2TrainingData(MatchingParameters, CatalogParameters, RawSceneParameters, TrainingData):
     """Makes training data of Sentinel-2 scenes, with slumps digitised on PlanetScope images of about the same day.
 
     Where the PlanetScope images are at hand, labels are moved to where Sentinel-2 sees the same ground.
@@ -48,7 +48,7 @@ class Sentinel2TrainingData(MatchingParameters, RawSceneParameters, TrainingData
     def located(self) -> Self:
         """Return a copy with every location filled in; locating it again changes nothing."""
         run = super().located()
-        store = or_default(self.raw_data_store, self.paths.sentinel2_raw_data("cdse"))
+        store = or_default(self.raw_data_store, self.paths.sentinel2_raw_data(self.raw_data_source))
         cache = or_default(self.matching_cache, or_default(run.train_data_dir, Path()) / "matching-cache.json")
         return replace(run, raw_data_store=store, matching_cache=cache)
 
@@ -84,7 +84,6 @@ class Sentinel2TrainingData(MatchingParameters, RawSceneParameters, TrainingData
         import geopandas as gpd
         import pandas as pd
 
-        from darts_acquisition import match_cdse_s2_sr_scene_ids_from_geodataframe
         from darts_acquisition.services.network import no_service
 
         images = list(images)
@@ -100,20 +99,21 @@ class Sentinel2TrainingData(MatchingParameters, RawSceneParameters, TrainingData
         kept = f" ({cache}, or what --matching-cache names)" if cache else ""
         advice = f"Run once without --offline and without --no-matching-cache: its answers are kept{kept}."
         with no_service(advice) if self.offline else nullcontext():
-            found = match_cdse_s2_sr_scene_ids_from_geodataframe(
+            found = catalog_of(self.raw_data_source).match(
                 area,
-                self.matching_day_range,
-                self.matching_max_cloud_cover,
-                self.matching_min_intersects,
+                day_range=self.matching_day_range,
+                max_cloud_cover=self.matching_max_cloud_cover,
+                min_intersects=self.matching_min_intersects,
                 save_scores=scores if self.save_matching_scores else None,
                 cache=cache,
             )
         return {str(image_id): item for image_id, item in found.items()}
 
-    def _source(self, scenes: Mapping[str, Any]) -> CdseSource:
-        source = CdseSource(
+    def _source(self, scenes: Mapping[str, Any]) -> SceneSource:
+        source = SceneSource(
             SceneParameters(
                 scene_ids=list(scenes),
+                raw_data_source=self.raw_data_source,
                 raw_data_store=self.raw_data_store,
                 no_raw_data_store=self.no_raw_data_store,
                 offline=self.offline,
@@ -161,8 +161,7 @@ class Sentinel2TrainingData(MatchingParameters, RawSceneParameters, TrainingData
 
     @cached_property
     def _planet_images(self) -> LabelledImages:
-        assert self.planet_data_dir is not None
-        images = LabelledImages(self.planet_data_dir, anywhere_below, "--planet-data-dir")
+        images = LabelledImages(require(self.planet_data_dir), anywhere_below, "--planet-data-dir")
         images.find()
         return images
 

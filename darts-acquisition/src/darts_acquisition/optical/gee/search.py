@@ -10,19 +10,18 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import geopandas as gpd
 import shapely
 from odc.geo.geobox import GeoBox
 from shapely.geometry.base import BaseGeometry
 
-from darts_acquisition.catalog.areas import Simplify, area_of_interest, wrapped
-from darts_acquisition.catalog.criteria import cover_limit, mgrs_tiles, named
+from darts_acquisition.catalog.areas import wrapped
+from darts_acquisition.catalog.criteria import named
 from darts_acquisition.catalog.fields import LeftOut, footprint_of, number_or_none
-from darts_acquisition.catalog.periods import FIRST_YEAR, periods
-from darts_acquisition.optical.gee.bands import GRID_BAND, HARMONIZED
+from darts_acquisition.catalog.periods import FIRST_YEAR
+from darts_acquisition.catalog.query import SceneQuery, warn_of_unknown
+from darts_acquisition.optical.gee.bands import GRID_BAND
 from darts_acquisition.services.earthengine import EARTH_ENGINE, ask, ensure_earthengine
 from darts_utils.crs import LONGLAT, checked_grid, outline_on
 from darts_utils.errors import ConfigError, DataError, MissingDataError, ServiceError
@@ -56,131 +55,37 @@ class GeeScene:
     """Its 10 m grid."""
 
 
-def search_gee_s2_sr(
-    intersects: BaseGeometry | dict[str, Any] | None = None,
-    tiles: Sequence[str] | None = None,
-    start_date: str | None = None,
-    end_date: str | None = None,
-    max_cloud_cover: float | None = 10,
-    max_snow_cover: float | None = 10,
-    months: Sequence[int] | None = None,
-    years: Sequence[int] | None = None,
-    *,
-    collection: str = HARMONIZED,
-) -> dict[str, GeeScene]:
-    """Return the scenes that match everything given, by id, in alphabetical order.
+def search_scenes(query: SceneQuery, collection: str) -> dict[str, GeeScene]:
+    """Return the scenes of a collection that match a query, by id, in alphabetical order.
 
     A scene whose cloud or snow cover is not known is kept, and counted in the log.
 
-    Args:
-        intersects: Area in EPSG:4326 that a scene must touch, a geometry or GeoJSON.
-        tiles: MGRS tiles such as `33UVP`; a leading `T` is accepted.
-        start_date: First day, `YYYY-MM-DD`.
-        end_date: Last day, included.
-        max_cloud_cover: Largest cloud cover in percent; 100 or None for any.
-        max_snow_cover: Largest snow cover in percent; 100 or None for any.
-        months: Refused: only the Copernicus Data Space is searched by months.
-        years: Refused likewise.
-        collection: `COPERNICUS/S2_SR_HARMONIZED` or `COPERNICUS/S2_SR`.
-
     Raises:
-        ConfigError: If neither area nor tiles are given, months or years are given, or a value is wrong.
+        ConfigError: If months or years are asked for: Earth Engine would go through all of its scenes for each.
         CredentialsError: If the credentials are missing or refused.
         ServiceError: If Earth Engine does not answer.
     """
-    if months is not None or years is not None:
+    if query.months is not None or query.years is not None:
         raise ConfigError(
-            "month and year filters are only implemented for cdse. "
-            "Give start_date and end_date instead (--start-date, --end-date), or set raw_data_source to cdse."
+            "month and year filters are not implemented for Earth Engine. "
+            "Give start_date and end_date instead (--start-date, --end-date), or another raw_data_source."
         )
-    if intersects is None and tiles is None:
-        raise ConfigError(
-            "neither an area nor tiles are given, so the whole world would be searched. Give one of them."
-        )
-    limits = {
-        _CLOUD: cover_limit("max_cloud_cover", max_cloud_cover),
-        _SNOW: cover_limit("max_snow_cover", max_snow_cover),
-    }
-    first_last = periods(start_date, end_date)[0]
-    codes = None if tiles is None else mgrs_tiles(tiles)
-    area = shapely.geometry.shape(intersects) if isinstance(intersects, dict) else intersects
+    limits = {_CLOUD: query.cloud_limit, _SNOW: query.snow_limit}
+    first_last, codes = query.periods[0], query.mgrs_tiles
     ensure_earthengine()
     wanted = _between(_collection(collection), *first_last)
-    if area is not None:
-        wanted = wanted.filterBounds(_geometry(area))
+    if query.area is not None:
+        wanted = wanted.filterBounds(_geometry(query.area))
     if codes is not None:
         wanted = _with_tiles(wanted, codes)
     for key, limit in limits.items():
         wanted = wanted if limit is None else _at_most(wanted, key, limit)
     found = {scene.scene_id: scene for scene in _scenes(wanted, collection)}
-    _report_unknown_cover(found, limits)
+    warn_of_unknown(found, limits, lambda scene, key: scene.properties.get(key), "on Earth Engine")
     return dict(sorted(found.items()))
 
 
-def get_gee_s2_sr_scene_ids_from_tile_ids(
-    tile_ids: Sequence[str],
-    start_date: str | None = None,
-    end_date: str | None = None,
-    max_cloud_cover: float | None = 10,
-    max_snow_cover: float | None = 10,
-    months: Sequence[int] | None = None,
-    years: Sequence[int] | None = None,
-    *,
-    collection: str = HARMONIZED,
-) -> dict[str, GeeScene]:
-    """Return the scenes of MGRS tiles by id; see `search_gee_s2_sr`."""
-    return search_gee_s2_sr(
-        tiles=tile_ids,
-        start_date=start_date,
-        end_date=end_date,
-        max_cloud_cover=max_cloud_cover,
-        max_snow_cover=max_snow_cover,
-        months=months,
-        years=years,
-        collection=collection,
-    )
-
-
-def get_gee_s2_sr_scene_ids_from_geodataframe(
-    aoi: gpd.GeoDataFrame | Path | str,
-    start_date: str | None = None,
-    end_date: str | None = None,
-    max_cloud_cover: float | None = 10,
-    max_snow_cover: float | None = 10,
-    months: Sequence[int] | None = None,
-    years: Sequence[int] | None = None,
-    simplify_geometry: Simplify = False,
-    *,
-    collection: str = HARMONIZED,
-) -> dict[str, GeeScene]:
-    """Return the scenes that touch an area by id; see `search_gee_s2_sr`.
-
-    Args:
-        aoi: Polygons in any CRS, or a file of them; all rows together are the area. Polygons may have holes and cross
-            the antimeridian or a pole.
-        start_date: First day, `YYYY-MM-DD`.
-        end_date: Last day, included.
-        max_cloud_cover: Largest cloud cover in percent; 100 or None for any.
-        max_snow_cover: Largest snow cover in percent; 100 or None for any.
-        months: Refused: only the Copernicus Data Space is searched by months.
-        years: Refused likewise.
-        simplify_geometry: Tolerance, in units of the area's CRS, by which long outlines may be simplified; scenes that
-            touch less than that may be lost.
-        collection: `COPERNICUS/S2_SR_HARMONIZED` or `COPERNICUS/S2_SR`.
-    """
-    return search_gee_s2_sr(
-        intersects=area_of_interest(aoi, simplify_geometry),
-        start_date=start_date,
-        end_date=end_date,
-        max_cloud_cover=max_cloud_cover,
-        max_snow_cover=max_snow_cover,
-        months=months,
-        years=years,
-        collection=collection,
-    )
-
-
-def get_gee_s2_sr_scenes(scene_ids: Sequence[str], *, collection: str = HARMONIZED) -> dict[str, GeeScene]:
+def describe_scenes(scene_ids: Sequence[str], collection: str) -> dict[str, GeeScene]:
     """Return what Earth Engine knows of scenes, by id; a warning names the scenes that it does not have.
 
     Raises:
@@ -202,21 +107,6 @@ def get_gee_s2_sr_scenes(scene_ids: Sequence[str], *, collection: str = HARMONIZ
     if missing:
         logger.warning("%s has no scene %s in %s; the others go on", EARTH_ENGINE.name, missing, collection)
     return scenes
-
-
-def get_aoi_from_gee_scene_ids(scene_ids: list[str], *, collection: str = HARMONIZED) -> gpd.GeoDataFrame:
-    """Return the footprints of scenes in EPSG:4326, one row a scene, with the column `scene_id`.
-
-    Scenes that Earth Engine does not have are named in a warning and left out.
-
-    Raises:
-        MissingDataError: If it has none of them.
-        CredentialsError: If the credentials are missing or refused.
-        ServiceError: If it does not answer.
-    """
-    scenes = get_gee_s2_sr_scenes(scene_ids, collection=collection)
-    footprints = [scene.footprint for scene in scenes.values()]
-    return gpd.GeoDataFrame({"scene_id": list(scenes)}, geometry=footprints, crs="EPSG:4326")
 
 
 def _collection(collection: str) -> "ee.ImageCollection":
@@ -327,10 +217,3 @@ def _footprint(given: Any, geobox: GeoBox) -> BaseGeometry:
         return footprint
     shape = outline_on(geobox, LONGLAT, "it", npoints=20)
     return shapely.union_all([wrapped(polygon, projected=True) for polygon in getattr(shape, "geoms", [shape])])
-
-
-def _report_unknown_cover(found: dict[str, GeeScene], limits: dict[str, float | None]) -> None:
-    for key, limit in limits.items():
-        unknown = [scene_id for scene_id, scene in found.items() if scene.properties.get(key) is None]
-        if unknown and limit is not None:
-            logger.warning("%d scenes without %s on Earth Engine are kept: %s", len(unknown), key, named(unknown))

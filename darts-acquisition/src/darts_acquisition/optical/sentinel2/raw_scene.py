@@ -15,10 +15,13 @@ from odc.geo.xr import wrap_xr
 
 from darts_utils.errors import DataError, GridError, MissingDataError
 from darts_utils.grid import pixel_size_m
+from darts_utils.window import Window
 
 ALL_CHUNKS = "darts:all_chunks"
 """Attribute of bands of which every chunk was written, so that one that is not there was lost. Earlier releases left
 out chunks without data."""
+WINDOW, WHOLE_SHAPE = "darts:window", "darts:whole_shape"
+"""Attributes of a scene of which only a window was asked for: the window, and the shape of the whole scene."""
 _TYPES = ("uint8", "uint16")
 _AGAIN = "Delete the scene and stage it again."
 _LONGEST_PX = 100_000
@@ -33,6 +36,38 @@ class RawScene:
 
     scene_id: str
     path: Path
+    part: Window | None = None
+    """The part of what is staged that is read, None for all of it."""
+
+    def cut(self, window: Window) -> "RawScene":
+        """Return a part of it.
+
+        Raises:
+            DataError: If it does not reach as far.
+        """
+        height, width = self._staged_grid.shape
+        if window.rows.stop > height or window.columns.stop > width:
+            raise DataError(f"{window.name} is not within the {height} x {width} pixels of {self.path}. {_AGAIN}")
+        return RawScene(self.scene_id, self.path, window)
+
+    @property
+    def whole_grid(self) -> GeoBox | None:
+        """Grid of the scene of which this is a window; None if it does not say so."""
+        try:
+            window, (height, width) = Window(*self.attributes[WINDOW]), self.attributes[WHOLE_SHAPE]
+            affine = self._staged_grid.affine * Affine.translation(-window.left, -window.top)
+            return GeoBox((height, width), affine, self._staged_grid.crs)
+        except (LookupError, TypeError, ValueError):
+            return None
+
+    @property
+    def geobox(self) -> GeoBox:
+        """Grid of the scene, or of the part of it that is read, north up, in metres.
+
+        Raises:
+            DataError: If the store has no usable coordinates or CRS.
+        """
+        return self._staged_grid if self.part is None else self.part.crop(self._staged_grid)
 
     @cached_property
     def _group(self) -> zarr.Group:
@@ -86,12 +121,7 @@ class RawScene:
         return {key: value for key, value in self._band(band).attrs.items() if key != ALL_CHUNKS}
 
     @cached_property
-    def geobox(self) -> GeoBox:
-        """Grid of the scene, north up, in metres.
-
-        Raises:
-            DataError: If the store has no usable coordinates or CRS.
-        """
+    def _staged_grid(self) -> GeoBox:
         arrays = self._arrays  # a store that cannot be opened says so itself
         try:
             reference = dict(arrays["spatial_ref"].attrs)
@@ -149,7 +179,7 @@ class RawScene:
         array = self._band(band)
         self._check(band, array, _TYPES if dtype is None else (dtype,))
         try:
-            values = np.asarray(array[:])
+            values = np.asarray(array[:] if self.part is None else array[self.part.rows, self.part.columns])
         except Exception as error:
             raise DataError(
                 f"band {band} of {self.path} is damaged ({type(error).__name__}: {_reason(error)}). {_AGAIN}"
@@ -159,9 +189,10 @@ class RawScene:
     def _check(self, band: str, array: zarr.Array[Any], types: tuple[str, ...]) -> None:
         if array.dtype.name not in types:
             raise DataError(f"band {band} of {self.path} is {array.dtype} but must be {' or '.join(types)}. {_AGAIN}")
-        if array.shape != tuple(self.geobox.shape):
+        if array.shape != tuple(self._staged_grid.shape):
             raise DataError(
-                f"band {band} of {self.path} has the shape {array.shape}, its coordinates {tuple(self.geobox.shape)}. "
+                f"band {band} of {self.path} has the shape {array.shape}, its coordinates "
+                f"{tuple(self._staged_grid.shape)}. "
                 f"{_AGAIN}"
             )
         lost = self._lost_chunks(band)

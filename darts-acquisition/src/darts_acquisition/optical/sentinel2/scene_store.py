@@ -3,10 +3,12 @@
 A scene appears whole or not at all: it is written beside its place and renamed.
 """
 
+import glob
 import shutil
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,9 +16,10 @@ import numpy as np
 import xarray as xr
 import zarr
 from numcodecs import Zstd
+from odc.geo.geobox import GeoBox
 from zarr.codecs import ZstdCodec
 
-from darts_acquisition.optical.sentinel2.raw_scene import ALL_CHUNKS, RawScene
+from darts_acquisition.optical.sentinel2.raw_scene import ALL_CHUNKS, WHOLE_SHAPE, WINDOW, RawScene
 from darts_utils.errors import DataError, MissingDataError
 from darts_utils.files import (
     abandon,
@@ -29,6 +32,7 @@ from darts_utils.files import (
     sync_path,
 )
 from darts_utils.names import check_name
+from darts_utils.window import Window
 
 CHUNK_PX = 4096
 _BAND_MARK = ".band-"
@@ -87,11 +91,12 @@ class SceneStore:
 
     Args:
         folder: Where the scenes lie; it is not made before something is written.
-        source: Short name of the source, `cdse` or `gee`.
+        source: Short name of the source, as in names of folders.
     """
 
     def __init__(self, folder: Path, source: str) -> None:
         self.folder = Path(folder)
+        self.source = source
         self._prefix = f"{source}-s2-sr-scene-"
 
     def path(self, scene_id: str) -> Path:
@@ -102,6 +107,37 @@ class SceneStore:
         """
         check_name(scene_id, "a staged scene")
         return self.folder / f"{self._prefix}{scene_id}.zarr"
+
+    def holding(self, scene_id: str, window: Window | None, bands: Iterable[str]) -> RawScene:
+        """Return a staged scene, or its window: cut out of the whole scene if that has all the bands.
+
+        Args:
+            scene_id: Id of the scene.
+            window: The part that is wanted, None for all of it.
+            bands: The bands that are wanted.
+
+        Raises:
+            MissingDataError: If neither is in the store.
+        """
+        if window is None:
+            return self.open(scene_id)
+        if scene_id in self:
+            with suppress(DataError):
+                whole = self.open(scene_id)
+                if {*bands} <= {*whole.whole_bands}:
+                    return whole.cut(window)
+        if (name := windowed(scene_id, window)) not in self:
+            raise self._not_staged(scene_id, f"the {window.name} of scene {scene_id}", " --clip-to-aoi")
+        return replace(self.open(name), scene_id=scene_id)
+
+    def grid(self, scene_id: str) -> GeoBox | None:
+        """Return the grid of a scene, be only windows of it staged; None if nothing of it is."""
+        if scene_id in self:
+            return self.open(scene_id).geobox
+        for path in sorted(self.folder.glob(f"{self._prefix}{glob.escape(scene_id)}_window-*.zarr")):
+            if (grid := RawScene(scene_id, path).whole_grid) is not None:
+                return grid
+        return None
 
     def scene_ids(self) -> list[str]:
         """Return the ids of all staged scenes in alphabetical order."""
@@ -118,11 +154,15 @@ class SceneStore:
         """
         path = self.path(scene_id)
         if scene_id not in self:
-            raise MissingDataError(
-                f"scene {scene_id} is not staged in {self.folder}. "
-                f"Stage it with `darts prep-data sentinel2 --optical --scene-ids {scene_id}`."
-            )
+            raise self._not_staged(scene_id, f"scene {scene_id}")
         return RawScene(scene_id, path)
+
+    def _not_staged(self, scene_id: str, what: str, how: str = "") -> MissingDataError:
+        which = "--aoi-file AREA" if how else f"--scene-ids {scene_id}"
+        return MissingDataError(
+            f"{what} is not staged in {self.folder}. Stage it with `darts prep-data sentinel2 --optical "
+            f"--raw-data-source {self.source} {which}{how}`."
+        )
 
     def write(
         self,
@@ -203,14 +243,40 @@ class SceneStore:
         return scene.path
 
 
-def lacking_bands(folder: Path | None, source: str, scene_id: str, bands: Iterable[str]) -> list[str]:
-    """Return which bands of a scene are not staged whole in a folder; all of them without one, or if it is damaged."""
-    store = None if folder is None else SceneStore(folder, source)
+def windowed(scene_id: str, window: Window | None) -> str:
+    """Return the name under which a scene or a window of it is staged, and its results are kept."""
+    return scene_id if window is None else f"{scene_id}_{window.name}"
+
+
+def window_attributes(window: Window | None, grid: GeoBox) -> dict[str, Any]:
+    """Return what a staged window says of itself: what is outside was not asked for, and is not lost.
+
+    Args:
+        window: The window, None for a whole scene.
+        grid: The grid of the whole scene.
+    """
+    return {} if window is None else {WINDOW: window.as_list, WHOLE_SHAPE: list(grid.shape)}
+
+
+def lacking_bands(
+    folder: Path | None, source: str, scene_id: str, bands: Iterable[str], window: Window | None = None
+) -> list[str]:
+    """Return which bands of a scene are not staged whole in a folder; all of them without one, or if it is damaged.
+
+    Args:
+        folder: Folder of the store.
+        source: Short name of the source.
+        scene_id: Id of the scene.
+        bands: The bands that are wanted.
+        window: The part that is wanted, None for all of it.
+    """
+    wanted = list(bands)
+    if folder is None:
+        return wanted
     staged: tuple[str, ...] = ()
-    if store is not None and scene_id in store:
-        with suppress(DataError):
-            staged = store.open(scene_id).whole_bands
-    return [band for band in bands if band not in staged]
+    with suppress(DataError, MissingDataError):
+        staged = SceneStore(folder, source).holding(scene_id, window, wanted).whole_bands
+    return [band for band in wanted if band not in staged]
 
 
 def _put(made: Path, place: Path) -> None:

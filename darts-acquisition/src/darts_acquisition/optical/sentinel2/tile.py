@@ -37,6 +37,8 @@ class SceneFormat:
     """Gives scale and offset of a band."""
     attributes: Callable[[RawScene], Mapping[str, Any]]
     """Gives `azimuth`, `elevation` and `datetime` in whatever form; what is not there is unknown."""
+    check: Callable[[RawScene, Mapping[str, np.ndarray], np.ndarray, float], None] | None = None
+    """Refuses a scene by its digital numbers, classification and offset, if they contradict each other."""
 
 
 def scene_tile(
@@ -112,6 +114,9 @@ def _reflectances(
     with ThreadPoolExecutor(_READERS) as pool:
         numbers = dict(zip(mapping, pool.map(partial(_numbers, scene, form), mapping), strict=True))
     scales = {name: form.scale(scene, name) for name in mapping}  # after it is known that they are there
+    if form.check is not None:
+        optical = {name: values for name, values in numbers.items() if name in form.bands}
+        form.check(scene, optical, classes.values, min((offset for _, offset in scales.values()), default=0))
     missing = _missing(scene, form, numbers, classes.values)
     np.copyto(unseen, missing)
     for name, variable in mapping.items():  # one by one: each is freed as it becomes reflectance

@@ -1,18 +1,20 @@
-"""What all sources of Sentinel-2 scenes share: selection, the raw scene store, footprints."""
+"""Sentinel-2 scenes of a catalogue: selection, the raw scene store, footprints."""
 
 import logging
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import copy
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from darts.pipelines.parameters import SceneParameters
-from darts.pipelines.selection import checked_ids, confirm_unbounded, read_scene_ids, tile_ref
+from darts.pipelines.selection import checked_ids, confirm_unbounded, in_window, read_scene_ids, tile_ref
 from darts.pipelines.sources.apart import check_apart
-from darts.pipelines.tiles import MosaicResolution, TileRef
+from darts.pipelines.sources.registry import SCENE_CATALOGS
+from darts.pipelines.tiles import MosaicResolution, TileRef, require
 from darts_utils.errors import ConfigError, DataError, MissingDataError
+from darts_utils.window import Window, window_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,14 +24,18 @@ if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
     from shapely.geometry.base import BaseGeometry
 
-    from darts_acquisition.catalog.takes import Take
+    from darts_acquisition.optical.sentinel2.catalog import Access, SceneCatalog
 
 logger = logging.getLogger(__name__)
 
 FOOTPRINT_CRS = "EPSG:3413"
+MARGIN_PX = 128
+"""Around an area that scenes are clipped to: what is cut at the edge of a tile must not be missing in the area."""
+_BEND_DEGREES = 0.01
+"""Points along the outline of an area, because straight lines bend in another projection."""
 
 
-class SceneSource(ABC):
+class SceneSource:
     """Scenes of a catalogue that are kept in a raw scene store.
 
     Args:
@@ -37,13 +43,22 @@ class SceneSource(ABC):
     """
 
     resolution_m: ClassVar[MosaicResolution] = 10
-    name: ClassVar[str]
-    """Short name, as in the raw scene store."""
 
     def __init__(self, parameters: SceneParameters) -> None:
         self.parameters = parameters
+        self.catalog = catalog_of(parameters.raw_data_source)
         self.items: dict[str, Any] = {}
         """What the catalogue said of scenes, by id; asked once."""
+        if parameters.clip_to_aoi and not self.catalog.has_windows:
+            raise ConfigError(
+                f"clip_to_aoi reads parts of scenes, which {self.catalog.label} does not offer. "
+                f"Leave it out, or choose {' or '.join(_with_windows())} as raw_data_source."
+            )
+
+    @property
+    def name(self) -> str:
+        """Short name, as in the raw scene store."""
+        return self.catalog.name
 
     @property
     def store(self) -> "Path | None":
@@ -63,8 +78,27 @@ class SceneSource(ABC):
                 refs.append(tile_ref(scene_id))
             except DataError as error:  # from a catalogue: ids of a user are checked, and refused, before
                 logger.warning("a scene is left out: %s", error)
+        if self.parameters.clip_to_aoi:
+            refs = self._clipped(refs)
         check_apart(refs)
         return refs
+
+    def _clipped(self, refs: Sequence[TileRef]) -> list[TileRef]:
+        """Return references to the parts of scenes that lie in the area of interest; scenes beside it are left out."""
+        from darts_acquisition.catalog.areas import area_of_interest
+
+        area = area_of_interest(require(self.parameters.aoi_file))
+        grids = self._grids(refs)
+        clipped = []
+        for ref in refs:
+            grid = grids.get(ref.tile_id)
+            if grid is None:
+                logger.warning("%s is left out: its grid is unknown, so it cannot be clipped", ref.tile_id)
+            elif (window := window_around(grid, area)) is None:
+                logger.info("%s is left out: nothing of it lies in the area", ref.tile_id)
+            else:
+                clipped.append(in_window(ref, None if window.covers(grid) else window))
+        return clipped
 
     def _selected_ids(self) -> Sequence[str]:
         selection = self.parameters
@@ -99,7 +133,7 @@ class SceneSource(ABC):
         from darts_acquisition.catalog.criteria import named
         from darts_acquisition.catalog.takes import superseded
 
-        worse = superseded(found, self._take)
+        worse = superseded(found, self.catalog.take)
         for scene_id, better in worse.items():
             logger.info("%s is left out: %s is the same take, processed better or later", scene_id, better)
         if worse:
@@ -113,10 +147,11 @@ class SceneSource(ABC):
         """Return the scenes that the store lacks, wholly or in part, with the bytes to fetch, 0 where unknown."""
         from darts_acquisition.optical.sentinel2.scene_store import lacking_bands
 
-        lacking = {}
+        lacking: dict[str, list[str]] = {}
+        windows = {ref.tile_id: ref.window for ref in refs}
         for ref in refs:
             try:
-                bands = lacking_bands(self.store, self.name, ref.tile_id, self.bands)
+                bands = lacking_bands(self.store, self.name, ref.tile_id, self.catalog.bands, ref.window)
             except Exception as error:  # noqa: BLE001  (the scene fails when it is loaded, alone: a plan goes on too)
                 logger.warning("whether scene %s is staged is unknown: %s", ref.tile_id, error)
                 continue
@@ -124,16 +159,24 @@ class SceneSource(ABC):
                 lacking[ref.tile_id] = bands
         self._look_up(lacking)
         return {
-            scene_id: self._size_bytes(self.items[scene_id], bands) if scene_id in self.items else 0
+            scene_id: self._size_bytes(scene_id, bands, windows[scene_id]) if scene_id in self.items else 0
             for scene_id, bands in lacking.items()
         }
+
+    def _size_bytes(self, scene_id: str, bands: Sequence[str], window: "Window | None") -> int:
+        size = self.catalog.size_bytes(self.items[scene_id], bands)
+        if window is None:
+            return size
+        height, width = self.catalog.grid(self.items[scene_id]).shape
+        return int(size * window.height * window.width / (height * width))
 
     def _look_up(self, scene_ids: Iterable[str]) -> None:
         """Ask the catalogue for scenes that are not known yet; those that it lacks fail later, each alone."""
         unknown = [scene_id for scene_id in scene_ids if scene_id not in self.items]
         if unknown and not self.parameters.offline:
+            self.catalog.log_in(self._access)
             try:
-                self.items.update(self._ask(unknown))
+                self.items.update(self.catalog.describe(unknown))
             except MissingDataError as error:
                 logger.warning("%s", error)
 
@@ -154,28 +197,35 @@ class SceneSource(ABC):
         """
         import geopandas as gpd
 
-        staged = {ref.tile_id: self._staged_grid(ref.tile_id) for ref in refs}
-        self._look_up(scene_id for scene_id, grid in staged.items() if grid is None)
-        grids = {scene_id: grid or self._catalogue_grid(scene_id) for scene_id, grid in staged.items()}
+        grids = self._grids(refs)
+        windows = {ref.tile_id: ref.window for ref in refs}
         found = {
-            scene_id: _known(scene_id, partial(_outline, grid, scene_id)) for scene_id, grid in grids.items() if grid
+            scene_id: _known(scene_id, partial(_outline, cropped(grid, windows[scene_id]), scene_id))
+            for scene_id, grid in grids.items()
         }
         outlines = {scene_id: outline for scene_id, outline in found.items() if outline is not None}
         return gpd.GeoDataFrame({"tile_id": list(outlines)}, geometry=list(outlines.values()), crs=FOOTPRINT_CRS)
+
+    def _grids(self, refs: Sequence[TileRef]) -> "dict[str, GeoBox]":
+        """Return the grids of whole scenes, as staged or as the catalogue says; unknown ones are left out."""
+        staged = {ref.tile_id: self._staged_grid(ref.tile_id) for ref in refs}
+        self._look_up(scene_id for scene_id, grid in staged.items() if grid is None)
+        grids = {scene_id: grid or self._catalogue_grid(scene_id) for scene_id, grid in staged.items()}
+        return {scene_id: grid for scene_id, grid in grids.items() if grid is not None}
 
     def _staged_grid(self, scene_id: str) -> "GeoBox | None":
         from darts_acquisition.optical.sentinel2.scene_store import SceneStore
 
         store = None if self.store is None else SceneStore(self.store, self.name)
-        return None if store is None or scene_id not in store else _known(scene_id, lambda: store.open(scene_id).geobox)
+        return None if store is None else _known(scene_id, lambda: store.grid(scene_id))
 
     def _catalogue_grid(self, scene_id: str) -> "GeoBox | None":
         item = self.items.get(scene_id)
-        return None if item is None else _known(scene_id, lambda: self._grid_of(item))
+        return None if item is None else _known(scene_id, lambda: self.catalog.grid(item))
 
     def stage_command(self, ref: TileRef) -> str:
         """Return the shell command that fetches the auxiliary data of a scene."""
-        return f"darts prep-data sentinel2 --aux --scene-ids {ref.tile_id}"
+        return f"darts prep-data sentinel2 --aux --raw-data-source {self.name} --scene-ids {ref.tile_id}"
 
     def identity(
         self,
@@ -184,57 +234,89 @@ class SceneSource(ABC):
     ) -> tuple[dict[str, Any], dict[str, list[Any]]]:
         """Return what says which scene it is: its source, id, processing baseline, and which part of it is read."""
         baseline = baseline_of(ref.tile_id)
-        image = {"source": self.name, "id": ref.tile_id, "processing_baseline": baseline, "window": "whole"}
-        return {**image, **self.own_identity}, {}
+        image = {"source": self.name, "id": ref.tile_id, "processing_baseline": baseline}
+        window = {"window": "whole" if ref.window is None else ref.window.as_list}
+        return {**image, **window, **self.catalog.identity}, {}
 
-    @property
-    def own_identity(self) -> dict[str, Any]:
-        """What else of a scene decides its pixels, by attributes of its tile: None is known once it is read."""
-        return {}
-
-    @property
-    def search_limits(self) -> Mapping[str, Any]:
-        """Dates and covers of a search, by the names that all search functions have."""
-        given = self.parameters
-        names = ("start_date", "end_date", "max_cloud_cover", "max_snow_cover", "months", "years")
-        return {name: getattr(given, name) for name in names}
-
-    @abstractmethod
     def connect(self) -> None:
         """Check what fetching scenes needs, before any long work.
 
         Raises:
             CredentialsError: If keys are missing or refused.
         """
-
-    @abstractmethod
-    def download(self, ref: TileRef, on_bytes: Callable[[int], None] | None = None) -> None:
-        """Fetch what the store lacks of a scene."""
-
-    @abstractmethod
-    def load(self, ref: TileRef) -> "xr.Dataset":
-        """Return the scene with reflectance, classification and quality mask."""
-
-    @abstractmethod
-    def _search(self) -> dict[str, Any]: ...
-
-    def _take(self, item: Any) -> "Take | None":  # noqa: ARG002  (for sources that know)
-        """Return which take a scene is, None if that is unknown."""
-        return None
-
-    @abstractmethod
-    def _ask(self, scene_ids: Sequence[str]) -> dict[str, Any]: ...
+        self.catalog.connect(self._access)
 
     @property
-    @abstractmethod
-    def bands(self) -> Sequence[str]:
-        """Names of the bands that a tile is made of, as the source calls them."""
+    def _access(self) -> "Access":
+        from darts_acquisition.optical.sentinel2.catalog import Access
 
-    @abstractmethod
-    def _size_bytes(self, item: Any, bands: Sequence[str]) -> int: ...
+        given = self.parameters
+        return Access(ee_project=given.ee_project, ee_use_highvolume=given.ee_use_highvolume)
 
-    @abstractmethod
-    def _grid_of(self, item: Any) -> "GeoBox": ...
+    def download(self, ref: TileRef, on_bytes: Callable[[int], None] | None = None) -> None:
+        """Fetch what the store lacks of a scene."""
+        from darts_acquisition.optical.sentinel2.scenes import download_scene
+
+        download_scene(self.catalog, self._scene(ref), require(self.store), window=ref.window, on_bytes=on_bytes)
+
+    def load(self, ref: TileRef) -> "xr.Dataset":
+        """Return the scene with reflectance, classification and quality mask."""
+        from darts_acquisition.optical.sentinel2.scenes import load_scene
+
+        offline = self.parameters.offline
+        return load_scene(
+            self.catalog, self._scene(ref), store=self.store, offline=offline, window=ref.window, lazy=True
+        )
+
+    def _scene(self, ref: TileRef) -> Any:
+        """Return what the catalogue says of a scene, or its id."""
+        return self.items.get(ref.tile_id, ref.tile_id)
+
+    def _search(self) -> dict[str, Any]:
+        from darts_acquisition.catalog.query import SceneQuery
+
+        given = self.parameters
+        names = ("start_date", "end_date", "max_cloud_cover", "max_snow_cover", "months", "years")
+        limits = {name: getattr(given, name) for name in names}
+        self.catalog.log_in(self._access)
+        if given.aoi_file is not None:
+            return self.catalog.search(SceneQuery.over(given.aoi_file, **limits))
+        return self.catalog.search(SceneQuery(tiles=given.tile_ids, **limits))
+
+
+def catalog_of(name: str) -> "SceneCatalog[Any]":
+    """Return the catalogue of a name."""
+    return _class_of(name)()
+
+
+def _class_of(name: str) -> "type[SceneCatalog[Any]]":
+    module, _, kind = SCENE_CATALOGS[name].partition(":")
+    found: type[SceneCatalog[Any]] = getattr(import_module(module), kind)
+    return found
+
+
+def _with_windows() -> list[str]:
+    """Return the names of the catalogues of whose scenes parts can be read."""
+    return [name for name in SCENE_CATALOGS if _class_of(name).has_windows]
+
+
+def window_around(grid: "GeoBox", area: "BaseGeometry") -> Window | None:
+    """Return the part of a scene that lies in an area, with a margin; None if nothing does.
+
+    Args:
+        grid: Grid of the scene.
+        area: In EPSG:4326.
+    """
+    from odc.geo.geom import Geometry
+
+    inside = Geometry(area, "EPSG:4326").to_crs(require(grid.crs), resolution=_BEND_DEGREES).geom
+    inside = inside & grid.extent.geom
+    return None if inside.is_empty else window_of(grid, inside.bounds, MARGIN_PX)
+
+
+def cropped(grid: "GeoBox", window: Window | None) -> "GeoBox":
+    """Return the part of a grid that a window covers, all of it without one."""
+    return grid if window is None else window.crop(grid)
 
 
 def baseline_of(scene_id: str) -> str | None:

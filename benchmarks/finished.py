@@ -13,8 +13,8 @@ from typing import Any
 from benchmarks import baselines
 from benchmarks.answers import Answer, Goal
 from benchmarks.asking import Asked, Trial, answered, ask
-from darts.pipelines.fingerprint import Recipe, fingerprint_of
-from darts.pipelines.finished import DOCUMENT, Finished
+from darts.pipelines.results.fingerprint import Recipe, fingerprint_of
+from darts.pipelines.results.finished import DOCUMENT, Finished
 from darts.pipelines.tiles import TileRef
 from darts_export.check import DEFAULT_BANDS, expected_files, missing_files
 from darts_export.record import FILE, FINGERPRINT, write_record

@@ -58,7 +58,7 @@ def seconds_on(n_machines: int) -> float:
     """Return how long a cluster takes for the scenes that are counted."""
     from ray.cluster_utils import Cluster
 
-    from darts.pipelines.executors.ray_cluster import connected
+    from darts.pipelines.ray.cluster import connected
 
     head = {"num_cpus": 1, "object_store_memory": STORE_BYTES}
     cluster = Cluster(initialize_head=True, head_node_args=head)
@@ -75,8 +75,8 @@ def _timed(n_first: int) -> float:
     """Return the seconds from the end of the first scenes to the end of the last one."""
     import ray
 
-    from darts.pipelines.executors.ray import RayExecutor
-    from darts.pipelines.executors.ray_workers import Lanes
+    from darts.pipelines.ray.executor import RayExecutor
+    from darts.pipelines.ray.workers import Lanes
     from darts.pipelines.stages import Stage
     from darts.pipelines.tiles import Outcome, TileRef
 

@@ -36,8 +36,8 @@ def answers(asked: Asked) -> Iterator[Answer]:
 
 
 def _trial(asked: Asked, size: int, ensemble: "EnsembleV1", how: str) -> Trial:
-    from darts.pipelines.execution import memory_budget_bytes
-    from darts.pipelines.executors.sequential import SequentialExecutor
+    from darts.pipelines.local import SequentialExecutor
+    from darts.pipelines.memory import memory_budget_bytes
     from darts.pipelines.tiles import Work
 
     stages, refs, results = _stages_and_tiles(made_scene(asked.folder, size), ensemble)
@@ -61,15 +61,15 @@ def _trial(asked: Asked, size: int, ensemble: "EnsembleV1", how: str) -> Trial:
 
 def _stages_and_tiles(folder: Path, ensemble: "EnsembleV1") -> tuple[list["Stage"], list["TileRef"], Path]:
     """Return the stages of a run, some copies of the scene of a folder to send through them, and where results go."""
-    from darts.pipelines.base import models_of
-    from darts.pipelines.provenance import making_of
+    from darts.pipelines.results.provenance import making_of
+    from darts.pipelines.run import models_of, resolve
     from darts.pipelines.stages import build_stages
 
     scene_ids = _copies(folder)
-    run = scene_pipeline(folder, scene_ids=scene_ids).resolved()
-    source = run.source()
-    making = making_of(run, models_of(ensemble), source.resolution_m)
-    return build_stages(run, source, ensemble, run.features(), making), source.find(), run.output_data_dir
+    run = resolve(scene_pipeline(folder, scene_ids=scene_ids))
+    making = making_of(run.parameters, models_of(ensemble), run.source.resolution_m)
+    stages = build_stages(run.parameters, run.source, ensemble, run.features, making, run.results)
+    return stages, run.source.find(), run.results
 
 
 def _copies(folder: Path) -> list[str]:

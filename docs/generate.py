@@ -15,7 +15,7 @@ from docstring_parser import parse_from_object
 from darts.pipelines.base import Pipeline
 from darts.pipelines.parameters import Parameters, PipelineParameters
 from darts.pipelines.planet import PlanetPipeline
-from darts.pipelines.ray_run import PlanetRayPipeline, Sentinel2RayPipeline
+from darts.pipelines.ray.pipelines import PlanetRayPipeline, Sentinel2RayPipeline
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.training import PingoTrainingData, PlanetTrainingData, Sentinel2TrainingData
 from darts_utils.functools import to_toml_value

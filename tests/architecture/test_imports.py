@@ -117,7 +117,7 @@ def test_no_module_names_an_auxiliary_layer_but_its_own():
     from darts.pipelines.auxiliary import LAYERS
 
     folder = members()["darts"] / "pipelines"
-    files = [*folder.rglob("*.py"), folder.parent / "utils/plan_view.py"]
+    files = [*folder.rglob("*.py"), *(folder.parent / "datasets").rglob("*.py")]
     pattern = re.compile(rf"[\"']({'|'.join(LAYERS)})[\"']|(load|download|missing|align)_({'|'.join(LAYERS)})\b")
     found = [str(f.relative_to(folder.parent)) for f in files if pattern.search(f.read_text())]
     assert found == [f"pipelines/auxiliary/{name}.py" for name in LAYERS]

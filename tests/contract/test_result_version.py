@@ -15,7 +15,7 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import xr_coords
 
-from darts.pipelines.fingerprint import RESULT_VERSION
+from darts.pipelines.results.fingerprint import RESULT_VERSION
 from darts_export.vector import segment_table
 from darts_postprocessing import prepare_export
 from darts_preprocessing import preprocess_v2

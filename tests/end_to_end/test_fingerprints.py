@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from darts.pipelines.finished import DOCUMENT
+from darts.pipelines.results.finished import DOCUMENT
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts_export.record import FINGERPRINT, fingerprints, read_record
 from darts_utils.errors import ConfigError
@@ -199,7 +199,7 @@ def test_results_of_an_earlier_release_are_told_how_they_were_made(pipeline, til
 
 
 def read_parameters(pipeline, **others):
-    from darts.pipelines.fingerprint import Models, recipe_of
+    from darts.pipelines.results.fingerprint import Models, recipe_of
 
     models = Models(ids={}, bands={}, precision="float32")
     return dict(recipe_of(replace(pipeline, **others), models, 10).parameters)

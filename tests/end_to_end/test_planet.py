@@ -249,7 +249,7 @@ def staged_chunks(pipeline):
     """Return the chunks that data preparation fetches for all images of a pipeline."""
     from darts.pipelines.auxiliary import LAYERS, Request
 
-    run = pipeline.located()
+    run = pipeline.with_paths()
     source = run.source()
     return LAYERS["arcticdem"].missing(Request(run, run.resolution_m), source.footprints(source.find()))
 
@@ -260,7 +260,7 @@ def test_chunks_beyond_the_radius_are_not_staged(make_image, tmp_path):
 
 
 def test_offline_from_a_staged_cube_of_2_m(make_image, make_model, tmp_path):
-    """Staged is what the tile and the radius around it touch; that is enough, without any socket."""
+    """Fetched is what the tile and the radius around it touch; that is enough, without any socket."""
     from smart_geocubes import ArcticDEM2m
 
     from darts_acquisition.auxiliary.filling import fill
@@ -315,7 +315,7 @@ def test_little_more_is_staged_than_an_orthotile_and_the_radius_touch(tmp_path):
         crs="EPSG:32610", transform=Affine(3.125, 0, 512_000, 0, -3.125, 7_700_000), tiled=True,
     ):  # fmt: skip
         pass
-    run = PlanetPipeline().located()
+    run = PlanetPipeline().with_paths()
     source = run.source()
     outline = source.footprints(source.find()).geometry.iloc[0]
     needed = shapely.buffer(outline, run.tpi_outer_radius)

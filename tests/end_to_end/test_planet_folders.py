@@ -252,7 +252,7 @@ LOADED = {
 def source(tmp_path):
     def make(**options):
         folders = {"orthotiles_dir": tmp_path / "tiles", "scenes_dir": tmp_path / "scenes"}
-        return PlanetPipeline(model_files=[], **folders, **options).located().source()
+        return PlanetPipeline(model_files=[], **folders, **options).with_paths().source()
 
     return make
 
@@ -493,7 +493,7 @@ def test_an_image_in_two_places_is_told_apart_by_the_place(source, tmp_path):
 def test_both_kinds_in_one_folder(source, tmp_path, lines):
     orthotile(tmp_path)
     delivery(tmp_path / "tiles" / SCENE)
-    images = PlanetPipeline(orthotiles_dir=tmp_path / "tiles", scenes_dir=tmp_path / "tiles").located().source()
+    images = PlanetPipeline(orthotiles_dir=tmp_path / "tiles", scenes_dir=tmp_path / "tiles").with_paths().source()
     assert [ref.tile_id for ref in images.find()] == [ORTHOTILE, SCENE]
     assert lines() == []
 

@@ -17,7 +17,7 @@ import xarray as xr
 from same_products import assert_same_folder
 
 from darts.pipelines.planet import PlanetPipeline
-from darts.pipelines.ray_run import PlanetRayPipeline, Sentinel2RayPipeline
+from darts.pipelines.ray.pipelines import PlanetRayPipeline, Sentinel2RayPipeline
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.pipelines.stages import Stage
 from darts.pipelines.tiles import Outcome, StageStarted, TileRef
@@ -30,7 +30,7 @@ ray = pytest.importorskip("ray", reason="Ray is an extra")
 @pytest.fixture(scope="module")
 def cluster():
     """A cluster on this machine, that of all runs in this module; ended with it."""
-    from darts.pipelines.executors.ray_cluster import connected
+    from darts.pipelines.ray.cluster import connected
 
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import it
     with warnings.catch_warnings(), connected(None, store_bytes=300 * 2**20):
@@ -72,7 +72,7 @@ def die_once(folder, run, victim, work):
 
 def lanes(folder, **kwargs):
     """Return lanes of one stage each, some of them given."""
-    from darts.pipelines.executors.ray_workers import Lanes
+    from darts.pipelines.ray.workers import Lanes
 
     prepare, device = kwargs.pop("prepare", load), kwargs.pop("device", segment)
     finish = kwargs.pop("finish", partial(export, folder))
@@ -87,7 +87,7 @@ def lanes(folder, **kwargs):
 
 
 def make_executor(run_lanes, **kwargs):
-    from darts.pipelines.executors.ray import RayExecutor
+    from darts.pipelines.ray.executor import RayExecutor
 
     return RayExecutor(run_lanes, ["segment"], **kwargs)
 
@@ -113,7 +113,7 @@ def test_every_scene_gets_an_outcome_with_times_and_the_bands_are_those_of_a_seq
 def replace_ref(i):
     from darts.pipelines.tiles import Work
 
-    return Work(refs(i + 1)[i])
+    return Work(ref=refs(i + 1)[i])
 
 
 def test_a_cluster_of_our_own_is_reached_from_this_machine_only_and_with_a_token(cluster):
@@ -157,11 +157,13 @@ def die_always(run, victim, work):
 
 def recorded(**kwargs):
     """Return what is done about losses, and a list of it."""
-    from darts.pipelines.executors.ray import Losses
+    from darts.pipelines.ray.executor import FailureHooks
 
     done = []
-    return done, Losses(
-        clear=lambda ref: done.append(("clear", ref.tile_id)), bury=lambda token: done.append(("bury", token)), **kwargs
+    return done, FailureHooks(
+        clear=lambda ref: done.append(("clear", ref.tile_id)),
+        revoke=lambda token: done.append(("revoke", token)),
+        **kwargs,
     )
 
 
@@ -187,7 +189,7 @@ def test_scenes_whose_workers_are_killed_begin_again_but_not_for_ever(cluster, t
     own = {"t1": 2, "t2": 3, "t3": 2}
     assert all(int(number) <= own.get(name, 1) for name, number in tries), "what was behind t2 is not blamed"
     assert ("t2", "3") in tries
-    assert {("bury", "t1#1"), ("clear", "t1"), ("bury", "t3#1"), ("clear", "t3"), ("bury", "t2#3")} <= set(done)
+    assert {("revoke", "t1#1"), ("clear", "t1"), ("revoke", "t3#1"), ("clear", "t3"), ("revoke", "t2#3")} <= set(done)
 
 
 def export_and_die(folder, work):
@@ -295,11 +297,11 @@ def test_a_cluster_without_gpus_or_with_small_machines_is_refused_what_it_lacks(
         outcomes(make_executor(lanes(tmp_path, num_cpus=500)), refs(1))
 
 
-def hold(gate, place, folder, holder, seconds):
+def hold(semaphores, place, folder, holder, seconds):
     """Enter a place and note how many are in it."""
-    from darts.pipelines.executors.ray_gate import entered
+    from darts.pipelines.ray.semaphore import acquired
 
-    with entered(gate, place, holder):
+    with acquired(semaphores, place, holder):
         mark = folder / f"inside-{place}-{holder}"
         mark.write_text("")
         most = len(list(folder.glob(f"inside-{place}-*")))
@@ -309,23 +311,23 @@ def hold(gate, place, folder, holder, seconds):
 
 
 def test_a_place_lets_in_as_many_as_it_may_and_forgets_the_dead(cluster, tmp_path):
-    from darts.pipelines.executors.ray_gate import Gate
+    from darts.pipelines.ray.semaphore import Semaphores
 
-    gate = ray.remote(num_cpus=0, max_concurrency=100)(Gate).remote({"download": 2})
+    semaphores = ray.remote(num_cpus=0, max_concurrency=100)(Semaphores).remote({"download": 2})
     remote = ray.remote(num_cpus=0)(hold)
-    most = ray.get([remote.remote(gate, "cube", tmp_path, f"h{i}", 0.1) for i in range(4)])
+    most = ray.get([remote.remote(semaphores, "cube", tmp_path, f"h{i}", 0.1) for i in range(4)])
     assert max(most) == 1
-    ray.get(gate.enter.remote("cube", "dead"))
-    waiting = remote.remote(gate, "cube", tmp_path, "h9", 0)
+    ray.get(semaphores.acquire.remote("cube", "dead"))
+    waiting = remote.remote(semaphores, "cube", tmp_path, "h9", 0)
     assert ray.wait([waiting], timeout=0.5) == ([], [waiting])
-    ray.get(gate.bury.remote("dead"))
+    ray.get(semaphores.revoke.remote("dead"))
     assert ray.get(waiting, timeout=20) == 1
-    ray.get([gate.enter.remote("download", name) for name in ("a", "b")], timeout=20)
-    third = gate.enter.remote("download", "c")
+    ray.get([semaphores.acquire.remote("download", name) for name in ("a", "b")], timeout=20)
+    third = semaphores.acquire.remote("download", "c")
     assert ray.wait([third], timeout=0.5) == ([], [third])
-    ray.get(gate.leave.remote("download", "a"))
+    ray.get(semaphores.release.remote("download", "a"))
     ray.get(third, timeout=20)
-    ray.kill(gate)
+    ray.kill(semaphores)
 
 
 @pytest.fixture(scope="module")

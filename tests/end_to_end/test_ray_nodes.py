@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from same_products import assert_same_folder
 
 from darts.demo.world import make_world
 from darts.demo.write import write_world
-from darts.pipelines.ray_run import Sentinel2RayPipeline
+from darts.pipelines.ray.pipelines import Sentinel2RayPipeline
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.pipelines.stages import Stage
 from darts.pipelines.tiles import Outcome, TileRef
@@ -38,7 +38,7 @@ def nodes():
     """A cluster of which tests add and remove machines; this process is its driver."""
     from ray.cluster_utils import Cluster
 
-    from darts.pipelines.executors.ray_cluster import connected
+    from darts.pipelines.ray.cluster import connected
 
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": STORE})
@@ -82,14 +82,19 @@ def assert_equal_results(out, expected):
         assert_same_folder(out / scene, expected / scene)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Deadly(Sentinel2RayPipeline):
-    """Counts its exports in a file; the first of a scene ends its worker before, that of another one after it."""
+@pytest.fixture
+def deadly_exports(monkeypatch):
+    """Count exports in a file; the first of a scene ends its worker before, that of another one after it."""
+    from darts.pipelines.ray import engine
 
-    def _lanes(self, source, plan, gate, making):
-        whole = super()._lanes(source, plan, gate, making)
-        export = replace(whole.finish[-1], run=partial(deadly, self.output_data_dir.parent, whole.finish[-1].run))
+    make = engine.lanes_of
+
+    def lanes_of(pipeline, *given):
+        whole = make(pipeline, *given)
+        export = replace(whole.finish[-1], run=partial(deadly, pipeline.output_data_dir.parent, whole.finish[-1].run))
         return replace(whole, finish=[*whole.finish[:-1], export])
+
+    monkeypatch.setattr(engine, "lanes_of", lanes_of)
 
 
 def deadly(folder, export, work):
@@ -108,7 +113,9 @@ def deadly(folder, export, work):
     return done
 
 
-def test_workers_and_then_a_machine_are_killed_and_all_scenes_end_once(nodes, world, sequential, tmp_path):
+def test_workers_and_then_a_machine_are_killed_and_all_scenes_end_once(
+    nodes, world, sequential, deadly_exports, tmp_path
+):
     others = [nodes.add_node(num_cpus=1, object_store_memory=STORE) for _ in range(2)]
     out = tmp_path / "out"
 
@@ -119,7 +126,7 @@ def test_workers_and_then_a_machine_are_killed_and_all_scenes_end_once(nodes, wo
 
     killer = threading.Thread(target=kill_machine)
     killer.start()
-    report = Deadly(**parameters(world, out), ray_address=nodes.address).run()
+    report = Sentinel2RayPipeline(**parameters(world, out), ray_address=nodes.address).run()
     killer.join()
     assert sum(node["Alive"] for node in ray.nodes()) == 2
     assert [outcome.status for outcome in report.outcomes] == ["success"] * 12
@@ -185,8 +192,8 @@ def note_gpus(folder):
 
 
 def make_executor(folder, *, n_bytes=8000, prepare_s=0.0, device_s=0.0, prepare=None, **kwargs):
-    from darts.pipelines.executors.ray import RayExecutor
-    from darts.pipelines.executors.ray_workers import Lanes
+    from darts.pipelines.ray.executor import RayExecutor
+    from darts.pipelines.ray.workers import Lanes
 
     run_lanes = Lanes(
         run_id="abc",
@@ -220,7 +227,7 @@ def test_gpus_get_a_worker_each_and_only_those_that_are_wanted(nodes, tmp_path):
 
 
 def wait_for_gpus(number):
-    from darts.pipelines.executors.ray_cluster import machines
+    from darts.pipelines.ray.cluster import machines
 
     deadline = time.monotonic() + 30
     while sum(machine.gpus for machine in machines()) != number:

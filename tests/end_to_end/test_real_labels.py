@@ -7,8 +7,8 @@ import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from darts.training.join import join
-from darts.training.layers import read_layers
+from darts.datasets.build.layers import read_layers
+from darts.datasets.build.matching import match
 from darts_segmentation.training import burn_labels
 
 
@@ -41,7 +41,7 @@ def nicu(shared_data, tmp_path):
 
 
 def accounted(layer):
-    return sum(n for what, n in layer.account() if f"{layer.kind} used" in what or "dropped" in what)
+    return sum(n for what, n in layer.tally() if f"{layer.kind} used" in what or "dropped" in what)
 
 
 def test_all_rows_of_two_real_collections_are_accounted_for(nitze, nicu, tmp_path):
@@ -49,8 +49,8 @@ def test_all_rows_of_two_real_collections_are_accounted_for(nitze, nicu, tmp_pat
     write_iteration(labels_dir, "iteration001", nitze, footprints_of(nitze))
     write_iteration(labels_dir, "svalbard", nicu, footprints_of(nicu))
     labels, footprints = read_layers(labels_dir)
-    result = join(labels, footprints)
-    account = dict(result.labels.account())
+    result = match(labels, footprints)
+    account = dict(result.labels.tally())
     assert len(result.labels.rows) == 2182 + len(nicu) == accounted(result.labels) == 2182 + 562
     assert accounted(result.footprints) == len(footprints.rows) == 143
     assert account["labels repaired: invalid outline"] >= 4
@@ -66,7 +66,7 @@ def test_real_slumps_lie_on_the_pixels_whose_centres_they_hold(nitze, tmp_path):
     image_id = nitze.image_id.value_counts().index[0]
     labels_dir = tmp_path / "labels"
     write_iteration(labels_dir, "iteration001", nitze, footprints_of(nitze))
-    images = {image.image_id: image for image in join(*read_layers(labels_dir)).images}
+    images = {image.image_id: image for image in match(*read_layers(labels_dir)).images}
     image = images[image_id]
     crs = image.labels.estimate_utm_crs()
     west, south, east, north = image.labels.to_crs(crs).iloc[:20].total_bounds

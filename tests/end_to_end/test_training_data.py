@@ -91,10 +91,10 @@ def found_shift(reliable=True):
 
 def inference_tile(pipeline, tile_id):
     """Return the tile as a mapping run hands it to the networks."""
-    run = pipeline.located()
+    run = pipeline.with_paths()
     source = run.source()
     (ref,) = [ref for ref in source.find() if ref.tile_id == tile_id]
-    work = Work(ref)
+    work = Work(ref=ref)
     for stage in feature_stages(run, source, frozenset(TRAINING_BANDS)):
         work = stage.run(work)
     return work.tile
@@ -347,7 +347,7 @@ def test_mistakes_are_one_line(planet, tmp_path):
 def test_the_known_shift_is_to_the_right_and_up(shifted):
     """The scene's grid lies by the shift beside the truth's: what the other tests build on."""
     pipeline = Sentinel2Pipeline(scene_ids=[shifted.scene_id], default_dirs=shifted.given["default_dirs"], offline=True)
-    run = pipeline.located()
+    run = pipeline.with_paths()
     source = run.source()
     grid = source.load(source.find()[0]).odc.geobox
     assert grid.affine.almost_equals(shifted.world.place.geobox.affine * Affine.translation(*SHIFT_PX))

@@ -15,7 +15,7 @@ SCRIPT = """
 import os, random, signal, sys, time
 from pathlib import Path
 # imported once: each run is a fork of this process, which has no threads
-import darts.pipelines.execution, darts.training.layers, darts.training.regions, darts_acquisition, darts_preprocessing
+import darts.datasets.build.run, darts.datasets.build.planet
 from darts.training import PlanetTrainingData
 from darts_segmentation.training import TrainDatasetBuilder
 from darts_utils.paths import DefaultPaths

@@ -1,4 +1,4 @@
-"""Staged scenes: lost and damaged chunks, descriptions that are none, other grids, types and scales."""
+"""Fetched scenes: lost and damaged chunks, descriptions that are none, other grids, types and scales."""
 
 import json
 import shutil

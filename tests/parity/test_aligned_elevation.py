@@ -51,12 +51,12 @@ def test_the_grid_reaches_as_far_as_the_features_need(tile, arcticdem):
 def test_runs_make_terrain_on_the_host_whatever_their_device(tile, arcticdem):
     from darts.pipelines.planet import PlanetPipeline
     from darts.pipelines.stages import feature_stages
-    from darts.pipelines.tiles import TileRef, Work
+    from darts.pipelines.tiles import Loaded, TileRef
 
     bands = frozenset({"slope", "relative_elevation"})
     run = PlanetPipeline(device=99)  # a GPU that no machine has
-    *_, preprocess = feature_stages(run, run.located().source(), bands)
-    work = Work(TileRef(tile_id="x", output_folder=Path("x")), tile=tile, auxiliary={"arcticdem": arcticdem})
+    *_, preprocess = feature_stages(run, run.with_paths().source(), bands)
+    work = Loaded(ref=TileRef(tile_id="x", output_folder=Path("x")), tile=tile, auxiliary={"arcticdem": arcticdem})
     made = preprocess.run(work).tile
     plain = preprocess_v2(tile, arcticdem, device="cpu", bands=bands)
     np.testing.assert_array_equal(made["slope"], plain["slope"])

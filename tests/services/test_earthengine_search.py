@@ -124,8 +124,8 @@ def test_months_and_years_are_refused(earthengine, given):
     with pytest.raises(ConfigError) as caught:
         search_gee_s2_sr(tiles=["08WNB"], **given)
     assert str(caught.value) == (
-        "month and year filters are only implemented for cdse. "
-        "Give start_date and end_date instead (--start-date, --end-date), or set raw_data_source to cdse."
+        "month and year filters are not implemented for Earth Engine. "
+        "Give start_date and end_date instead (--start-date, --end-date), or another raw_data_source."
     )
     assert earthengine.requests == []
 

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 import warnings
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -39,7 +38,7 @@ from odc.geo.geobox import GeoBox
 from darts.demo.world import make_world
 from darts.demo.write import install_models
 from darts.pipelines.stages import Stage
-from darts.pipelines.tiles import Outcome, TileRef
+from darts.pipelines.tiles import Loaded, Outcome, TileRef
 
 ray = pytest.importorskip("ray", reason="Ray is an extra")
 slow = pytest.mark.skipif("DARTS_TEST_CLUSTER" not in os.environ, reason="slow: DARTS_TEST_CLUSTER=1 runs it")
@@ -66,7 +65,7 @@ def keys(tmp_path_factory):
 @pytest.fixture(scope="module")
 def cluster(keys):
     """A cluster with room for three workers, although its machine may be smaller; its environment knows no service."""
-    from darts.pipelines.executors import ray_cluster
+    from darts.pipelines.ray import cluster as ray_cluster
 
     assert not [name for name in os.environ if name.startswith("DARTS_") and name.endswith(("_URL", "_ENDPOINT"))]
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import it
@@ -136,18 +135,17 @@ def small_chunks(patches):
 
 def set_up_worker(folder, change, *given):
     """Set up a worker as the product does, and let it log what it fetches; a worker serves several tests."""
-    from darts.pipelines import ray_run
-    from darts.pipelines.executors import ray_workers
+    from darts.pipelines.ray import engine, workers
     from darts_acquisition.auxiliary import filling
 
-    if hasattr(ray_workers, "patches_of_tests"):
-        ray_workers.patches_of_tests.undo()
-    ray_workers.patches_of_tests = patches = pytest.MonkeyPatch()
+    if hasattr(workers, "patches_of_tests"):
+        workers.patches_of_tests.undo()
+    workers.patches_of_tests = patches = pytest.MonkeyPatch()
     small_chunks(patches)
     patches.setattr(filling, "exclusive_lock", lambda _: contextlib.nullcontext())
     log_fetches(folder, patches)
     change(folder, patches)
-    ray_run._set_up(*given)
+    engine.set_up(*given)
 
 
 def log_fetches(folder, patches):
@@ -174,11 +172,11 @@ def note(folder, name, *lines):
 
 def meet(folder, place):
     """Wait in a worker for the one that is at the other of the last two scenes, so that both want the same at once."""
-    from darts.pipelines.executors.ray_workers import holder
+    from darts.pipelines.ray.workers import owner
 
-    if holder().startswith(SCENES[0]):
+    if owner().startswith(SCENES[0]):
         return
-    note(folder, f"met-{Path(place).stem}", holder().split("#")[0])
+    note(folder, f"met-{Path(place).stem}", owner().split("#")[0])
     give_up = time.monotonic() + 20
     while len(lines_of(folder / f"met-{Path(place).stem}")) < 2 and time.monotonic() < give_up:
         time.sleep(0.02)
@@ -219,14 +217,14 @@ def selection(given):
 @pytest.fixture
 def on_ray(cluster, darts, monkeypatch, tmp_path):
     """Run the command for scenes on the cluster, its workers changed as told; give the finished process."""
-    from darts.pipelines import ray_run
+    from darts.pipelines.ray import engine
 
     log = tmp_path / "log"
 
     def run(*given, change=unchanged):
         log.mkdir()
         with monkeypatch.context() as patch:
-            patch.setattr(ray_run, "_set_up", partial(set_up_worker, log, change))
+            patch.setattr(engine, "set_up", partial(set_up_worker, log, change))
             return darts("inference", "sentinel2-ray", *selection(given), *QUICK)
 
     return run
@@ -381,44 +379,44 @@ def test_a_machine_without_keys_fails_its_scenes_with_what_to_do(online, on_ray,
 
 
 def test_a_gate_that_is_gone_fails_a_scene_with_what_to_do_and_keeps_nobody_in(cluster):
-    from darts.pipelines.executors.ray_gate import GateError, entered
-    from darts.pipelines.ray_run import _make_gate
+    from darts.pipelines.ray.engine import _make_semaphores
+    from darts.pipelines.ray.semaphore import SemaphoreError, acquired
 
-    gate = _make_gate()
-    with entered(gate, "download", "one"):
-        ray.kill(gate)
+    semaphores = _make_semaphores()
+    with acquired(semaphores, "download", "one"):
+        ray.kill(semaphores)
     message = (
         "whether download is free cannot be asked any more, because a process of this run on the driver's machine "
         "has died. Start the run again; it goes on with what is not there."
     )
-    with pytest.raises(GateError, match=f"^{re.escape(message)}$"), entered(gate, "download", "two"):
+    with pytest.raises(SemaphoreError, match=f"^{re.escape(message)}$"), acquired(semaphores, "download", "two"):
         pytest.fail("nobody can say that it is free")
 
 
-def stay(gate, work):
+def stay(semaphores, work):
     """Enter a place, and leave it without a word, as if that had been lost on the way."""
-    from darts.pipelines.executors.ray_workers import holder
+    from darts.pipelines.ray.workers import owner
 
-    ray.get(gate.enter.remote("cube", holder()))
-    return replace(work, tile=xr.Dataset({"a": ("x", np.arange(9))}))
+    ray.get(semaphores.acquire.remote("cube", owner()))
+    return Loaded(ref=work.ref, tile=xr.Dataset({"a": ("x", np.arange(9))}))
 
 
 @pytest.mark.timeout(60)
 def test_a_place_is_free_at_the_latest_when_the_scene_has_ended(cluster):
-    from darts.pipelines.executors.ray import Losses, RayExecutor
-    from darts.pipelines.executors.ray_workers import Lanes
-    from darts.pipelines.ray_run import _make_gate
+    from darts.pipelines.ray.engine import _make_semaphores
+    from darts.pipelines.ray.executor import FailureHooks, RayExecutor
+    from darts.pipelines.ray.workers import Lanes
 
-    gate = _make_gate()
+    semaphores = _make_semaphores()
     lanes = Lanes(
         run_id="abc",
-        prepare=[Stage("load", "prepare", partial(stay, gate))],
+        prepare=[Stage("load", "prepare", partial(stay, semaphores))],
         finish=[Stage("export", "finish", lambda work: work)],
         open_device=lambda: [Stage("segment", "device", lambda work: work)],
         set_up=lambda: None,
     )
     refs = [TileRef(tile_id=name, output_folder=Path(name)) for name in ("t1", "t2")]
-    events = list(RayExecutor(lanes, ["segment"], Losses(bury=gate.bury.remote)).run(refs))
+    events = list(RayExecutor(lanes, ["segment"], FailureHooks(revoke=semaphores.revoke.remote)).run(refs))
     assert [event.status for event in events if isinstance(event, Outcome)] == ["success", "success"]
 
 
@@ -429,18 +427,18 @@ import ray
 sys.path[:0] = {tests!r}
 import test_ray_online as t
 ray.cloudpickle.register_pickle_by_value(t)
-from darts.pipelines.executors.ray_cluster import connected
-from darts.pipelines.ray_run import _make_gate
+from darts.pipelines.ray.cluster import connected
+from darts.pipelines.ray.engine import _make_semaphores
 with connected({address!r}):
-    ray.get(ray.remote(t.hold_for_ever).remote(_make_gate(), Path({mark!r})))
+    ray.get(ray.remote(t.hold_for_ever).remote(_make_semaphores(), Path({mark!r})))
 """
 
 
-def hold_for_ever(gate, mark):
-    from darts.pipelines.executors.ray_gate import entered
+def hold_for_ever(semaphores, mark):
+    from darts.pipelines.ray.semaphore import acquired
     from darts_utils.files import atomic_file, exclusive_lock
 
-    with entered(gate, "cube", "one"), exclusive_lock(mark.with_name("lock")):
+    with acquired(semaphores, "cube", "one"), exclusive_lock(mark.with_name("lock")):
         with atomic_file(mark) as part:
             part.write_text(str(os.getpid()))
         time.sleep(600)

@@ -31,9 +31,9 @@ logger = logging.getLogger(__name__)
 _IMPORTED_WHEN_ASKED_FOR = {
     "PipelineV2Paths": "darts.pipelines.paths",
     "PlanetPipeline": "darts.pipelines.planet",
-    "PlanetRayPipeline": "darts.pipelines.ray_run",
+    "PlanetRayPipeline": "darts.pipelines.ray.pipelines",
     "Sentinel2Pipeline": "darts.pipelines.sentinel2",
-    "Sentinel2RayPipeline": "darts.pipelines.ray_run",
+    "Sentinel2RayPipeline": "darts.pipelines.ray.pipelines",
     "debug_default_paths": "darts.pipelines.paths",
     "preprocess_planet_train_data": "darts.training",
     "preprocess_planet_train_data_pingo": "darts.training",
@@ -123,7 +123,7 @@ app.command(
 
 
 app.command(
-    "darts.pipelines.upgrade:upgrade_results",
+    "darts.pipelines.results.upgrade:upgrade_results",
     name="upgrade-results",
     group=utilities_group,
     help="Tell results of earlier releases how they were made, where the record of their run proves it.",
@@ -149,13 +149,13 @@ inference_app.command(
     help="Map slumps in PlanetScope orthotiles and scenes, one after the other.",
 )
 inference_app.command(
-    "darts.pipelines.ray_run:run_sentinel2_ray",
+    "darts.pipelines.ray.pipelines:run_sentinel2_ray",
     name="sentinel2-ray",
     group=ray_group,
     help="Map slumps in Sentinel-2 scenes on a Ray cluster, or on all cores and GPUs of this machine.",
 )
 inference_app.command(
-    "darts.pipelines.ray_run:run_planet_ray",
+    "darts.pipelines.ray.pipelines:run_planet_ray",
     name="planet-ray",
     group=ray_group,
     help="Map slumps in PlanetScope images on a Ray cluster, or on all cores and GPUs of this machine.",
@@ -171,28 +171,28 @@ inference_data_app.command(
     help="Fetch elevation and trends for PlanetScope images, so that a later run can be offline.",
 )
 training_data_app.command(
-    "darts.training.planet:create_planet_dataset",
+    "darts.datasets.build.pipelines:create_planet_dataset",
     name="planet",
     help="Make training data of PlanetScope images and the slumps digitised on them.",
 )
 training_data_app.command(
-    "darts.training.planet:create_pingo_dataset",
+    "darts.datasets.build.pipelines:create_pingo_dataset",
     name="planet-pingo",
     help="Make training data of PlanetScope images that lie at any depth, found by their *_SR.tif.",
 )
 training_data_app.command(
-    "darts.training.sentinel2:create_sentinel2_dataset",
+    "darts.datasets.build.pipelines:create_sentinel2_dataset",
     name="sentinel2",
     help="Make training data of Sentinel-2 scenes, with slumps digitised on PlanetScope images.",
 )
 training_app.command(
-    "darts.training.validate:validate_dataset",
+    "darts.datasets.inspect.validate:validate_dataset",
     name="validate-dataset",
     group=utilities_group,
     help="Check that a training set is whole and sound.",
 )
 training_app.command(
-    "darts.training.show:show_dataset",
+    "darts.datasets.inspect.show:show_dataset",
     name="show-dataset",
     group=utilities_group,
     help="Draw patches of a training set with their labels, and a map of where they lie.",

@@ -5,8 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from darts.pipelines.fingerprint import Models, differences, files_seen, fingerprint_of, image_of_files, recipe_of
 from darts.pipelines.planet import PlanetPipeline
+from darts.pipelines.results.fingerprint import (
+    Models,
+    differences,
+    files_seen,
+    fingerprint_of,
+    image_of_files,
+    recipe_of,
+)
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts_utils.canonical import canonical
 
@@ -88,7 +95,9 @@ def test_files_are_told_by_size_and_header_and_are_remembered_by_the_time_of_the
     seen = files_seen([file])
     status = file.stat()
     assert seen["a.tif"][:2] == [200_000, status.st_mtime_ns]
-    monkeypatch.setattr("darts.pipelines.fingerprint._header_sha256", lambda _: pytest.fail("it was read again"))
+    monkeypatch.setattr(
+        "darts.pipelines.results.fingerprint._header_sha256", lambda _: pytest.fail("it was read again")
+    )
     assert files_seen([file], seen) == seen
     monkeypatch.undo()
     os.utime(file, ns=(0, 0))  # touched: read again, and the same

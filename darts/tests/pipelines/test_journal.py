@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 
-from darts.pipelines.journal import Journal
+from darts.pipelines.results.journal import Journal
 from darts.pipelines.tiles import Outcome, Result, StageTime, TileRef, failed
 from darts_utils.errors import DataError
 from darts_utils.files import is_part

@@ -147,7 +147,7 @@ def test_base_folders_can_be_given_one_by_one_and_paths_as_texts():
     """The table of parameters calls them fields of the pipeline."""
     run = Sentinel2Pipeline(fast_dir="fast", aux_dir="aux", raw_data_store="store", model_files="a.pt")
     assert run.paths.models == Path("fast/models")
-    assert run.located().tcvis_dir == Path("aux/tcvis.icechunk")
+    assert run.with_paths().tcvis_dir == Path("aux/tcvis.icechunk")
     assert run.raw_data_store == Path("store")
     assert run.resolved().model_files == [Path("a.pt")]
     assert Sentinel2Pipeline(model_files=["a.pt", "b.pt"]).model_files == [Path("a.pt"), Path("b.pt")]

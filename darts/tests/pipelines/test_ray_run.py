@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from darts.pipelines.planet import PlanetPipeline
-from darts.pipelines.ray_run import PlanetRayPipeline, Sentinel2RayPipeline
+from darts.pipelines.ray.pipelines import PlanetRayPipeline, Sentinel2RayPipeline
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts_utils.errors import ConfigError
 
@@ -25,13 +25,13 @@ def test_the_parameters_are_those_of_the_sequential_pipeline_and_a_few_more(on_r
 
 def test_older_names_mean_those_of_today(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run = Sentinel2RayPipeline(aoi_shapefile=Path("area.shp"), input_cache=Path("scenes")).located()
+    run = Sentinel2RayPipeline(aoi_shapefile=Path("area.shp"), input_cache=Path("scenes")).with_paths()
     assert (run.aoi_file, run.raw_data_store) == (tmp_path / "area.shp", tmp_path / "scenes")
     assert (run.aoi_shapefile, run.input_cache) == (None, None)
     assert run.selector == "aoi_file"
-    assert run.located() == run
+    assert run.with_paths() == run
     with pytest.raises(ConfigError, match=r"^scene_ids and aoi_file both select scenes\. Give one of them\.$"):
-        Sentinel2RayPipeline(aoi_shapefile=Path("area.shp"), scene_ids=["S2B_x"]).located()
+        Sentinel2RayPipeline(aoi_shapefile=Path("area.shp"), scene_ids=["S2B_x"]).with_paths()
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_wrong_parameters_are_told(given, message):
 
 def test_locations_mean_the_same_on_every_machine(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run = PlanetRayPipeline(output_data_dir=Path("out"), model_files=[Path("m.pt")]).located()
+    run = PlanetRayPipeline(output_data_dir=Path("out"), model_files=[Path("m.pt")]).with_paths()
     assert run.output_data_dir == tmp_path / "out"
     assert run.model_files == [tmp_path / "m.pt"]
     assert run.scenes_dir.is_absolute()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from darts.pipelines.execution import memory_budget_bytes
+from darts.pipelines.memory import memory_budget_bytes
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts_utils.errors import ConfigError
 from darts_utils.functools import write_toml

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from darts.pipelines.executors.schedule import MOST_TRIES, Node, Schedule
+from darts.pipelines.ray.schedule import MOST_TRIES, Node, Schedule
 from darts.pipelines.tiles import TileRef
 
 MIB = 2**20
@@ -129,7 +129,7 @@ def test_a_scene_that_waited_behind_another_on_a_dead_device_is_not_blamed():
     second = next(step.scene for step in schedule.steps() if step.lane == "device")
     assert schedule.waiting_on("d0") == [second]
     for _ in range(MOST_TRIES):
-        assert schedule.lose(second, blameless=True)
+        assert schedule.lose(second, not_counted=True)
         (again,) = [scene for scene in schedule._waiting if scene is second]
         schedule._waiting.remove(again)
         schedule._in_flight.append(again)
@@ -141,7 +141,7 @@ def test_prepared_scenes_of_a_machine_that_is_gone_are_told():
     steps = prepared(schedule)
     gone = schedule.set_nodes([Node("a", 4, 100 * MIB)])
     assert [scene.ref.tile_id for scene in gone] == [step.scene.ref.tile_id for step in steps if step.node == "b"]
-    assert all(schedule.lose(scene, blameless=True) for scene in gone)
+    assert all(schedule.lose(scene, not_counted=True) for scene in gone)
     assert all(step.node == "a" for step in schedule.steps())
 
 

@@ -10,9 +10,9 @@ import zarr
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 
-from darts.pipelines.selection import write_scene_ids
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.pipelines.sources.scenes import SceneSource
+from darts.pipelines.sources.selection import write_scene_ids
 from darts_acquisition.optical.sentinel2.scene_store import SceneStore
 from darts_utils.errors import ConfigError
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from darts.pipelines.executors.sequential import SequentialExecutor
 from darts.pipelines.interrupts import on_interrupt
+from darts.pipelines.local import SequentialExecutor
 from darts.pipelines.stages import Stage
 from darts.pipelines.tiles import Outcome, StageStarted, TileRef
 from darts_utils.errors import DataError

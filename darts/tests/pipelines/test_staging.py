@@ -4,7 +4,7 @@ import threading
 import time
 from pathlib import Path
 
-from darts.pipelines.staging import Arrived, Layer, Staged, Stager, StagingReport
+from darts.pipelines.fetch.downloader import Arrived, Downloader, Fetched, FetchReport, Layer
 from darts.pipelines.tiles import TileRef
 from darts_utils.errors import CredentialsError, DataError, ServiceError
 
@@ -14,8 +14,8 @@ def refs(n):
 
 
 def run(tiles, *layers):
-    events = list(Stager(layers).run(tiles))
-    return [event for event in events if isinstance(event, Staged)], [e for e in events if isinstance(e, Arrived)]
+    events = list(Downloader(layers).run(tiles))
+    return [event for event in events if isinstance(event, Fetched)], [e for e in events if isinstance(e, Arrived)]
 
 
 def test_every_layer_of_every_tile_is_fetched_and_its_bytes_are_counted():
@@ -25,7 +25,7 @@ def test_every_layer_of_every_tile_is_fetched_and_its_bytes_are_counted():
     }
     assert sum(event.n_bytes for event in arrived) == 35
     assert {result.n_bytes for result in results if result.layer == "images"} == {7}
-    assert StagingReport(tuple(results)).exit_code == 0
+    assert FetchReport(tuple(results)).exit_code == 0
 
 
 def test_tiles_are_fetched_side_by_side():
@@ -43,7 +43,7 @@ def test_a_failure_stops_neither_the_other_layers_nor_the_other_tiles():
     failed = [result for result in results if result.status == "failed"]
     assert [(result.ref.tile_id, result.layer, result.error) for result in failed] == [("t1", "images", "broken file")]
     assert len(results) == 6
-    assert StagingReport(tuple(results)).exit_code == 1
+    assert FetchReport(tuple(results)).exit_code == 1
 
 
 def test_a_dead_service_is_given_up_and_the_other_layers_go_on():
@@ -94,7 +94,7 @@ def test_stop_ends_at_once_though_a_download_hangs():
         hanging.set()
         release.wait(20)
 
-    stager = Stager([Layer("images", fetch)])
+    stager = Downloader([Layer("images", fetch)])
 
     def stop():
         hanging.wait(10)
@@ -105,4 +105,4 @@ def test_stop_ends_at_once_though_a_download_hangs():
     assert list(stager.run(refs(3))) == []
     assert time.monotonic() - start < 5
     release.set()
-    assert StagingReport((), interrupted=True).exit_code == 130
+    assert FetchReport((), interrupted=True).exit_code == 130

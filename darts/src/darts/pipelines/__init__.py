@@ -4,9 +4,9 @@ from darts.utils.later import imported_later
 
 _WHERE = {
     "PlanetPipeline": "darts.pipelines.planet",
-    "PlanetRayPipeline": "darts.pipelines.ray_run",
+    "PlanetRayPipeline": "darts.pipelines.ray.pipelines",
     "Sentinel2Pipeline": "darts.pipelines.sentinel2",
-    "Sentinel2RayPipeline": "darts.pipelines.ray_run",
+    "Sentinel2RayPipeline": "darts.pipelines.ray.pipelines",
 }
 
 __all__ = list(_WHERE)

@@ -2,16 +2,17 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from cyclopts import Parameter
 
 from darts.pipelines.base import Pipeline
 from darts.pipelines.parameters import PlanetParameters
-from darts.pipelines.sources.planet import PlanetSource
-from darts.pipelines.staging import StagingReport
 from darts.pipelines.tiles import MosaicResolution, RunReport, Source
 from darts_utils.errors import ConfigError
+
+if TYPE_CHECKING:
+    from darts.pipelines.fetch.downloader import FetchReport
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,17 +30,19 @@ class PlanetPipeline(PlanetParameters, Pipeline):
         """Name of the pipeline, which is also the name of its results folder."""
         return "planet"
 
-    def located(self) -> Self:
+    def with_paths(self) -> Self:
         """Return a copy with every location filled in."""
         orthotiles = self.paths.planet_orthotiles if self.orthotiles_dir is None else self.orthotiles_dir
         scenes = self.paths.planet_scenes if self.scenes_dir is None else self.scenes_dir
-        return replace(super().located(), orthotiles_dir=Path(orthotiles), scenes_dir=Path(scenes))
+        return replace(super().with_paths(), orthotiles_dir=Path(orthotiles), scenes_dir=Path(scenes))
 
     def source(self) -> Source:
         """Return where the images come from."""
+        from darts.pipelines.sources.planet import PlanetSource
+
         return PlanetSource(self)
 
-    def prepare_data(self, optical: bool = False, aux: bool = False, force: bool = False) -> StagingReport:
+    def prepare_data(self, optical: bool = False, aux: bool = False, force: bool = False) -> "FetchReport":
         """Fetch the auxiliary data that a later run needs, so that it can be offline; images are on disk already.
 
         Args:
@@ -55,7 +58,9 @@ class PlanetPipeline(PlanetParameters, Pipeline):
             raise ConfigError("optical is set, but Planet images cannot be fetched. Put them on disk, and use aux.")
         if not (aux or force):
             raise ConfigError("nothing is to be prepared. Add --aux, or --force for all layers whatever models need.")
-        return self._prepare(optical=False, aux=True, all_layers=force)
+        from darts.pipelines.fetch.prepare import prepare
+
+        return prepare(self, optical=False, aux=True, all_layers=force)
 
     @staticmethod
     def cli(*, pipeline: Annotated["PlanetPipeline | None", Parameter(name="*")] = None) -> RunReport:
@@ -71,7 +76,7 @@ class PlanetPipeline(PlanetParameters, Pipeline):
         pipeline: Annotated["PlanetPipeline | None", Parameter(name="*")] = None,
         aux: bool = False,
         force: bool = False,
-    ) -> StagingReport:
+    ) -> "FetchReport":
         """Fetch the auxiliary data that a later run needs, so that it can be offline.
 
         Args:

@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from cyclopts import Parameter
 
 from darts.pipelines.base import Pipeline
 from darts.pipelines.parameters import SceneParameters
-from darts.pipelines.sources.scenes import SceneSource
-from darts.pipelines.staging import StagingReport
 from darts.pipelines.tiles import MosaicResolution, RunReport, Source
+
+if TYPE_CHECKING:
+    from darts.pipelines.fetch.downloader import FetchReport
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,16 +30,18 @@ class Sentinel2Pipeline(SceneParameters, Pipeline):
         """Name of the pipeline, which is also the name of its results folder."""
         return f"sentinel2-{self.raw_data_source}"
 
-    def located(self) -> Self:
+    def with_paths(self) -> Self:
         """Return a copy with every location filled in."""
         store = (
             self.paths.sentinel2_raw_data(self.raw_data_source) if self.raw_data_store is None else self.raw_data_store
         )
         grid = self.paths.sentinel2_grid if self.sentinel2_grid_dir is None else self.sentinel2_grid_dir
-        return replace(super().located(), raw_data_store=Path(store), sentinel2_grid_dir=Path(grid))
+        return replace(super().with_paths(), raw_data_store=Path(store), sentinel2_grid_dir=Path(grid))
 
     def source(self) -> Source:
         """Return where the scenes come from."""
+        from darts.pipelines.sources.scenes import SceneSource
+
         return SceneSource(self)
 
     @staticmethod
@@ -56,7 +59,7 @@ class Sentinel2Pipeline(SceneParameters, Pipeline):
         optical: bool = False,
         aux: bool = False,
         force: bool = False,
-    ) -> StagingReport:
+    ) -> "FetchReport":
         """Fetch what a later run needs, so that it can be offline.
 
         Args:

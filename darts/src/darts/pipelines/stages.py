@@ -3,18 +3,24 @@
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import Any, Literal
+
+import xarray as xr
 
 from darts.pipelines.auxiliary import LAYERS, AuxiliaryLayer, Request, layers_of
 from darts.pipelines.parameters import FeatureParameters, PipelineParameters
-from darts.pipelines.provenance import Making
-from darts.pipelines.tiles import Result, Source, TileRef, Work, require
+from darts.pipelines.results.provenance import Making
+from darts.pipelines.tiles import Loaded, Result, Source, TileRef, Work, loaded
+from darts_acquisition.auxiliary.snapshot import cube_snapshot
+from darts_export import export_tile
+from darts_export.check import SAID_VARIABLES, THUMBNAIL_VARIABLES, needed_variables
+from darts_export.record import FINGERPRINT
+from darts_postprocessing import prepare_export
+from darts_preprocessing import preprocess_v2
+from darts_segmentation import EnsembleV1
 from darts_utils.errors import DataError
-
-if TYPE_CHECKING:
-    import xarray as xr
-
-    from darts_segmentation import EnsembleV1
+from darts_utils.tile import geobox_of
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +44,10 @@ class Stage:
 def build_stages(
     parameters: PipelineParameters,
     source: Source,
-    ensemble: "EnsembleV1",
+    ensemble: EnsembleV1,
     features: frozenset[str],
     making: Making,
+    results: Path,
 ) -> list[Stage]:
     """Return the stages of a run in their order.
 
@@ -50,11 +57,12 @@ def build_stages(
         ensemble: The models.
         features: Bands that a model or an export asks for; nothing else is made.
         making: What is said of how the results were made.
+        results: The results folder.
     """
     return [
         *feature_stages(parameters, source, features, ensemble.model_bands),
         segment_stage(parameters, ensemble),
-        *result_stages(parameters, ensemble.model_names, making),
+        *result_stages(parameters, ensemble.model_names, making, results),
     ]
 
 
@@ -82,16 +90,18 @@ def feature_stages(
     ]
 
 
-def segment_stage(parameters: PipelineParameters, ensemble: "EnsembleV1") -> Stage:
+def segment_stage(parameters: PipelineParameters, ensemble: EnsembleV1) -> Stage:
     """Return the stage from features to probabilities."""
     return Stage("segment", "device", _Segment(parameters, ensemble))
 
 
-def result_stages(parameters: PipelineParameters, model_names: Sequence[str], making: Making) -> list[Stage]:
-    """Return the stages from probabilities to files."""
+def result_stages(
+    parameters: PipelineParameters, model_names: Sequence[str], making: Making, results: Path
+) -> list[Stage]:
+    """Return the stages from probabilities to files in the results folder."""
     return [
         Stage("postprocess", "finish", _Postprocess(parameters, model_names)),
-        Stage("export", "finish", _Export(parameters, model_names, making)),
+        Stage("export", "finish", _Export(parameters, model_names, making, results)),
     ]
 
 
@@ -103,10 +113,11 @@ class _Optical:
         image, files = self.source.identity(work.ref)  # before it is read, so that a file that changes is another one
         tile = self.source.load(work.ref)
         _refuse_unseen(tile, work.ref)
-        return replace(work, tile=tile).with_inputs(image=_completed(image, tile.attrs), files=files)
+        inputs = {**work.inputs, "image": _completed(image, tile.attrs), "files": files}
+        return Loaded(ref=work.ref, inputs=inputs, tile=tile)
 
 
-def _refuse_unseen(tile: "xr.Dataset", ref: TileRef) -> None:
+def _refuse_unseen(tile: xr.Dataset, ref: TileRef) -> None:
     """Refuse an image that shows nothing: a map of it would say that there are no slumps.
 
     Raises:
@@ -132,17 +143,14 @@ class _LoadLayer:
     features: frozenset[str]
 
     def __call__(self, work: Work) -> Work:
-        from darts_acquisition.auxiliary.snapshot import cube_snapshot
-        from darts_utils.tile import geobox_of
-
-        assert work.tile is not None
+        given = loaded(work)
         layer, request = self.layer, Request(self.parameters, self.source.resolution_m)
         stage_with = self.source.stage_command(work.ref)
-        loaded = layer.load(request, geobox_of(work.tile), bands=self.features, stage_with=stage_with)
+        found = layer.load(request, geobox_of(given.tile), bands=self.features, stage_with=stage_with)
         cube = layer.cube_name(request.resolution_m)
         snapshot = cube_snapshot(layer.cube(request), f"{cube}.icechunk")
-        work = work.with_inputs(cubes={**work.inputs.get("cubes", {}), cube: snapshot})
-        return replace(work, auxiliary={**work.auxiliary, layer.name: loaded})
+        inputs = {**given.inputs, "cubes": {**given.inputs.get("cubes", {}), cube: snapshot}}
+        return replace(given, inputs=inputs, auxiliary={**given.auxiliary, layer.name: found})
 
 
 @dataclass(frozen=True)
@@ -152,53 +160,47 @@ class _Preprocess:
     models: Mapping[str, Collection[str]] | None = None
 
     def __call__(self, work: Work) -> Work:
-        from darts_preprocessing import preprocess_v2
-
-        assert work.tile is not None
+        given = loaded(work)
         tile = preprocess_v2(
-            work.tile,
+            given.tile,
             tpi_outer_radius=self.parameters.tpi_outer_radius,
             tpi_inner_radius=self.parameters.tpi_inner_radius,
             device="cpu",  # beside a GPU too: a few cores are faster than copies of each window to a device and back
-            **{f"ds_{name}": work.auxiliary.get(name) for name in LAYERS},
+            **{f"ds_{name}": given.auxiliary.get(name) for name in LAYERS},
             bands=self.features,
             lazy=True,
             models=self.models,
         )
-        return replace(work, tile=tile, auxiliary={})
+        return replace(given, tile=tile, auxiliary={})
 
 
 @dataclass(frozen=True)
 class _Segment:
     parameters: PipelineParameters
-    ensemble: "EnsembleV1"
+    ensemble: EnsembleV1
 
     def __call__(self, work: Work) -> Work:
-        assert work.tile is not None
+        given = loaded(work)
         tile = self.ensemble.segment_tile(
-            work.tile,
-            self.parameters.patch_size,
-            self.parameters.overlap,
-            self.parameters.batch_size,
-            self.parameters.reflection,
+            given.tile,
+            patch_size=self.parameters.patch_size,
+            overlap=self.parameters.overlap,
+            batch_size=self.parameters.batch_size,
+            reflection=self.parameters.reflection,
             keep_inputs=self.parameters.write_model_outputs,
         )
         kept = tile if self.parameters.debug_data else _only_exported(tile, self.parameters.export_bands)
-        return replace(work, tile=kept)
+        return replace(given, tile=kept)
 
 
-def _only_exported(tile: "xr.Dataset", export_bands: Sequence[str]) -> "xr.Dataset":
+def _only_exported(tile: xr.Dataset, export_bands: Sequence[str]) -> xr.Dataset:
     """Return the tile without the bands that only the models needed: a full scene has gigabytes of them."""
-    from darts_export.check import needed_variables
-
     keep = needed_variables(export_bands)
     return tile[[name for name in tile.data_vars if name in keep or is_said(str(name))]]
 
 
 def is_said(name: str) -> bool:
     """Tell whether a band is shown, counted or masked, whatever is exported."""
-    from darts_export.check import SAID_VARIABLES, THUMBNAIL_VARIABLES
-
     return name in THUMBNAIL_VARIABLES or name.split("-")[0] in (*SAID_VARIABLES, "probabilities")
 
 
@@ -208,21 +210,19 @@ class _Postprocess:
     model_names: Sequence[str]
 
     def __call__(self, work: Work) -> Work:
-        from darts_postprocessing import prepare_export
-
-        assert work.tile is not None
+        given = loaded(work)
         tile = prepare_export(
-            work.tile,
-            self.parameters.binarization_threshold,
-            self.parameters.mask_erosion_size,
-            self.parameters.min_object_size,
-            self.parameters.quality_level,  # type: ignore[arg-type]  # the parameters have checked the number
-            subsets(self.parameters, self.model_names),
-            self.parameters.device,
+            given.tile,
+            bin_threshold=self.parameters.binarization_threshold,
+            mask_erosion_size=self.parameters.mask_erosion_size,
+            min_object_size=self.parameters.min_object_size,
+            quality_level=self.parameters.quality_level,  # type: ignore[arg-type]  # the parameters have checked the number
+            ensemble_subsets=subsets(self.parameters, self.model_names),
+            device=self.parameters.device,
             edge_erosion_size=self.parameters.edge_erosion_size,
             drop_cut_objects=self.parameters.drop_cut_objects,
         )
-        return replace(work, tile=tile)
+        return replace(given, tile=tile)
 
 
 @dataclass(frozen=True)
@@ -230,18 +230,16 @@ class _Export:
     parameters: PipelineParameters
     model_names: Sequence[str]
     making: Making
+    results: Path
 
     def __call__(self, work: Work) -> Work:
-        from darts_export import export_tile
-        from darts_export.record import FINGERPRINT
-
-        assert work.tile is not None
-        metadata = self.making.metadata(work)
+        given = loaded(work)
+        metadata = self.making.metadata(given)
         facts = export_tile(
-            work.tile,
-            require(self.parameters.output_data_dir) / work.ref.output_folder,
-            with_record(self.parameters.export_bands),
-            subsets(self.parameters, self.model_names),
+            given.tile,
+            self.results / work.ref.output_folder,
+            bands=with_record(self.parameters.export_bands),
+            ensemble_subsets=subsets(self.parameters, self.model_names),
             metadata=metadata,
             debug=self.parameters.debug_data,
             overwrite=self.parameters.overwrite,

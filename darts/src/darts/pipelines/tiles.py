@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
@@ -133,22 +133,40 @@ class Work:
     """A tile on its way through the stages."""
 
     ref: TileRef
-    tile: "xr.Dataset | None" = None
-    auxiliary: Mapping[str, "xr.Dataset"] = field(default_factory=dict)
-    """Auxiliary layers for the tile, by name, until features are made of them."""
     inputs: Mapping[str, Any] = field(default_factory=dict)
     """What it is made from, as it was read: `image` and `files` (see `Source.identity`), `cubes`."""
     result: "Result | None" = None
     """What became of it."""
 
-    def with_inputs(self, **inputs: Any) -> "Work":
-        """Return the work with more of what it is made from."""
-        return replace(self, inputs={**self.inputs, **inputs})
+    @property
+    def nbytes(self) -> int:
+        """Memory that its arrays take, in bytes."""
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded(Work):
+    """A tile in work, of which there are arrays."""
+
+    tile: "xr.Dataset"
+    auxiliary: Mapping[str, "xr.Dataset"] = field(default_factory=dict)
+    """Auxiliary layers for the tile, by name, until features are made of them."""
 
     @property
     def nbytes(self) -> int:
         """Memory that its arrays take, in bytes."""
-        return sum(part.nbytes for part in (self.tile, *self.auxiliary.values()) if part is not None)
+        return sum(part.nbytes for part in (self.tile, *self.auxiliary.values()))
+
+
+def loaded(work: Work) -> Loaded:
+    """Return a work whose tile was loaded in an earlier stage.
+
+    Raises:
+        TypeError: If none was.
+    """
+    if not isinstance(work, Loaded):
+        raise TypeError(f"no stage has loaded {work.ref.tile_id}")
+    return work
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,12 @@
 from darts.utils.later import imported_later
 
 _WHERE = {
-    "PingoTrainingData": "darts.training.planet",
-    "PlanetTrainingData": "darts.training.planet",
-    "Sentinel2TrainingData": "darts.training.sentinel2",
-    "preprocess_planet_train_data": "darts.training.planet",
-    "preprocess_planet_train_data_pingo": "darts.training.planet",
-    "preprocess_s2_train_data": "darts.training.sentinel2",
+    "PingoTrainingData": "darts.datasets.build.pipelines",
+    "PlanetTrainingData": "darts.datasets.build.pipelines",
+    "Sentinel2TrainingData": "darts.datasets.build.pipelines",
+    "preprocess_planet_train_data": "darts.datasets.build.pipelines",
+    "preprocess_planet_train_data_pingo": "darts.datasets.build.pipelines",
+    "preprocess_s2_train_data": "darts.datasets.build.pipelines",
 }
 
 __all__ = list(_WHERE)

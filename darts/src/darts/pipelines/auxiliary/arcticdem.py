@@ -2,19 +2,20 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import geopandas as gpd
+import xarray as xr
+from odc.geo.geobox import GeoBox
 
 from darts.pipelines.auxiliary.protocol import AuxiliaryLayer, Request
 from darts.pipelines.tiles import MosaicResolution
+from darts_acquisition import download_arcticdem, load_arcticdem, missing_arcticdem
+from darts_acquisition.auxiliary.arcticdem import arcticdem_staged, arcticdem_to_fetch
+from darts_acquisition.auxiliary.filling import Chunk
+from darts_preprocessing import align_arcticdem
 from darts_utils.grid import metres_to_pixels
 from darts_utils.paths import PathManager
-
-if TYPE_CHECKING:
-    import geopandas as gpd
-    import xarray as xr
-    from odc.geo.geobox import GeoBox
-
-    from darts_acquisition.auxiliary.filling import Chunk
 
 _WARP_MARGIN_M = 60
 """Margin beyond the TPI radius for the cubic kernel of the warp and the stencils, at the coarsest pixels."""
@@ -44,37 +45,26 @@ class ArcticDem(AuxiliaryLayer):
         """Return how far relative elevation and resampling reach, as whole pixels of the mosaic."""
         return self._buffer(request) * request.resolution_m
 
-    def missing(self, request: Request, footprints: "gpd.GeoDataFrame") -> Sequence["Chunk"]:
+    def missing(self, request: Request, footprints: gpd.GeoDataFrame) -> Sequence[Chunk]:
         """Return the chunks that the cube lacks for some outlines and the ground around them."""
-        from darts_acquisition import missing_arcticdem
-
         return missing_arcticdem(self._around(request, footprints), self.cube(request), request.resolution_m)
 
-    def to_fetch(self, request: Request, footprints: "gpd.GeoDataFrame") -> Sequence["Chunk"]:
+    def to_fetch(self, request: Request, footprints: gpd.GeoDataFrame) -> Sequence[Chunk]:
         """Return the chunks that loads of some tiles will fetch."""
-        from darts_acquisition.auxiliary.arcticdem import arcticdem_to_fetch
-
         buffer = self._buffer(request)
         return arcticdem_to_fetch(footprints, self.cube(request), request.resolution_m, buffer)
 
-    def staged(self, request: Request, footprints: "gpd.GeoDataFrame") -> Iterable[bool]:
+    def staged(self, request: Request, footprints: gpd.GeoDataFrame) -> Iterable[bool]:
         """Return for each outline whether an offline load will find all that it needs."""
-        from darts_acquisition.auxiliary.arcticdem import arcticdem_staged
-
         return arcticdem_staged(footprints, self.cube(request), request.resolution_m, self._buffer(request))
 
-    def download(self, request: Request, footprint: "gpd.GeoDataFrame", on_bytes: Callable[[int], None]) -> None:
+    def download(self, request: Request, footprint: gpd.GeoDataFrame, on_bytes: Callable[[int], None]) -> None:
         """Fetch what the cube lacks for an outline and the ground around it."""
-        from darts_acquisition import download_arcticdem
-
         area = self._around(request, footprint)
         download_arcticdem(area, self.cube(request), request.resolution_m, on_bytes=on_bytes)
 
-    def load(self, request: Request, geobox: "GeoBox", *, bands: Collection[str], stage_with: str) -> "xr.Dataset":
+    def load(self, request: Request, geobox: GeoBox, *, bands: Collection[str], stage_with: str) -> xr.Dataset:
         """Return elevation, aligned with the tile already, so that what was read is freed before features are made."""
-        from darts_acquisition import load_arcticdem
-        from darts_preprocessing import align_arcticdem
-
         loaded = load_arcticdem(
             geobox,
             self.cube(request),
@@ -90,6 +80,6 @@ class ArcticDem(AuxiliaryLayer):
     def _buffer(request: Request) -> int:
         return metres_to_pixels(request.parameters.tpi_outer_radius + _WARP_MARGIN_M, request.resolution_m)
 
-    def _around(self, request: Request, footprints: "gpd.GeoDataFrame") -> "gpd.GeoDataFrame":
+    def _around(self, request: Request, footprints: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
         """Return outlines, in metres, with the ground around them that features need."""
         return footprints.set_geometry(footprints.buffer(self.reach_m(request), join_style="mitre"))

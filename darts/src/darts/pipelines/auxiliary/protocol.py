@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from darts.pipelines.parameters import FeatureParameters
-from darts.pipelines.tiles import MosaicResolution
+from darts.pipelines.tiles import MosaicResolution, require
 from darts_utils.paths import PathManager
 
 if TYPE_CHECKING:
@@ -49,9 +49,7 @@ class AuxiliaryLayer(ABC):
 
     def cube(self, request: Request) -> Path:
         """Return the path of its cube."""
-        path = getattr(request.parameters, self.parameter)
-        assert path is not None, "default locations are filled in before a run"
-        return Path(path)
+        return Path(require(getattr(request.parameters, self.parameter)))
 
     def reach_m(self, request: Request) -> float:  # noqa: ARG002
         """Return how far around a tile it is needed, in metres."""

@@ -2,19 +2,20 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import geopandas as gpd
+import xarray as xr
+from odc.geo.geobox import GeoBox
 
 from darts.pipelines.auxiliary.protocol import AuxiliaryLayer, Request
 from darts.pipelines.parameters import FeatureParameters
 from darts.pipelines.tiles import MosaicResolution
+from darts.utils.earthengine import init_ee
+from darts_acquisition import download_tcvis, load_tcvis, missing_tcvis
+from darts_acquisition.auxiliary.filling import Chunk
+from darts_acquisition.auxiliary.tcvis import tcvis_staged, tcvis_to_fetch
 from darts_utils.paths import PathManager
-
-if TYPE_CHECKING:
-    import geopandas as gpd
-    import xarray as xr
-    from odc.geo.geobox import GeoBox
-
-    from darts_acquisition.auxiliary.filling import Chunk
 
 
 class Tcvis(AuxiliaryLayer):
@@ -39,43 +40,31 @@ class Tcvis(AuxiliaryLayer):
 
     def connect(self, parameters: FeatureParameters) -> None:
         """Check the access to Earth Engine."""
-        from darts.utils.earthengine import init_ee
-
         init_ee(parameters.ee_project, parameters.ee_use_highvolume)
 
-    def missing(self, request: Request, footprints: "gpd.GeoDataFrame") -> Sequence["Chunk"]:
+    def missing(self, request: Request, footprints: gpd.GeoDataFrame) -> Sequence[Chunk]:
         """Return the chunks that the cube lacks for some outlines."""
-        from darts_acquisition import missing_tcvis
-
         return missing_tcvis(footprints, self.cube(request))
 
-    def to_fetch(self, request: Request, footprints: "gpd.GeoDataFrame") -> Sequence["Chunk"]:
+    def to_fetch(self, request: Request, footprints: gpd.GeoDataFrame) -> Sequence[Chunk]:
         """Return the chunks that loads of some tiles will fetch."""
-        from darts_acquisition.auxiliary.tcvis import tcvis_to_fetch
-
         return tcvis_to_fetch(footprints, self.cube(request))
 
-    def staged(self, request: Request, footprints: "gpd.GeoDataFrame") -> Iterable[bool]:
+    def staged(self, request: Request, footprints: gpd.GeoDataFrame) -> Iterable[bool]:
         """Return for each outline whether an offline load will find all that it needs."""
-        from darts_acquisition.auxiliary.tcvis import tcvis_staged
-
         return tcvis_staged(footprints, self.cube(request))
 
-    def download(self, request: Request, footprint: "gpd.GeoDataFrame", on_bytes: Callable[[int], None]) -> None:
+    def download(self, request: Request, footprint: gpd.GeoDataFrame, on_bytes: Callable[[int], None]) -> None:
         """Fetch what the cube lacks for an outline."""
-        from darts_acquisition import download_tcvis
-
         download_tcvis(footprint, self.cube(request), on_bytes=on_bytes)
 
     def load(
         self,
         request: Request,
-        geobox: "GeoBox",
+        geobox: GeoBox,
         *,
         bands: Collection[str],  # noqa: ARG002
         stage_with: str,
-    ) -> "xr.Dataset":
+    ) -> xr.Dataset:
         """Return the trends around a tile, on their own grid."""
-        from darts_acquisition import load_tcvis
-
         return load_tcvis(geobox, self.cube(request), offline=request.parameters.offline, stage_with=stage_with)

@@ -5,17 +5,20 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
-from darts.pipelines.fingerprint import FilesSeen, files_seen, image_of_files
+import geopandas as gpd
+import xarray as xr
+from odc.geo.geobox import GeoBox
+
+from darts.pipelines.results.fingerprint import FilesSeen, files_seen, image_of_files
 from darts.pipelines.tiles import MosaicResolution, TileRef
+from darts_acquisition import load_planet_tile
+from darts_acquisition.optical.local_files.image_folder import image_folder
+from darts_acquisition.optical.local_files.planet import get_planet_geobox
+from darts_utils.crs import outline_on
 from darts_utils.errors import DataError, MissingDataError
 from darts_utils.names import shown
-
-if TYPE_CHECKING:
-    import geopandas as gpd
-    import xarray as xr
-    from odc.geo.geobox import GeoBox
 
 logger = logging.getLogger(__name__)
 
@@ -61,8 +64,6 @@ class ImagesOnDisk(ABC):
 
     def sizes(self, refs: Sequence[TileRef]) -> dict[str, str]:
         """Return pixels and bytes on disk by tile id, for people; damaged images are left out."""
-        from darts_acquisition.optical.local_files.image_folder import image_folder
-
         found = {}
         for ref in refs:
             grid = self._grid(ref)
@@ -71,15 +72,11 @@ class ImagesOnDisk(ABC):
                 found[ref.tile_id] = f"{grid.shape[1]} x {grid.shape[0]} px, {megabytes:.1f} MB"
         return found
 
-    def footprints(self, refs: Sequence[TileRef]) -> "gpd.GeoDataFrame":
+    def footprints(self, refs: Sequence[TileRef]) -> gpd.GeoDataFrame:
         """Return the grids' outlines in EPSG:3413, one row an image, with the column `tile_id`.
 
         Damaged images have no row; a warning names them.
         """
-        import geopandas as gpd
-
-        from darts_utils.crs import outline_on
-
         outlines = {}
         for ref in refs:
             if (grid := self._grid(ref)) is None:
@@ -90,9 +87,7 @@ class ImagesOnDisk(ABC):
                 logger.warning("the outline of %s is unknown: %s", ref.tile_id, error)
         return gpd.GeoDataFrame({"tile_id": list(outlines)}, geometry=list(outlines.values()), crs=FOOTPRINT_CRS)
 
-    def _grid(self, ref: TileRef) -> "GeoBox | None":
-        from darts_acquisition.optical.local_files.planet import get_planet_geobox
-
+    def _grid(self, ref: TileRef) -> GeoBox | None:
         if ref.tile_id not in self._grids:
             try:
                 self._grids[ref.tile_id] = get_planet_geobox(self.path(ref))
@@ -123,22 +118,18 @@ class ImagesOnDisk(ABC):
             MissingDataError: If the image is gone.
             DataError: If there are several.
         """
-        from darts_acquisition.optical.local_files.image_folder import image_folder
-
         folder = image_folder(self.path(ref))
         files = [file for file in (folder.image, folder.mask, *folder.metadata) if file is not None]
         seen = files_seen(files, remembered)
         return image_of_files(folder.path.name, "disk", seen), seen
 
-    def load(self, ref: TileRef) -> "xr.Dataset":
+    def load(self, ref: TileRef) -> xr.Dataset:
         """Return the image with reflectance and quality mask.
 
         Raises:
             MissingDataError: If the image is gone.
             DataError: If it is damaged; the message names the file.
         """
-        from darts_acquisition import load_planet_tile
-
         tile = load_planet_tile(self.path(ref), with_udm=self._with_udm, lazy=True)
         return tile.assign_attrs(tile_id=ref.tile_id)
 
@@ -151,8 +142,6 @@ class ImagesOnDisk(ABC):
 
 def has_image(folder: Path) -> bool:
     """Return whether there is an image in a folder; say so if not. A damaged one is there, and fails later."""
-    from darts_acquisition.optical.local_files.image_folder import image_folder
-
     try:
         image_folder(folder)
     except MissingDataError as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 from darts.pipelines.parameters import PlanetParameters
 from darts.pipelines.sources.apart import check_apart, check_on_disk
 from darts.pipelines.sources.images import ImagesOnDisk, has_image, image_ref
-from darts.pipelines.tiles import TileRef
+from darts.pipelines.tiles import TileRef, require
 from darts_utils.errors import ConfigError
 from darts_utils.names import shown
 from darts_utils.paths import visible_folders
@@ -77,9 +77,7 @@ class PlanetSource(ImagesOnDisk):
         Raises:
             ConfigError: If there are none to look into.
         """
-        orthotiles, scenes = self.parameters.orthotiles_dir, self.parameters.scenes_dir
-        assert orthotiles is not None, "located() fills it"
-        assert scenes is not None, "located() fills it"
+        orthotiles, scenes = require(self.parameters.orthotiles_dir), require(self.parameters.scenes_dir)
         if not (orthotiles.is_dir() or scenes.is_dir()):
             raise ConfigError(
                 f"there are no Planet images: neither {orthotiles} (orthotiles) nor {scenes} (scenes) is a folder. "

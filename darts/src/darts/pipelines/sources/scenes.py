@@ -6,25 +6,30 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import copy
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import geopandas as gpd
+import xarray as xr
+from odc.geo.geobox import GeoBox
+from odc.geo.geom import Geometry
+from shapely.geometry.base import BaseGeometry
 
 from darts.pipelines.parameters import SceneParameters
-from darts.pipelines.selection import checked_ids, confirm_unbounded, in_window, read_scene_ids, tile_ref
 from darts.pipelines.sources.apart import check_apart
 from darts.pipelines.sources.registry import SCENE_CATALOGS
+from darts.pipelines.sources.selection import checked_ids, confirm_unbounded, in_window, read_scene_ids, tile_ref
 from darts.pipelines.tiles import MosaicResolution, TileRef, require
+from darts_acquisition.catalog.areas import area_of_interest
+from darts_acquisition.catalog.criteria import named
+from darts_acquisition.catalog.query import SceneQuery
+from darts_acquisition.catalog.takes import superseded
+from darts_acquisition.optical.sentinel2.catalog import Access, SceneCatalog
+from darts_acquisition.optical.sentinel2.scene_store import SceneStore, lacking_bands
+from darts_acquisition.optical.sentinel2.scenes import download_scene, load_scene
+from darts_utils.crs import outline_on
 from darts_utils.errors import ConfigError, DataError, MissingDataError
 from darts_utils.window import Window, window_of
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import geopandas as gpd
-    import xarray as xr
-    from odc.geo.geobox import GeoBox
-    from shapely.geometry.base import BaseGeometry
-
-    from darts_acquisition.optical.sentinel2.catalog import Access, SceneCatalog
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +66,7 @@ class SceneSource:
         return self.catalog.name
 
     @property
-    def store(self) -> "Path | None":
+    def store(self) -> Path | None:
         """Folder of the raw scene store, None if no scene is kept."""
         return None if self.parameters.no_raw_data_store else self.parameters.raw_data_store
 
@@ -85,8 +90,6 @@ class SceneSource:
 
     def _clipped(self, refs: Sequence[TileRef]) -> list[TileRef]:
         """Return references to the parts of scenes that lie in the area of interest; scenes beside it are left out."""
-        from darts_acquisition.catalog.areas import area_of_interest
-
         area = area_of_interest(require(self.parameters.aoi_file))
         grids = self._grids(refs)
         clipped = []
@@ -130,9 +133,6 @@ class SceneSource:
 
     def _superseded(self, found: Mapping[str, Any]) -> Mapping[str, str]:
         """Return the scenes that are in the catalogue better, with those; say which."""
-        from darts_acquisition.catalog.criteria import named
-        from darts_acquisition.catalog.takes import superseded
-
         worse = superseded(found, self.catalog.take)
         for scene_id, better in worse.items():
             logger.info("%s is left out: %s is the same take, processed better or later", scene_id, better)
@@ -145,8 +145,6 @@ class SceneSource:
 
     def to_fetch(self, refs: Sequence[TileRef]) -> dict[str, int]:
         """Return the scenes that the store lacks, wholly or in part, with the bytes to fetch, 0 where unknown."""
-        from darts_acquisition.optical.sentinel2.scene_store import lacking_bands
-
         lacking: dict[str, list[str]] = {}
         windows = {ref.tile_id: ref.window for ref in refs}
         for ref in refs:
@@ -163,7 +161,7 @@ class SceneSource:
             for scene_id, bands in lacking.items()
         }
 
-    def _size_bytes(self, scene_id: str, bands: Sequence[str], window: "Window | None") -> int:
+    def _size_bytes(self, scene_id: str, bands: Sequence[str], window: Window | None) -> int:
         size = self.catalog.size_bytes(self.items[scene_id], bands)
         if window is None:
             return size
@@ -190,13 +188,11 @@ class SceneSource:
         """Return nothing."""
         return {}
 
-    def footprints(self, refs: Sequence[TileRef]) -> "gpd.GeoDataFrame":
+    def footprints(self, refs: Sequence[TileRef]) -> gpd.GeoDataFrame:
         """Return the grids' outlines in EPSG:3413, one row a scene, with the column `tile_id`.
 
         Scenes that are neither staged nor in the catalogue have no row.
         """
-        import geopandas as gpd
-
         grids = self._grids(refs)
         windows = {ref.tile_id: ref.window for ref in refs}
         found = {
@@ -206,20 +202,18 @@ class SceneSource:
         outlines = {scene_id: outline for scene_id, outline in found.items() if outline is not None}
         return gpd.GeoDataFrame({"tile_id": list(outlines)}, geometry=list(outlines.values()), crs=FOOTPRINT_CRS)
 
-    def _grids(self, refs: Sequence[TileRef]) -> "dict[str, GeoBox]":
+    def _grids(self, refs: Sequence[TileRef]) -> dict[str, GeoBox]:
         """Return the grids of whole scenes, as staged or as the catalogue says; unknown ones are left out."""
         staged = {ref.tile_id: self._staged_grid(ref.tile_id) for ref in refs}
         self._look_up(scene_id for scene_id, grid in staged.items() if grid is None)
         grids = {scene_id: grid or self._catalogue_grid(scene_id) for scene_id, grid in staged.items()}
         return {scene_id: grid for scene_id, grid in grids.items() if grid is not None}
 
-    def _staged_grid(self, scene_id: str) -> "GeoBox | None":
-        from darts_acquisition.optical.sentinel2.scene_store import SceneStore
-
+    def _staged_grid(self, scene_id: str) -> GeoBox | None:
         store = None if self.store is None else SceneStore(self.store, self.name)
         return None if store is None else _known(scene_id, lambda: store.grid(scene_id))
 
-    def _catalogue_grid(self, scene_id: str) -> "GeoBox | None":
+    def _catalogue_grid(self, scene_id: str) -> GeoBox | None:
         item = self.items.get(scene_id)
         return None if item is None else _known(scene_id, lambda: self.catalog.grid(item))
 
@@ -247,22 +241,16 @@ class SceneSource:
         self.catalog.connect(self._access)
 
     @property
-    def _access(self) -> "Access":
-        from darts_acquisition.optical.sentinel2.catalog import Access
-
+    def _access(self) -> Access:
         given = self.parameters
         return Access(ee_project=given.ee_project, ee_use_highvolume=given.ee_use_highvolume)
 
     def download(self, ref: TileRef, on_bytes: Callable[[int], None] | None = None) -> None:
         """Fetch what the store lacks of a scene."""
-        from darts_acquisition.optical.sentinel2.scenes import download_scene
-
         download_scene(self.catalog, self._scene(ref), require(self.store), window=ref.window, on_bytes=on_bytes)
 
-    def load(self, ref: TileRef) -> "xr.Dataset":
+    def load(self, ref: TileRef) -> xr.Dataset:
         """Return the scene with reflectance, classification and quality mask."""
-        from darts_acquisition.optical.sentinel2.scenes import load_scene
-
         offline = self.parameters.offline
         return load_scene(
             self.catalog, self._scene(ref), store=self.store, offline=offline, window=ref.window, lazy=True
@@ -273,8 +261,6 @@ class SceneSource:
         return self.items.get(ref.tile_id, ref.tile_id)
 
     def _search(self) -> dict[str, Any]:
-        from darts_acquisition.catalog.query import SceneQuery
-
         given = self.parameters
         names = ("start_date", "end_date", "max_cloud_cover", "max_snow_cover", "months", "years")
         limits = {name: getattr(given, name) for name in names}
@@ -284,12 +270,12 @@ class SceneSource:
         return self.catalog.search(SceneQuery(tiles=given.tile_ids, **limits))
 
 
-def catalog_of(name: str) -> "SceneCatalog[Any]":
+def catalog_of(name: str) -> SceneCatalog[Any]:
     """Return the catalogue of a name."""
     return _class_of(name)()
 
 
-def _class_of(name: str) -> "type[SceneCatalog[Any]]":
+def _class_of(name: str) -> type[SceneCatalog[Any]]:
     module, _, kind = SCENE_CATALOGS[name].partition(":")
     found: type[SceneCatalog[Any]] = getattr(import_module(module), kind)
     return found
@@ -300,21 +286,19 @@ def _with_windows() -> list[str]:
     return [name for name in SCENE_CATALOGS if _class_of(name).has_windows]
 
 
-def window_around(grid: "GeoBox", area: "BaseGeometry") -> Window | None:
+def window_around(grid: GeoBox, area: BaseGeometry) -> Window | None:
     """Return the part of a scene that lies in an area, with a margin; None if nothing does.
 
     Args:
         grid: Grid of the scene.
         area: In EPSG:4326.
     """
-    from odc.geo.geom import Geometry
-
     inside = Geometry(area, "EPSG:4326").to_crs(require(grid.crs), resolution=_BEND_DEGREES).geom
     inside = inside & grid.extent.geom
     return None if inside.is_empty else window_of(grid, inside.bounds, MARGIN_PX)
 
 
-def cropped(grid: "GeoBox", window: Window | None) -> "GeoBox":
+def cropped(grid: GeoBox, window: Window | None) -> GeoBox:
     """Return the part of a grid that a window covers, all of it without one."""
     return grid if window is None else window.crop(grid)
 
@@ -325,9 +309,7 @@ def baseline_of(scene_id: str) -> str | None:
     return None if found is None else f"{found[1]}.{found[2]}"
 
 
-def _outline(grid: "GeoBox", scene_id: str) -> "BaseGeometry":
-    from darts_utils.crs import outline_on
-
+def _outline(grid: GeoBox, scene_id: str) -> BaseGeometry:
     return outline_on(grid, FOOTPRINT_CRS, f"scene {scene_id}", npoints=100)
 
 

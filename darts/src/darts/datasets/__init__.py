@@ -1,0 +1,1 @@
+"""Patch sets for training: built from labels and images, inspected."""

@@ -1,0 +1,1 @@
+"""Building patch sets from annotated images."""

@@ -1,0 +1,1 @@
+"""Looking at patch sets: are they whole and sound, and what is in them."""

@@ -1,0 +1,182 @@
+"""`darts training validate-dataset`: is a training set whole and sound?"""
+
+import os
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from darts.datasets.inspect.checks import (
+    PatchReport,
+    Problem,
+    band_problems,
+    check_patch,
+    duplicate_problems,
+    flag_problems,
+    layout_problems,
+    table_problems,
+)
+from darts.datasets.inspect.reading import TrainingSet, open_training_set
+from darts.utils.console import show_rows
+from darts.utils.terminal import is_plain, output_console, say
+from darts_utils.errors import ConfigError
+
+_EXAMPLES = 5
+_MOST_THREADS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationReport:
+    """What was found in a training set."""
+
+    n_patches: int
+    problems: tuple[Problem, ...]
+    balance: tuple[tuple[str, int, int, int, int, int], ...]
+    """For each region: name, patches, empty patches, pixels of background, slump, ignored. The last row is all."""
+    bands: tuple[tuple[str, float, float, float], ...]
+    """For each band: name, lowest, mean and highest value."""
+
+    @property
+    def exit_code(self) -> int:
+        """Exit status for the shell: 0 sound, 1 there are problems."""
+        return 1 if self.problems else 0
+
+
+def validate_dataset(train_data_dir: Path, *, threads: int | None = None) -> ValidationReport:
+    """Check a training set: layout, metadata, band list, every patch and its label.
+
+    Args:
+        train_data_dir: Folder with data.zarr, metadata.parquet and config.toml.
+        threads: Patches read at once; as many as there are cores, up to 8, if not given.
+
+    Returns:
+        The report, which is also printed; the exit status is 1 if there are problems.
+
+    Raises:
+        ConfigError: If there is no training set, or the number of threads is not positive.
+    """
+    if threads is not None and threads < 1:
+        raise ConfigError(f"threads is {threads} but must be positive. Use 1 or more.")
+    training_set = open_training_set(train_data_dir)
+    problems = [*layout_problems(training_set), *band_problems(training_set), *table_problems(training_set)]
+    workers = min(os.cpu_count() or 1, _MOST_THREADS) if threads is None else threads
+    patches = _readable(training_set)
+    reports = list(_progress(_in_order(partial(check_patch, training_set), patches, workers), len(patches)))
+    problems += [Problem(kind, f"patch {report.index}") for report in reports for kind in report.problems]
+    problems += [*_missing_labels(training_set, reports), *duplicate_problems(reports)]
+    if training_set.metadata is not None and "empty" in training_set.metadata:
+        problems += flag_problems(reports, list(training_set.metadata["empty"]))
+    report = ValidationReport(
+        n_patches=len(reports),
+        problems=tuple(problems),
+        balance=tuple(_balance(training_set, reports)),
+        bands=tuple(_band_rows(training_set, reports)),
+    )
+    _show(report)
+    return report
+
+
+def _readable(training_set: TrainingSet) -> range:
+    """Return the patches that both arrays have; none if their dims are not as they should be."""
+    x, y = training_set.x, training_set.y
+    if x is None or y is None or x.ndim != 4 or y.ndim != 3 or x.shape[2:] != y.shape[1:]:
+        return range(0)
+    return range(min(x.shape[0], y.shape[0]))
+
+
+def _in_order(function: Callable[[int], PatchReport], indices: range, workers: int) -> Iterator[PatchReport]:
+    """Yield what a function gives for each index, several at once; only a few results wait in memory."""
+    waiting: deque[Future[PatchReport]] = deque()
+    with ThreadPoolExecutor(workers, thread_name_prefix="darts-validate") as pool:
+        try:
+            for index in indices:
+                waiting.append(pool.submit(function, index))
+                if len(waiting) >= 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _progress(reports: Iterator[PatchReport], total: int) -> Iterator[PatchReport]:
+    """Show a progress bar, on a terminal, while the patches go by."""
+    from rich.progress import Progress
+
+    with Progress(console=output_console(), transient=True, disable=is_plain()) as progress:
+        yield from progress.track(reports, total=total, description="patches")
+
+
+def _missing_labels(training_set: TrainingSet, reports: Sequence[PatchReport]) -> Iterator[Problem]:
+    """Yield patches without a chunk of y, unless chunks of zeros were left out when the set was written."""
+    background = [report.index for report in reports if sum(report.counts) and not any(report.counts[1:])]
+    missing = {index for index in background if training_set.missing_chunks("y", index)}
+    if len(missing) < len(background):
+        yield from (Problem("its chunk of y is missing", f"patch {index}") for index in sorted(missing))
+
+
+def _balance(
+    training_set: TrainingSet, reports: Sequence[PatchReport]
+) -> Iterator[tuple[str, int, int, int, int, int]]:
+    """Yield the row of each region, and that of all."""
+    table = training_set.metadata
+    regions = [] if table is None or "region" not in table else list(table["region"])
+    counts: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
+    for report in reports:
+        counts[str(regions[report.index]) if report.index < len(regions) else "?"].append(report.counts)
+    counts = {**dict(sorted(counts.items())), "all": [report.counts for report in reports]}
+    for region, rows in counts.items():
+        background, slump, ignored = np.sum(rows or [(0, 0, 0)], axis=0)
+        yield region, len(rows), sum(row[1] == 0 for row in rows), int(background), int(slump), int(ignored)
+
+
+def _band_rows(training_set: TrainingSet, reports: Sequence[PatchReport]) -> Iterator[tuple[str, float, float, float]]:
+    read = [report for report in reports if len(report.low)]
+    if read:
+        low = np.min([report.low for report in read], axis=0)
+        mean = np.mean([report.mean for report in read], axis=0)
+        high = np.max([report.high for report in read], axis=0)
+        names = training_set.bands or ()
+        for index in range(len(low)):
+            name = names[index] if index < len(names) else f"band {index}"
+            yield name, float(low[index]), float(mean[index]), float(high[index])
+
+
+def _show(report: ValidationReport) -> None:
+    _table(
+        "Labels, share of all pixels",
+        ("region", "patches", "without slump", "background", "slump", "ignored"),
+        [(region, n, empty, *_shares(counts)) for region, n, empty, *counts in report.balance],
+    )
+    rows = [(name, *(f"{value:.3f}" for value in values)) for name, *values in report.bands]
+    _table("Bands", ("band", "lowest", "mean", "highest"), rows)
+    places: dict[str, list[str]] = defaultdict(list)
+    for problem in report.problems:
+        places[problem.kind].append(problem.where)
+    if places:
+        rows_of_problems = [(kind, len(where), _examples(where)) for kind, where in places.items()]
+        _table("Problems", ("problem", "number", "where"), rows_of_problems)
+    n = len(report.problems)
+    said = "no problems" if n == 0 else f"{n} problem{'s' if n > 1 else ''}"
+    say(f"{report.n_patches} patches checked: {said}")
+
+
+def _table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Show a table; plain lines have no head, so that their columns are named in the title."""
+    show_rows(f"{title} ({', '.join(columns)})" if is_plain() else title, columns, rows)
+
+
+def _shares(counts: Sequence[int]) -> list[str]:
+    total = max(sum(counts), 1)
+    return [f"{count / total:.2%}" for count in counts]
+
+
+def _examples(where: Sequence[str]) -> str:
+    more = len(where) - _EXAMPLES
+    return ", ".join(where[:_EXAMPLES]) + (f" and {more} more" if more > 0 else "")

@@ -1,1 +1,0 @@
-"""Executors: ways to bring tiles through the stages."""

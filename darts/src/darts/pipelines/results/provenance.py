@@ -1,0 +1,82 @@
+"""What is said of how results were made: in every file what fits, in the record of a tile all that a reviewer asks."""
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import rasterio
+
+import darts
+from darts.pipelines.parameters import PipelineParameters
+from darts.pipelines.results.fingerprint import Models, Recipe, fingerprint_of, recipe_of
+from darts.pipelines.results.finished import DOCUMENT, SEEN
+from darts.pipelines.tiles import Loaded, MosaicResolution
+from darts_export.image import acquired, sensor
+from darts_export.record import FINGERPRINT
+
+_PACKAGES = ("torch", "segmentation-models-pytorch", "timm", "numpy", "xarray", "rasterio", "pyogrio", "icechunk")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Making:
+    """How the tiles of a run are made."""
+
+    pipeline: str
+    recipe: Recipe
+    software: Mapping[str, str]
+    device: str
+    """What the networks run on."""
+
+    def metadata(self, work: Loaded) -> dict[str, Any]:
+        """Return what is said of a tile; values that are none of text and numbers stand in its record only."""
+        document = self.recipe.document(work.inputs.get("image", {}))
+        attributes = {str(key): value for key, value in work.tile.attrs.items() if isinstance(value, str | int | float)}
+        return {
+            "DARTS_version": darts.__version__,
+            "DARTS_pipeline": self.pipeline,
+            "DARTS_tile_id": work.ref.tile_id,
+            "DARTS_models": ", ".join(f"{name} {model_id}" for name, model_id in self.recipe.models.items()),
+            **{f"DARTS_{name}": value for name, value in self.recipe.parameters.items() if value is not None},
+            FINGERPRINT: fingerprint_of(document),
+            **attributes,
+            "acquired": acquired(work.tile),
+            "sensor": sensor(work.tile),
+            DOCUMENT: document,
+            SEEN: work.inputs.get("files", {}),
+            "DARTS_cubes": work.inputs.get("cubes", {}),
+            "DARTS_software": dict(self.software),
+            "DARTS_device": {"device": self.device, "host": platform.node()},
+        }
+
+
+def making_of(run: PipelineParameters, models: Models, resolution_m: MosaicResolution) -> Making:
+    """Return how the tiles of a run are made.
+
+    Args:
+        run: Its parameters.
+        models: Its models.
+        resolution_m: Pixel size of the ArcticDEM mosaic that it reads.
+    """
+    recipe = recipe_of(run, models, resolution_m)
+    return Making(pipeline=run.pipeline_name, recipe=recipe, software=software(), device=models.device)
+
+
+def software() -> dict[str, str]:
+    """Return the versions of what computes and writes results."""
+    return {"darts": darts.__version__, "python": platform.python_version(), "gdal": _gdal(), **_installed()}
+
+
+def _installed() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _gdal() -> str:
+    return str(rasterio.__gdal_version__)

@@ -1,0 +1,228 @@
+"""A run: what it needs resolved, tiles found, sent through the stages, and the record of it kept."""
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from functools import cache, cached_property, partial
+from pathlib import Path
+
+from darts.pipelines.auxiliary import layers_of
+from darts.pipelines.base import Pipeline
+from darts.pipelines.execution import execute
+from darts.pipelines.fetch.connect import ask_at_given_addresses, plan_and_connect
+from darts.pipelines.fetch.plan import Plan, make_plan
+from darts.pipelines.fetch.view import show_plan
+from darts.pipelines.local import SequentialExecutor
+from darts.pipelines.memory import memory_budget_bytes
+from darts.pipelines.results.fingerprint import Models, Recipe, recipe_of
+from darts.pipelines.results.finished import Finished, State, check_same, say_left
+from darts.pipelines.results.journal import Journal
+from darts.pipelines.results.provenance import Making, making_of
+from darts.pipelines.stages import build_stages, subsets, with_record
+from darts.pipelines.tiles import Executor, Outcome, Result, RunReport, Source, TileRef, require
+from darts.utils.console import run_view
+from darts_export.check import check_bands, missing_files, needed_variables
+from darts_segmentation import EnsembleV1
+from darts_segmentation.checkpoint import read_bands
+from darts_segmentation.network import precision_of
+from darts_utils.devices import decide_device, device_name
+from darts_utils.errors import OutputError
+from darts_utils.files import make_folder, remove_parts
+
+logger = logging.getLogger(__name__)
+
+type MakeExecutor = Callable[[Plan | None, Making], Executor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """A run as it is going to be: nothing of it is left to defaults, and each thing is found out once."""
+
+    parameters: Pipeline
+    """With every location filled in."""
+    source: Source
+    """Where the images come from."""
+    models: Mapping[str, Path]
+    """Checkpoints by name."""
+    results: Path
+    """The results folder."""
+
+    @cached_property
+    def model_bands(self) -> Mapping[str, tuple[str, ...]]:
+        """Bands that each model reads; the weights are not loaded.
+
+        Raises:
+            CheckpointError: If a model cannot be used.
+        """
+        return {name: read_bands(file) for name, file in self.models.items()}
+
+    @cached_property
+    def features(self) -> frozenset[str]:
+        """Bands that the models or the exports read."""
+        read = {band for bands in self.model_bands.values() for band in bands}
+        return frozenset(read) | needed_variables(self.parameters.export_bands)
+
+    def load_models(self) -> EnsembleV1:
+        """Return the models, on the device."""
+        return EnsembleV1(dict(self.models), self.parameters.device)
+
+    def models_on_disk(self) -> Models:
+        """Return what a run would know of its models, without placing them on a device."""
+        known = models_of(EnsembleV1(dict(self.models), "cpu"))
+        return replace(known, precision=precision_of(decide_device(self.parameters.device)))
+
+    def recipe(self, models: Models) -> Recipe:
+        """Return what decides the results of its tiles, with what is known of its models."""
+        return recipe_of(self.parameters, models, self.source.resolution_m)
+
+    def finished(self, recipe: Callable[[], Recipe]) -> Finished:
+        """Return what tells which tiles are done."""
+        run = self.parameters
+        products, models = with_record(run.export_bands), subsets(run, list(self.models))
+        lacking = partial(missing_files, bands=products, ensemble_subsets=models)
+        return Finished(folder=self.results, lacking=lacking, recipe=cache(recipe), source=self.source)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What computes."""
+
+    models: Models
+    executor: MakeExecutor
+    """Makes what brings tiles through the stages, once it is known what must be fetched."""
+
+
+type OpenEngine = Callable[[Resolved], AbstractContextManager[Engine]]
+
+
+def resolve(pipeline: Pipeline) -> Resolved:
+    """Return a run with all that is known before it begins.
+
+    Raises:
+        ConfigError: If parameters are wrong, or there is no model.
+    """
+    parameters = pipeline.resolved()
+    ask_at_given_addresses(parameters)
+    return Resolved(
+        parameters=parameters,
+        source=parameters.source(),
+        models=parameters.models_by_name(),
+        results=require(parameters.output_data_dir),
+    )
+
+
+@contextmanager
+def on_this_machine(run: Resolved) -> Iterator[Engine]:
+    """Hold the models loaded on the device of this machine, from before scenes are searched for."""
+    ensemble, parameters = run.load_models(), run.parameters
+
+    def executor(_: Plan | None, making: Making) -> Executor:
+        stages = build_stages(parameters, run.source, ensemble, run.features, making, run.results)
+        return SequentialExecutor(stages, budget_bytes=memory_budget_bytes(parameters.max_memory_gb))
+
+    yield Engine(models_of(ensemble), executor)
+
+
+def run_pipeline(pipeline: Pipeline, open_engine: OpenEngine = on_this_machine) -> RunReport:
+    """Map all selected tiles and return how each ended, see `Pipeline.run`."""
+    run = resolve(pipeline)
+    check_bands(run.parameters.export_bands)
+    if run.parameters.dry_run:
+        return _dry_run(run)
+    _prepare_folder(run.results)
+    with open_engine(run) as engine:
+        making = making_of(run.parameters, engine.models, run.source.resolution_m)
+        skipped, todo = _split(run, run.finished(lambda: making.recipe))
+        plan = plan_and_connect(run.parameters, run.source, todo, run.features, n_done=len(skipped))
+        return _map(run, engine.executor(plan, making), todo, skipped)
+
+
+def _map(run: Resolved, executor: Executor, todo: list[TileRef], skipped: list[Outcome]) -> RunReport:
+    """Send tiles through the stages, show and write down how they end."""
+    parameters = run.parameters
+    journal = Journal(run.results, parameters.to_config(), record_folder=parameters.metadata_dir)
+    journal.add(*skipped)
+    _log_beginning(parameters, journal, len(todo), len(skipped))
+    with run_view(n_tiles=len(todo) + len(skipped), n_skipped=len(skipped)) as view:
+        interrupted = execute(executor, todo, view=view, on_outcome=journal.add)
+        if interrupted:
+            _clear_parts(run.results, own=True)
+        report = RunReport(tuple(journal.outcomes), run.results, interrupted)
+        view.finish(report)
+    return report
+
+
+def _dry_run(run: Resolved) -> RunReport:
+    """Show what would be done and fetched; nothing is made on disk."""
+    skipped, todo = _split(run, run.finished(lambda: run.recipe(run.models_on_disk())))
+    layers = layers_of(run.features)
+    plan = make_plan(run.parameters, run.source, todo, layers=layers, n_done=len(skipped), loads=True)
+    show_plan(plan, with_tiles=True)
+    return RunReport((), run.results, lacks_data=plan.offline and plan.lacks)
+
+
+def _prepare_folder(results: Path) -> None:
+    """Make the results folder, find it writable, and free it of what killed runs left half done.
+
+    Raises:
+        OutputError: If it cannot be made or written to.
+    """
+    make_folder(results)
+    if not os.access(results, os.W_OK | os.X_OK):
+        raise OutputError(f"the results folder {results} is not writable. Choose another with --output-data-dir.")
+    _clear_parts(results)
+
+
+def _split(run: Resolved, finished: Finished) -> tuple[list[Outcome], list[TileRef]]:
+    """Find the tiles; return those that are done, or are to be left alone, and those that are to be made.
+
+    Raises:
+        ConfigError: If there are results that were made otherwise, and nothing says what is to become of them.
+    """
+    refs = run.source.find()
+    if run.parameters.overwrite:
+        return [], refs
+    states = {ref: finished.state(ref) for ref in refs}
+    if not run.parameters.keep_old:
+        check_same(states, finished.folder)
+    say_left(states, finished.folder)
+    left = [_left_alone(ref, state) for ref, state in states.items() if not state.is_to_be_made]
+    return left, [ref for ref, state in states.items() if state.is_to_be_made]
+
+
+def _left_alone(ref: TileRef, state: State) -> Outcome:
+    """Return the outcome of a tile that is not made again, with the reason if it is not that it is done."""
+    why = {
+        "different": f"left as it was {', '.join(state.reasons)}",
+        "unknown": "left as it is, though it does not say how it was made",
+    }
+    return Outcome(
+        ref=ref, status="skipped", error=why.get(state.kind), host=None, result=Result(fingerprint=state.fingerprint)
+    )
+
+
+def models_of(ensemble: EnsembleV1) -> Models:
+    """Return what a run knows of loaded models."""
+    return Models(
+        ids=ensemble.model_ids,
+        bands=ensemble.model_bands,
+        precision=precision_of(ensemble.device),
+        device=device_name(ensemble.device),
+    )
+
+
+def _log_beginning(parameters: Pipeline, journal: Journal, n_todo: int, n_skipped: int) -> None:
+    """Write down what begins, with all parameters, for the log file."""
+    logger.info(
+        "%s: %d tiles to do, %d done before, record %s", parameters.pipeline_name, n_todo, n_skipped, journal.stem
+    )
+    for name, value in parameters.to_config()["darts"].items():
+        logger.debug("%s = %s", name, value)
+
+
+def _clear_parts(results: Path, *, own: bool = False) -> None:
+    """Delete half-done folders of tiles, which lie in the results folder or one below."""
+    for folder in (results, *(path for path in results.iterdir() if path.is_dir())):
+        remove_parts(folder, own=own)

@@ -16,7 +16,7 @@ from benchmarks.asking import Asked, Trial, answered, ask
 from darts.pipelines.fingerprint import Recipe, fingerprint_of
 from darts.pipelines.finished import DOCUMENT, Finished
 from darts.pipelines.tiles import TileRef
-from darts_export.check import DEFAULT_BANDS, expected_files, missing_files
+from darts_export.products import DEFAULT_BANDS, expected_files, missing_files
 from darts_export.record import FILE, FINGERPRINT, write_record
 
 MOST_FOLDERS = 10_000

@@ -352,14 +352,14 @@ def _seconds_alone(ensemble: "EnsembleV1", size: int) -> float:
     import torch
 
     from darts.pipelines.sentinel2 import Sentinel2Pipeline
-    from darts_segmentation.patches import Patching, plan_patches
+    from darts_segmentation.patches import Patching, patch_grid
 
     given = Sentinel2Pipeline()
-    plan = plan_patches((size, size), Patching(patch_size=given.patch_size, overlap=given.overlap), 32, (0, 0))
+    grid = patch_grid((size, size), Patching(patch_size=given.patch_size, overlap=given.overlap), 32, (0, 0))
     batch = _batch(given.patch_size).contiguous(memory_format=torch.channels_last)
     start = 0.0
     with torch.inference_mode(), torch.autocast("cuda", dtype=torch.bfloat16):
-        for number in range(3 + -(-len(plan) // len(batch))):
+        for number in range(3 + -(-len(grid) // len(batch))):
             if number == 3:
                 torch.cuda.synchronize()
                 start = time.perf_counter()

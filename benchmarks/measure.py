@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from darts_utils.memory import give_back
+from darts_utils.machine.memory import give_back
 
 _GIB = 2**30
 

@@ -24,7 +24,7 @@ def ensemble_without_network(n_models: int = 1) -> "EnsembleV1":
 
     from darts_segmentation import EnsembleV1
     from darts_segmentation.network import Member
-    from darts_utils.memory import keep_freed
+    from darts_utils.machine.memory import keep_freed
 
     keep_freed()  # as ensembles on the CPU do when they are made
     ensemble = EnsembleV1.__new__(EnsembleV1)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from darts_export import canvas
+from darts_export import map_furniture
 from darts_export.facts import TileFacts
 from darts_export.thumbnail import (
     LONGEST_SIDE_PX,
@@ -27,7 +27,7 @@ def test_picture_keeps_the_shape_of_the_tile_above_its_caption(make_tile):
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (1, 300), (200, 1), (7, 5)])
 def test_any_tile_size_makes_a_picture_with_room_for_the_caption(make_tile, rows, columns):
     height, width, _ = draw_thumbnail(make_tile(rows, columns)).shape
-    assert min(height - CAPTION_PX, width) >= canvas.SMALLEST_SIDE_PX
+    assert min(height - CAPTION_PX, width) >= map_furniture.SMALLEST_SIDE_PX
     assert max(height - CAPTION_PX, width) <= LONGEST_SIDE_PX
 
 
@@ -129,16 +129,16 @@ def test_facts_say_what_was_seen_and_where_models_knew_too_little(make_tile):
     ("longest", "length", "text"), [(137, 100, "100 m"), (999, 500, "500 m"), (2000, 2000, "2 km"), (7.3, 5, "5 m")]
 )
 def test_scale_bar_is_of_a_round_length(longest, length, text):
-    assert canvas.round_length_m(longest) == length
-    assert canvas.length_text(length) == text
+    assert map_furniture.round_length_m(longest) == length
+    assert map_furniture.length_text(length) == text
 
 
 def test_north_arrow_points_clockwise_for_a_positive_angle():
     def tip(angle: float) -> np.ndarray:
         picture = np.zeros((480, 480, 3), dtype=np.uint8)
-        canvas.draw_north_arrow(picture, angle)
+        map_furniture.draw_north_arrow(picture, angle)
         arrow = np.argwhere(picture[:76, :, 0] > 128)
-        centre = np.array([canvas._MARGIN_PX + 26, 480 - canvas._MARGIN_PX - 16])
+        centre = np.array([map_furniture._MARGIN_PX + 26, 480 - map_furniture._MARGIN_PX - 16])
         away = arrow - centre
         away = away[np.hypot(*away.T) < 24]  # not the letter below
         return away[np.hypot(*away.T).argmax()]

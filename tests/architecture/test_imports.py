@@ -39,7 +39,7 @@ NOT_IMPORTED_BUT_NEEDED = {
 EXTRAS = {"darts-nextgen": {"ray"}}
 """Declared as an extra of the same name; a test shows that its absence names the extra."""
 OPTIONAL = {"torch"}
-"""Imported by `darts_utils.devices` inside the function that needs it, which only packages with torch call."""
+"""Imported by `darts_utils.machine.devices` inside the function that needs it, which only packages with torch call."""
 
 
 def members() -> dict[str, Path]:

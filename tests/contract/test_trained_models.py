@@ -9,7 +9,7 @@ from darts.demo.training_data import load_features
 from darts.demo.world import make_world
 from darts.demo.write import write_world
 from darts_segmentation import EnsembleV1
-from darts_segmentation.layers import TileLayers
+from darts_segmentation.model_input import BandStack
 from darts_segmentation.patches import Patching, plan_patches
 
 PATCHES = {"patch_size": 160, "overlap": 64}
@@ -64,7 +64,7 @@ def seam_ratios(world, whole):
     """
     tile, ensemble = world
     multiple = math.lcm(*(member.multiple for member in ensemble.members))
-    plan = plan_patches(whole.shape, Patching(**PATCHES), multiple, TileLayers(tile, ["red"]).origin)
+    plan = plan_patches(whole.shape, Patching(**PATCHES), multiple, BandStack(tile, ["red"]).origin)
     difference_from_whole = ensemble.segment_tile(tile, **PATCHES, batch_size=4).probabilities.values - whole
     ratios = []
     for axis, spans in enumerate((plan.rows, plan.columns)):

@@ -237,8 +237,8 @@ def wait_for(condition, timeout_s=20):
 
 
 def note_surroundings(folder, run, work):
-    from darts_utils.cores import usable_cores
     from darts_utils.files import part_path
+    from darts_utils.machine.cpu import usable_cores
 
     label = part_path(folder / "a").name.split("-")[-2]
     lane = "finish" if work.tile else "prepare"

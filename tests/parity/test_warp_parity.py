@@ -8,7 +8,8 @@ from odc.geo.xr import wrap_xr
 from rasterio.enums import Resampling
 from rasterio.warp import reproject, transform
 
-from darts_preprocessing import align_dem, align_dem_mask, align_tcvis, warp
+from darts_preprocessing import align_dem, align_dem_mask, align_tcvis
+from darts_preprocessing.resampling import warp
 
 UTM = "EPSG:32608"
 

@@ -11,7 +11,10 @@ import geopandas as gpd
 import numpy as np
 import xarray as xr
 
-from darts_export.check import (
+from darts_export.atomic_writes import check_same, commit_files, commit_folder
+from darts_export.facts import TileFacts, tile_facts
+from darts_export.image import image_time
+from darts_export.products import (
     DEBUG_FILE,
     DEFAULT_BANDS,
     PRODUCTS,
@@ -21,9 +24,6 @@ from darts_export.check import (
     missing_files,
     needed_variables,
 )
-from darts_export.commit import check_same, commit_files, commit_folder
-from darts_export.facts import TileFacts, tile_facts
-from darts_export.image import image_time
 from darts_export.raster import raster_bytes
 from darts_export.record import FILE as RECORD
 from darts_export.record import FINGERPRINT, tags_of, write_record
@@ -77,16 +77,16 @@ def export_tile(
     check_bands(bands, also=[str(name) for name in tile.data_vars])
     _check_variables(tile, bands, ensemble_subsets)
     metadata = dict(metadata or {})
-    making = _Making(tile, bands, ensemble_subsets, metadata, debug)
+    products = _TileProducts(tile, bands, ensemble_subsets, metadata, debug)
     wanted = expected_files(bands, ensemble_subsets, debug=debug)
     is_new = overwrite or not out_dir.is_dir()
-    if is_new and commit_folder(out_dir, lambda folder: making.write(wanted, folder), replace=overwrite):
-        return making.facts
+    if is_new and commit_folder(out_dir, lambda folder: products.write(wanted, folder), replace=overwrite):
+        return products.facts
     if missing := missing_files(out_dir, bands, ensemble_subsets, debug=debug):
-        commit_files(out_dir, missing, lambda folder: making.write(missing, folder), metadata=metadata)
+        commit_files(out_dir, missing, lambda folder: products.write(missing, folder), metadata=metadata)
     elif FINGERPRINT in metadata:
         check_same(out_dir, metadata)
-    return making.facts
+    return products.facts
 
 
 def _check_variables(tile: xr.Dataset, bands: Sequence[str], ensemble_subsets: Sequence[str]) -> None:
@@ -99,7 +99,7 @@ def _check_variables(tile: xr.Dataset, bands: Sequence[str], ensemble_subsets: S
         )
 
 
-class _Making:
+class _TileProducts:
     """Writes the products of one tile; what several of them need is made once."""
 
     def __init__(

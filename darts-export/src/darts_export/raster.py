@@ -17,13 +17,13 @@ from rasterio.windows import Window
 
 from darts_utils.bands import BandCodec, manager
 from darts_utils.errors import DataError, OutputError
-from darts_utils.strips import row_strips
+from darts_utils.rasters.row_blocks import row_blocks
 from darts_utils.tile import geobox_of
 
 type Array = np.ndarray[Any, np.dtype[Any]]
 
 _CODEC_ROWS = 16
-"""The codec works in float64: strips that fit into the cache of a core take a third of the time of larger ones."""
+"""The codec works in float64: row blocks that fit into the cache of a core take a third of the time of larger ones."""
 _COLOURS = {"red": ColorInterp.red, "green": ColorInterp.green, "blue": ColorInterp.blue}
 
 
@@ -33,7 +33,7 @@ class _Layer:
 
     name: str
     values: xr.Variable
-    """(y, x) in memory representation; read strip by strip, since some bands are made where they are read."""
+    """(y, x) in memory representation; read block by block, since some bands are made where they are read."""
     dtype: np.dtype[Any]
     """On disk."""
     codec: BandCodec | None = None
@@ -46,7 +46,7 @@ class _Layer:
         """Return some rows in disk representation."""
         values = self.values[rows].values
         encoded = np.empty(values.shape, dtype=self.dtype)
-        for part in row_strips(len(values), _CODEC_ROWS):
+        for part in row_blocks(len(values), _CODEC_ROWS):
             encoded[part] = values[part] if self.codec is None else self.codec.encode(values[part])
         return encoded
 
@@ -114,7 +114,7 @@ def _profile(tile: xr.Dataset, layers: Sequence[_Layer]) -> dict[str, Any]:
 
 def _write_layer(raster: Any, index: int, layer: _Layer) -> None:
     height, width = layer.values.shape
-    for rows in row_strips(height):
+    for rows in row_blocks(height):
         raster.write(layer.encoded(rows), index, window=Window(0, rows.start, width, rows.stop - rows.start))
     raster.set_band_description(index, layer.name)
     raster.set_band_unit(index, layer.unit)

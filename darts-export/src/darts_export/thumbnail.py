@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import xarray as xr
 
-from darts_export import canvas, image
-from darts_export.canvas import Colour, Picture
+from darts_export import image, map_furniture
 from darts_export.facts import TileFacts, tile_facts
+from darts_export.map_furniture import Colour, Picture
 from darts_utils.grid import convergence_at_centre, pixel_size_m
-from darts_utils.runs import label_runs, runs_of
+from darts_utils.rasters.run_length import connected_components, run_length_encode
 from darts_utils.tile import geobox_of
 
 type Array = np.ndarray[Any, np.dtype[Any]]
@@ -48,13 +48,13 @@ def draw_thumbnail(tile: xr.Dataset, facts: TileFacts | None = None) -> Picture:
     picture = _ground(tile, shape)
     _draw_extent(picture, tile, shape)
     n_slumps = _draw_slumps(picture, tile, shape)
-    picture = canvas.on_a_plate(picture, _NO_DATA)
-    canvas.draw_scale_bar(picture, pixel_size_m(grid) / scale)
-    canvas.draw_north_arrow(picture, convergence_at_centre(grid))
+    picture = map_furniture.on_a_plate(picture, _NO_DATA)
+    map_furniture.draw_scale_bar(picture, pixel_size_m(grid) / scale)
+    map_furniture.draw_north_arrow(picture, convergence_at_centre(grid))
     legend = [("slump outline", _SLUMP)] if n_slumps is not None else []
     legend += [("mapped extent", _EXTENT)] if "extent" in tile else []
     facts = tile_facts(tile) if facts is None else facts
-    return canvas.with_caption(picture, image.image_id(tile), _facts(tile, n_slumps, facts), legend)
+    return map_furniture.with_caption(picture, image.image_id(tile), _facts(tile, n_slumps, facts), legend)
 
 
 def jpeg_bytes(picture: Picture) -> bytes:
@@ -196,4 +196,4 @@ def _count(objects: xr.DataArray) -> int:
     """Return how many objects a mask has, as whoever made it has counted them."""
     if "n_objects" in objects.attrs:
         return int(objects.attrs["n_objects"])
-    return label_runs(runs_of(objects.values), diagonal=True)[1]
+    return connected_components(run_length_encode(objects.values), diagonal=True)[1]

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import xarray as xr
 
-from darts_utils.devices import DeviceSpec
 from darts_utils.errors import ConfigError
-from darts_utils.strips import row_strips
+from darts_utils.machine.devices import DeviceSpec
+from darts_utils.rasters.row_blocks import row_blocks
 
 type Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -64,8 +64,8 @@ def erode_by_disk(valid: Array, radius: int) -> Array:
         return valid
     eroded = valid.copy()
     height, width = valid.shape
-    for rows in row_strips(height):
-        for columns in row_strips(width):
+    for rows in row_blocks(height):
+        for columns in row_blocks(width):
             above, left = max(rows.start - radius, 0), max(columns.start - radius, 0)
             window = valid[above : rows.stop + radius, left : columns.stop + radius]
             if not window.all():

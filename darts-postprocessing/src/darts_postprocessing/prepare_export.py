@@ -8,9 +8,9 @@ import xarray as xr
 
 from darts_postprocessing.binarize import Slumps, check_threshold, find_slumps
 from darts_postprocessing.masks import check_sizes, cut_edges, erode_by_disk
-from darts_utils.devices import DeviceSpec
 from darts_utils.errors import ConfigError, DataError
-from darts_utils.strips import row_strips
+from darts_utils.machine.devices import DeviceSpec
+from darts_utils.rasters.row_blocks import row_blocks
 
 type Array = np.ndarray[Any, np.dtype[Any]]
 type QualityLevel = Literal[0, 1, 2, "none", "low_quality", "high_quality"]
@@ -118,7 +118,7 @@ def _only_within(probabilities: xr.DataArray, extent: Array) -> xr.Variable:
     """Return probabilities with NaN outside of the extent."""
     values = probabilities.values
     masked = np.empty_like(values)
-    for rows in row_strips(len(extent)):
+    for rows in row_blocks(len(extent)):
         np.copyto(masked[rows], values[rows])
         np.copyto(masked[rows], np.nan, where=~extent[rows])
     return probabilities.variable.copy(data=masked)

@@ -7,7 +7,7 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from darts_preprocessing.blocks import Array
-from darts_preprocessing.warp import Source, warp
+from darts_preprocessing.resampling.warp import Source, warp
 from darts_utils.errors import DataError
 from darts_utils.tile import geobox_of
 

@@ -37,7 +37,7 @@ class ContainerError(Exception):
 
 @dataclass(frozen=True)
 class Span:
-    """A run of bytes in a file."""
+    """A stretch of bytes in a file."""
 
     start: int
     n_bytes: int
@@ -155,7 +155,7 @@ def _storages_in_turn(file: BinaryIO, start: int, storages: Iterable[Storage]) -
 
 
 def _checked(file: BinaryIO, span: Span) -> Span:
-    """Return a run of bytes that lies within the file."""
+    """Return a stretch of bytes that lies within the file."""
     if span.start + span.n_bytes > os.fstat(file.fileno()).st_size:
         raise EOFError
     return span

@@ -10,9 +10,9 @@ from darts_segmentation.checkpoint import load
 from darts_segmentation.inference import predict
 from darts_segmentation.network import Member, place
 from darts_segmentation.patches import Array, Patching
-from darts_utils.devices import DeviceSpec, decide_device
 from darts_utils.errors import ConfigError
-from darts_utils.memory import keep_freed
+from darts_utils.machine.devices import DeviceSpec, decide_device
+from darts_utils.machine.memory import keep_freed
 
 _ATTRS: dict[str, str | float] = {
     "long_name": "Probability of a retrogressive thaw slump",
@@ -27,8 +27,8 @@ class EnsembleV1:
 
     Args:
         model_dict: Checkpoints by the name that their results get.
-        device: Where the networks run, see `darts_utils.devices`. On the CPU the C library is told to keep freed memory
-            at hand, for the rest of the process: networks are up to twice as fast.
+        device: Where the networks run, see `darts_utils.machine.devices`. On the CPU the C library is told to keep
+            freed memory at hand, for the rest of the process: networks are up to twice as fast.
 
     Raises:
         ConfigError: If there is no model, or no such device.

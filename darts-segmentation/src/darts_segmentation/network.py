@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from darts_segmentation.layers import OPTICAL_BANDS
+from darts_segmentation.model_input import OPTICAL_BANDS
 from darts_utils.errors import ConfigError, DataError
 
 logger = logging.getLogger(__name__)

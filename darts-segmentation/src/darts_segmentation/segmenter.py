@@ -7,7 +7,7 @@ import xarray as xr
 
 from darts_segmentation.ensemble import EnsembleV1
 from darts_segmentation.patches import Patching
-from darts_utils.devices import DeviceSpec
+from darts_utils.machine.devices import DeviceSpec
 
 
 class SMPSegmenter:
@@ -15,7 +15,7 @@ class SMPSegmenter:
 
     Args:
         model_checkpoint: The checkpoint; its file stem names the network in messages.
-        device: Where it runs, see `darts_utils.devices`.
+        device: Where it runs, see `darts_utils.machine.devices`.
 
     Raises:
         ConfigError: If there is no such device.

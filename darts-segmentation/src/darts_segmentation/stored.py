@@ -22,7 +22,7 @@ class StorageType:
 
 @dataclass(frozen=True, eq=False)
 class Storage:
-    """A run of numbers in a file."""
+    """A stretch of numbers in a file."""
 
     key: str
     """Where the file keeps it."""

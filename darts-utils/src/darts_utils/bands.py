@@ -129,7 +129,7 @@ class BandCodec:
 
         Written to `out` if that is given, of the same shape and contiguous.
         """
-        from darts_utils.normalize import write_normalized  # compiles, which not all who know the bands need
+        from darts_utils.rasters.normalize import write_normalized  # compiles, which not all who know the bands need
 
         model = np.empty(memory.shape, dtype=np.float32) if out is None else out
         low, high = (np.float32(limit) for limit in self.valid_range)

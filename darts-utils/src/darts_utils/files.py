@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from darts_utils.disk import advice_for, cannot_write
 from darts_utils.errors import OutputError
+from darts_utils.machine.disk import advice_for, cannot_write
 from darts_utils.softlock import soft_lock
 
 _PART_MARK = ".part-"

@@ -10,9 +10,9 @@ from urllib.parse import quote
 import xarray as xr
 
 from darts_utils.bands import BandManager, manager
-from darts_utils.disk import cannot_write
 from darts_utils.errors import ConfigError, DataError, OutputError
 from darts_utils.files import atomic_file, make_folder, stale_parts
+from darts_utils.machine.disk import cannot_write
 
 logger = logging.getLogger(__name__.replace("darts_", "darts."))
 

@@ -13,8 +13,8 @@ from darts_acquisition.optical.cdse_download import download_cdse_s2_sr_scene
 from darts_acquisition.optical.scaling import DN_SCALE, Baseline, baseline_offset, given_scale, known_baseline
 from darts_acquisition.optical.scene_store import RawScene, SceneStore
 from darts_acquisition.optical.tile import SceneFormat, scene_tile
-from darts_utils.devices import DeviceSpec
 from darts_utils.errors import ConfigError, DataError
+from darts_utils.machine.devices import DeviceSpec
 
 _BASELINE_KEYS = ("processing:version", "s2:processing_baseline")
 

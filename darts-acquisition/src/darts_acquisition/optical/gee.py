@@ -14,8 +14,8 @@ from darts_acquisition.optical.gee_search import GeeScene
 from darts_acquisition.optical.scaling import DN_SCALE, baseline_offset, given_scale, known_baseline
 from darts_acquisition.optical.scene_store import RawScene, SceneStore
 from darts_acquisition.optical.tile import BandsMapping, SceneFormat, scene_tile
-from darts_utils.devices import DeviceSpec
 from darts_utils.errors import ConfigError, DataError
+from darts_utils.machine.devices import DeviceSpec
 
 
 def load_gee_s2_sr_scene(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from darts_utils.lazy import lazy_band
+from darts_utils.rasters.lazy import lazy_band
 
 type Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -14,7 +14,7 @@ import xarray as xr
 from darts_acquisition.optical.quality import OPTICAL, with_scl_quality
 from darts_acquisition.optical.reflectance import reflectance
 from darts_acquisition.optical.scene_store import RawScene
-from darts_utils.strips import for_each_strip, row_strips
+from darts_utils.rasters.row_blocks import for_each_row_block, row_blocks
 
 logger = logging.getLogger(__name__.replace("darts_", "darts."))
 
@@ -146,7 +146,7 @@ def _keep_zeros(empty: np.ndarray, *bands: np.ndarray) -> None:
         for band in bands:
             empty[rows] &= band[rows] == 0
 
-    for_each_strip(keep, len(empty))
+    for_each_row_block(keep, len(empty))
 
 
 def _blank(values: np.ndarray, missing: np.ndarray, unseen: np.ndarray | None) -> None:
@@ -157,11 +157,11 @@ def _blank(values: np.ndarray, missing: np.ndarray, unseen: np.ndarray | None) -
         if unseen is not None:
             unseen[rows] |= values[rows] == 0
 
-    for_each_strip(blank, len(values))
+    for_each_row_block(blank, len(values))
 
 
 def _has_seen_zero(values: np.ndarray, missing: np.ndarray) -> bool:
-    return any(bool(((values[rows] == 0) & ~missing[rows]).any()) for rows in row_strips(len(values)))
+    return any(bool(((values[rows] == 0) & ~missing[rows]).any()) for rows in row_blocks(len(values)))
 
 
 def _scene_classes(scene: RawScene, form: SceneFormat) -> xr.DataArray:

@@ -1,4 +1,4 @@
-"""Digitised slumps as rasters: 0 background, 1 slump, 2 not to be learned from."""
+"""Annotated slumps as rasters: 0 background, 1 slump, 2 not to be learned from."""
 
 from typing import Any
 

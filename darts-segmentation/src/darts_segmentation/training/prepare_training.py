@@ -18,10 +18,10 @@ from darts_segmentation.training.labels import IGNORED, SLUMP, Vectors, burn_lab
 from darts_segmentation.training.patch_set import CRS, PatchSet
 from darts_segmentation.training.selection import Array, Counts, Place, Rules
 from darts_utils.bands import manager
-from darts_utils.devices import DeviceSpec
 from darts_utils.errors import ConfigError, DataError
-from darts_utils.functools import to_toml_value, write_toml
+from darts_utils.machine.devices import DeviceSpec
 from darts_utils.tile import geobox_of
+from darts_utils.toml import to_toml_value, write_toml
 
 logger = logging.getLogger(__name__.replace("darts_", "darts.", 1))
 

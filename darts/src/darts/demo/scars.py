@@ -15,7 +15,7 @@ _SCARP_PX = 2.2
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScarPlan:
+class ScarDesign:
     """Place and measures of a scar; lengths in pixels of the world."""
 
     kind: str
@@ -58,7 +58,7 @@ class ScarPlan:
 class Scar:
     """A drawn scar; layers are (y, x) float32 from 0 to 1 within its window."""
 
-    plan: ScarPlan
+    design: ScarDesign
     window: tuple[slice, slice]
     """Rows and columns of the world."""
     cover: Array
@@ -73,47 +73,47 @@ class Scar:
     """Outline in pixels, x = column and y = row, pixel corners at whole numbers."""
 
 
-def draw_scar(rng: np.random.Generator, plan: ScarPlan, to_water: Array) -> Scar | None:
+def draw_scar(rng: np.random.Generator, design: ScarDesign, to_water: Array) -> Scar | None:
     """Return a scar, clipped at the water; None if too little is left of it on the grid.
 
     Args:
         rng: Random numbers for its irregular edge.
-        plan: Place and measures.
+        design: Place and measures.
         to_water: (y, x) distance to the nearest water in pixels.
     """
-    window = _window(plan, to_water.shape)
+    window = _window(design, to_water.shape)
     if window is None:
         return None
-    along, across = _coordinates(rng, plan, window)
-    level = _signed_distance(_inside(plan, along, across))
+    along, across = _coordinates(rng, design, window)
+    level = _signed_distance(_inside(design, along, across))
     coarse = [_coarsened(layer) for layer in (level, along)]
     inside = _largest_part(np.minimum(coarse[0], to_water[window] - 0.5))
     outline = _outline(inside, window)
     if outline is None:
         return None
-    return Scar(plan=plan, window=window, outline=outline, **_zones(plan, inside, coarse[1]))
+    return Scar(design=design, window=window, outline=outline, **_zones(design, inside, coarse[1]))
 
 
-def _window(plan: ScarPlan, shape: tuple[int, ...]) -> tuple[slice, slice] | None:
-    row, column, radius = plan.circle
-    reach = radius + 0.4 * plan.radius + 4
+def _window(design: ScarDesign, shape: tuple[int, ...]) -> tuple[slice, slice] | None:
+    row, column, radius = design.circle
+    reach = radius + 0.4 * design.radius + 4
     rows = slice(max(int(row - reach), 0), min(int(row + reach) + 1, shape[0]))
     columns = slice(max(int(column - reach), 0), min(int(column + reach) + 1, shape[1]))
     return (rows, columns) if min(rows.stop - rows.start, columns.stop - columns.start) > 4 else None
 
 
-def _coordinates(rng: np.random.Generator, plan: ScarPlan, window: tuple[slice, slice]) -> tuple[Array, Array]:
+def _coordinates(rng: np.random.Generator, design: ScarDesign, window: tuple[slice, slice]) -> tuple[Array, Array]:
     """Return, on the finer grid, how far upslope of the centre and how far aside each point is, both a bit warped."""
     rows, columns = window
-    y = rows.start + (np.arange((rows.stop - rows.start) * _FINER) + 0.5) / _FINER - plan.centre[0]
-    x = columns.start + (np.arange((columns.stop - columns.start) * _FINER) + 0.5) / _FINER - plan.centre[1]
-    south, east = plan.downslope
+    y = rows.start + (np.arange((rows.stop - rows.start) * _FINER) + 0.5) / _FINER - design.centre[0]
+    x = columns.start + (np.arange((columns.stop - columns.start) * _FINER) + 0.5) / _FINER - design.centre[1]
+    south, east = design.downslope
     along = -(y[:, None] * south + x[None, :] * east)
     across = x[None, :] * south - y[:, None] * east
-    warp = [_ripple(rng, along.shape, plan.radius * _FINER) for _ in range(2)]
-    along = along + 0.13 * plan.radius * warp[0]
-    bow = plan.bend * plan.radius * (np.minimum(along, 0) / (plan.body + plan.tongue)) ** 2
-    across = across + 0.13 * plan.radius * warp[1] - bow
+    warp = [_ripple(rng, along.shape, design.radius * _FINER) for _ in range(2)]
+    along = along + 0.13 * design.radius * warp[0]
+    bow = design.bend * design.radius * (np.minimum(along, 0) / (design.body + design.tongue)) ** 2
+    across = across + 0.13 * design.radius * warp[1] - bow
     return along.astype(np.float32), across.astype(np.float32)
 
 
@@ -127,20 +127,22 @@ def _ripple(rng: np.random.Generator, shape: tuple[int, ...], wavelength: float)
     return total
 
 
-def _inside(plan: ScarPlan, along: Array, across: Array) -> Array:
+def _inside(design: ScarDesign, along: Array, across: Array) -> Array:
     """Return where the scar is, bool on the finer grid."""
-    length = plan.radius * plan.head
+    length = design.radius * design.head
     aside = np.abs(across)
-    inside = (along >= 0) & ((along / length) ** 2 + (across / plan.radius) ** 2 < 1)
-    for lobe in plan.lobes:
-        bite = ((along - 0.3 * length) / length) ** 2 + ((across - lobe * plan.radius) / (0.8 * plan.radius)) ** 2 < 1
+    inside = (along >= 0) & ((along / length) ** 2 + (across / design.radius) ** 2 < 1)
+    for lobe in design.lobes:
+        bite = ((along - 0.3 * length) / length) ** 2 + (
+            (across - lobe * design.radius) / (0.8 * design.radius)
+        ) ** 2 < 1
         inside |= bite
-    down = -along / plan.body
-    inside |= (down >= 0) & (down <= 1) & (aside < plan.radius + (plan.neck - plan.radius) * smoothstep(down))
-    if plan.tongue > 0:
-        out = (-along - plan.body) / plan.tongue
+    down = -along / design.body
+    inside |= (down >= 0) & (down <= 1) & (aside < design.radius + (design.neck - design.radius) * smoothstep(down))
+    if design.tongue > 0:
+        out = (-along - design.body) / design.tongue
         end = np.sqrt(np.clip(1 - (np.maximum(out - 0.5, 0) / 0.5) ** 2, 0, 1))
-        inside |= (out >= 0) & (out <= 1) & (aside < plan.neck * (1 + 0.5 * np.sin(np.pi * np.clip(out, 0, 1))) * end)
+        inside |= (out >= 0) & (out <= 1) & (aside < design.neck * (1 + 0.5 * np.sin(np.pi * np.clip(out, 0, 1))) * end)
     return inside
 
 
@@ -178,16 +180,16 @@ def _outline(inside: Array, window: tuple[slice, slice]) -> shapely.Polygon | No
     return largest if largest is not None and largest.area > 4 else None
 
 
-def _zones(plan: ScarPlan, inside: Array, along: Array) -> dict[str, Array]:
+def _zones(design: ScarDesign, inside: Array, along: Array) -> dict[str, Array]:
     """Return cover, headwall, tongue and lowering from the distance to the edge and the position along the slope."""
     cover = np.clip(inside + 0.5, 0, 1)
-    tongue = cover * smoothstep((-along - 0.85 * plan.body) / (0.3 * plan.body + 1))
-    upper = smoothstep((along + 0.5 * plan.body) / (0.5 * plan.body + 0.5 * plan.radius))
+    tongue = cover * smoothstep((-along - 0.85 * design.body) / (0.3 * design.body + 1))
+    upper = smoothstep((along + 0.5 * design.body) / (0.5 * design.body + 0.5 * design.radius))
     headwall = cover * np.exp(-((np.maximum(inside - 0.4, 0) / 1.3) ** 2)) * upper
-    towards_outlet = np.clip(-along / (plan.body + 0.5 * plan.radius), 0, 1)
-    depth = plan.depth_m * mix(np.ones_like(along), np.full_like(along, 0.15), smoothstep(towards_outlet))
+    towards_outlet = np.clip(-along / (design.body + 0.5 * design.radius), 0, 1)
+    depth = design.depth_m * mix(np.ones_like(along), np.full_like(along, 0.15), smoothstep(towards_outlet))
     lowering = depth * smoothstep((inside + 0.3) / _SCARP_PX) * (1 - tongue)
-    lowering -= 0.12 * plan.depth_m * tongue * smoothstep(inside / 2.5)
+    lowering -= 0.12 * design.depth_m * tongue * smoothstep(inside / 2.5)
     return {
         name: layer.astype(np.float32)
         for name, layer in (("cover", cover), ("headwall", headwall), ("tongue", tongue), ("lowering_m", lowering))

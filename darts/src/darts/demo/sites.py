@@ -4,7 +4,7 @@ import numpy as np
 
 from darts.demo.fields import Array, Noise, blurred, distance_px, gradient
 from darts.demo.relief import Relief
-from darts.demo.scars import ScarPlan
+from darts.demo.scars import ScarDesign
 
 _KINDS = {"coastal": 9, "lakeshore": 11, "riverside": 8, "hillside": 9}
 """Slumps of each kind in a million pixels, where there is room."""
@@ -14,7 +14,7 @@ _GAP_PX = 7.0
 type Circle = tuple[float, float, float]
 
 
-def plan_slumps(noise: Noise, relief: Relief) -> tuple[list[ScarPlan], list[ScarPlan]]:
+def design_slumps(noise: Noise, relief: Relief) -> tuple[list[ScarDesign], list[ScarDesign]]:
     """Return the active slumps and the overgrown scars of a world; none touches another."""
     rng = noise.rng("sites")
     smooth = blurred(relief.elevation, 4.0)
@@ -26,15 +26,15 @@ def plan_slumps(noise: Noise, relief: Relief) -> tuple[list[ScarPlan], list[Scar
     active = []
     for kind, number in _KINDS.items():
         for _ in range(max(1, round(number * millions))):
-            plan = _try(rng, kind, places[kind], (south, east), taken, old=False)
-            if plan is not None:
-                active.append(plan)
+            design = _try(rng, kind, places[kind], (south, east), taken, old=False)
+            if design is not None:
+                active.append(design)
     old = []
     for _ in range(round(_OLD_PER_MPX * millions)):
         kind = str(rng.choice(list(_KINDS)))
-        plan = _try(rng, kind, places[kind], (south, east), taken, old=True)
-        if plan is not None:
-            old.append(plan)
+        design = _try(rng, kind, places[kind], (south, east), taken, old=True)
+        if design is not None:
+            old.append(design)
     return active, old
 
 
@@ -62,23 +62,23 @@ def _steepest(mask: Array, steepness: Array) -> Array:
 
 def _try(
     rng: np.random.Generator, kind: str, places: Array, slope: tuple[Array, Array], taken: list[Circle], *, old: bool
-) -> ScarPlan | None:
-    """Return a plan at a free place and enter it in `taken`, or None after thirty tries."""
+) -> ScarDesign | None:
+    """Return a design at a free place and enter it in `taken`, or None after thirty tries."""
     for _ in range(30 if len(places) else 0):
         row, column = places[rng.integers(len(places))]
         down = np.array([-slope[0][row, column], -slope[1][row, column]])
         steep = float(np.linalg.norm(down))
         if steep < 1e-3:
             continue
-        plan = _plan(rng, kind, (float(row), float(column)), down / steep, old=old)
-        y, x, r = plan.circle
+        design = _design(rng, kind, (float(row), float(column)), down / steep, old=old)
+        y, x, r = design.circle
         if all(np.hypot(y - b, x - a) > r + s + _GAP_PX for b, a, s in taken):
             taken.append((y, x, r))
-            return plan
+            return design
     return None
 
 
-def _plan(rng: np.random.Generator, kind: str, site: tuple[float, float], down: Array, *, old: bool) -> ScarPlan:
+def _design(rng: np.random.Generator, kind: str, site: tuple[float, float], down: Array, *, old: bool) -> ScarDesign:
     """Return measures as they go with a kind of slump: broad and short at the coast, long on hillsides."""
     small = rng.random() < 0.025 and not old
     radius = float(rng.uniform(2.2, 3.2)) if small else float(np.clip(rng.lognormal(np.log(8.3), 0.32), 5.5, 17.0))
@@ -95,7 +95,7 @@ def _plan(rng: np.random.Generator, kind: str, site: tuple[float, float], down: 
     at_shore = kind in ("coastal", "lakeshore")
     back = radius * (body + 0.6 * tongue) if at_shore else 0.0
     lobes = (float(rng.uniform(-1.0, -0.7)), float(rng.uniform(0.7, 1.0)))
-    return ScarPlan(
+    return ScarDesign(
         kind=kind,
         centre=(site[0] - back * float(down[0]), site[1] - back * float(down[1])),
         downslope=(float(down[0]), float(down[1])),

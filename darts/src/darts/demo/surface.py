@@ -117,9 +117,9 @@ def _paint_slumps(noise: Noise, image: Array, slumps: list[Scar], spectra: dict[
     for scar in slumps:
         rows, columns = scar.window
         local = grain[rows, columns]
-        dryness = smoothstep(0.35 + 0.3 * local + 0.25 * scar.plan.activity)
+        dryness = smoothstep(0.35 + 0.3 * local + 0.25 * scar.design.activity)
         floor = mix(spectra["wet mud"].reshape(4, 1, 1), spectra["dry mud"].reshape(4, 1, 1), dryness)
-        overgrown = smoothstep((rafts[rows, columns] - 0.6 - 1.1 * scar.plan.activity) / 0.5) * 0.8
+        overgrown = smoothstep((rafts[rows, columns] - 0.6 - 1.1 * scar.design.activity) / 0.5) * 0.8
         _paint(image, floor, scar.cover * (1 - overgrown), scar.window)
         _paint(image, spectra["wet mud"], 0.55 * scar.tongue, scar.window)
         _paint(image, spectra["headwall"], 0.8 * scar.headwall, scar.window)

@@ -27,7 +27,7 @@ def trends_of(noise: Noise, ground: Ground) -> Array:
         _add(trends, scar.cover, (-6, 16, 6), scar.window)
     wetter = noise.field("slump wetness", 25, 4, 1.2)
     for scar in ground.slumps:
-        strength = 0.35 + 0.75 * scar.plan.activity
+        strength = 0.35 + 0.75 * scar.design.activity
         wetness = -12 + 16 * wetter[scar.window] + 14 * rng.normal()
         change = (44 * strength, -46 * strength, wetness * strength)
         _add(trends, scar.cover, change, scar.window)

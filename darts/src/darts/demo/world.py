@@ -11,8 +11,8 @@ from darts.demo.clouds import make_sky, scene_classes, seen_through
 from darts.demo.fields import Array, Noise, distance_px
 from darts.demo.place import MARGIN_PX, Place, place_of
 from darts.demo.relief import Relief, make_relief
-from darts.demo.scars import Scar, ScarPlan, draw_scar
-from darts.demo.sites import plan_slumps
+from darts.demo.scars import Scar, ScarDesign, draw_scar
+from darts.demo.sites import design_slumps
 from darts.demo.surface import Ground, reflectance_of
 from darts.demo.trends import trends_of
 
@@ -78,8 +78,8 @@ def _make_ground(noise: Noise) -> Ground:
     """Return the land with its slumps and scars pressed into it."""
     relief = make_relief(noise)
     to_water = distance_px(relief.water)
-    active, old = plan_slumps(noise, relief)
-    slumps, old_scars = (_drawn(noise, plans, to_water) for plans in (active, old))
+    active, old = design_slumps(noise, relief)
+    slumps, old_scars = (_drawn(noise, designs, to_water) for designs in (active, old))
     elevation = relief.elevation.copy()
     for scar in [*slumps, *old_scars]:
         elevation[scar.window] -= scar.lowering_m
@@ -88,9 +88,9 @@ def _make_ground(noise: Noise) -> Ground:
     return Ground(relief=sunken, bare=make_bare_ground(noise, relief), slumps=slumps, old_scars=old_scars)
 
 
-def _drawn(noise: Noise, plans: list[ScarPlan], to_water: Array) -> list[Scar]:
+def _drawn(noise: Noise, designs: list[ScarDesign], to_water: Array) -> list[Scar]:
     rng = noise.rng("edges")
-    scars = [draw_scar(rng, plan, to_water) for plan in plans]
+    scars = [draw_scar(rng, design, to_water) for design in designs]
     return [scar for scar in scars if scar is not None]
 
 
@@ -122,7 +122,7 @@ def _truth(place: Place, slumps: list[Scar]) -> gpd.GeoDataFrame:
         on_map = shapely.transform(scar.outline, lambda xy: np.column_stack(affine * (xy[:, 0], xy[:, 1])))
         clipped = shapely.intersection(on_map, extent)
         if clipped.geom_type in ("Polygon", "MultiPolygon") and clipped.area > 0:
-            rows.append({"id": index, "kind": scar.plan.kind, "activity": round(scar.plan.activity, 3),
+            rows.append({"id": index, "kind": scar.design.kind, "activity": round(scar.design.activity, 3),
                          "area_m2": round(clipped.area, 1), "geometry": clipped})  # fmt: skip
     columns = ["id", "kind", "activity", "area_m2", "geometry"]
     return gpd.GeoDataFrame(rows, columns=columns, geometry="geometry", crs=str(place.geobox.crs))

@@ -187,13 +187,13 @@ class Pipeline(PipelineParameters, FeatureRun):
         """Return what a run would know of its models, without placing them on a device."""
         from darts_segmentation import EnsembleV1
         from darts_segmentation.network import precision_of
-        from darts_utils.devices import decide_device
+        from darts_utils.machine.devices import decide_device
 
         ensemble = EnsembleV1(self._models(), "cpu")
         return replace(models_of(ensemble), precision=precision_of(decide_device(self.device)))
 
     def _check_exports(self) -> None:
-        from darts_export.check import check_bands
+        from darts_export.products import check_bands
 
         check_bands(self.export_bands)
 
@@ -208,7 +208,7 @@ class Pipeline(PipelineParameters, FeatureRun):
         Raises:
             CheckpointError: If a model cannot be used.
         """
-        from darts_export.check import needed_variables
+        from darts_export.products import needed_variables
 
         bands = {band for bands in self._model_bands().values() for band in bands}
         return frozenset(bands) | needed_variables(self.export_bands)
@@ -237,7 +237,7 @@ class Pipeline(PipelineParameters, FeatureRun):
     def _finished(self, source: Source, recipe: Callable[[], Recipe]) -> Finished:
         """Return what tells which tiles are done."""
         from darts.pipelines.stages import subsets, with_record
-        from darts_export.check import missing_files
+        from darts_export.products import missing_files
 
         assert self.output_data_dir is not None, "resolved() fills it"
         lacking = partial(
@@ -277,7 +277,7 @@ def _left_alone(ref: TileRef, state: State) -> Outcome:
 def models_of(ensemble: "EnsembleV1") -> Models:
     """Return what a run knows of loaded models."""
     from darts_segmentation.network import precision_of
-    from darts_utils.devices import device_name
+    from darts_utils.machine.devices import device_name
 
     return Models(
         ids=ensemble.model_ids,

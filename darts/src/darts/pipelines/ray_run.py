@@ -198,7 +198,7 @@ def _device_stages(run: OnRay) -> "list[Stage]":
     import torch
 
     from darts.pipelines.stages import segment_stage
-    from darts_utils.cores import usable_cores
+    from darts_utils.machine.cpu import usable_cores
 
     torch.set_num_threads(usable_cores())  # Ray allows one to a worker that reserves no CPUs
     return [segment_stage(run, run._load_models())]

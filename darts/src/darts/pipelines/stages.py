@@ -190,7 +190,7 @@ class _Segment:
 
 def _only_exported(tile: "xr.Dataset", export_bands: Sequence[str]) -> "xr.Dataset":
     """Return the tile without the bands that only the models needed: a full scene has gigabytes of them."""
-    from darts_export.check import needed_variables
+    from darts_export.products import needed_variables
 
     keep = needed_variables(export_bands)
     return tile[[name for name in tile.data_vars if name in keep or is_said(str(name))]]
@@ -198,7 +198,7 @@ def _only_exported(tile: "xr.Dataset", export_bands: Sequence[str]) -> "xr.Datas
 
 def is_said(name: str) -> bool:
     """Tell whether a band is shown, counted or masked, whatever is exported."""
-    from darts_export.check import SAID_VARIABLES, THUMBNAIL_VARIABLES
+    from darts_export.products import SAID_VARIABLES, THUMBNAIL_VARIABLES
 
     return name in THUMBNAIL_VARIABLES or name.split("-")[0] in (*SAID_VARIABLES, "probabilities")
 

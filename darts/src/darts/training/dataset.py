@@ -131,7 +131,7 @@ class TrainingData(LabelParameters, TrainingPatchParameters, FeatureRun):
     def _write_arguments(self, folder: Path) -> None:
         """Keep the parameters as `{time}.cli.toml`, from which the command makes the same data."""
         from darts.pipelines.journal import claim_stem
-        from darts_utils.functools import write_function_args_to_config_file
+        from darts_utils.toml import write_function_args_to_config_file
 
         values = {field.name: anywhere(getattr(self, field.name)) for field in fields(self)}
         function = as_function(type(self))

@@ -11,8 +11,8 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from darts_utils.cores import usable_cores
 from darts_utils.errors import ConfigError
+from darts_utils.machine.cpu import usable_cores
 
 logger = logging.getLogger(__name__)
 

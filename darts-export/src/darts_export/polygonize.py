@@ -7,7 +7,7 @@ import numpy as np
 import shapely
 from odc.geo.geobox import GeoBox
 
-from darts_utils.runs import Runs
+from darts_utils.rasters.run_length import RunLengthEncoding
 
 type Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -17,9 +17,9 @@ class _Sides:
     """The horizontal sides of all outlines in reading order; each leads on with the object at its left hand."""
 
     tails: Array
-    """(side,) place where the side begins: row and column of the lines between pixels, as row * stride + column."""
+    """(side,) flat index where the side begins: row * stride + column, of the lines between pixels."""
     heads: Array
-    """(side,) place where it ends."""
+    """(side,) flat index where it ends."""
     nexts: Array
     """(side,) the side that follows in the ring, beyond a vertical one."""
 
@@ -44,46 +44,46 @@ class _Rings:
         return np.diff(self.starts, append=len(self.sides))
 
 
-def outlines(runs: Runs, parts: Array, grid: GeoBox) -> Array:
+def polygonize(stretches: RunLengthEncoding, parts: Array, grid: GeoBox) -> Array:
     """Return the outline of each 4-connected part of a mask.
 
     Args:
-        runs: The runs of the mask.
-        parts: (run,) number of the part that each run belongs to, from 0 on without a gap.
+        stretches: The encoded mask.
+        parts: (stretch,) number of the part that each stretch belongs to, from 0 on without a gap.
         grid: Where the mask lies.
 
     Returns:
         (part,) valid shapely polygons, with vertices at corners only. No ring meets itself: where a hole touches the
         outside or another hole at a corner, it is a ring of its own.
     """
-    sides = _sides(runs, parts)
+    sides = _sides(stretches, parts)
     rings = _rings(sides.nexts)
     leads = rings.sides[rings.starts]
     is_shell = sides.has_ground_below[leads]
     left = np.minimum(sides.tails[leads], sides.heads[leads])
-    ring_parts = parts[runs.at(left - np.where(is_shell, 0, runs.stride))]
+    ring_parts = parts[stretches.at(left - np.where(is_shell, 0, stretches.stride))]
     order = np.lexsort((leads, ~is_shell, ring_parts))
     lengths = 2 * rings.lengths[order] + 1  # two corners a side, and the first one again
     corners = _corners(sides, rings, order, is_shell[order])
     rings_before = np.concatenate([[0], np.cumsum(np.bincount(ring_parts))])
     corners_before = np.concatenate([[0], np.cumsum(lengths)])
-    points = _coordinates(corners, runs.stride, grid)
+    points = _coordinates(corners, stretches.stride, grid)
     return shapely.from_ragged_array(shapely.GeometryType.POLYGON, points, (corners_before, rings_before))
 
 
-def _sides(runs: Runs, parts: Array) -> _Sides:
+def _sides(stretches: RunLengthEncoding, parts: Array) -> _Sides:
     """Return the horizontal sides of all outlines.
 
     Corners are where the vertical sides of pixels end. Two that follow each other on a line between rows are the ends
     of a horizontal side, two that follow each other on a line between columns those of a vertical side. Where pixels
-    touch only at their corners, two corners share a place.
+    touch only at their corners, two corners share a flat index.
     """
-    edges = np.stack([runs.starts, runs.ends], axis=1).ravel()  # vertical sides of single pixels, by their upper end
-    ends = np.concatenate([edges, edges + runs.stride])
-    order = np.argsort(ends, kind="stable")  # of two at a place, the one that leads down comes first
-    places, leads_down, edge = ends[order], order < len(edges), order % max(len(edges), 1)
+    edges = np.stack([stretches.starts, stretches.ends], axis=1).ravel()  # vertical sides of pixels, by upper end
+    ends = np.concatenate([edges, edges + stretches.stride])
+    order = np.argsort(ends, kind="stable")  # of two at an index, the one that leads down comes first
+    flat_indices, leads_down, edge = ends[order], order < len(edges), order % max(len(edges), 1)
     is_left = edge % 2 == 0  # the object is right of the edge
-    first = np.flatnonzero(places[1:] == places[:-1])
+    first = np.flatnonzero(flat_indices[1:] == flat_indices[:-1])
     straight = first[is_left[first] == is_left[first + 1]]
     touching = first[is_left[first] != is_left[first + 1]]
     # the corner left of the touching point continues upwards or downwards, the one right of it the other way
@@ -93,21 +93,21 @@ def _sides(runs: Runs, parts: Array) -> _Sides:
     ground_below = leads_down == is_left
     leads_down[touching] = falls == one_part
     leads_down[touching + 1] = falls != one_part
-    kept = np.ones(len(places), dtype=bool)
+    kept = np.ones(len(flat_indices), dtype=bool)
     kept[straight] = kept[straight + 1] = False
-    return _linked(places[kept], leads_down[kept], ground_below[kept][::2], runs.stride)
+    return _linked(flat_indices[kept], leads_down[kept], ground_below[kept][::2], stretches.stride)
 
 
-def _linked(places: Array, leads_down: Array, ground_below: Array, stride: int) -> _Sides:
+def _linked(flat_indices: Array, leads_down: Array, ground_below: Array, stride: int) -> _Sides:
     """Return the horizontal sides between corners in reading order."""
-    height = int(places[-1]) // stride + 1 if len(places) else 1
-    rows, columns = np.divmod(places.astype(np.int64), stride)
+    height = int(flat_indices[-1]) // stride + 1 if len(flat_indices) else 1
+    rows, columns = np.divmod(flat_indices.astype(np.int64), stride)
     order = np.argsort(2 * (columns * height + rows) + leads_down)
     opposite = np.empty_like(order)
     opposite[order[::2]], opposite[order[1::2]] = order[1::2], order[::2]
-    left = np.arange(0, len(places), 2)
+    left = np.arange(0, len(flat_indices), 2)
     heads, tails = left + ~ground_below, left + ground_below
-    return _Sides(tails=places[tails], heads=places[heads], nexts=opposite[heads] // 2)
+    return _Sides(tails=flat_indices[tails], heads=flat_indices[heads], nexts=opposite[heads] // 2)
 
 
 def _rings(nexts: Array) -> _Rings:
@@ -128,7 +128,7 @@ def _rings(nexts: Array) -> _Rings:
 
 
 def _corners(sides: _Sides, rings: _Rings, order: Array, is_shell: Array) -> Array:
-    """Return the places of the corners of rings in an order; a ring begins at its upper left corner and ends there."""
+    """Return the flat indices of corners, ring by ring in an order; each begins and ends at its upper left corner."""
     lengths = 2 * rings.lengths[order]
     along = np.arange(lengths.sum() + len(order)) - np.repeat(np.cumsum(lengths + 1) - lengths - 1, lengths + 1)
     # the first side of a shell leads to that corner, that of a hole away from it
@@ -137,8 +137,8 @@ def _corners(sides: _Sides, rings: _Rings, order: Array, is_shell: Array) -> Arr
     return np.where(corner % 2 == 0, sides.tails[side], sides.heads[side])
 
 
-def _coordinates(places: Array, stride: int, grid: GeoBox) -> Array:
-    """Return (point, xy) float64 coordinates of places."""
-    rows, columns = np.divmod(places, stride)
+def _coordinates(flat_indices: Array, stride: int, grid: GeoBox) -> Array:
+    """Return (point, xy) float64 coordinates of flat indices."""
+    rows, columns = np.divmod(flat_indices, stride)
     a, b, c, d, e, f = grid.affine[:6]
     return np.stack([c + columns * a + rows * b, f + columns * d + rows * e], axis=1)

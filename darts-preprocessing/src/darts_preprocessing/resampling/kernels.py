@@ -1,10 +1,10 @@
-"""Cubic convolution of a raster at positions that lie anywhere between its pixels, compiled."""
+"""Cubic (Keys) and nearest-neighbour resampling of a raster at positions between its pixels, compiled."""
 
 from typing import Any
 
 import numpy as np
 
-from darts_utils.compiled import compiled
+from darts_utils.machine.jit import compiled
 
 type Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -14,7 +14,7 @@ _U1, _U2, _U3 = map(np.uintp, (1, 2, 3))
 
 
 @compiled()
-def gather(values: Array, missing: Any, nodes: Any, step: int, factors: Any, fill: float, out: Array) -> None:
+def resample_cubic(values: Array, missing: Any, nodes: Any, step: int, factors: Any, fill: float, out: Array) -> None:
     """Write the values at interpolated positions.
 
     Where all pixels under the kernel are known, this is cubic convolution (Keys 1981). Next to unknown pixels it is the
@@ -46,7 +46,7 @@ def gather(values: Array, missing: Any, nodes: Any, step: int, factors: Any, fil
                     out[band, row, column] = fill
             elif is_plain and 1.5 <= x < width - 1.5 and 1.5 <= y < height - 1.5 and _all_known(missing, y, x):
                 top, left = np.uintp(y - 0.5) - _U1, np.uintp(x - 0.5) - _U1  # unsigned: none counts from the end
-                down, across = _keys(y - 1.5 - top), _keys(x - 1.5 - left)
+                down, across = _cubic_weights(y - 1.5 - top), _cubic_weights(x - 1.5 - left)
                 for band in range(len(out)):
                     out[band, row, column] = _stored(_cubic(values[band], top, left, down, across), out)
             else:
@@ -56,8 +56,8 @@ def gather(values: Array, missing: Any, nodes: Any, step: int, factors: Any, fil
 
 
 @compiled()
-def pick(values: Array, nodes: Any, step: int, fill: float, out: Array) -> None:
-    """Write the values of the nearest pixels; arguments as for `gather`, values and `out` of one type."""
+def resample_nearest(values: Array, nodes: Any, step: int, fill: float, out: Array) -> None:
+    """Write the values of the nearest pixels; arguments as for `resample_cubic`, values and `out` of one type."""
     xs, ys = np.empty(out.shape[2]), np.empty(out.shape[2])
     for row in range(out.shape[1]):
         _write_positions(nodes[0], step, row, xs)
@@ -110,8 +110,8 @@ def _cubic(values: Array, top: Any, left: Any, down: Any, across: Any) -> float:
 
 
 @compiled(inline="always")
-def _keys(t: float) -> tuple[float, float, float, float]:
-    """Return the weights of the two pixels before a position and the two after it, `t` beyond the second."""
+def _cubic_weights(t: float) -> tuple[float, float, float, float]:
+    """Return Keys' weights of the two pixels before a position and the two after it, `t` beyond the second."""
     return (
         ((-0.5 * t + 1) * t - 0.5) * t,
         (1.5 * t - 2.5) * t * t + 1,

@@ -4,7 +4,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from darts_utils.functools import to_toml_value, write_function_args_to_config_file
+from darts_utils.toml import to_toml_value, write_function_args_to_config_file
 
 
 def test_the_arguments_of_a_call_can_be_read_back(tmp_path):

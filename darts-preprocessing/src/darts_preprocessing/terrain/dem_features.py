@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from darts_preprocessing.blocks import Array, Block, whole
-from darts_preprocessing.terrain import TERRAIN_BANDS, Ground
-from darts_preprocessing.tpi import position_index
+from darts_preprocessing.terrain.derivatives import TERRAIN_BANDS, DemWindow
+from darts_preprocessing.terrain.tpi import position_index
 from darts_utils.bands import manager
-from darts_utils.devices import DeviceSpec
+from darts_utils.machine.devices import DeviceSpec
 
 DEM_BANDS = frozenset({"dem", "arcticdem_data_mask", "relative_elevation", *TERRAIN_BANDS})
 STENCIL_PX = 2
@@ -27,8 +27,8 @@ class DemFeatures:
     A patch is read band by band, while its bands are made together: each thread remembers its last window.
     """
 
-    ground: Ground
-    """The DEM on the tile's grid, padded by its margin."""
+    dem_window: DemWindow
+    """The DEM on the tile's grid, padded by its halo."""
     measured: Array | None
     """(y, x) uint8, 1 = the nearest cell was measured, on the padded grid; None where that is unknown."""
     kernel: Array | None
@@ -41,7 +41,7 @@ class DemFeatures:
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of the tile."""
-        return self.ground.shape
+        return self.dem_window.shape
 
     def whole(self) -> dict[str, Array]:
         """Return all bands wanted, (y, x)."""
@@ -58,17 +58,17 @@ class DemFeatures:
         return made[band]
 
     def _make(self, bands: Collection[str], window: Block) -> dict[str, Array]:
-        ground, margin = self.ground, self.ground.margin
-        made = ground.terrain(bands, window, self.device)
+        dem_window, halo = self.dem_window, self.dem_window.halo
+        made = dem_window.terrain(bands, window, self.device)
         if self.kernel is not None and "relative_elevation" in bands:
-            around = window.read(ground.dem, margin, margin)
-            made["relative_elevation"] = position_index(around, self.kernel, margin, self.device)
+            around = window.read(dem_window.dem, halo, halo)
+            made["relative_elevation"] = position_index(around, self.kernel, halo, self.device)
         if "arcticdem_data_mask" in bands:
-            made["arcticdem_data_mask"] = np.isfinite(window.read(ground.dem, margin, 0)).view(np.uint8)
+            made["arcticdem_data_mask"] = np.isfinite(window.read(dem_window.dem, halo, 0)).view(np.uint8)
             if self.measured is not None:
-                made["arcticdem_data_mask"] &= window.read(self.measured, margin, 0)
+                made["arcticdem_data_mask"] &= window.read(self.measured, halo, 0)
         if "dem" in bands:
-            made["dem"] = np.clip(window.read(ground.dem, margin, 0), *manager["dem"].valid_range, dtype=np.float32)
+            made["dem"] = np.clip(window.read(dem_window.dem, halo, 0), *manager["dem"].valid_range, dtype=np.float32)
         return made
 
     def __getstate__(self) -> dict[str, object]:

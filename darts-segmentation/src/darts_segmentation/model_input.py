@@ -1,4 +1,4 @@
-"""The bands of a tile as networks see them, read patch by patch."""
+"""What networks see of a tile: a stack of its bands, from 0 to 1, read patch by patch."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,13 +10,13 @@ import xarray as xr
 from darts_segmentation.patches import Array, Patch
 from darts_utils.bands import manager
 from darts_utils.errors import DataError
-from darts_utils.strips import for_each_strip
+from darts_utils.rasters.row_blocks import for_each_row_block
 
 OPTICAL_BANDS = frozenset({"blue", "green", "red", "nir"})
 """Without one of these a pixel was not seen at all; a hole in any other band leaves it valid."""
 
 
-class TileLayers:
+class BandStack:
     """The union of some bands of a tile; nothing is made or copied until a patch is read.
 
     Args:
@@ -32,49 +32,51 @@ class TileLayers:
         self._quality = tile["quality_data_mask"].variable if "quality_data_mask" in tile else None
 
     def read(
-        self, patch: Patch, part: slice, inputs: Array, valid: Mapping[frozenset[str], Array], room: Array
+        self, patch: Patch, rows: slice, inputs: Array, valid: Mapping[frozenset[str], Array], scratch: Array
     ) -> bool:
         """Read some rows of a patch, and return whether any of their pixels is valid.
 
         Args:
             patch: The patch.
-            part: Which of its rows.
+            rows: Which of its rows.
             inputs: Filled with the model representation, (y, x, band) float32: 0..1, and 0 where a band is NaN or no
                 network sees anything.
             valid: For some sets of optical bands, (y, x) bool, filled with True where the quality is above 0 and no
                 band of the set is NaN.
-            room: (band, y, x) float32 to work in, at least as many rows.
+            scratch: (band, y, x) float32 to work in, at least as many rows.
         """
-        optical = {name: patch.read(self._bands[name], part) for name in self.bands if name in OPTICAL_BANDS}
+        optical = {name: patch.read(self._bands[name], rows) for name in self.bands if name in OPTICAL_BANDS}
         for names, mask in valid.items():
-            mask[:] = True if self._quality is None else patch.read(self._quality, part) != 0
+            mask[:] = True if self._quality is None else patch.read(self._quality, rows) != 0
             for name in names:
                 mask &= ~np.isnan(optical[name])
-            patch.mask_outside(mask, part)
+            patch.mask_outside(mask, rows)
         seen = np.logical_or.reduce(list(valid.values()))
         if not seen.any():
             inputs.fill(0)
             return False
-        self._interleave(patch, part, optical, inputs, room)
+        self._interleave(patch, rows, optical, inputs, scratch)
         if not seen.all():
             inputs[~seen] = 0
         return True
 
-    def _interleave(self, patch: Patch, part: slice, optical: Mapping[str, Array], inputs: Array, room: Array) -> None:
+    def _interleave(
+        self, patch: Patch, rows: slice, optical: Mapping[str, Array], inputs: Array, scratch: Array
+    ) -> None:
         """Fill (y, x, band) with the model representation of all bands."""
-        layers = list(room[:, : len(inputs)])
-        for name, layer in zip(self.bands, layers, strict=True):
-            manager[name].normalize(optical[name] if name in optical else patch.read(self._bands[name], part), layer)
-        if len(layers) == 1:
-            inputs[..., 0] = layers[0]
+        bands = list(scratch[:, : len(inputs)])
+        for name, band in zip(self.bands, bands, strict=True):
+            manager[name].normalize(optical[name] if name in optical else patch.read(self._bands[name], rows), band)
+        if len(bands) == 1:
+            inputs[..., 0] = bands[0]
         else:
-            cv2.merge(layers, inputs)
+            cv2.merge(bands, inputs)
 
     def blank_invalid(self, values: Array, optical: frozenset[str]) -> int:
-        """Set a whole (y, x) layer to NaN, in place, wherever the tile is not valid; strip by strip to save memory.
+        """Set a whole (y, x) array to NaN, in place, wherever the tile is not valid; block by block to save memory.
 
         Args:
-            values: The layer.
+            values: The array.
             optical: The bands without which a pixel is not valid.
 
         Returns:
@@ -92,7 +94,7 @@ class TileLayers:
             if n_missing:
                 not_finite.append(int(np.count_nonzero(missing & ~invalid)))
 
-        for_each_strip(blank, self.shape[0])
+        for_each_row_block(blank, self.shape[0])
         return sum(not_finite)
 
 

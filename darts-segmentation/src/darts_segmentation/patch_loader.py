@@ -1,4 +1,4 @@
-"""Patches of a tile, read by all cores into the batches that networks are fed with."""
+"""Patches of a tile, read by all cores into the batches of networks."""
 
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,70 +9,70 @@ from queue import SimpleQueue
 import numpy as np
 import torch
 
-from darts_segmentation.layers import TileLayers
+from darts_segmentation.model_input import BandStack
 from darts_segmentation.network import Batch
-from darts_segmentation.patches import Array, Patch, PatchPlan
-from darts_utils.cores import usable_cores
-from darts_utils.strips import row_strips
+from darts_segmentation.patches import Array, Patch, PatchGrid
+from darts_utils.machine.cpu import usable_cores
+from darts_utils.rasters.row_blocks import row_blocks
 
-type Fed = tuple[list[Patch], Batch]
+type PatchBatch = tuple[list[Patch], Batch]
 
-_STRIP_ROWS = 256
+_BLOCK_ROWS = 256
 """Rows that a core reads at once: a few megabytes a band, which stay in its cache from step to step."""
 
 
-class PatchFeed:
-    """Reads the patches of a plan, `size` at once, leaving out those without any valid pixel.
+class PatchLoader:
+    """Reads the patches of a grid, `size` at once, leaving out those without any valid pixel.
 
     While a device still reads one batch, the next one is written into another buffer.
 
     Args:
-        layers: The bands of the tile.
-        plan: Its patches.
+        stack: The bands of the tile.
+        grid: Its patches.
         optical: The sets of optical bands that some network needs.
         size: Patches of a batch, at most.
         pin: Whether batches lie in memory that a device can read by itself.
     """
 
     def __init__(
-        self, layers: TileLayers, plan: PatchPlan, optical: Collection[frozenset[str]], size: int, *, pin: bool
+        self, stack: BandStack, grid: PatchGrid, optical: Collection[frozenset[str]], size: int, *, pin: bool
     ) -> None:
-        self._layers = layers
-        self._plan = plan
+        self._stack = stack
+        self._grid = grid
         self._optical = tuple(optical)
-        self._size = min(size, len(plan))
+        self._size = min(size, len(grid))
         self._pin = pin
-        self._rooms: SimpleQueue[Array] = SimpleQueue()
+        self._scratch: SimpleQueue[Array] = SimpleQueue()
 
-    def __iter__(self) -> Iterator[Fed]:
+    def __iter__(self) -> Iterator[PatchBatch]:
         """Yield the patches of each batch and the batch; the next one is read meanwhile.
 
         A batch is overwritten while the next but one is read: on a device, copies may still be under way until then.
         """
-        patches = iter(self._plan)
+        patches = iter(self._grid)
         buffers = cycle([self._buffer() for _ in range(3 if self._pin else 2)])
         for _ in range(usable_cores()):  # used again and again: new memory takes longer to get than to fill
-            self._rooms.put(np.empty((len(self._layers.bands), *self._strip_shape), dtype=np.float32))
+            self._scratch.put(np.empty((len(self._stack.bands), *self._block_shape), dtype=np.float32))
         with ThreadPoolExecutor(usable_cores()) as pool, ThreadPoolExecutor(1) as ahead:
             coming = ahead.submit(self._next, next(buffers), patches, pool)
-            while fed := coming.result():
+            while loaded := coming.result():
                 coming = ahead.submit(self._next, next(buffers), patches, pool)
-                yield fed
+                yield loaded
 
-    def _next(self, buffer: "_Buffer", patches: Iterator[Patch], pool: ThreadPoolExecutor) -> Fed | None:
+    def _next(self, buffer: "_Buffer", patches: Iterator[Patch], pool: ThreadPoolExecutor) -> PatchBatch | None:
         """Return the next patches with their batch, None if there are no more."""
         filled = self._fill(buffer, patches, pool)
         return (filled, buffer.batch(len(filled))) if filled else None
 
     @property
-    def _strip_shape(self) -> tuple[int, int]:
-        height, width = self._plan.patch_shape
-        return min(height, _STRIP_ROWS), width
+    def _block_shape(self) -> tuple[int, int]:
+        height, width = self._grid.patch_shape
+        return min(height, _BLOCK_ROWS), width
 
     def _buffer(self) -> "_Buffer":
-        shape = (self._size, *self._plan.patch_shape)
+        shape = (self._size, *self._grid.patch_shape)
         return _Buffer(
-            inputs=torch.empty((*shape, len(self._layers.bands)), pin_memory=self._pin),
+            inputs=torch.empty((*shape, len(self._stack.bands)), pin_memory=self._pin),
             valid={key: torch.empty(shape, dtype=torch.bool, pin_memory=self._pin) for key in self._optical},
         )
 
@@ -88,22 +88,22 @@ class PatchFeed:
         return filled
 
     def _read(self, buffer: "_Buffer", patches: Sequence[Patch], first: int, pool: ThreadPoolExecutor) -> list[bool]:
-        """Read patches into the places from `first` on, strip by strip; return which have a valid pixel."""
-        strips = list(row_strips(self._plan.patch_shape[0], _STRIP_ROWS))
+        """Read patches into the places from `first` on, block by block; return which have a valid pixel."""
+        blocks = list(row_blocks(self._grid.patch_shape[0], _BLOCK_ROWS))
         inputs, valid = buffer.inputs.numpy(), {key: mask.numpy() for key, mask in buffer.valid.items()}
 
         def read(work: tuple[int, slice]) -> bool:
-            index, strip = work
+            index, rows = work
             place = first + index
-            masks = {key: mask[place, strip] for key, mask in valid.items()}
-            room = self._rooms.get()
+            masks = {key: mask[place, rows] for key, mask in valid.items()}
+            scratch = self._scratch.get()
             try:
-                return self._layers.read(patches[index], strip, inputs[place, strip], masks, room)
+                return self._stack.read(patches[index], rows, inputs[place, rows], masks, scratch)
             finally:
-                self._rooms.put(room)
+                self._scratch.put(scratch)
 
-        seen = list(pool.map(read, [(index, strip) for index in range(len(patches)) for strip in strips]))
-        return [any(seen[start : start + len(strips)]) for start in range(0, len(seen), len(strips))]
+        seen = list(pool.map(read, [(index, rows) for index in range(len(patches)) for rows in blocks]))
+        return [any(seen[start : start + len(blocks)]) for start in range(0, len(seen), len(blocks))]
 
 
 @dataclass(frozen=True, kw_only=True)

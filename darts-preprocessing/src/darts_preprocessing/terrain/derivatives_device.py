@@ -17,16 +17,18 @@ class DeviceWindow:
     Args:
         heights: (y + 2, x + 2) float32 in metres, NaN where unknown; the outermost cells are only neighbours.
         pixel_m: Size of a pixel.
-        north: Cosine and sine of the convergence, (y, x) float32 each.
+        convergence: Cosine and sine of the convergence, (y, x) float32 each.
         device: Where to compute.
     """
 
-    def __init__(self, heights: Array, pixel_m: float, north: tuple[Array, Array], device: "torch.device") -> None:
+    def __init__(
+        self, heights: Array, pixel_m: float, convergence: tuple[Array, Array], device: "torch.device"
+    ) -> None:
         import torch
 
         self._z = torch.from_numpy(np.ascontiguousarray(heights)).to(device)
         self._pixel_m = pixel_m
-        self._cosine, self._sine = (torch.from_numpy(part).to(device) for part in north)
+        self._cosine, self._sine = (torch.from_numpy(part).to(device) for part in convergence)
 
     def bands(self, names: Collection[str], sun: tuple[float, float, float], flat: float) -> dict[str, Array]:
         """Return the bands asked for, (y, x) float32 in host memory.

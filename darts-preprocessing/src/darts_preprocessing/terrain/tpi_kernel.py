@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from darts_utils.compiled import compiled
+from darts_utils.machine.jit import compiled
 
 type Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -13,12 +13,13 @@ type Array = np.ndarray[Any, np.dtype[Any]]
 def write_index(window: Array, chords: Array, size: int, out: Array) -> None:
     """Write each cell minus the mean of the known cells under a kernel.
 
-    The sum along a run of cells is the difference of two running sums, so a kernel costs two reads for each of its
+    The sum along a stretch of cells is the difference of two running sums, so a kernel costs two reads for each of its
     rows, whatever its width. Running sums are float64: float32 would lose millimetres.
 
     Args:
         window: (y + 2 R, x + 2 R) float32 in metres, NaN where unknown.
-        chords: (run, 3) int64 row, first column and the one behind the last of the runs of cells in a (2 R + 1) kernel.
+        chords: (chord, 3) int64 row, first column and the one behind the last of the stretches of cells in a kernel
+            of 2 R + 1 rows.
         size: Cells of the kernel.
         out: (y, x) float32; NaN where the cell or more than half of those under the kernel are unknown.
     """

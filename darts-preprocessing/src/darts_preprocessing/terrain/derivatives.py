@@ -9,12 +9,12 @@ import numpy as np
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
-from darts_preprocessing.blocks import DEVICE_BLOCK_PX, STRIP_ROWS, Array, Block, for_each_block, split, whole
-from darts_preprocessing.north import TrueNorth
-from darts_preprocessing.terrain_device import DeviceWindow
-from darts_preprocessing.terrain_kernel import write_terrain
-from darts_utils.devices import DeviceSpec, decide_device
+from darts_preprocessing.blocks import DEVICE_BLOCK_PX, ROW_BLOCK_ROWS, Array, Block, for_each_block, split, whole
+from darts_preprocessing.terrain.derivatives_device import DeviceWindow
+from darts_preprocessing.terrain.derivatives_kernel import write_terrain
+from darts_preprocessing.terrain.meridian_convergence import MeridianConvergence
 from darts_utils.grid import pixel_size_m
+from darts_utils.machine.devices import DeviceSpec, decide_device
 from darts_utils.tile import geobox_of
 
 if TYPE_CHECKING:
@@ -125,8 +125,8 @@ def derive_terrain(
     dem: xr.DataArray, bands: Collection[str] = TERRAIN_BANDS, sun: Sun | None = None, *, device: DeviceSpec = None
 ) -> xr.Dataset:
     """Return the terrain bands asked for, as `slope`, `aspect`, `hillshade` and `curvature` give them one by one."""
-    ground = Ground.of(dem.values, geobox_of(dem), margin=0, sun=sun)
-    arrays = ground.terrain(bands, whole(ground.shape), device)
+    dem_window = DemWindow.of(dem.values, geobox_of(dem), halo=0, sun=sun)
+    arrays = dem_window.terrain(bands, whole(dem_window.shape), device)
     return xr.Dataset(
         {name: (("y", "x"), values, band_attributes(name)) for name, values in arrays.items()}, dem.coords
     )
@@ -138,36 +138,36 @@ def band_attributes(name: str) -> dict[str, str]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ground:
+class DemWindow:
     """A DEM and what is needed to make terrain of any window of it."""
 
     dem: Array
     """(y, x) float32 elevation in metres, NaN where unknown."""
-    margin: int
+    halo: int
     """Cells along each edge of `dem` that are only read; windows are counted in what lies within."""
     pixel_m: float
-    north: TrueNorth
+    convergence: MeridianConvergence
     """Of what lies within."""
     sun: Sun
     """For the hillshade."""
 
     @classmethod
-    def of(cls, dem: Array, geobox: GeoBox, margin: int, sun: Sun | None = None) -> "Ground":
-        """Return the ground of a (y, x) DEM on a grid."""
-        grid = geobox[margin : dem.shape[0] - margin, margin : dem.shape[1] - margin]
-        north = TrueNorth(grid)
-        return cls(dem=dem, margin=margin, pixel_m=pixel_size_m(geobox), north=north, sun=sun or Sun())
+    def of(cls, dem: Array, geobox: GeoBox, halo: int, sun: Sun | None = None) -> "DemWindow":
+        """Return the window of a (y, x) DEM on a grid."""
+        grid = geobox[halo : dem.shape[0] - halo, halo : dem.shape[1] - halo]
+        convergence = MeridianConvergence(grid)
+        return cls(dem=dem, halo=halo, pixel_m=pixel_size_m(geobox), convergence=convergence, sun=sun or Sun())
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and columns within the margin."""
-        return self.dem.shape[0] - 2 * self.margin, self.dem.shape[1] - 2 * self.margin
+        """Rows and columns within the halo."""
+        return self.dem.shape[0] - 2 * self.halo, self.dem.shape[1] - 2 * self.halo
 
     @property
     def inner_dem(self) -> Array:
-        """(y, x) float32 elevation within the margin."""
-        (height, width), margin = self.shape, self.margin
-        inner: Array = self.dem[margin : margin + height, margin : margin + width]
+        """(y, x) float32 elevation within the halo."""
+        (height, width), halo = self.shape, self.halo
+        inner: Array = self.dem[halo : halo + height, halo : halo + width]
         return inner
 
     def terrain(self, bands: Collection[str], window: Block, device: DeviceSpec = None) -> dict[str, Array]:
@@ -175,7 +175,7 @@ class Ground:
 
         Args:
             bands: Which of `TERRAIN_BANDS` to make.
-            window: In pixels within the margin.
+            window: In pixels within the halo.
             device: Where to compute: compiled code in host memory, torch on a GPU.
         """
         shape = window.shape
@@ -184,25 +184,25 @@ class Ground:
             return out
         chosen = decide_device(device)
         if chosen.type == "cpu":
-            for_each_block(lambda strip: self._host_strip(out, window, strip), shape, STRIP_ROWS, shape[1])
+            for_each_block(lambda block: self._host_rows(out, window, block), shape, ROW_BLOCK_ROWS, shape[1])
         else:
             for block in split(shape, DEVICE_BLOCK_PX):
                 self._device_block(out, window, block, chosen)
         return out
 
-    def _host_strip(self, out: dict[str, Array], window: Block, strip: Block) -> None:
+    def _host_rows(self, out: dict[str, Array], window: Block, block: Block) -> None:
         """Write some rows of a window; the kernel gets whole rows of all arrays, which compile to vector code."""
-        place = strip.within(window)
-        heights, left = place.read_rows(self.dem, self.margin, 1)
-        bands = [out[name][strip.rows] if name in out else None for name in TERRAIN_BANDS]
-        ground = tuple(map(np.float32, (self.pixel_m, FLAT_GRADIENT, *self.sun.direction)))
+        place = block.within(window)
+        heights, left = place.read_rows(self.dem, self.halo, 1)
+        bands = [out[name][block.rows] if name in out else None for name in TERRAIN_BANDS]
+        constants = tuple(map(np.float32, (self.pixel_m, FLAT_GRADIENT, *self.sun.direction)))
         lefts = (left, place.columns.start)
-        write_terrain(heights, lefts, ground, self.north.lines(place.rows), strip.shape[1], *bands)
+        write_terrain(heights, lefts, constants, self.convergence.lines(place.rows), block.shape[1], *bands)
 
     def _device_block(self, out: dict[str, Array], window: Block, block: Block, device: "torch.device") -> None:
         """Write a block of a window, computed by torch."""
         place = block.within(window)
-        heights = place.read(self.dem, self.margin, 1)
-        made = DeviceWindow(heights, self.pixel_m, self.north.of(place), device)
+        heights = place.read(self.dem, self.halo, 1)
+        made = DeviceWindow(heights, self.pixel_m, self.convergence.of(place), device)
         for name, values in made.bands(out, self.sun.direction, FLAT_GRADIENT).items():
             out[name][block.rows, block.columns] = values

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from darts_export import check_bands, expected_files, missing_files, missing_outputs, needed_variables
-from darts_export.check import PRODUCTS
+from darts_export.products import PRODUCTS
 from darts_export.record import fingerprints
 from darts_utils.bands import manager
 from darts_utils.errors import ConfigError

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from darts_utils.compiled import compiled
+from darts_utils.machine.jit import compiled
 
 type Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from darts_export.record import FILE as RECORD
 from darts_export.record import FINGERPRINT, changed_image, fingerprints, record_added
-from darts_utils.disk import cannot_write
 from darts_utils.errors import DartsError, OutputError
 from darts_utils.files import fill_folder, make_folder, part_path, replace_folder, sync_folder, sync_path, turn
+from darts_utils.machine.disk import cannot_write
 
 
 def commit_folder(out_dir: Path, write: Callable[[Path], None], *, replace: bool = True) -> bool:

@@ -1,7 +1,7 @@
 import numba
 import numpy as np
 
-from darts_utils.compiled import compiled
+from darts_utils.machine.jit import compiled
 
 
 def add_one(values, out):

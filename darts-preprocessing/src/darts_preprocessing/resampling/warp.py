@@ -1,7 +1,7 @@
 """Rasters brought onto another grid by cubic convolution or nearest neighbour, block by block on all cores.
 
-As in GDAL, PROJ transforms nodes, positions between them are interpolated, and one pass gathers the values. But missing
-values cost nothing where there are none, and all bands share positions.
+As in GDAL, PROJ transforms nodes, positions between them are interpolated, and one pass resamples the values. But
+missing values cost nothing where there are none, and all bands share positions.
 """
 
 import math
@@ -17,7 +17,7 @@ from rasterio.crs import CRS
 from rasterio.warp import transform
 
 from darts_preprocessing.blocks import Array, Block, for_each_block
-from darts_preprocessing.gather import gather, pick
+from darts_preprocessing.resampling.kernels import resample_cubic, resample_nearest
 
 TOLERANCE_PX = 0.001
 """Largest error of interpolated positions, in pixels of the source."""
@@ -74,10 +74,10 @@ def warp(
     """Fill (y, x) arrays, one a band, and return them.
 
     Args:
-        source: What is warped.
-        out: Where to: float32, or uint8, whose values are rounded and saturated.
+        source: The raster that is warped.
+        out: Arrays that are filled: float32, or uint8, whose values are rounded and saturated.
         grid: The grid of `out`.
-        resampling: How.
+        resampling: Kernel that values are weighted with.
         fill: Value of pixels that see no source pixel with data.
     """
     source_crs, crs = gdal_crs(source.grid), gdal_crs(grid)
@@ -106,12 +106,12 @@ def _warp_block(shared: _Warp, out: Sequence[Array] | Array, block: Block) -> No
     target = np.empty((len(out), *block.shape), dtype=out[0].dtype)
     within = (nodes.columns - columns.start, nodes.rows - rows.start)
     if shared.resampling == "nearest":
-        pick(values, within, nodes.step, shared.fill, target)
+        resample_nearest(values, within, nodes.step, shared.fill, target)
     else:
         missing = shared.source.is_missing(values)
         holes = missing if missing.any() else None
         values = values.astype(np.float64)  # once for a block; each of its values is read sixteen times or more
-        gather(values, holes, within, nodes.step, shared.factors, shared.fill, target)
+        resample_cubic(values, holes, within, nodes.step, shared.factors, shared.fill, target)
     for layer, part in zip(out, target, strict=True):
         layer[block.rows, block.columns] = part
 
@@ -146,8 +146,8 @@ def _window(positions: Array, factor: float, length: int) -> slice:
     """Return the pixels along an axis of the source that kernels at positions read."""
     if not np.isfinite(positions).all():
         return slice(0, length)
-    margin = math.ceil(_KERNEL_PX / factor) + _SPARE_PX
-    ends = math.floor(positions.min()) - margin, math.ceil(positions.max()) + margin
+    halo = math.ceil(_KERNEL_PX / factor) + _SPARE_PX
+    ends = math.floor(positions.min()) - halo, math.ceil(positions.max()) + halo
     start, stop = (min(max(end, 0), length) for end in ends)
     return slice(start, max(start, stop))
 

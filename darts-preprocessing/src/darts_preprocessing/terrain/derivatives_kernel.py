@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from darts_utils.compiled import compiled
+from darts_utils.machine.jit import compiled
 
 type Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -41,7 +41,15 @@ def _direction_deg(east: Any, north: Any) -> Any:
 
 @compiled()
 def write_terrain(
-    dem: Array, lefts: Any, ground: Any, north: Any, width: int, slope: Any, aspect: Any, hillshade: Any, curvature: Any
+    dem: Array,
+    lefts: Any,
+    constants: Any,
+    convergence: Any,
+    width: int,
+    slope: Any,
+    aspect: Any,
+    hillshade: Any,
+    curvature: Any,
 ) -> None:
     """Write terrain bands, (y, x) float32 each.
 
@@ -51,18 +59,18 @@ def write_terrain(
     Args:
         dem: (y + 2, any) float32 in metres, NaN where unknown.
         lefts: Columns of `dem` and of the nodes at which the bands begin; two more columns of `dem` are read.
-        ground: float32 size of a pixel, gradient below which ground has no aspect, direction towards the sun (east,
+        constants: float32 size of a pixel, gradient below which ground has no aspect, direction towards the sun (east,
             north, up).
-        north: As `TrueNorth.lines` gives it.
+        convergence: As `MeridianConvergence.lines` gives it.
         width: Columns of the bands.
-        slope: Where to, or None.
-        aspect: Where to, or None.
-        hillshade: Where to, or None.
-        curvature: Where to, or None.
+        slope: Array that is filled, or None.
+        aspect: As `slope`.
+        hillshade: As `slope`.
+        curvature: As `slope`.
     """
-    pixel_m, flat, sun_east, sun_north, sun_up = ground
+    pixel_m, flat, sun_east, sun_north, sun_up = constants
     horn, central, second = _ONE / (_EIGHT * pixel_m), _ONE / (_TWO * pixel_m), -_HUNDRED / (pixel_m * pixel_m)
-    cosines, sines, uppers, downs = north
+    cosines, sines, uppers, downs = convergence
     left, node = lefts
     cosine_here, sine_here = np.empty(width, np.float32), np.empty(width, np.float32)
     for row in range(len(uppers)):

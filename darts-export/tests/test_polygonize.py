@@ -9,8 +9,8 @@ from odc.geo.geobox import GeoBox
 from rasterio import Affine
 from rasterio.features import shapes
 
-from darts_export.outlines import outlines
-from darts_utils.runs import label_runs, runs_of
+from darts_export.polygonize import polygonize
+from darts_utils.rasters.run_length import connected_components, run_length_encode
 
 TRANSFORMS = {
     "north up": Affine(10, 0, 412_340, 0, -10, 7_774_560),
@@ -24,8 +24,10 @@ def picture(*rows: str) -> np.ndarray:
 
 
 def ours(mask: np.ndarray, transform: Affine) -> np.ndarray:
-    runs = runs_of(mask)
-    return outlines(runs, label_runs(runs, diagonal=False)[0], GeoBox(mask.shape, transform, None))
+    stretches = run_length_encode(mask)
+    return polygonize(
+        stretches, connected_components(stretches, diagonal=False)[0], GeoBox(mask.shape, transform, None)
+    )
 
 
 def gdals(mask: np.ndarray, transform: Affine) -> list[shapely.Polygon]:

@@ -1,4 +1,4 @@
-"""The direction of true north at each pixel of a projected grid, block by block."""
+"""Meridian convergence, the angle from grid north to true north, at each pixel of a projected grid, block by block."""
 
 import math
 
@@ -13,7 +13,7 @@ STEP_PX = 256
 """Distance of the nodes between which the direction is interpolated; at 10 m pixels the error is below 1e-4 degrees."""
 
 
-class TrueNorth:
+class MeridianConvergence:
     """Cosine and sine of the angle from grid north to true north, clockwise, interpolated between nodes.
 
     The components of a direction can be interpolated anywhere; the angle itself jumps at the date line of a polar grid.

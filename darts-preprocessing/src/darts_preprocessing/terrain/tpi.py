@@ -8,10 +8,10 @@ import numpy as np
 import xarray as xr
 
 from darts_preprocessing.blocks import DEVICE_BLOCK_PX, HOST_BLOCK_PX, Array, Block, for_each_block, split
-from darts_preprocessing.tpi_kernel import write_index
-from darts_utils.devices import DeviceSpec, decide_device
+from darts_preprocessing.terrain.tpi_kernel import write_index
 from darts_utils.errors import ConfigError
 from darts_utils.grid import metres_to_pixels, pixel_size_m
+from darts_utils.machine.devices import DeviceSpec, decide_device
 from darts_utils.tile import geobox_of
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def topographic_position_index(
     """Return elevation minus the mean elevation of the disk, or of the ring, around each pixel.
 
     Args:
-        dem: Elevation in metres, (y, x) float32, NaN where unknown, on a metric square grid. Ground beyond its edge
+        dem: Elevation in metres, (y, x) float32, NaN where unknown, on a metric square grid. DemWindow beyond its edge
             counts as unknown, so pad it by the outer radius where that matters.
         outer_radius_m: Radius of the disk, rounded up to whole pixels.
         inner_radius_m: Radius of the disk that is left out, rounded up to whole pixels; 0 leaves nothing out.
@@ -39,7 +39,7 @@ def topographic_position_index(
         GridError: If the grid is not metric with square pixels.
     """
     kernel = disk_kernel(*radii_px(outer_radius_m, inner_radius_m, pixel_size_m(geobox_of(dem))))
-    values = position_index(dem.values, kernel, margin=0, device=device)
+    values = position_index(dem.values, kernel, halo=0, device=device)
     attributes = {"long_name": "Topographic position index", "units": "m"}
     return xr.DataArray(values, dims=("y", "x"), coords=dem.coords, name="relative_elevation", attrs=attributes)
 
@@ -89,40 +89,40 @@ def disk_kernel(outer_px: int, inner_px: int = 0) -> Array:
     return kernel & (distance_squared > inner_px * inner_px) if inner_px > 0 else kernel
 
 
-def position_index(dem: Array, kernel: Array, margin: int, device: DeviceSpec = None) -> Array:
+def position_index(dem: Array, kernel: Array, halo: int, device: DeviceSpec = None) -> Array:
     """Return each cell minus the mean of the known cells under the kernel.
 
     Args:
         dem: (y, x) float32 elevation, NaN where unknown.
         kernel: (2 R + 1, 2 R + 1) bool.
-        margin: Cells along each edge of `dem` that are only read; the result is smaller by them.
+        halo: Cells along each edge of `dem` that are only read; the result is smaller by them.
         device: Where to compute: compiled code in host memory, torch on a GPU.
     """
-    shape = (dem.shape[0] - 2 * margin, dem.shape[1] - 2 * margin)
+    shape = (dem.shape[0] - 2 * halo, dem.shape[1] - 2 * halo)
     out = np.empty(shape, dtype=np.float32)
     chosen = decide_device(device)
     if chosen.type == "cpu":
         block_px = max(HOST_BLOCK_PX, 2 * kernel.shape[0])  # a halo wider than its block would cost more than the block
-        for_each_block(partial(_host_block, dem, kernel, margin, out), shape, block_px)
+        for_each_block(partial(_host_block, dem, kernel, halo, out), shape, block_px)
     else:
-        device_position_index(dem, kernel, margin, out, chosen)
+        device_position_index(dem, kernel, halo, out, chosen)
     return out
 
 
-def _host_block(dem: Array, kernel: Array, margin: int, out: Array, block: Block) -> None:
+def _host_block(dem: Array, kernel: Array, halo: int, out: Array, block: Block) -> None:
     """Write one block of the index."""
-    window = np.ascontiguousarray(block.read(dem, margin, kernel.shape[0] // 2))
+    window = np.ascontiguousarray(block.read(dem, halo, kernel.shape[0] // 2))
     write_index(window, _chords(kernel), int(kernel.sum()), out[block.rows, block.columns])
 
 
 def _chords(kernel: Array) -> Array:
-    """Return the runs of cells in the rows of a kernel, (run, 3) int64: row, first column, column behind the last."""
+    """Return stretches of cells in rows of a kernel, (chord, 3) int64: row, first column, the one behind the last."""
     edges = np.diff(np.pad(kernel.astype(np.int8), ((0, 0), (1, 1))), axis=1)
     rows, firsts = np.nonzero(edges == 1)
     return np.stack([rows, firsts, np.nonzero(edges == -1)[1]], axis=1)
 
 
-def device_position_index(dem: Array, kernel: Array, margin: int, out: Array, device: "torch.device") -> None:
+def device_position_index(dem: Array, kernel: Array, halo: int, out: Array, device: "torch.device") -> None:
     """Write the index into `out`, computed by torch block by block, so that device memory does not grow with the scene.
 
     The sums are products in the frequency domain: convolutions on tensor cores would round to 10 bits (TF32).
@@ -133,7 +133,7 @@ def device_position_index(dem: Array, kernel: Array, margin: int, out: Array, de
     size_px = min(max(DEVICE_BLOCK_PX, 4 * radius), max(out.shape)) + 2 * radius
     spectrum = _kernel_spectrum(torch.from_numpy(kernel).to(device, torch.float32), size_px)
     for block in split((out.shape[0], out.shape[1]), size_px - 2 * radius):
-        window = torch.from_numpy(np.ascontiguousarray(block.read(dem, margin, radius))).to(device)
+        window = torch.from_numpy(np.ascontiguousarray(block.read(dem, halo, radius))).to(device)
         out[block.rows, block.columns] = (
             _torch_block(window, spectrum, int(kernel.sum()), radius, size_px).cpu().numpy()
         )

@@ -22,8 +22,7 @@ from rasterio.features import shapes
 from rasterio.warp import Resampling, reproject
 
 from darts_utils.bands import manager
-
-type Array = np.ndarray[Any, np.dtype[Any]]
+from darts_utils.rasters.arrays import Array
 
 XARRAY_SPATIAL = "xarray-spatial"
 CONVOLUTION = "xarray-spatial, convolution with the disk"

@@ -97,7 +97,9 @@ def _next_to_loop(patch: int) -> Trial:
     return Trial(
         what=f"patches of {patch} without a network",
         px=tile["red"].size,
-        ours=lambda: ensemble.segment_tile(tile, patch, overlap, batch_size=_BATCH)["probabilities"].values,
+        ours=lambda: (
+            ensemble.segment_tile(tile, patch_size=patch, overlap=overlap, batch_size=_BATCH)["probabilities"].values
+        ),
         baseline=baselines.PATCH_LOOP,
         plainly=plainly,
         agree=partial(assert_close, tolerance=1e-4),

@@ -5,15 +5,8 @@ import xarray as xr
 
 from darts_export import map_furniture
 from darts_export.facts import TileFacts
-from darts_export.thumbnail import (
-    LONGEST_SIDE_PX,
-    _count,
-    _draw_circles,
-    _facts,
-    _mask,
-    _shrunk,
-    draw_thumbnail,
-)
+from darts_export.resize import resize_band, resize_mask
+from darts_export.thumbnail import LONGEST_SIDE_PX, caption_lines, count_slumps, draw_thumbnail
 
 CAPTION_PX = 54 + 2 * 30
 
@@ -72,7 +65,7 @@ def test_unknown_ground_does_not_darken_its_neighbours():
     band = np.full((40, 40), 0.3, dtype=np.float32)
     band[:, ::3] = np.nan
     band[:8] = np.nan
-    small = _shrunk(xr.Variable(("y", "x"), band), (10, 10))
+    small = resize_band(xr.Variable(("y", "x"), band), (10, 10))
     assert np.isnan(small[:2]).all()
     np.testing.assert_allclose(small[2:], 0.3, rtol=1e-5)
 
@@ -81,12 +74,12 @@ def test_a_single_pixel_survives_the_shrinking(make_tile):
     tile = make_tile(1000, 900)
     tile["extent"][:] = False
     tile["extent"][500, 450] = True
-    assert _mask(tile["extent"], (90, 81)).sum() >= 1
+    assert resize_mask(tile["extent"], (90, 81)).sum() >= 1
 
 
 def test_a_shrunk_mask_is_true_where_any_of_its_pixels_is():
     mask = np.random.default_rng(0).random((100, 77)) < 0.05
-    small = _mask(xr.DataArray(mask, dims=("y", "x")), (30, 23))
+    small = resize_mask(xr.DataArray(mask, dims=("y", "x")), (30, 23))
     expected = np.zeros((30, 23), dtype=np.uint8)
     for y, x in np.argwhere(mask):
         bottom, right = -(-30 * (y + 1) // 100), -(-23 * (x + 1) // 77)
@@ -99,30 +92,30 @@ def test_circles_are_those_of_opencv_also_at_the_edge():
     expected, centres = picture.copy(), [(20, 30), (60, 20), (89, 59)]
     for centre in centres:
         cv2.circle(expected, centre, 7, (255, 214, 10), 2, cv2.LINE_AA)
-    _draw_circles(picture, centres, (255, 214, 10), 2)
+    map_furniture.draw_circles(picture, centres, 7, (255, 214, 10), 2)
     np.testing.assert_allclose(picture.astype(int), expected, atol=4)  # OpenCV blends some pixels twice
 
 
 def test_objects_are_counted_where_nobody_has_told_their_number():
     mask = xr.DataArray(np.array([[1, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 1]], dtype=bool), dims=("y", "x"))
-    assert _count(mask) == 2
-    assert _count(mask.assign_attrs(n_objects=7)) == 7
+    assert count_slumps(mask) == 2
+    assert count_slumps(mask.assign_attrs(n_objects=7)) == 7
 
 
 def test_facts_count_objects_and_their_area(make_tile):
     tile = make_tile()
     tile["binarized_segmentation"][:] = False
     tile["binarized_segmentation"][5:15, 5:15] = True
-    assert _facts(tile, 1, TileFacts())[0] == "2024-07-20  ·  1 slump, 1.0 ha"
-    assert _facts(tile, 0, TileFacts(area_m2=24_000.0))[0].endswith("0 slumps, 2.4 ha")
+    assert caption_lines(tile, 1, TileFacts())[0] == "2024-07-20  ·  1 slump, 1.0 ha"
+    assert caption_lines(tile, 0, TileFacts(area_m2=24_000.0))[0].endswith("0 slumps, 2.4 ha")
 
 
 def test_facts_say_what_was_seen_and_where_models_knew_too_little(make_tile):
     facts = TileFacts(observed_km2=104.25, clear_km2=98.0, cloudy_km2=6.25, features_missing=0.27)
-    assert _facts(make_tile(), None, facts)[1] == (
+    assert caption_lines(make_tile(), None, facts)[1] == (
         "observed 104.2 km²  ·  clear 98.0 km²  ·  cloudy 6.2 km²  ·  features missing in 27 %"
     )
-    assert "missing" not in _facts(make_tile(), None, TileFacts(observed_km2=1.0, features_missing=0.01))[1]
+    assert "missing" not in caption_lines(make_tile(), None, TileFacts(observed_km2=1.0, features_missing=0.01))[1]
 
 
 @pytest.mark.parametrize(
@@ -138,7 +131,7 @@ def test_north_arrow_points_clockwise_for_a_positive_angle():
         picture = np.zeros((480, 480, 3), dtype=np.uint8)
         map_furniture.draw_north_arrow(picture, angle)
         arrow = np.argwhere(picture[:76, :, 0] > 128)
-        centre = np.array([map_furniture._MARGIN_PX + 26, 480 - map_furniture._MARGIN_PX - 16])
+        centre = np.array([map_furniture.MARGIN_PX + 26, 480 - map_furniture.MARGIN_PX - 16])
         away = arrow - centre
         away = away[np.hypot(*away.T) < 24]  # not the letter below
         return away[np.hypot(*away.T).argmax()]

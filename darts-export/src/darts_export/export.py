@@ -30,10 +30,10 @@ from darts_export.record import FINGERPRINT, tags_of, write_record
 from darts_export.tables import geopackage_bytes, geoparquet_bytes
 from darts_export.thumbnail import draw_thumbnail, jpeg_bytes
 from darts_export.vector import region_table, segment_table
-from darts_utils.bands import manager
+from darts_utils.bands import manager, model_suffixes
 from darts_utils.errors import DataError
 
-logger = logging.getLogger(__name__.replace("darts_", "darts."))
+logger = logging.getLogger(__name__)
 
 _WRITERS = 2
 
@@ -162,7 +162,7 @@ def _export_probabilities(
     tile: xr.Dataset, out_dir: Path, ensemble_subsets: Sequence[str] = (), tags: Mapping[str, Any] | None = None
 ) -> None:
     """Write `probabilities.tif`, uint8 percent with 255 for no data, and that of each subset."""
-    for model in _suffixes(ensemble_subsets):
+    for model in model_suffixes(ensemble_subsets):
         _export_raster(tile, f"probabilities{model}", out_dir, tags=tags)
 
 
@@ -170,7 +170,7 @@ def _export_binarized(
     tile: xr.Dataset, out_dir: Path, ensemble_subsets: Sequence[str] = (), tags: Mapping[str, Any] | None = None
 ) -> None:
     """Write `binarized.tif`, uint8 with 1 for slump, and that of each subset."""
-    for model in _suffixes(ensemble_subsets):
+    for model in model_suffixes(ensemble_subsets):
         _export_raster(tile, f"binarized_segmentation{model}", out_dir, f"binarized{model}", tags)
 
 
@@ -183,7 +183,7 @@ def _export_polygonized(
     slumps: gpd.GeoDataFrame | None = None,
 ) -> None:
     """Write `prediction_segments.gpkg` and `.parquet`, one row an object with statistics, and those of each subset."""
-    for model in _suffixes(ensemble_subsets):
+    for model in model_suffixes(ensemble_subsets):
         frame = segment_table(tile, model) if model or slumps is None else slumps
         _write_table(frame, tile, out_dir, f"{PRODUCTS['polygonized'].stem}{model}", tags)
 
@@ -229,8 +229,3 @@ def _write_table(
 ) -> None:
     (out_dir / f"{stem}.gpkg").write_bytes(geopackage_bytes(frame, stem, tags, date=image_time(tile)))
     (out_dir / f"{stem}.parquet").write_bytes(geoparquet_bytes(frame, tags))
-
-
-def _suffixes(ensemble_subsets: Sequence[str]) -> list[str]:
-    """Return what is appended to names: nothing, then the name of each subset."""
-    return ["", *(f"-{name}" for name in ensemble_subsets)]

@@ -19,7 +19,7 @@ _LINE_PX = 30
 _PAPER: Colour = (24, 26, 30)
 _INK: Colour = (240, 240, 240)
 _PALE: Colour = (176, 182, 190)
-_MARGIN_PX = 22
+MARGIN_PX = 22
 
 
 def on_a_plate(picture: Picture, colour: Colour) -> Picture:
@@ -47,19 +47,19 @@ def draw_scale_bar(picture: Picture, pixel_m: float) -> None:
     """Draw a bar of a round length into the lower left corner; `pixel_m` is metres to a pixel of the picture."""
     height, width = picture.shape[:2]
     length_m = round_length_m(width * pixel_m / 4)
-    right = _MARGIN_PX + max(1, round(length_m / pixel_m))
-    base = height - _MARGIN_PX
+    right = MARGIN_PX + max(1, round(length_m / pixel_m))
+    base = height - MARGIN_PX
     label = length_text(length_m)
-    _shade(picture, (base - 36, base + 12), (_MARGIN_PX - 12, max(right, _MARGIN_PX + _text_width(label, 18)) + 12))
-    corners = np.array([(_MARGIN_PX, base - 7), (_MARGIN_PX, base), (right, base), (right, base - 7)], dtype=np.int32)
+    _shade(picture, (base - 36, base + 12), (MARGIN_PX - 12, max(right, MARGIN_PX + _text_width(label, 18)) + 12))
+    corners = np.array([(MARGIN_PX, base - 7), (MARGIN_PX, base), (right, base), (right, base - 7)], dtype=np.int32)
     cv2.polylines(picture, [corners], isClosed=False, color=_INK, thickness=2)
-    _write(picture, label, (_MARGIN_PX, base - 14), _INK, 18)
+    _write(picture, label, (MARGIN_PX, base - 14), _INK, 18)
 
 
 def draw_north_arrow(picture: Picture, convergence_deg: float) -> None:
     """Draw an arrow to true north into the upper right corner, turned clockwise from the top of the picture."""
-    centre = np.array([picture.shape[1] - _MARGIN_PX - 16, _MARGIN_PX + 26.0])
-    _shade(picture, (_MARGIN_PX - 12, _MARGIN_PX + 64), (picture.shape[1] - _MARGIN_PX - 48, picture.shape[1] - 6))
+    centre = np.array([picture.shape[1] - MARGIN_PX - 16, MARGIN_PX + 26.0])
+    _shade(picture, (MARGIN_PX - 12, MARGIN_PX + 64), (picture.shape[1] - MARGIN_PX - 48, picture.shape[1] - 6))
     angle = math.radians(convergence_deg)
     turn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
     outline = np.array([(0, -22), (11, 16), (0, 8), (-11, 16)], dtype=float) @ turn + centre
@@ -73,23 +73,41 @@ def with_caption(picture: Picture, title: str, lines: Sequence[str], legend: Seq
     lines = [line for line in lines if line]
     whole = np.empty((height + _TITLE_PX + _LINE_PX * max(len(lines), 1), width, 3), dtype=np.uint8)
     whole[:height], whole[height:] = picture, _PAPER
-    room = width - 2 * _MARGIN_PX
-    _write(whole, title, (_MARGIN_PX, height + 34), _INK, _fitting_size(title, 24, room))
+    room = width - 2 * MARGIN_PX
+    _write(whole, title, (MARGIN_PX, height + 34), _INK, _fitting_size(title, 24, room))
     for number, line in enumerate(lines):
-        _write(whole, line, (_MARGIN_PX, height + 66 + number * _LINE_PX), _PALE, _fitting_size(line, 19, room))
+        _write(whole, line, (MARGIN_PX, height + 66 + number * _LINE_PX), _PALE, _fitting_size(line, 19, room))
     if legend:
         _draw_legend_beside(whole, lines, legend, height + 66)
     return whole
+
+
+def draw_circles(
+    picture: Picture, centres: Sequence[tuple[int, int]], radius: int, colour: Colour, thickness: int
+) -> None:
+    """Draw circles of one size at (x, y) centres, all in one pass: there may be tens of thousands."""
+    if not centres:
+        return
+    middle = radius + thickness
+    stamp = np.zeros((2 * middle + 1, 2 * middle + 1), dtype=np.uint8)
+    cv2.circle(stamp, (middle, middle), radius, 255, thickness, cv2.LINE_AA)
+    points = np.zeros(picture.shape[:2], dtype=np.float32)
+    x, y = np.transpose(centres)
+    points[y, x] = 1 / 255
+    turned = stamp[::-1, ::-1].astype(np.float32)  # a filter turns what it puts at a point by half a circle
+    cover = cv2.filter2D(points, -1, turned, borderType=cv2.BORDER_CONSTANT)
+    cover = np.minimum(cover, 1)[..., np.newaxis]
+    picture[:] = np.rint(picture + cover * (np.array(colour, dtype=np.float32) - picture))
 
 
 def _draw_legend_beside(
     picture: Picture, lines: Sequence[str], legend: Sequence[tuple[str, Colour]], base: int
 ) -> None:
     """Draw the legend at the right of the first line that leaves room for it; none if there is no such line."""
-    left = picture.shape[1] - _MARGIN_PX - _legend_width(legend)
-    room = picture.shape[1] - 2 * _MARGIN_PX
+    left = picture.shape[1] - MARGIN_PX - _legend_width(legend)
+    room = picture.shape[1] - 2 * MARGIN_PX
     for number, line in enumerate(lines or [""]):
-        if left > _MARGIN_PX + _text_width(line, _fitting_size(line, 19, room)) + 24:
+        if left > MARGIN_PX + _text_width(line, _fitting_size(line, 19, room)) + 24:
             _draw_legend(picture, legend, left, base + number * _LINE_PX)
             return
 

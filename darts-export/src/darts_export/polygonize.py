@@ -1,15 +1,13 @@
 """Outlines of objects, found by following the edges of their pixels and nothing else."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import shapely
 from odc.geo.geobox import GeoBox
 
+from darts_utils.rasters.arrays import Array
 from darts_utils.rasters.run_length import RunLengthEncoding
-
-type Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from darts_utils.bands import manager
+from darts_utils.bands import manager, model_suffixes
 from darts_utils.errors import ConfigError
 
 DEFAULT_BANDS = ("probabilities", "binarized", "polygonized", "extent", "thumbnail")
@@ -23,6 +23,10 @@ class Product:
     """Bands of the tile that it is made from."""
     per_model: bool = False
     """Whether each ensemble subset has its own."""
+
+    def model_suffixes(self, ensemble_subsets: Sequence[str]) -> list[str]:
+        """Return what is appended to its names, for the mean and for each model that has a result of its own."""
+        return model_suffixes(ensemble_subsets if self.per_model else ())
 
 
 PRODUCTS = {
@@ -77,7 +81,7 @@ def needed_variables(bands: Collection[str] = DEFAULT_BANDS, ensemble_subsets: S
     return frozenset(
         f"{variable}{model}"
         for band in bands
-        for model in _models(product_of(band), ensemble_subsets)
+        for model in product_of(band).model_suffixes(ensemble_subsets)
         for variable in product_of(band).variables
     )
 
@@ -94,7 +98,9 @@ def files_of(band: str, ensemble_subsets: Sequence[str] = ()) -> list[str]:
     """Return the names of the files that one product consists of."""
     product = product_of(band)
     return [
-        f"{product.stem}{model}{suffix}" for model in _models(product, ensemble_subsets) for suffix in product.suffixes
+        f"{product.stem}{model}{suffix}"
+        for model in product.model_suffixes(ensemble_subsets)
+        for suffix in product.suffixes
     ]
 
 
@@ -143,8 +149,3 @@ def _size(entry: os.DirEntry[str]) -> int:
         return entry.stat().st_size if entry.is_file() else 0
     except OSError:
         return 0
-
-
-def _models(product: Product, ensemble_subsets: Sequence[str]) -> list[str]:
-    """Return what is appended to names: nothing, and each model that has a result of its own."""
-    return ["", *(f"-{name}" for name in ensemble_subsets)] if product.per_model else [""]

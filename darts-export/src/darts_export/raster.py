@@ -17,10 +17,9 @@ from rasterio.windows import Window
 
 from darts_utils.bands import BandCodec, manager
 from darts_utils.errors import DataError, OutputError
+from darts_utils.rasters.arrays import Array
 from darts_utils.rasters.row_blocks import row_blocks
 from darts_utils.tile import geobox_of
-
-type Array = np.ndarray[Any, np.dtype[Any]]
 
 _CODEC_ROWS = 16
 """The codec works in float64: row blocks that fit into the cache of a core take a third of the time of larger ones."""

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -13,10 +12,9 @@ import xarray as xr
 from darts_export import image
 from darts_export.polygonize import polygonize
 from darts_utils.geodesy import ground_areas_m2
+from darts_utils.rasters.arrays import Array
 from darts_utils.rasters.run_length import RunLengthEncoding, connected_components, run_length_encode
 from darts_utils.tile import geobox_of
-
-type Array = np.ndarray[Any, np.dtype[Any]]
 
 STATISTICS = ("min", "max", "mean", "median", "std")
 

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -11,10 +10,9 @@ import xarray as xr
 from darts_postprocessing.masks import check_sizes
 from darts_utils.errors import ConfigError
 from darts_utils.machine.devices import DeviceSpec
+from darts_utils.rasters.arrays import Array
 from darts_utils.rasters.row_blocks import row_blocks
 from darts_utils.rasters.run_length import RunLengthEncoding, connected_components, run_length_decode, run_length_encode
-
-type Array = np.ndarray[Any, np.dtype[Any]]
 
 _NEIGHBOURS = np.ones((3, 3), dtype=np.uint8)
 

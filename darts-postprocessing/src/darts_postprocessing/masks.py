@@ -1,16 +1,13 @@
 """Masks of valid ground, shrunk by a disk and at the edge of the image."""
 
-from typing import Any
-
 import cv2
 import numpy as np
 import xarray as xr
 
 from darts_utils.errors import ConfigError
 from darts_utils.machine.devices import DeviceSpec
+from darts_utils.rasters.arrays import Array
 from darts_utils.rasters.row_blocks import row_blocks
-
-type Array = np.ndarray[Any, np.dtype[Any]]
 
 _LARGEST_FOOTPRINT_PX = 15
 """Up to this radius OpenCV's erosion by a footprint is faster than its exact distance transform."""

@@ -6,9 +6,9 @@ import numpy as np
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
-from darts_preprocessing.blocks import Array
 from darts_preprocessing.resampling.warp import Source, warp
 from darts_utils.errors import DataError
+from darts_utils.rasters.arrays import Array
 from darts_utils.tile import geobox_of
 
 TCVIS_BANDS = ("tc_brightness", "tc_greenness", "tc_wetness")

@@ -3,13 +3,11 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from darts_utils.machine.cpu import usable_cores
-
-type Array = np.ndarray[Any, np.dtype[Any]]
+from darts_utils.rasters.arrays import Array
 
 HOST_BLOCK_PX = 512
 """Edge of a block in host memory: its float32 working arrays (1 MB each) stay in the cache of a core."""

@@ -7,8 +7,8 @@ import numpy as np
 import xarray as xr
 
 from darts_preprocessing.align import TCVIS_BANDS
-from darts_preprocessing.blocks import Array
 from darts_preprocessing.terrain.dem_features import DEM_BANDS
+from darts_utils.rasters.arrays import Array
 from darts_utils.rasters.lazy import lazy_band
 from darts_utils.rasters.row_blocks import for_each_row_block
 

@@ -23,7 +23,7 @@ from darts_utils.machine.devices import DeviceSpec
 from darts_utils.rasters.lazy import lazy_band
 from darts_utils.tile import geobox_of, validate
 
-logger = logging.getLogger(__name__.replace("darts_", "darts."))
+logger = logging.getLogger(__name__)
 
 _ATTRIBUTES = {
     "dem": {"long_name": "Elevation", "units": "m"},

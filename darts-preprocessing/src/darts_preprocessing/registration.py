@@ -9,12 +9,12 @@ from odc.geo.geobox import GeoBox
 from rasterio.enums import Resampling
 from rasterio.warp import reproject
 
-from darts_preprocessing.blocks import Array
 from darts_preprocessing.correlation import agreement, find_peak
 from darts_preprocessing.resampling.warp import TOLERANCE_PX, gdal_crs
 from darts_utils.errors import ConfigError, DataError
 from darts_utils.grid import pixel_size_m
 from darts_utils.machine.cpu import usable_cores
+from darts_utils.rasters.arrays import Array
 from darts_utils.tile import geobox_of
 
 _PASSES = 5

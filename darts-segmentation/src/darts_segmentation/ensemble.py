@@ -9,10 +9,11 @@ import xarray as xr
 from darts_segmentation.checkpoint import load
 from darts_segmentation.inference import predict
 from darts_segmentation.network import Member, place
-from darts_segmentation.patches import Array, Patching
+from darts_segmentation.patches import Patching
 from darts_utils.errors import ConfigError
 from darts_utils.machine.devices import DeviceSpec, decide_device
 from darts_utils.machine.memory import keep_freed
+from darts_utils.rasters.arrays import Array
 
 _ATTRS: dict[str, str | float] = {
     "long_name": "Probability of a retrogressive thaw slump",

@@ -12,8 +12,9 @@ import xarray as xr
 from darts_segmentation.model_input import BandStack, check_bands
 from darts_segmentation.network import Member, NetworkGroup, Running
 from darts_segmentation.patch_loader import PatchBatch, PatchLoader
-from darts_segmentation.patches import Array, Patch, Patching, patch_grid
+from darts_segmentation.patches import Patch, Patching, patch_grid
 from darts_utils.errors import DataError
+from darts_utils.rasters.arrays import Array
 
 _HOST_BATCH_PX = 2**20
 

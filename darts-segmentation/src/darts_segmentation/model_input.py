@@ -7,9 +7,10 @@ import cv2
 import numpy as np
 import xarray as xr
 
-from darts_segmentation.patches import Array, Patch
+from darts_segmentation.patches import Patch
 from darts_utils.bands import manager
 from darts_utils.errors import DataError
+from darts_utils.rasters.arrays import Array
 from darts_utils.rasters.row_blocks import for_each_row_block
 
 OPTICAL_BANDS = frozenset({"blue", "green", "red", "nir"})

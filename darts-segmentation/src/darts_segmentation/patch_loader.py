@@ -11,8 +11,9 @@ import torch
 
 from darts_segmentation.model_input import BandStack
 from darts_segmentation.network import Batch
-from darts_segmentation.patches import Array, Patch, PatchGrid
+from darts_segmentation.patches import Patch, PatchGrid
 from darts_utils.machine.cpu import usable_cores
+from darts_utils.rasters.arrays import Array
 from darts_utils.rasters.row_blocks import row_blocks
 
 type PatchBatch = tuple[list[Patch], Batch]

@@ -7,15 +7,14 @@ the tile. The blending window is separable too, and normalised along each axis: 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from darts_utils.errors import ConfigError
 from darts_utils.machine.jit import compiled
-
-type Array = np.ndarray[Any, np.dtype[Any]]
+from darts_utils.parameters import check_overlap
+from darts_utils.rasters.arrays import Array
 
 _ALL = slice(None)
 
@@ -38,11 +37,7 @@ class Patching:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < lowest:
                 raise ConfigError(f"{name} is {value!r} but must be a whole number of at least {lowest}.")
-        if self.overlap >= self.patch_size:
-            raise ConfigError(
-                f"overlap is {self.overlap} px but must be below patch_size ({self.patch_size} px)."
-                " Lower overlap or raise patch_size."
-            )
+        check_overlap(self.overlap, self.patch_size)
 
 
 @dataclass(frozen=True, kw_only=True)

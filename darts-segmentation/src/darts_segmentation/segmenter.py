@@ -61,4 +61,6 @@ class SMPSegmenter:
         Returns:
             A new tile; `probabilities` is float32 from 0 to 1, NaN on invalid pixels.
         """
-        return self._ensemble.segment_tile(tile, patch_size, overlap, batch_size, reflection)
+        return self._ensemble.segment_tile(
+            tile, patch_size=patch_size, overlap=overlap, batch_size=batch_size, reflection=reflection
+        )

@@ -17,8 +17,7 @@ import xarray as xr
 
 from darts_utils.errors import ConfigError, DataError
 from darts_utils.files import atomic_file
-
-type Array = np.ndarray[Any, np.dtype[Any]]
+from darts_utils.rasters.arrays import Array
 
 os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 """Some file systems know no locks. None are needed: a file is written under a name of its own, and never changed."""
@@ -288,6 +287,12 @@ manager = BandManager(
     }
 )
 """The codecs of every band of the tile contract."""
+
+
+def model_suffixes(models: Iterable[str]) -> list[str]:
+    """Return what is appended to the names of results: nothing for the mean of an ensemble, then each model's."""
+    return ["", *(f"-{name}" for name in models)]
+
 
 TRAINING_BANDS = (
     "red", "green", "blue", "nir", "ndvi", "relative_elevation", "slope", "aspect", "hillshade", "curvature",

@@ -14,7 +14,7 @@ from darts_utils.errors import ConfigError, DataError, OutputError
 from darts_utils.files import atomic_file, make_folder, stale_parts
 from darts_utils.machine.disk import cannot_write
 
-logger = logging.getLogger(__name__.replace("darts_", "darts."))
+logger = logging.getLogger(__name__)
 
 _SEAL_BYTES = 32
 """Length of the checksum behind each file; HDF5 knows where its own data ends and reads past nothing."""

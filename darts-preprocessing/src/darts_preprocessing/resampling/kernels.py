@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 
 from darts_utils.machine.jit import compiled
-
-type Array = np.ndarray[Any, np.dtype[Any]]
+from darts_utils.rasters.arrays import Array
 
 _LEAST_WEIGHT = 1e-5
 """Where known pixels weigh less together, nothing is known."""

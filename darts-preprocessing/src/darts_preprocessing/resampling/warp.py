@@ -16,8 +16,9 @@ from odc.geo.geobox import GeoBox
 from rasterio.crs import CRS
 from rasterio.warp import transform
 
-from darts_preprocessing.blocks import Array, Block, for_each_block
+from darts_preprocessing.blocks import Block, for_each_block
 from darts_preprocessing.resampling.kernels import resample_cubic, resample_nearest
+from darts_utils.rasters.arrays import Array
 
 TOLERANCE_PX = 0.001
 """Largest error of interpolated positions, in pixels of the source."""

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from darts_preprocessing.blocks import Array, Block, whole
+from darts_preprocessing.blocks import Block, whole
 from darts_preprocessing.terrain.derivatives import TERRAIN_BANDS, DemWindow
 from darts_preprocessing.terrain.tpi import position_index
 from darts_utils.bands import manager
 from darts_utils.machine.devices import DeviceSpec
+from darts_utils.rasters.arrays import Array
 
 DEM_BANDS = frozenset({"dem", "arcticdem_data_mask", "relative_elevation", *TERRAIN_BANDS})
 STENCIL_PX = 2

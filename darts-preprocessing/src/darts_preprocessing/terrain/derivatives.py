@@ -9,12 +9,13 @@ import numpy as np
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
-from darts_preprocessing.blocks import DEVICE_BLOCK_PX, ROW_BLOCK_ROWS, Array, Block, for_each_block, split, whole
+from darts_preprocessing.blocks import DEVICE_BLOCK_PX, ROW_BLOCK_ROWS, Block, for_each_block, split, whole
 from darts_preprocessing.terrain.derivatives_device import DeviceWindow
 from darts_preprocessing.terrain.derivatives_kernel import write_terrain
 from darts_preprocessing.terrain.meridian_convergence import MeridianConvergence
 from darts_utils.grid import pixel_size_m
 from darts_utils.machine.devices import DeviceSpec, decide_device
+from darts_utils.rasters.arrays import Array
 from darts_utils.tile import geobox_of
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from darts_preprocessing.blocks import Array
+from darts_utils.rasters.arrays import Array
 
 if TYPE_CHECKING:
     import torch

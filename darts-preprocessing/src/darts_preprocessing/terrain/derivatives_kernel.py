@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from darts_utils.machine.jit import compiled
-
-type Array = np.ndarray[Any, np.dtype[Any]]
+from darts_utils.rasters.arrays import Array
 
 _ZERO, _ONE, _TWO, _EIGHT, _QUARTER, _HUNDRED, _HALF, _TURN = map(np.float32, (0, 1, 2, 8, 90, 100, 180, 360))
 _DEGREES = np.float32(180 / np.pi)

@@ -6,8 +6,9 @@ import numpy as np
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from darts_preprocessing.blocks import Array, Block
+from darts_preprocessing.blocks import Block
 from darts_utils.grid import grid_convergence
+from darts_utils.rasters.arrays import Array
 
 STEP_PX = 256
 """Distance of the nodes between which the direction is interpolated; at 10 m pixels the error is below 1e-4 degrees."""

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from darts_preprocessing.blocks import DEVICE_BLOCK_PX, HOST_BLOCK_PX, Array, Block, for_each_block, split
+from darts_preprocessing.blocks import DEVICE_BLOCK_PX, HOST_BLOCK_PX, Block, for_each_block, split
 from darts_preprocessing.terrain.tpi_kernel import write_index
 from darts_utils.errors import ConfigError
 from darts_utils.grid import metres_to_pixels, pixel_size_m
 from darts_utils.machine.devices import DeviceSpec, decide_device
+from darts_utils.rasters.arrays import Array
 from darts_utils.tile import geobox_of
 
 if TYPE_CHECKING:

@@ -1,12 +1,9 @@
 """The topographic position index in host memory, from running sums along rows."""
 
-from typing import Any
-
 import numpy as np
 
 from darts_utils.machine.jit import compiled
-
-type Array = np.ndarray[Any, np.dtype[Any]]
+from darts_utils.rasters.arrays import Array
 
 
 @compiled()

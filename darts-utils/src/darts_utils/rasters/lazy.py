@@ -8,7 +8,8 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-type Array = np.ndarray[Any, np.dtype[Any]]
+from darts_utils.rasters.arrays import Array
+
 type ReadWindow = Callable[[slice, slice], Array]
 """Returns the (y, x) values in some rows and columns, given as slices with a start and a stop."""
 

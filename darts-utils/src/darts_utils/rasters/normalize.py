@@ -1,12 +1,9 @@
 """Bands as networks see them, in one pass over memory."""
 
-from typing import Any
-
 import numpy as np
 
 from darts_utils.machine.jit import compiled
-
-type Array = np.ndarray[Any, np.dtype[Any]]
+from darts_utils.rasters.arrays import Array
 
 
 @compiled()

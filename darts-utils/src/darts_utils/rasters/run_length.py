@@ -1,13 +1,11 @@
 """Masks in run-length encoding, and their connected components: the cost grows with the objects, not with the image."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from darts_utils.rasters.arrays import Array
 from darts_utils.rasters.row_blocks import row_blocks
-
-type Array = np.ndarray[Any, np.dtype[Any]]
 
 _BLOCK_ROWS = 64
 _STRETCHES_AT_ONCE = 65_536

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from darts.demo.fields import Array, Noise, blurred, distance_px, gradient, smoothstep
+from darts.demo.fields import Noise, blurred, distance_px, gradient, smoothstep
 from darts.demo.relief import Relief
+from darts_utils.rasters.arrays import Array
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from darts.demo.fields import Array, Noise, blurred, smoothstep
+from darts.demo.fields import Noise, blurred, smoothstep
 from darts.demo.place import MARGIN_PX
+from darts_utils.rasters.arrays import Array
 
 _TRIES = 40
 _USUAL_COVER = (0.02, 0.06)

@@ -16,11 +16,12 @@ from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 from smart_geocubes.core import PatchIndex, RemoteAccessor
 
-from darts.demo.fields import PIXEL_M, Array, Noise
+from darts.demo.fields import PIXEL_M, Noise
 from darts.demo.place import MARGIN_PX
 from darts.demo.world import World
 from darts_acquisition.auxiliary.filling import cube_lock, from_memory
 from darts_utils.errors import ConfigError
+from darts_utils.rasters.arrays import Array
 
 _DEM_NO_DATA = -9999.0
 _FILLED_MARGIN_PX = 45

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from darts.demo.fields import Array, blurred, enlarged
+from darts.demo.fields import blurred, enlarged
+from darts_utils.rasters.arrays import Array
 
 _NEIGHBOURS = ((-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))
 

@@ -2,12 +2,11 @@
 
 import zlib
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 
-type Array = np.ndarray[Any, np.dtype[Any]]
+from darts_utils.rasters.arrays import Array
 
 PIXEL_M = 10.0
 """Edge length of a pixel of the sample world; lengths ending in `_px` are in this unit."""

@@ -16,11 +16,12 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from darts.demo.cubes import write_arcticdem, write_tcvis
-from darts.demo.fields import Array, Noise
+from darts.demo.fields import Noise
 from darts.demo.world import World
 from darts.demo.write import write_truth
 from darts_utils.errors import ConfigError
 from darts_utils.files import atomic_file
+from darts_utils.rasters.arrays import Array
 
 ORTHOTILE_PIXEL_M, SCENE_PIXEL_M = 3.125, 3.0
 LARGEST_PX = 2560

@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 
 from darts.demo.drainage import drain
-from darts.demo.fields import Array, Noise, blurred, distance_px, mix, smoothstep
+from darts.demo.fields import Noise, blurred, distance_px, mix, smoothstep
 from darts.demo.river import River, draw_river
+from darts_utils.rasters.arrays import Array
 
 _LAKES_PER_MPX = 20.0
 _SKIRT_PX = 50

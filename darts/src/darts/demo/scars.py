@@ -7,7 +7,8 @@ import numpy as np
 import shapely
 from contourpy import contour_generator
 
-from darts.demo.fields import Array, mix, smoothstep
+from darts.demo.fields import mix, smoothstep
+from darts_utils.rasters.arrays import Array
 
 _FINER = 4
 """Shapes are drawn on a grid this much finer, so that their edges are not made of pixels."""

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from darts.demo.fields import Array, Noise, blurred, distance_px, gradient
+from darts.demo.fields import Noise, blurred, distance_px, gradient
 from darts.demo.relief import Relief
 from darts.demo.scars import ScarDesign
+from darts_utils.rasters.arrays import Array
 
 _KINDS = {"coastal": 9, "lakeshore": 11, "riverside": 8, "hillside": 9}
 """Slumps of each kind in a million pixels, where there is room."""

@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 
 from darts.demo.bare import BareGround
-from darts.demo.fields import Array, Noise, blurred, distance_px, gradient, mix, smoothstep
+from darts.demo.fields import Noise, blurred, distance_px, gradient, mix, smoothstep
 from darts.demo.relief import Relief
 from darts.demo.scars import Scar
+from darts_utils.rasters.arrays import Array
 
 BANDS = ("blue", "green", "red", "nir")
 

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from darts.demo.fields import Array, Noise, blurred
+from darts.demo.fields import Noise, blurred
 from darts.demo.surface import Ground
+from darts_utils.rasters.arrays import Array
 
 _LANDSAT_BLUR_PX = 1.3
 """Landsat pixels are three times as wide as those of the world."""

@@ -13,10 +13,10 @@ from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 
 from darts.demo.cubes import write_arcticdem, write_tcvis
-from darts.demo.fields import Array
 from darts.demo.world import World
 from darts_acquisition.optical.scene_store import SceneStore
 from darts_utils.files import atomic_file
+from darts_utils.rasters.arrays import Array
 
 _BANDS = ("B02_10m", "B03_10m", "B04_10m", "B08_10m")
 _SCL = "SCL_20m"

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from darts.pipelines.auxiliary import layers_of
-from darts.pipelines.parameters import QUALITY_LEVELS, PipelineParameters
+from darts.pipelines.parameters import PipelineParameters
 from darts.pipelines.tiles import MosaicResolution
 from darts_utils.canonical import sha256_of
+from darts_utils.parameters import QUALITY_LEVELS
 
 RESULT_VERSION = 2
 """Raised when equal input would give other results; `tests/contract/test_result_version.py` says when."""

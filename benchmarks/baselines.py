@@ -22,6 +22,7 @@ from rasterio.features import shapes
 from rasterio.warp import Resampling, reproject
 
 from darts_utils.bands import manager
+from darts_utils.grid import crs_of
 from darts_utils.rasters.arrays import Array
 
 XARRAY_SPATIAL = "xarray-spatial"
@@ -248,5 +249,4 @@ def one_after_the_other(stages: Sequence[Any], works: Iterable[Any]) -> None:
 
 
 def _crs(grid: GeoBox) -> CRS:
-    assert grid.crs is not None
-    return CRS.from_wkt(grid.crs.to_wkt())
+    return CRS.from_wkt(crs_of(grid).to_wkt())

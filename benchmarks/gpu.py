@@ -142,7 +142,7 @@ def _forward(asked: Asked, encoder: str, model: Any, way: Way, batch: "torch.Ten
     size = f"{len(batch)} x {batch.shape[-1]}"
     what = f"{encoder}, {size}, {way.name}: dp {np.quantile(apart, 0.999):.2g}, flips {flips:.4%}"
     assert_close(found, expected, tolerance=0.2, share=0.99)
-    return _answered(asked, what, batch[:, 0].numel(), ours, PLAIN.name, plainly)
+    return _answered(asked, what, px=batch[:, 0].numel(), ours=ours, baseline=PLAIN.name, plainly=plainly)
 
 
 def _runner(model: Any, way: Way, batch: "torch.Tensor") -> Callable[[], "torch.Tensor"]:
@@ -181,12 +181,12 @@ def _ends(model: Any, *, in_float32: bool) -> Iterator[None]:
             return forward(values.float())
 
     for module, forward in ends.items():
-        module.forward = partial(exactly, forward)
+        module.forward = partial(exactly, forward)  # type: ignore[method-assign]  # torch calls what the attribute holds
     try:
         yield
     finally:
         for module, forward in ends.items():
-            module.forward = forward
+            module.forward = forward  # type: ignore[method-assign]  # likewise
 
 
 def _fed(asked: Asked, encoder: str, model: Any, patch: int) -> Answer:
@@ -207,7 +207,15 @@ def _fed(asked: Asked, encoder: str, model: Any, patch: int) -> Answer:
         torch.cuda.synchronize()
 
     what = f"{encoder}, {sum(map(len, batches))} patches of {patch} of a tile in host memory"
-    return _answered(asked, what, _FEED_PX**2, ours, "the network alone, bfloat16", alone, goal=Goal(ratio=0.85))
+    return _answered(
+        asked,
+        what,
+        px=_FEED_PX**2,
+        ours=ours,
+        baseline="the network alone, bfloat16",
+        plainly=alone,
+        goal=Goal(ratio=0.85),
+    )
 
 
 def _ensemble(models: Sequence[Any]) -> "EnsembleV1":
@@ -241,7 +249,14 @@ def _terrain(asked: Asked) -> Iterator[Answer]:
     ):
         ours, plainly = partial(make, device="cuda"), partial(make, device="cpu")
         _agree(ours(), plainly(), tolerance)
-        yield _answered(asked, f"{what}, from and to host memory", dem.size, ours, "ours on all cores", plainly)
+        yield _answered(
+            asked,
+            f"{what}, from and to host memory",
+            px=dem.size,
+            ours=ours,
+            baseline="ours on all cores",
+            plainly=plainly,
+        )
 
 
 def _agree(ours: Any, plain: Any, tolerance: float) -> None:
@@ -372,6 +387,7 @@ def _seconds_alone(ensemble: "EnsembleV1", size: int) -> float:
 def _answered(
     asked: Asked,
     what: str,
+    *,
     px: int,
     ours: Callable[[], object],
     baseline: str,

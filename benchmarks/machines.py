@@ -12,7 +12,7 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from darts.pipelines.tiles import Work
@@ -60,7 +60,7 @@ def seconds_on(n_machines: int) -> float:
 
     from darts.pipelines.executors.ray_cluster import connected
 
-    head = {"num_cpus": 1, "object_store_memory": STORE_BYTES}
+    head: dict[str, Any] = {"num_cpus": 1, "object_store_memory": STORE_BYTES}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
         for _ in range(n_machines - 1):

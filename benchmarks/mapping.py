@@ -19,14 +19,10 @@ LIMIT_GIB = {FULL_PX: 4.0, 4096: 2.0}
 """By pixels a side; that of a full scene holds for all others."""
 
 
-def without_network(pipeline: type, n_models: int) -> type:
+def without_network(pipeline: type[Any], n_models: int) -> type[Any]:
     """Return a pipeline whose networks do next to nothing."""
-
-    class WithoutNetwork(pipeline):  # type: ignore[misc, valid-type]
-        def _load_models(self) -> Any:
-            return ensemble_without_network(n_models)
-
-    return WithoutNetwork
+    methods = {"_load_models": lambda _: ensemble_without_network(n_models)}
+    return type("WithoutNetwork", (pipeline,), methods)
 
 
 def scene_pipeline(folder: Path, pipeline: type | None = None, **parameters: Any) -> Any:

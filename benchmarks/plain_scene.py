@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -17,7 +17,7 @@ from darts_utils.bands import TRAINING_BANDS
 
 PARAMETERS = Sentinel2Pipeline()
 """The defaults of a run."""
-_PIXEL_M = 10
+_PIXEL_M: Literal[10] = 10
 _TERRAIN = ("slope", "aspect", "hillshade", "curvature")
 _DEM_MARGIN_PX = 16
 
@@ -45,7 +45,7 @@ def map_plainly(folder: Path, size: int, out: Path, models: Sequence[Any]) -> No
         probabilities > PARAMETERS.binarization_threshold, extent, PARAMETERS.min_object_size
     )
     probabilities[~extent] = np.nan
-    _export(tile, probabilities, objects, extent, grid, out)
+    _export(tile, probabilities=probabilities, objects=objects, extent=extent, grid=grid, out=out)
 
 
 def _terrain(aux: Path, grid: GeoBox, sun: tuple[float, float]) -> dict[str, np.ndarray]:
@@ -86,7 +86,7 @@ def _extent(quality: np.ndarray) -> np.ndarray:
 
 
 def _export(
-    tile: xr.Dataset, probabilities: np.ndarray, objects: np.ndarray, extent: np.ndarray, grid: GeoBox, out: Path
+    tile: xr.Dataset, *, probabilities: np.ndarray, objects: np.ndarray, extent: np.ndarray, grid: GeoBox, out: Path
 ) -> None:
     out.mkdir(parents=True, exist_ok=True)
     baselines.write_raster(probabilities, grid, out / "probabilities.tif")

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 import xarray as xr
 
@@ -24,7 +25,7 @@ def answers(asked: Asked) -> Iterator[Answer]:
         trial = Trial(
             what="raw scene, digital numbers kept" if lazy else "raw scene, to float32",
             px=size**2,
-            ours=lambda lazy=lazy: load_cdse_s2_sr_scene(SCENE_ID, store=store.folder, offline=True, lazy=lazy),
+            ours=partial(load_cdse_s2_sr_scene, SCENE_ID, store=store.folder, offline=True, lazy=lazy),
             baseline=baselines.XARRAY,
             plainly=lambda: baselines.read_scene(store.path(SCENE_ID), COLOURS, CLASSES),
             agree=_agree,

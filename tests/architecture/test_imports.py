@@ -129,6 +129,12 @@ def test_nothing_is_left_to_do_without_an_issue():
     assert [str(file) for file in files if pattern.search(file.read_text())] == []
 
 
+def test_whoever_silences_the_type_checker_says_of_what_and_why():
+    files = [file for folder in (*members().values(), ROOT / "benchmarks") for file in folder.rglob("*.py")]
+    silenced = [line for file in files for line in file.read_text().splitlines() if "# type: ignore" in line]
+    assert [line for line in silenced if not re.search(r"# type: ignore\[[a-z, -]+\]  # \w", line)] == []
+
+
 def test_a_demo_in_the_checkout_does_not_break_the_workspace():
     """The folder that `darts demo` makes must not be taken for a member, which would stop every later `uv run`."""
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["workspace"]["members"]

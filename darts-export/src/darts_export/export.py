@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 _WRITERS = 2
 
 
-def export_tile(
+def export_tile(  # noqa: PLR0917  (the public signature)
     tile: xr.Dataset,
     out_dir: Path,
     bands: Sequence[str] = DEFAULT_BANDS,
@@ -77,7 +77,7 @@ def export_tile(
     check_bands(bands, also=[str(name) for name in tile.data_vars])
     _check_variables(tile, bands, ensemble_subsets)
     metadata = dict(metadata or {})
-    products = _TileProducts(tile, bands, ensemble_subsets, metadata, debug)
+    products = TileProducts(tile, bands, ensemble_subsets, metadata, debug)
     wanted = expected_files(bands, ensemble_subsets, debug=debug)
     is_new = overwrite or not out_dir.is_dir()
     if is_new and commit_folder(out_dir, lambda folder: products.write(wanted, folder), replace=overwrite):
@@ -99,7 +99,7 @@ def _check_variables(tile: xr.Dataset, bands: Sequence[str], ensemble_subsets: S
         )
 
 
-class _TileProducts:
+class TileProducts:
     """Writes the products of one tile; what several of them need is made once."""
 
     def __init__(

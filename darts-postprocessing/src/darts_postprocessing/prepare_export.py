@@ -16,7 +16,7 @@ from darts_utils.rasters.arrays import Array
 from darts_utils.rasters.row_blocks import row_blocks
 
 
-def prepare_export(
+def prepare_export(  # noqa: PLR0917  (the public signature)
     tile: xr.Dataset,
     bin_threshold: float = 0.5,
     mask_erosion_size: int = 10,

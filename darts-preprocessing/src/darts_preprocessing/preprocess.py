@@ -35,7 +35,7 @@ _ATTRIBUTES = {
 }
 
 
-def preprocess_v2(
+def preprocess_v2(  # noqa: PLR0917  (the public signature)
     ds_optical: xr.Dataset,
     ds_arcticdem: xr.Dataset | None = None,
     ds_tcvis: xr.Dataset | None = None,

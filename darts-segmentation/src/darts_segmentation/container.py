@@ -11,8 +11,8 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 import torch
 
@@ -95,7 +95,7 @@ def open_container(path: Path) -> Container:
     raise ContainerError(_NO_CHECKPOINT)
 
 
-def _zip(path: Path, file: BinaryIO) -> Container:
+def _zip(path: Path, file: BufferedReader) -> Container:
     with zipfile.ZipFile(file) as archive:
         listed = archive.infolist()
     members = {info.filename: info for info in listed}
@@ -118,7 +118,7 @@ def _zip(path: Path, file: BinaryIO) -> Container:
     return Container(path, content, {name.removeprefix("data/"): span for name, span in spans.items()})
 
 
-def _span(file: BinaryIO, info: zipfile.ZipInfo) -> Span:
+def _span(file: BufferedReader, info: zipfile.ZipInfo) -> Span:
     """Return where the bytes of a member lie: after its header, whose length differs."""
     file.seek(info.header_offset)
     magic, name, extra = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
@@ -128,7 +128,7 @@ def _span(file: BinaryIO, info: zipfile.ZipInfo) -> Span:
     return _checked(file, Span(start, info.file_size, info.CRC or None))  # 0: torch was told to write none
 
 
-def _pickles(path: Path, file: BinaryIO) -> Container:
+def _pickles(path: Path, file: BufferedReader) -> Container:
     head = io.BytesIO(file.read(LARGEST_PICKLE))
     if read_pickle(head) != _OLD_MAGIC_NUMBER:
         raise ContainerError("is a pickle that torch did not write.")
@@ -142,7 +142,7 @@ def _pickles(path: Path, file: BinaryIO) -> Container:
     return Container(path, content, _storages_in_turn(file, head.tell(), [storages[key] for key in keys]))
 
 
-def _storages_in_turn(file: BinaryIO, start: int, storages: Iterable[Storage]) -> dict[str, Span]:
+def _storages_in_turn(file: BufferedReader, start: int, storages: Iterable[Storage]) -> dict[str, Span]:
     """Return where storages lie, of which each is preceded by the count of its numbers."""
     spans = {}
     for storage in storages:
@@ -154,17 +154,17 @@ def _storages_in_turn(file: BinaryIO, start: int, storages: Iterable[Storage]) -
     return spans
 
 
-def _checked(file: BinaryIO, span: Span) -> Span:
+def _checked(file: BufferedReader, span: Span) -> Span:
     """Return a stretch of bytes that lies within the file."""
     if span.start + span.n_bytes > os.fstat(file.fileno()).st_size:
         raise EOFError
     return span
 
 
-def _bytes_of(file: BinaryIO, span: Span) -> bytearray:
+def _bytes_of(file: BufferedReader, span: Span) -> bytearray:
     raw = bytearray(span.n_bytes)
     file.seek(span.start)
-    if file.readinto(raw) != span.n_bytes:  # type: ignore[attr-defined]
+    if file.readinto(raw) != span.n_bytes:
         raise EOFError
     if span.checksum not in (None, zlib.crc32(raw)):
         raise ContainerError("is damaged: its bytes do not have the checksum that was written. Copy it again.")

@@ -39,7 +39,7 @@ class EnsembleV1:
     def __init__(self, model_dict: Mapping[str, Path | str], device: DeviceSpec | torch.device = None) -> None:
         if not model_dict:
             raise ConfigError("an ensemble needs at least one model but got none. Give the path of a checkpoint.")
-        self.device = decide_device(device)  # type: ignore[arg-type]
+        self.device = decide_device(device)
         if self.device.type == "cpu":
             keep_freed()
         self.members = tuple(load_member(name, Path(path), self.device) for name, path in model_dict.items())
@@ -64,7 +64,7 @@ class EnsembleV1:
         """Bands that at least one of the networks needs."""
         return {band for member in self.members for band in member.bands}
 
-    def segment_tile(
+    def segment_tile(  # noqa: PLR0917  (the public signature)
         self,
         tile: xr.Dataset,
         patch_size: int = Patching.patch_size,

@@ -113,14 +113,17 @@ class _Named:
         return self._function(*arguments)
 
 
-class _Unpickler(pickle._Unpickler):
+_PlainUnpickler = pickle._Unpickler  # noqa: SLF001  (steps of the one in C cannot be replaced)
+
+
+class _Unpickler(_PlainUnpickler):
     """The unpickler in plain Python, whose steps can be replaced and whose memo takes no more than it is given."""
 
     stack: list[Any]
     append: Callable[[object], None]
     pop_mark: Callable[[], list[Any]]
     dispatch: ClassVar = {
-        **{code: step for code, step in pickle._Unpickler.dispatch.items() if bytes([code]) not in _LEFT_OUT},
+        **{code: step for code, step in _PlainUnpickler.dispatch.items() if bytes([code]) not in _LEFT_OUT},
         **{code[0]: step for code, step in _CHANGED.items()},
     }
 

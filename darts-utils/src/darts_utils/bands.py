@@ -6,11 +6,11 @@ trained checkpoint.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 import xarray as xr
@@ -190,12 +190,17 @@ class BandManager(Mapping[str, BandCodec]):
         """Return a band, or every known band of a tile, clipped to its valid range."""
         return self._map(tile, lambda codec, values: codec.clip(values))
 
-    def _map(self, tile: Any, function: Any) -> Any:
+    def _map(
+        self, tile: xr.Dataset | xr.DataArray, function: Callable[[BandCodec, Array], Array]
+    ) -> xr.Dataset | xr.DataArray:
         if isinstance(tile, xr.DataArray):
-            if tile.name not in self:
-                raise ConfigError(f"no band is called {tile.name!r}; known bands: {', '.join(self)}.")
-            return tile.copy(data=function(self[str(tile.name)], tile.values))
-        return tile.assign({name: self._map(tile[name], function) for name in tile.data_vars if name in self})
+            return self._map_band(tile, function)
+        return tile.assign({name: self._map_band(tile[name], function) for name in self._known(tile)})
+
+    def _map_band(self, band: xr.DataArray, function: Callable[[BandCodec, Array], Array]) -> xr.DataArray:
+        if band.name not in self:
+            raise ConfigError(f"no band is called {band.name!r}; known bands: {', '.join(self)}.")
+        return band.copy(data=function(self[str(band.name)], band.values))
 
     def encode(self, tile: xr.Dataset) -> xr.Dataset:
         """Return the tile in disk representation, with CF attributes on each band that has a codec."""

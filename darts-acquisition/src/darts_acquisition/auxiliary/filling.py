@@ -189,7 +189,7 @@ def set_outer_lock(make: Callable[[Path], AbstractContextManager[None]]) -> None
 def from_memory(accessor: type[RemoteAccessor]) -> Any:
     """Return an accessor that takes its patches from their index instead of fetching them, and no index file."""
 
-    class FromMemory(accessor):  # type: ignore[misc, valid-type]
+    class FromMemory(accessor):  # type: ignore[misc, valid-type]  # a class that is chosen as it runs
         def post_init(self) -> None:
             """Fetch no index file."""
 

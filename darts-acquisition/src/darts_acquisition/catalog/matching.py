@@ -79,7 +79,7 @@ class _Footprint:
     """Seconds since 1970, to choose between scenes of the same score."""
 
 
-def match_cdse_s2_sr_scene_ids_from_geodataframe(
+def match_cdse_s2_sr_scene_ids_from_geodataframe(  # noqa: PLR0917  (the public signature)
     aoi: gpd.GeoDataFrame,
     day_range: int = 60,
     max_cloud_cover: float | None = 20,

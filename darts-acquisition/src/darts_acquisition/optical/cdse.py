@@ -19,7 +19,7 @@ from darts_utils.machine.devices import DeviceSpec
 _BASELINE_KEYS = ("processing:version", "s2:processing_baseline")
 
 
-def load_cdse_s2_sr_scene(
+def load_cdse_s2_sr_scene(  # noqa: PLR0917  (the public signature)
     s2item: Any,
     bands_mapping: BandsMapping = DEFAULT_BANDS_MAPPING,
     store: Path | None = None,

@@ -22,7 +22,7 @@ from darts_utils.errors import ConfigError, MissingDataError
 logger = logging.getLogger(__name__.replace("darts_", "darts."))
 
 
-def search_cdse_s2_sr(
+def search_cdse_s2_sr(  # noqa: PLR0917  (the public signature)
     intersects: BaseGeometry | dict[str, Any] | None = None,
     tiles: Sequence[str] | None = None,
     start_date: str | None = None,
@@ -70,7 +70,7 @@ def search_cdse_s2_sr(
     return found
 
 
-def get_cdse_s2_sr_scene_ids_from_tile_ids(
+def get_cdse_s2_sr_scene_ids_from_tile_ids(  # noqa: PLR0917  (the public signature)
     tile_ids: Sequence[str],
     start_date: str | None = None,
     end_date: str | None = None,
@@ -91,7 +91,7 @@ def get_cdse_s2_sr_scene_ids_from_tile_ids(
     )
 
 
-def get_cdse_s2_sr_scene_ids_from_geodataframe(
+def get_cdse_s2_sr_scene_ids_from_geodataframe(  # noqa: PLR0917  (the public signature)
     aoi: gpd.GeoDataFrame | Path | str,
     start_date: str | None = None,
     end_date: str | None = None,

@@ -18,7 +18,7 @@ from darts_utils.errors import ConfigError, DataError
 from darts_utils.machine.devices import DeviceSpec
 
 
-def load_gee_s2_sr_scene(
+def load_gee_s2_sr_scene(  # noqa: PLR0917  (the public signature)
     s2_scene_id: str | GeeScene,
     bands_mapping: BandsMapping = DEFAULT_BANDS_MAPPING,
     store: Path | None = None,

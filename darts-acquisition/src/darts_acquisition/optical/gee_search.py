@@ -56,7 +56,7 @@ class GeeScene:
     """Its 10 m grid."""
 
 
-def search_gee_s2_sr(
+def search_gee_s2_sr(  # noqa: PLR0917  (the public signature)
     intersects: BaseGeometry | dict[str, Any] | None = None,
     tiles: Sequence[str] | None = None,
     start_date: str | None = None,
@@ -117,7 +117,7 @@ def search_gee_s2_sr(
     return dict(sorted(found.items()))
 
 
-def get_gee_s2_sr_scene_ids_from_tile_ids(
+def get_gee_s2_sr_scene_ids_from_tile_ids(  # noqa: PLR0917  (the public signature)
     tile_ids: Sequence[str],
     start_date: str | None = None,
     end_date: str | None = None,
@@ -141,7 +141,7 @@ def get_gee_s2_sr_scene_ids_from_tile_ids(
     )
 
 
-def get_gee_s2_sr_scene_ids_from_geodataframe(
+def get_gee_s2_sr_scene_ids_from_geodataframe(  # noqa: PLR0917  (the public signature)
     aoi: gpd.GeoDataFrame | Path | str,
     start_date: str | None = None,
     end_date: str | None = None,

@@ -68,7 +68,7 @@ def scene_tile(
     mapping = _all_bands(scene, form) if bands_mapping == "all" else dict(bands_mapping)
     classes = _scene_classes(scene, form)
     unseen = np.zeros(classes.shape, dtype=bool)
-    bands = dict(_reflectances(scene, form, mapping, classes, unseen, lazy))
+    bands = dict(_reflectances(scene, form, mapping, classes, unseen=unseen, lazy=lazy))
     _warn_of_gaps(scene, [*mapping, form.scl_band])
     tile = xr.Dataset({**bands, "s2_scl": classes}, classes.coords, _tile_attributes(scene, form))
     if output_dir_for_debug_geotiff is not None:
@@ -97,6 +97,7 @@ def _reflectances(
     form: SceneFormat,
     mapping: Mapping[str, str],
     classes: xr.DataArray,
+    *,
     unseen: np.ndarray,
     lazy: bool,
 ) -> Iterator[tuple[str, xr.Variable]]:

@@ -13,7 +13,9 @@ _U1, _U2, _U3 = map(np.uintp, (1, 2, 3))
 
 
 @compiled()
-def resample_cubic(values: Array, missing: Any, nodes: Any, step: int, factors: Any, fill: float, out: Array) -> None:
+def resample_cubic(  # noqa: PLR0917  (compiled functions take no parameters by name only)
+    values: Array, missing: Any, nodes: Any, step: int, factors: Any, fill: float, out: Array
+) -> None:
     """Write the values at interpolated positions.
 
     Where all pixels under the kernel are known, this is cubic convolution (Keys 1981). Next to unknown pixels it is the
@@ -120,7 +122,9 @@ def _cubic_weights(t: float) -> tuple[float, float, float, float]:
 
 
 @compiled()
-def _mean_of_known(values: Array, missing: Any, position: Any, reach: Any, weights: Any, is_plain: bool) -> float:
+def _mean_of_known(  # noqa: PLR0917  (compiled functions take no parameters by name only)
+    values: Array, missing: Any, position: Any, reach: Any, weights: Any, is_plain: bool
+) -> float:
     """Return the weighted mean of the known pixels within reach of a position, NaN if there is none."""
     (y, x), (reach_y, reach_x), (down, across) = position, reach, weights
     top, bottom = _weigh(down, y - 0.5, reach_y, len(values), is_plain)

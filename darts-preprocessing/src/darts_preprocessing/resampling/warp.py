@@ -18,13 +18,14 @@ from rasterio.warp import transform
 
 from darts_preprocessing.blocks import Block, for_each_block
 from darts_preprocessing.resampling.kernels import resample_cubic, resample_nearest
+from darts_utils.grid import crs_of
 from darts_utils.rasters.arrays import Array
 
 TOLERANCE_PX = 0.001
 """Largest error of interpolated positions, in pixels of the source."""
 
 _BLOCK_PX = 1024
-_STEP_PX = 16
+STEP_PX = 16
 """Distance of the nodes, unless the tolerance asks for less."""
 _KERNEL_PX = 2
 """Reach of cubic convolution; nearest neighbour has less."""
@@ -46,7 +47,7 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Warp:
+class Warp:
     """What all blocks share."""
 
     source: Source
@@ -59,7 +60,7 @@ class _Warp:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Nodes:
+class Nodes:
     """Where the pixels of a block lie in the source, in its pixels from its corner."""
 
     columns: Array
@@ -82,12 +83,12 @@ def warp(
         fill: Value of pixels that see no source pixel with data.
     """
     source_crs, crs = gdal_crs(source.grid), gdal_crs(grid)
-    shared = _Warp(
+    shared = Warp(
         source=source,
         source_crs=source_crs,
         grid=grid,
         crs=crs,
-        factors=_resampling_factors(source.grid, source_crs, grid, crs),
+        factors=resampling_factors(source.grid, source_crs, grid, crs),
         resampling=resampling,
         fill=fill,
     )
@@ -95,8 +96,8 @@ def warp(
     return out
 
 
-def _warp_block(shared: _Warp, out: Sequence[Array] | Array, block: Block) -> None:
-    nodes = _nodes(shared, shared.grid[block.rows, block.columns])
+def _warp_block(shared: Warp, out: Sequence[Array] | Array, block: Block) -> None:
+    nodes = nodes_of(shared, shared.grid[block.rows, block.columns])
     rows, columns = (
         _window(positions, factor, length)
         for positions, factor, length in zip(
@@ -117,18 +118,18 @@ def _warp_block(shared: _Warp, out: Sequence[Array] | Array, block: Block) -> No
         layer[block.rows, block.columns] = part
 
 
-def _nodes(shared: _Warp, grid: GeoBox) -> _Nodes:
+def nodes_of(shared: Warp, grid: GeoBox) -> Nodes:
     """Return nodes so close that positions between them keep the tolerance; at worst each pixel is one."""
-    step = _STEP_PX
+    step = STEP_PX
     while True:
         columns, rows = _positions(shared, grid, step)
         # NaN or infinity, where a projection has no place, is not within the tolerance either
         if step == 1 or max(_bend(columns), _bend(rows)) <= TOLERANCE_PX:
-            return _Nodes(columns=columns, rows=rows, step=step)
+            return Nodes(columns=columns, rows=rows, step=step)
         step //= 2
 
 
-def _positions(shared: _Warp, grid: GeoBox, step: int) -> tuple[Array, Array]:
+def _positions(shared: Warp, grid: GeoBox, step: int) -> tuple[Array, Array]:
     """Return columns and rows of the source at every `step` pixels of a grid and beyond, (node, node) float64 each."""
     height, width = (0.5 + step * np.arange(math.ceil(length / step) + 2) for length in grid.shape)
     x, y = np.meshgrid(width, height)
@@ -153,7 +154,7 @@ def _window(positions: Array, factor: float, length: int) -> slice:
     return slice(start, max(start, stop))
 
 
-def _resampling_factors(source_grid: GeoBox, source_crs: CRS, grid: GeoBox, crs: CRS) -> tuple[float, float]:
+def resampling_factors(source_grid: GeoBox, source_crs: CRS, grid: GeoBox, crs: CRS) -> tuple[float, float]:
     """Return how many target pixels there are to a source pixel along x and y of the source, at most 1.
 
     Below 1 the kernel is widened, so that fine detail is averaged. It is that of the middle of the grid: taken from
@@ -179,5 +180,4 @@ def _apply(affine: Affine, x: Array, y: Array) -> tuple[Array, Array]:
 
 def gdal_crs(grid: GeoBox) -> CRS:
     """Return the CRS of a grid as rasterio wants it."""
-    assert grid.crs is not None  # geobox_of refuses grids without one
-    return CRS.from_wkt(grid.crs.to_wkt())
+    return CRS.from_wkt(crs_of(grid).to_wkt())

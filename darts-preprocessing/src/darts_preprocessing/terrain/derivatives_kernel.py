@@ -39,7 +39,7 @@ def _direction_deg(east: Any, north: Any) -> Any:
 
 
 @compiled()
-def write_terrain(
+def write_terrain(  # noqa: PLR0917  (compiled functions take no parameters by name only)
     dem: Array,
     lefts: Any,
     constants: Any,

@@ -56,7 +56,7 @@ class TrainDatasetBuilder:
         OutputError: If the folder cannot be written, or its file system has no symbolic links.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  (the public signature)
         self,
         train_data_dir: Path | str,
         patch_size: int,
@@ -98,7 +98,7 @@ class TrainDatasetBuilder:
         """What became of the patches of each sample, in the order in which samples were added."""
         return self._set.samples
 
-    def add_tile(
+    def add_tile(  # noqa: PLR0917  (the public signature)
         self,
         tile: xr.Dataset,
         labels: Vectors,

@@ -12,8 +12,8 @@ type DeviceSpec = Literal["cuda", "cpu", "auto"] | int | None
 an integer: that GPU."""
 
 
-def decide_device(device: DeviceSpec = None) -> "torch.device":
-    """Return the torch device that a device spec stands for.
+def decide_device(device: "DeviceSpec | torch.device" = None) -> "torch.device":
+    """Return the torch device that a device spec stands for; one that is a device already stays as it is.
 
     Raises:
         ConfigError: If the GPU asked for is not there, or the spec is none of the legal ones.

@@ -43,7 +43,7 @@ def write_arcticdem(world: World, aux_dir: Path, resolution_m: int = 10) -> Path
     grid = _window(accessor.extent, world)
     elevation = _resampled(world.elevation, world, grid)
     if resolution_m < PIXEL_M:
-        elevation += _ROUGHNESS_M * Noise(world.seed, tuple(grid.shape)).field("fine matching noise", 14, 4, 0.8)  # type: ignore[arg-type]
+        elevation += _ROUGHNESS_M * Noise(world.seed, grid.shape.yx).field("fine matching noise", 14, 4, 0.8)
     has_data = np.isfinite(elevation)
     layers = {"dem": np.where(has_data, elevation, _DEM_NO_DATA).astype(np.float32), "datamask": has_data}
     return _fill(accessor, aux_dir / f"arcticdem_{resolution_m}m.icechunk", world, layers, grid)

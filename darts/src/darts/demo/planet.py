@@ -164,7 +164,7 @@ def image_on(world: World, image: Image) -> tuple[Array, Array]:
     # anything between the nodes of a seen and an unseen pixel is unseen
     seen = cv2.remap((~unseen).astype(np.float32), columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     beyond = (seen < 0.999) | ~_within_strip(image)
-    noise = Noise(world.seed, tuple(image.grid.shape))  # type: ignore[arg-type]
+    noise = Noise(world.seed, image.grid.shape.yx)
     bands = np.empty((len(_BANDS), *image.grid.shape), dtype=np.float32)
     for band, values, name in zip(bands, world.reflectance, _BANDS, strict=True):
         filled = np.where(unseen, np.nanmean(values), values).astype(np.float32)

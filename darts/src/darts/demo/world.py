@@ -56,7 +56,7 @@ def make_world(seed: int, size: int = DEFAULT_SIZE_PX) -> World:
         ConfigError: If the seed is negative or the size is out of range.
     """
     place = place_of(seed, size)
-    noise = Noise(seed, tuple(place.padded_geobox.shape))  # type: ignore[arg-type]
+    noise = Noise(seed, place.padded_geobox.shape.yx)
     sun = (place.sun_azimuth, place.sun_elevation)
     ground = _make_ground(noise)
     sky = make_sky(noise, sun, _covered(noise.shape, ground.slumps))

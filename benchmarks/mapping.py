@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import sampled
-from benchmarks.networks import ensemble_without_network
-from benchmarks.scene import FULL_PX, SCENE_ID, made_scene
+from benchmarks.lib.measure import sampled
+from benchmarks.lib.networks import ensemble_without_network
+from benchmarks.lib.scene import FULL_PX, SCENE_ID, made_scene
 
 LIMIT_GIB = {FULL_PX: 4.0, 4096: 2.0}
 """By pixels a side; that of a full scene holds for all others."""

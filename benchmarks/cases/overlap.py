@@ -1,6 +1,6 @@
 """How much is gained by loading the next tile and exporting the last one beside the present one?
 
-`uv run python -m benchmarks.overlap`: four scenes through the lanes of the executor, next to the same stages one after
+`uv run python -m benchmarks overlap`: four scenes through the lanes of the executor, next to the same stages one after
 the other; with networks that do nothing, and with one network, whose scenes are smaller.
 """
 
@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import baselines
-from benchmarks.answers import Answer
-from benchmarks.asking import Asked, Trial, answered, ask
+from benchmarks.lib import baselines
+from benchmarks.lib.networks import ensemble_without_network, untrained_ensemble
+from benchmarks.lib.results import Result
+from benchmarks.lib.runner import Case, Trial, measured, run_case
+from benchmarks.lib.scene import SCENE_ID, made_scene, scene_store
 from benchmarks.mapping import scene_pipeline
-from benchmarks.networks import ensemble_without_network, untrained_ensemble
-from benchmarks.scene import SCENE_ID, made_scene, scene_store
 
 if TYPE_CHECKING:
     from darts.pipelines.stages import Stage
@@ -26,35 +26,35 @@ SIZE_PX = 2048
 N_TILES = 4
 
 
-def answers(asked: Asked) -> Iterator[Answer]:
-    """Yield an answer without and one with a network."""
-    size = SIZE_PX if asked.size is None else asked.size
+def results(case: Case) -> Iterator[Result]:
+    """Yield a result without and one with a network."""
+    size = SIZE_PX if case.size is None else case.size
     with tempfile.TemporaryDirectory() as folder:
         networks = untrained_ensemble(Path(folder), 1)
-        yield answered(asked, _trial(asked, size, ensemble_without_network(), "without a network"))
-        yield answered(asked, _trial(asked, size // 2, networks, "with a network"))
+        yield measured(case, _trial(case, size, ensemble_without_network(), "without a network"))
+        yield measured(case, _trial(case, size // 2, networks, "with a network"))
 
 
-def _trial(asked: Asked, size: int, ensemble: "EnsembleV1", how: str) -> Trial:
+def _trial(case: Case, size: int, ensemble: "EnsembleV1", how: str) -> Trial:
     from darts.pipelines.execution import memory_budget_bytes
     from darts.pipelines.executors.sequential import SequentialExecutor
     from darts.pipelines.tiles import Work
 
-    stages, refs, results = _stages_and_tiles(made_scene(asked.folder, size), ensemble)
+    stages, refs, results = _stages_and_tiles(made_scene(case.folder, size), ensemble)
 
     def ours() -> set[Path]:
         executor = SequentialExecutor(stages, budget_bytes=memory_budget_bytes(None))
         return _made_by(results, lambda: list(executor.run(refs)))
 
-    def plainly() -> set[Path]:
+    def baseline() -> set[Path]:
         return _made_by(results, lambda: baselines.one_after_the_other(stages, map(Work, refs)))
 
     return Trial(
         what=f"{len(refs)} scenes of {size} {how}",
         px=len(refs) * size**2,
         ours=ours,
-        baseline=baselines.NO_OVERLAP,
-        plainly=plainly,
+        baseline_name=baselines.NO_OVERLAP,
+        baseline=baseline,
         agree=_agree,
     )
 
@@ -95,4 +95,4 @@ def _agree(ours: set[Path], plain: set[Path]) -> None:
 
 
 if __name__ == "__main__":
-    ask("overlap", __doc__)
+    run_case("overlap", __doc__)

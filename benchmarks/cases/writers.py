@@ -1,6 +1,6 @@
 """How fast is each product of a tile written, next to plain files of the same content?
 
-`uv run python -m benchmarks.writers`; ours are cloud-optimised with overviews, and take their place in one step.
+`uv run python -m benchmarks writers`; ours are cloud-optimised with overviews, and take their place in one step.
 """
 
 import tempfile
@@ -14,13 +14,13 @@ import numpy as np
 import rasterio
 import xarray as xr
 
-from benchmarks import baselines
-from benchmarks.answers import NO_GOAL, Answer, Goal
-from benchmarks.asking import Asked, Trial, answered, ask
-from benchmarks.checks import assert_close, assert_same
-from benchmarks.inputs import prepared_tile
-from benchmarks.polygons import assert_same_rows
-from benchmarks.scene import FULL_PX
+from benchmarks.cases.polygons import assert_same_rows
+from benchmarks.lib import baselines
+from benchmarks.lib.checks import assert_close, assert_same
+from benchmarks.lib.inputs import prepared_tile
+from benchmarks.lib.results import NO_GOAL, Goal, Result
+from benchmarks.lib.runner import Case, Trial, measured, run_case
+from benchmarks.lib.scene import FULL_PX
 from darts_export import export_tile
 
 
@@ -29,19 +29,19 @@ class _Product:
     """How a product is written plainly, and how both are compared."""
 
     band: str
-    baseline: str
-    plainly: Callable[[xr.Dataset, Path], None]
+    baseline_name: str
+    baseline: Callable[[xr.Dataset, Path], None]
     agree: Callable[[Path, Path], None]
     """Compares the folders with what ours and the baseline wrote."""
     goal: Goal = NO_GOAL
 
 
-def answers(asked: Asked) -> Iterator[Answer]:
-    """Yield an answer for each product of the default exports, and for the reflectance."""
-    tile = prepared_tile(FULL_PX if asked.size is None else asked.size)
+def results(case: Case) -> Iterator[Result]:
+    """Yield a result for each product of the default exports, and for the reflectance."""
+    tile = prepared_tile(FULL_PX if case.size is None else case.size)
     with tempfile.TemporaryDirectory() as folder:
         for product in _PRODUCTS:
-            yield answered(asked, _trial(tile, product, Path(folder)))
+            yield measured(case, _trial(tile, product, Path(folder)))
 
 
 def _trial(tile: xr.Dataset, product: _Product, folder: Path) -> Trial:
@@ -51,8 +51,8 @@ def _trial(tile: xr.Dataset, product: _Product, folder: Path) -> Trial:
         what=f"export of {product.band}",
         px=tile["extent"].size,
         ours=lambda: export_tile(tile, ours, [product.band], overwrite=True),
-        baseline=product.baseline,
-        plainly=lambda: product.plainly(tile, plain),
+        baseline_name=product.baseline_name,
+        baseline=lambda: product.baseline(tile, plain),
         agree=lambda *_: product.agree(ours, plain),
         goal=product.goal,
     )
@@ -129,30 +129,32 @@ def _first_band(path: Path) -> np.ndarray:
 
 
 _PRODUCTS = (
-    _Product(band="probabilities", baseline=baselines.GTIFF, plainly=_write_probabilities, agree=_same_probabilities),
-    _Product(band="binarized", baseline=baselines.GTIFF, plainly=_write_binarized, agree=_same_binarized),
-    _Product(band="red", baseline=baselines.GTIFF, plainly=_write_red, agree=_same_red),
+    _Product(
+        band="probabilities", baseline_name=baselines.GTIFF, baseline=_write_probabilities, agree=_same_probabilities
+    ),
+    _Product(band="binarized", baseline_name=baselines.GTIFF, baseline=_write_binarized, agree=_same_binarized),
+    _Product(band="red", baseline_name=baselines.GTIFF, baseline=_write_red, agree=_same_red),
     _Product(
         band="polygonized",
-        baseline=f"{baselines.REGIONPROPS}, {baselines.GEOPANDAS}",
-        plainly=_write_segments,
+        baseline_name=f"{baselines.REGIONPROPS}, {baselines.GEOPANDAS}",
+        baseline=_write_segments,
         agree=_same_segments,
     ),
     _Product(
         band="extent",
-        baseline=f"shapes, {baselines.GEOPANDAS}",
-        plainly=_write_extent,
+        baseline_name=f"shapes, {baselines.GEOPANDAS}",
+        baseline=_write_extent,
         agree=_same_extent,
         goal=Goal(seconds=1),
     ),
     _Product(
         band="thumbnail",
-        baseline=baselines.THUMBNAIL,
-        plainly=_write_thumbnail,
+        baseline_name=baselines.THUMBNAIL,
+        baseline=_write_thumbnail,
         agree=_both_show_something,
         goal=Goal(seconds=1),
     ),
 )
 
 if __name__ == "__main__":
-    ask("writers", __doc__)
+    run_case("writers", __doc__)

@@ -1,4 +1,4 @@
-"""What no code can do without on this machine: bytes through its memory, products of matrices, the networks alone."""
+"""The roofline, what no code can do without here: bytes through the memory, products of matrices, networks alone."""
 
 import time
 from collections.abc import Callable, Sequence

@@ -1,6 +1,6 @@
 """How fast are the bands of the terrain, each alone and all together, next to xarray-spatial's functions one by one?
 
-`uv run python -m benchmarks.terrain`; with relative elevation only on a piece, where its convolution is slow.
+`uv run python -m benchmarks terrain`; with relative elevation only on a piece, where its convolution is slow.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,12 +9,12 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
-from benchmarks import baselines
-from benchmarks.answers import NO_GOAL, Answer, Goal
-from benchmarks.asking import Asked, Trial, answered, ask
-from benchmarks.checks import assert_close
-from benchmarks.floors import seconds_for_bytes
-from benchmarks.inputs import elevation
+from benchmarks.lib import baselines
+from benchmarks.lib.checks import assert_close
+from benchmarks.lib.inputs import elevation
+from benchmarks.lib.results import NO_GOAL, Goal, Result
+from benchmarks.lib.roofline import seconds_for_bytes
+from benchmarks.lib.runner import Case, Trial, measured, run_case
 from darts_preprocessing import derive_terrain, topographic_position_index
 from darts_utils.grid import grid_convergence
 
@@ -25,14 +25,14 @@ _RADIUS_PX, _RADIUS_M = 10, 100
 _STEEP_DEG = 2.0
 
 
-def answers(asked: Asked) -> Iterator[Answer]:
-    """Yield an answer for each band, for all of them, and for all with relative elevation."""
-    size = SIZE_PX if asked.size is None else asked.size
+def results(case: Case) -> Iterator[Result]:
+    """Yield a result for each band, for all of them, and for all with relative elevation."""
+    size = SIZE_PX if case.size is None else case.size
     dem = elevation(size)
     for band in BANDS:
-        yield answered(asked, _trial(dem, (band,), NO_GOAL, f"{band} alone"))
-    yield answered(asked, _trial(dem, BANDS, Goal(ratio=4), "slope, aspect, hillshade, curvature together"))
-    yield answered(asked, _with_relative_elevation(dem))
+        yield measured(case, _trial(dem, (band,), NO_GOAL, f"{band} alone"))
+    yield measured(case, _trial(dem, BANDS, Goal(ratio=4), "slope, aspect, hillshade, curvature together"))
+    yield measured(case, _with_relative_elevation(dem))
 
 
 def _trial(dem: xr.DataArray, bands: Sequence[str], goal: Goal, what: str) -> Trial:
@@ -40,10 +40,10 @@ def _trial(dem: xr.DataArray, bands: Sequence[str], goal: Goal, what: str) -> Tr
         what=what,
         px=dem.size,
         ours=lambda: derive_terrain(dem, bands, device="cpu"),
-        baseline=baselines.XARRAY_SPATIAL,
-        plainly=lambda: {band: baselines.terrain(dem, band) for band in bands},
+        baseline_name=baselines.XARRAY_SPATIAL,
+        baseline=lambda: {band: baselines.terrain(dem, band) for band in bands},
         agree=partial(_agree, dem),
-        floor_s=seconds_for_bytes(dem.size, read=4, written=4 * len(bands)),
+        roofline_s=seconds_for_bytes(dem.size, read=4, written=4 * len(bands)),
         goal=goal,
     )
 
@@ -55,7 +55,7 @@ def _with_relative_elevation(dem: xr.DataArray) -> Trial:
         derived = derive_terrain(dem, BANDS, device="cpu")
         return derived.assign(relative_elevation=topographic_position_index(dem, _RADIUS_M, device="cpu"))
 
-    def plainly() -> dict[str, xr.DataArray]:
+    def baseline() -> dict[str, xr.DataArray]:
         made = {band: baselines.terrain(part, band) for band in BANDS}
         return made | {"relative_elevation": part.copy(data=baselines.relative_elevation(part.values, _RADIUS_PX))}
 
@@ -63,11 +63,11 @@ def _with_relative_elevation(dem: xr.DataArray) -> Trial:
         what="the same with relative elevation",
         px=dem.size,
         ours=ours,
-        baseline=baselines.XARRAY_SPATIAL,
-        plainly=plainly,
+        baseline_name=baselines.XARRAY_SPATIAL,
+        baseline=baseline,
         baseline_px=part.size,
         agree=lambda ours, plain: _agree(part, ours[{"y": slice(PIECE_PX), "x": slice(PIECE_PX)}], plain),
-        floor_s=seconds_for_bytes(dem.size, read=8, written=4 * (len(BANDS) + 1)),
+        roofline_s=seconds_for_bytes(dem.size, read=8, written=4 * (len(BANDS) + 1)),
         goal=Goal(ratio=4),
     )
 
@@ -92,4 +92,4 @@ def _agree_in_direction(dem: xr.DataArray, ours: np.ndarray, plain: np.ndarray) 
 
 
 if __name__ == "__main__":
-    ask("terrain", __doc__)
+    run_case("terrain", __doc__)

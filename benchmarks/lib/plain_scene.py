@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
-from benchmarks import baselines
-from benchmarks.scene import CLASSES, COLOURS, SCENE_ID, scene_grid, scene_store
+from benchmarks.lib import baselines
+from benchmarks.lib.scene import CLASSES, COLOURS, SCENE_ID, scene_grid, scene_store
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts_acquisition import load_arcticdem, load_tcvis
 from darts_preprocessing import TCVIS_BANDS

@@ -1,6 +1,6 @@
 """How fast are outlines with statistics of some 20,000 objects, next to region properties and shapes?
 
-`uv run python -m benchmarks.polygons`; a full scene has 20,000 objects, a smaller one as many fewer.
+`uv run python -m benchmarks polygons`; a full scene has 20,000 objects, a smaller one as many fewer.
 """
 
 from collections.abc import Iterator
@@ -8,28 +8,28 @@ from collections.abc import Iterator
 import geopandas as gpd
 import numpy as np
 
-from benchmarks import baselines
-from benchmarks.answers import Answer, Goal
-from benchmarks.asking import Asked, Trial, answered, ask
-from benchmarks.inputs import prepared_tile
-from benchmarks.scene import FULL_PX
+from benchmarks.lib import baselines
+from benchmarks.lib.inputs import prepared_tile
+from benchmarks.lib.results import Goal, Result
+from benchmarks.lib.runner import Case, Trial, measured, run_case
+from benchmarks.lib.scene import FULL_PX
 from darts_export.vector import segments
 
 
-def answers(asked: Asked) -> Iterator[Answer]:
-    """Yield the answer."""
-    tile = prepared_tile(FULL_PX if asked.size is None else asked.size)
+def results(case: Case) -> Iterator[Result]:
+    """Yield the result."""
+    tile = prepared_tile(FULL_PX if case.size is None else case.size)
     objects, probs = tile["binarized_segmentation"], tile["probabilities"]
     trial = Trial(
         what=f"polygons and statistics of {objects.attrs['n_objects']:,} objects",
         px=objects.size,
         ours=lambda: segments(objects, probs),
-        baseline=baselines.REGIONPROPS,
-        plainly=lambda: baselines.object_rows(objects.values, probs.values, objects.odc.geobox),
+        baseline_name=baselines.REGIONPROPS,
+        baseline=lambda: baselines.object_rows(objects.values, probs.values, objects.odc.geobox),
         agree=assert_same_rows,
         goal=Goal(ratio=10),
     )
-    yield answered(asked, trial)
+    yield measured(case, trial)
 
 
 def assert_same_rows(ours: gpd.GeoDataFrame, plain: gpd.GeoDataFrame) -> None:
@@ -42,4 +42,4 @@ def assert_same_rows(ours: gpd.GeoDataFrame, plain: gpd.GeoDataFrame) -> None:
 
 
 if __name__ == "__main__":
-    ask("polygons", __doc__)
+    run_case("polygons", __doc__)

@@ -1,6 +1,6 @@
 """How much do patches cost besides the networks: cutting, normalising, feeding, blending?
 
-`uv run python -m benchmarks.patches`: next to `model.forward` alone on the very same patches, which lie in memory, and
+`uv run python -m benchmarks patches`: next to `model.forward` alone on the very same patches, which lie in memory, and
 next to a loop that holds all patches. `--size` is the edge of the largest patches.
 """
 
@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from benchmarks import baselines
-from benchmarks.answers import Answer, Goal
-from benchmarks.asking import Asked, Trial, answered, ask
-from benchmarks.checks import assert_close
-from benchmarks.floors import forward, seconds_for_bytes, seconds_for_forward
-from benchmarks.inputs import features
-from benchmarks.networks import Network, ensemble_without_network, recorded, untrained_ensemble
+from benchmarks.lib import baselines
+from benchmarks.lib.checks import assert_close
+from benchmarks.lib.inputs import features
+from benchmarks.lib.networks import Network, ensemble_without_network, recorded, untrained_ensemble
+from benchmarks.lib.results import Goal, Result
+from benchmarks.lib.roofline import forward, seconds_for_bytes, seconds_for_forward
+from benchmarks.lib.runner import Case, Trial, measured, run_case
 from darts_utils.bands import TRAINING_BANDS
 
 if TYPE_CHECKING:
@@ -42,14 +42,14 @@ _BATCH = 8
 FORWARD = "model.forward alone"
 
 
-def answers(asked: Asked) -> Iterator[Answer]:
-    """Yield an answer for all that is not the network, and some for sizes of patches with one network or two."""
-    largest = LARGEST_PX if asked.size is None else asked.size
-    yield answered(asked, _next_to_loop(largest // 2))
+def results(case: Case) -> Iterator[Result]:
+    """Yield a result for all that is not the network, and some for sizes of patches with one network or two."""
+    largest = LARGEST_PX if case.size is None else case.size
+    yield measured(case, _next_to_loop(largest // 2))
     with tempfile.TemporaryDirectory() as folder:
         for part, along, n_models, network in _KINDS:
             ensemble = untrained_ensemble(Path(folder), n_models, network)
-            yield _next_to_forward(asked, largest // part, along, ensemble, network)
+            yield _next_to_forward(case, largest // part, along, ensemble, network)
 
 
 def _tile(patch: int, along: int) -> xr.Dataset:
@@ -57,7 +57,7 @@ def _tile(patch: int, along: int) -> xr.Dataset:
     return features(max(along * patch - (along - 1) * (patch // _OVERLAP) - _SPARE_PX, patch))
 
 
-def _next_to_forward(asked: Asked, patch: int, along: int, ensemble: "EnsembleV1", network: Network) -> Answer:
+def _next_to_forward(case: Case, patch: int, along: int, ensemble: "EnsembleV1", network: Network) -> Result:
     tile, models = _tile(patch, along), [member.model for member in ensemble.members]
     ours = partial(ensemble.segment_tile, tile, patch, patch // _OVERLAP, batch_size=_BATCH)
     with recorded(models[0]) as calls:
@@ -67,13 +67,13 @@ def _next_to_forward(asked: Asked, patch: int, along: int, ensemble: "EnsembleV1
         what=f"{sum(map(len, batches))} patches of {patch}, {len(models)} x {network}",
         px=tile["red"].size,
         ours=ours,
-        baseline=FORWARD,
-        plainly=partial(forward, models, batches),
+        baseline_name=FORWARD,
+        baseline=partial(forward, models, batches),
         agree=partial(_agree_with_calls, calls, len(models)),
-        floor_s=seconds_for_forward(models, batches),
+        roofline_s=seconds_for_forward(models, batches),
         goal=Goal(ratio=0.95),
     )
-    return answered(asked, trial)
+    return measured(case, trial)
 
 
 def _agree_with_calls(calls: list[Any], n_models: int, ours: xr.Dataset, plain: list[Any]) -> None:
@@ -91,7 +91,7 @@ def _next_to_loop(patch: int) -> Trial:
     model = ensemble.members[0].model
     overlap = patch // _OVERLAP
 
-    def plainly() -> np.ndarray:
+    def baseline() -> np.ndarray:
         return baselines.segmented(baselines.model_input(tile, TRAINING_BANDS), [model], patch, overlap, _BATCH)
 
     return Trial(
@@ -100,12 +100,12 @@ def _next_to_loop(patch: int) -> Trial:
         ours=lambda: (
             ensemble.segment_tile(tile, patch_size=patch, overlap=overlap, batch_size=_BATCH)["probabilities"].values
         ),
-        baseline=baselines.PATCH_LOOP,
-        plainly=plainly,
+        baseline_name=baselines.PATCH_LOOP,
+        baseline=baseline,
         agree=partial(assert_close, tolerance=1e-4),
-        floor_s=seconds_for_bytes(tile["red"].size, read=10 * 4 + 3, written=4),
+        roofline_s=seconds_for_bytes(tile["red"].size, read=10 * 4 + 3, written=4),
     )
 
 
 if __name__ == "__main__":
-    ask("patches", __doc__)
+    run_case("patches", __doc__)

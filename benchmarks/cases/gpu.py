@@ -1,6 +1,6 @@
 """What does a GPU bring: networks by precision and layout, how well they are fed, terrain, and whole scenes?
 
-`uv run python -m benchmarks.gpu`, ten minutes on a machine with 16 cores; without a GPU it says so and ends.
+`uv run python -m benchmarks gpu`, ten minutes on a machine with 16 cores; without a GPU it says so and ends.
 The networks are trained for a few steps first, because untrained ones decide nothing: `dp` is the difference of a
 probability from plain float32 at 99.9 % of the pixels, `flips` the share of the pixels that change sides of 0.5. The
 column GiB is memory of the device. The whole scenes need some 12 GiB of a memory-backed folder (`--folder /dev/shm/x`).
@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks import baselines
-from benchmarks.answers import NO_GOAL, Answer, Goal
-from benchmarks.asking import Asked, answer, ask
-from benchmarks.checks import assert_close
-from benchmarks.inputs import elevation, features
-from benchmarks.measure import compared, sampled
-from benchmarks.networks import SLUMPS_ABOVE, recorded
-from benchmarks.scene import FULL_PX, SCENE_ID, made_scene, scene_store
+from benchmarks.lib import baselines
+from benchmarks.lib.checks import assert_close
+from benchmarks.lib.inputs import elevation, features
+from benchmarks.lib.measure import compared, sampled
+from benchmarks.lib.networks import SLUMPS_ABOVE, recorded
+from benchmarks.lib.results import NO_GOAL, Goal, Result
+from benchmarks.lib.runner import Case, result_of, run_case
+from benchmarks.lib.scene import FULL_PX, SCENE_ID, made_scene, scene_store
 from darts_utils.bands import TRAINING_BANDS
 
 if TYPE_CHECKING:
@@ -47,17 +47,17 @@ N_SCENES = 4
 _GIB = 2**30
 
 
-def answers(asked: Asked) -> Iterator[Answer]:
-    """Yield an answer for each network, for the terrain and for whole scenes; none without a GPU."""
+def results(case: Case) -> Iterator[Result]:
+    """Yield a result for each network, for the terrain and for whole scenes; none without a GPU."""
     import torch
 
     if not torch.cuda.is_available():
         print("nothing was measured: torch finds no GPU here")
         return
     print(f"{torch.cuda.get_device_name(0)}, torch {torch.__version__}, {os.cpu_count()} cores", flush=True)
-    yield from _networks(asked)
-    yield from _terrain(asked)
-    yield from _scenes(asked)
+    yield from _networks(case)
+    yield from _terrain(case)
+    yield from _scenes(case)
 
 
 # Networks
@@ -89,15 +89,15 @@ WAYS = (
 )
 
 
-def _networks(asked: Asked) -> Iterator[Answer]:
+def _networks(case: Case) -> Iterator[Result]:
     for encoder in ENCODERS:
         model = _trained(encoder)
         for patch in PATCHES_PX:
             batch = _batch(patch)
             for way in WAYS:
                 if not way.compiled or (encoder, patch) == (ENCODERS[0], PATCHES_PX[-1]):  # compiling takes a minute
-                    yield _forward(asked, encoder, model, way, batch)
-            yield _fed(asked, encoder, model, patch)
+                    yield _forward(case, encoder, model, way, batch)
+            yield _fed(case, encoder, model, patch)
 
 
 def _trained(encoder: str) -> Any:
@@ -133,16 +133,16 @@ def _batch(patch: int) -> "torch.Tensor":
     return torch.from_numpy(np.stack([bands[:, y : y + patch, x : x + patch] for y, x in corners])).cuda()
 
 
-def _forward(asked: Asked, encoder: str, model: Any, way: Way, batch: "torch.Tensor") -> Answer:
+def _forward(case: Case, encoder: str, model: Any, way: Way, batch: "torch.Tensor") -> Result:
     """Return how one way to run a network compares with plain float32, in time and in what comes out."""
-    plainly, ours = _runner(model, PLAIN, batch), _runner(model, way, batch)
-    expected, found = plainly().cpu().numpy(), ours().cpu().numpy()
+    baseline, ours = _runner(model, PLAIN, batch), _runner(model, way, batch)
+    expected, found = baseline().cpu().numpy(), ours().cpu().numpy()
     apart = np.abs(found - expected)
     flips = float(((found > 0.5) != (expected > 0.5)).mean())
     size = f"{len(batch)} x {batch.shape[-1]}"
     what = f"{encoder}, {size}, {way.name}: dp {np.quantile(apart, 0.999):.2g}, flips {flips:.4%}"
     assert_close(found, expected, tolerance=0.2, share=0.99)
-    return _answered(asked, what, px=batch[:, 0].numel(), ours=ours, baseline=PLAIN.name, plainly=plainly)
+    return _measured(case, what, px=batch[:, 0].numel(), ours=ours, baseline_name=PLAIN.name, baseline=baseline)
 
 
 def _runner(model: Any, way: Way, batch: "torch.Tensor") -> Callable[[], "torch.Tensor"]:
@@ -189,7 +189,7 @@ def _ends(model: Any, *, in_float32: bool) -> Iterator[None]:
             module.forward = forward  # type: ignore[method-assign]  # likewise
 
 
-def _fed(asked: Asked, encoder: str, model: Any, patch: int) -> Answer:
+def _fed(case: Case, encoder: str, model: Any, patch: int) -> Result:
     """Return how inference of a tile in host memory compares with the network alone on the same batches."""
     import torch
 
@@ -207,13 +207,13 @@ def _fed(asked: Asked, encoder: str, model: Any, patch: int) -> Answer:
         torch.cuda.synchronize()
 
     what = f"{encoder}, {sum(map(len, batches))} patches of {patch} of a tile in host memory"
-    return _answered(
-        asked,
+    return _measured(
+        case,
         what,
         px=_FEED_PX**2,
         ours=ours,
-        baseline="the network alone, bfloat16",
-        plainly=alone,
+        baseline_name="the network alone, bfloat16",
+        baseline=alone,
         goal=Goal(ratio=0.85),
     )
 
@@ -237,25 +237,25 @@ def _ensemble(models: Sequence[Any]) -> "EnsembleV1":
 # Terrain
 
 
-def _terrain(asked: Asked) -> Iterator[Answer]:
-    """Yield answers for terrain and relative elevation on the device, next to all cores of the host."""
+def _terrain(case: Case) -> Iterator[Result]:
+    """Yield results for terrain and relative elevation on the device, next to all cores of the host."""
     from darts_preprocessing import derive_terrain, topographic_position_index
 
-    dem = elevation(FULL_PX if asked.size is None else asked.size)
+    dem = elevation(FULL_PX if case.size is None else case.size)
     terrain, index = partial(derive_terrain, dem, _TERRAIN), partial(topographic_position_index, dem, _TPI_RADIUS_M)
     for what, make, tolerance in (
         ("slope, aspect, hillshade, curvature", terrain, 0.02),
         (f"TPI, {_TPI_RADIUS_M} m at 10 m a pixel", lambda **on: index(**on).to_dataset(name="index"), 0.01),
     ):
-        ours, plainly = partial(make, device="cuda"), partial(make, device="cpu")
-        _agree(ours(), plainly(), tolerance)
-        yield _answered(
-            asked,
+        ours, baseline = partial(make, device="cuda"), partial(make, device="cpu")
+        _agree(ours(), baseline(), tolerance)
+        yield _measured(
+            case,
             f"{what}, from and to host memory",
             px=dem.size,
             ours=ours,
-            baseline="ours on all cores",
-            plainly=plainly,
+            baseline_name="ours on all cores",
+            baseline=baseline,
         )
 
 
@@ -269,10 +269,10 @@ def _agree(ours: Any, plain: Any, tolerance: float) -> None:
 # Whole scenes
 
 
-def _scenes(asked: Asked) -> Iterator[Answer]:
-    """Yield an answer for scenes from the raw store to the default exports, next to the networks alone."""
-    size = FULL_PX if asked.size is None else asked.size
-    folder, scene_ids = _several_scenes(asked.folder, size)
+def _scenes(case: Case) -> Iterator[Result]:
+    """Yield a result for scenes from the raw store to the default exports, next to the networks alone."""
+    size = FULL_PX if case.size is None else case.size
+    folder, scene_ids = _several_scenes(case.folder, size)
     ensemble = _ensemble([_decided_by_a_band(_trained(ENCODERS[0])) for _ in range(2)])
     seconds, busy, cpu_s, device_gib = _map(folder, ensemble, scene_ids)
     alone = _seconds_alone(ensemble, size)
@@ -281,8 +281,8 @@ def _scenes(asked: Asked) -> Iterator[Answer]:
         f"a scene of {size} among {N_SCENES}, 2 x {ENCODERS[0]}: {60 / seconds:.1f} a minute, "
         f"GPU busy {busy:.0%}, {cpu_s:.0f} s of CPU"
     )
-    yield Answer(
-        question=asked.question,
+    yield Result(
+        case=case.name,
         what=what,
         repeat=1,
         seconds=seconds,
@@ -384,29 +384,29 @@ def _seconds_alone(ensemble: "EnsembleV1", size: int) -> float:
     return time.perf_counter() - start
 
 
-def _answered(
-    asked: Asked,
+def _measured(
+    case: Case,
     what: str,
     *,
     px: int,
     ours: Callable[[], object],
-    baseline: str,
-    plainly: Callable[[], object],
+    baseline_name: str,
+    baseline: Callable[[], object],
     goal: Goal = NO_GOAL,
-) -> Answer:
+) -> Result:
     """Return how ours and a baseline compare, both warmed up; memory is that of the device."""
     import torch
 
     peaks = []
-    for run in (ours, plainly):
+    for run in (ours, baseline):
         run()
         torch.cuda.reset_peak_memory_stats()
         run()
         peaks.append(torch.cuda.max_memory_allocated() / _GIB)
-    timings = compared(asked.repeat, ours=ours, baseline=plainly)
-    found = answer(asked, what, timings["ours"], timings["baseline"], px=(px, px), baseline=baseline, goal=goal)
+    timings = compared(case.repeat, ours=ours, baseline=baseline)
+    found = result_of(case, what, timings["ours"], timings["baseline"], px=(px, px), baseline=baseline_name, goal=goal)
     return replace(found, gib=peaks[0], baseline_gib=peaks[1])
 
 
 if __name__ == "__main__":
-    ask("gpu", __doc__)
+    run_case("gpu", __doc__)

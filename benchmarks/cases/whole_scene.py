@@ -1,6 +1,6 @@
 """What does a whole scene cost, all but the network: next to the plain steps, and per pixel as it grows?
 
-`uv run python -m benchmarks.whole_scene`: 2048, 4096 and 10980 pixels a side, from the raw store to the default
+`uv run python -m benchmarks whole_scene`: 2048, 4096 and 10980 pixels a side, from the raw store to the default
 exports, two models. Each side has a process of its own, warmed up by a small scene; memory is that of the process. The
 plain steps are measured at 2048 only: they take minutes for a full scene, and more memory than most machines have.
 `benchmarks.mapping` shows what each stage takes.
@@ -18,14 +18,14 @@ import geopandas as gpd
 import numpy as np
 import rasterio
 
-from benchmarks import baselines
-from benchmarks.answers import Answer, Goal
-from benchmarks.asking import Asked, answer, ask
-from benchmarks.checks import assert_close
+from benchmarks.lib import baselines
+from benchmarks.lib.checks import assert_close
+from benchmarks.lib.measure import Run, Timing, in_turns, timed
+from benchmarks.lib.networks import ensemble_without_network
+from benchmarks.lib.results import Goal, Result
+from benchmarks.lib.runner import Case, result_of, run_case
+from benchmarks.lib.scene import FULL_PX, SCENE_ID, made_scene
 from benchmarks.mapping import LIMIT_GIB, scene_pipeline, without_network
-from benchmarks.measure import Run, Timing, in_turns, timed
-from benchmarks.networks import ensemble_without_network
-from benchmarks.scene import FULL_PX, SCENE_ID, made_scene
 
 SIZES_PX = (2048, 4096, FULL_PX)
 WARM_UP_PX, PLAIN_PX = 256, 2048
@@ -37,20 +37,20 @@ _TIMES_AS_FAST = 6
 _LINEAR_WITHIN = 0.15
 
 
-def answers(asked: Asked) -> Iterator[Answer]:
-    """Yield an answer for each size next to the plain steps, and for each next to our own cost of the smallest."""
-    sizes = SIZES_PX if asked.size is None else (asked.size,)
+def results(case: Case) -> Iterator[Result]:
+    """Yield a result for each size next to the plain steps, and for each next to our own cost of the smallest."""
+    sizes = SIZES_PX if case.size is None else (case.size,)
     plain_px = min(*sizes, PLAIN_PX)
-    folders = {size: made_scene(asked.folder, size) for size in (WARM_UP_PX, plain_px, *sizes)}
+    folders = {size: made_scene(case.folder, size) for size in (WARM_UP_PX, plain_px, *sizes)}
     with ExitStack() as stack:
         ours = {size: _apart(stack, map_ours, folders) for size in sizes}
-        plainly = _apart(stack, map_plain, folders)
+        baseline = _apart(stack, map_plain, folders)
         ours[sizes[0]](plain_px)
-        plainly(plain_px)
+        baseline(plain_px)
         assert_same_files(folders[plain_px])
         runs = {str(size): partial(run, size) for size, run in ours.items()}
-        timings = in_turns(asked.repeat, **runs, plain=partial(plainly, plain_px))
-    yield from _answers(asked, {size: timings[str(size)] for size in sizes}, timings["plain"], plain_px)
+        timings = in_turns(case.repeat, **runs, plain=partial(baseline, plain_px))
+    yield from _results(case, {size: timings[str(size)] for size in sizes}, timings["plain"], plain_px)
 
 
 def _apart(stack: ExitStack, map_scene: Callable[[Path, int], None], folders: dict[int, Path]) -> Callable[[int], Run]:
@@ -66,7 +66,7 @@ def _apart(stack: ExitStack, map_scene: Callable[[Path, int], None], folders: di
 
 
 def _silence() -> None:
-    """Let this process say nothing: a run tells of every stage, and errors come back to who asked."""
+    """Let this process say nothing: a run tells of every stage, and errors come back to who @@case."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
@@ -82,7 +82,7 @@ def map_ours(folder: Path, size: int) -> None:  # noqa: ARG001  (both sides are 
 
 def map_plain(folder: Path, size: int) -> None:
     """Map the scene of a folder by the plain steps."""
-    from benchmarks.plain_scene import map_plainly
+    from benchmarks.lib.plain_scene import map_plainly
 
     models = [member.model for member in ensemble_without_network(N_MODELS).members]
     map_plainly(folder, size, folder / PLAIN, models)
@@ -107,7 +107,7 @@ def _raster(path: Path) -> np.ndarray:
         return values
 
 
-def _answers(asked: Asked, ours: dict[int, Timing], plain: Timing, plain_px: int) -> Iterator[Answer]:
+def _results(case: Case, ours: dict[int, Timing], plain: Timing, plain_px: int) -> Iterator[Result]:
     smallest = min(ours)
     for size, timing in ours.items():
         goal = Goal(
@@ -115,8 +115,8 @@ def _answers(asked: Asked, ours: dict[int, Timing], plain: Timing, plain_px: int
             seconds=_LONGEST_S if size == FULL_PX else None,
             gib=LIMIT_GIB.get(size),
         )
-        yield answer(
-            asked,
+        yield result_of(
+            case,
             f"scene of {size} but the network",
             timing,
             plain,
@@ -126,8 +126,8 @@ def _answers(asked: Asked, ours: dict[int, Timing], plain: Timing, plain_px: int
             whole_process=True,
         )
     for size in (size for size in ours if size != smallest):
-        yield answer(
-            asked,
+        yield result_of(
+            case,
             f"cost of a pixel at {size}",
             ours[size],
             ours[smallest],
@@ -139,4 +139,4 @@ def _answers(asked: Asked, ours: dict[int, Timing], plain: Timing, plain_px: int
 
 
 if __name__ == "__main__":
-    ask("whole_scene", __doc__)
+    run_case("whole_scene", __doc__)

@@ -1,4 +1,4 @@
-"""What a question is answered with: a ratio to a named baseline, beside what was hoped for."""
+"""What a case leads to: a ratio to a named baseline, beside what was hoped for."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -30,10 +30,10 @@ NO_GOAL = Goal()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class Result:
     """How something of ours compares with a baseline, both measured in turns in the same run."""
 
-    question: str
+    case: str
     what: str
     repeat: int
     """Turns; seconds and ratios are their medians."""
@@ -53,7 +53,7 @@ class Answer:
     gib: float
     """Memory that ours needed at its peak: beyond what was there before, or of a process of its own."""
     baseline_gib: float
-    floor_share: float | None = None
+    roofline_share: float | None = None
     """Seconds that no code could do without on this machine, as a share of ours."""
     goal: Goal = NO_GOAL
 
@@ -80,12 +80,12 @@ _COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
     "ratio": lambda row: f"{row['ratio']:.3g} ± {50 * row['spread']:.0f} %",
     "goal": lambda row: f"{row['goal']} {'' if row['is_met'] is None else 'yes' if row['is_met'] else 'NO'}".strip(),
     "GiB": lambda row: f"{row['gib']:.2f} ({row['baseline_gib']:.2f})",
-    "floor": lambda row: "" if row["floor_share"] is None else f"{100 * row['floor_share']:.0f} %",
+    "roofline": lambda row: "" if row["roofline_share"] is None else f"{100 * row['roofline_share']:.0f} %",
 }
 
 
 def as_table(rows: Sequence[dict[str, Any]]) -> str:
-    """Return answers in their JSON form as a Markdown table."""
+    """Return results in their JSON form as a Markdown table."""
     lines = [list(_COLUMNS), ["---"] * len(_COLUMNS)]
     lines += [[cell(row) for cell in _COLUMNS.values()] for row in rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

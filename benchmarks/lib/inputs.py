@@ -8,7 +8,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 
-from benchmarks.scene import SCENE_ID, heights, noise, repeated, scene_grid
+from benchmarks.lib.scene import SCENE_ID, heights, noise, repeated, scene_grid
 from darts_utils.bands import TRAINING_BANDS, manager
 
 _SUN = {"azimuth": 178.0, "elevation": 35.0}

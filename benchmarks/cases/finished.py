@@ -1,6 +1,6 @@
 """How fast are finished folders looked at before a run, next to reading every record and every name as plainly?
 
-`uv run python -m benchmarks.finished`; `--size` is the number of folders, each with the default products.
+`uv run python -m benchmarks finished`; `--size` is the number of folders, each with the default products.
 """
 
 import json
@@ -10,9 +10,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from benchmarks import baselines
-from benchmarks.answers import Answer, Goal
-from benchmarks.asking import Asked, Trial, answered, ask
+from benchmarks.lib import baselines
+from benchmarks.lib.results import Goal, Result
+from benchmarks.lib.runner import Case, Trial, measured, run_case
 from darts.pipelines.fingerprint import Recipe, fingerprint_of
 from darts.pipelines.finished import DOCUMENT, Finished
 from darts.pipelines.tiles import TileRef
@@ -29,30 +29,30 @@ RECIPE = Recipe(
 )
 
 
-def answers(asked: Asked) -> Iterator[Answer]:
-    """Yield the answer."""
-    number = MOST_FOLDERS if asked.size is None else asked.size
-    folder = asked.folder / f"finished-{number}"
+def results(case: Case) -> Iterator[Result]:
+    """Yield the result."""
+    number = MOST_FOLDERS if case.size is None else case.size
+    folder = case.folder / f"finished-{number}"
     refs = [TileRef(tile_id=f"scene{index:05}", output_folder=Path(f"scene{index:05}")) for index in range(number)]
     _make(folder, refs)
     finished = Finished(
         folder=folder,
         lacking=partial(missing_files, bands=BANDS),
         recipe=lambda: RECIPE,
-        source=SimpleNamespace(identity=_identity),  # type: ignore[arg-type]  # all that is asked of a source
+        source=SimpleNamespace(identity=_identity),  # type: ignore[arg-type]  # all that is @@case of a source
     )
     trial = Trial(
         what=f"{number:,} finished folders",
         px=number,
         ours=lambda: [finished.state(ref).kind for ref in refs],
-        baseline=baselines.RECORDS,
-        plainly=lambda: baselines.whole_folders(
+        baseline_name=baselines.RECORDS,
+        baseline=lambda: baselines.whole_folders(
             [folder / ref.output_folder for ref in refs], len(expected_files(BANDS))
         ),
         agree=_agree,
         goal=Goal(seconds=10),
     )
-    yield answered(asked, trial)
+    yield measured(case, trial)
 
 
 def _identity(
@@ -83,4 +83,4 @@ def _agree(ours: list[str], plain: list[bool]) -> None:
 
 
 if __name__ == "__main__":
-    ask("finished", __doc__)
+    run_case("finished", __doc__)

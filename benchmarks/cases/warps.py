@@ -1,6 +1,6 @@
 """How fast are elevation and trends brought onto the grid of a scene, next to GDAL's cubic warp on one thread?
 
-`uv run python -m benchmarks.warps`; GDAL is also asked without being told of missing values, which is quicker and
+`uv run python -m benchmarks warps`; GDAL is also @@case without being told of missing values, which is quicker and
 wrong around holes.
 """
 
@@ -11,12 +11,12 @@ import numpy as np
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
-from benchmarks import baselines
-from benchmarks.answers import NO_GOAL, Answer, Goal
-from benchmarks.asking import Asked, Trial, answered, ask
-from benchmarks.checks import assert_close
-from benchmarks.floors import seconds_for_bytes
-from benchmarks.scene import made_scene, scene_grid
+from benchmarks.lib import baselines
+from benchmarks.lib.checks import assert_close
+from benchmarks.lib.results import NO_GOAL, Goal, Result
+from benchmarks.lib.roofline import seconds_for_bytes
+from benchmarks.lib.runner import Case, Trial, measured, run_case
+from benchmarks.lib.scene import made_scene, scene_grid
 from darts_acquisition import load_arcticdem, load_tcvis
 from darts_preprocessing import TCVIS_BANDS, align_dem, align_tcvis
 
@@ -24,13 +24,13 @@ SIZE_PX = 4096
 DEM_MARGIN_PX = 16
 
 
-def answers(asked: Asked) -> Iterator[Answer]:
-    """Yield an answer for the elevation with either baseline, and one for the trends."""
-    size = SIZE_PX if asked.size is None else asked.size
-    grid, aux = scene_grid(size), made_scene(asked.folder, size) / "aux"
-    yield answered(asked, _elevation(grid, aux, np.nan, baselines.GDAL, Goal(ratio=2.5)))
-    yield answered(asked, _elevation(grid, aux, None, f"{baselines.GDAL}, not told of holes", NO_GOAL))
-    yield answered(asked, _trends(grid, aux))
+def results(case: Case) -> Iterator[Result]:
+    """Yield a result for the elevation with either baseline, and one for the trends."""
+    size = SIZE_PX if case.size is None else case.size
+    grid, aux = scene_grid(size), made_scene(case.folder, size) / "aux"
+    yield measured(case, _elevation(grid, aux, np.nan, baselines.GDAL, Goal(ratio=2.5)))
+    yield measured(case, _elevation(grid, aux, None, f"{baselines.GDAL}, not told of holes", NO_GOAL))
+    yield measured(case, _trends(grid, aux))
 
 
 def _elevation(grid: GeoBox, aux: Path, nodata: float | None, baseline: str, goal: Goal) -> Trial:
@@ -40,10 +40,10 @@ def _elevation(grid: GeoBox, aux: Path, nodata: float | None, baseline: str, goa
         what="warp of the elevation",
         px=grid.shape[0] * grid.shape[1],
         ours=lambda: align_dem(source, grid),
-        baseline=baseline,
-        plainly=lambda: baselines.warped(dem[None], source.odc.geobox, grid, nodata)[0],
+        baseline_name=baseline,
+        baseline=lambda: baselines.warped(dem[None], source.odc.geobox, grid, nodata)[0],
         agree=_agree_in_height,
-        floor_s=seconds_for_bytes(dem.size, read=4, written=4),
+        roofline_s=seconds_for_bytes(dem.size, read=4, written=4),
         goal=goal,
     )
 
@@ -61,10 +61,10 @@ def _trends(grid: GeoBox, aux: Path) -> Trial:
         what="warp of the trends",
         px=grid.shape[0] * grid.shape[1],
         ours=lambda: align_tcvis(source, grid, TCVIS_BANDS),
-        baseline=baselines.GDAL,
-        plainly=lambda: baselines.warped(stack, _grid(source), grid, 0),
+        baseline_name=baselines.GDAL,
+        baseline=lambda: baselines.warped(stack, _grid(source), grid, 0),
         agree=_agree_in_trend,
-        floor_s=seconds_for_bytes(grid.shape[0] * grid.shape[1], read=len(stack) / 9, written=len(stack)),
+        roofline_s=seconds_for_bytes(grid.shape[0] * grid.shape[1], read=len(stack) / 9, written=len(stack)),
         goal=Goal(ratio=2.5),
     )
 
@@ -80,4 +80,4 @@ def _agree_in_trend(ours: dict[str, np.ndarray], plain: np.ndarray) -> None:
 
 
 if __name__ == "__main__":
-    ask("warps", __doc__)
+    run_case("warps", __doc__)

@@ -59,7 +59,7 @@ def untrained_ensemble(folder: Path, n_models: int, network: Network = "demo") -
 
     from darts.demo.train import model_config
     from darts_segmentation import EnsembleV1
-    from darts_segmentation.checkpoint import save_checkpoint
+    from darts_segmentation.models.checkpoint import save_checkpoint
 
     config, files = model_config(len(TRAINING_BANDS)), {}
     if network == "resnet34":

@@ -43,7 +43,7 @@ def made_scene(folder: Path, size: int) -> Path:
 
 def make_scene(folder: Path, size: int) -> Path:
     """Write the scene and its cubes below a folder, unless they are there; return the folder."""
-    from darts.demo.write import install_models
+    from darts.demo.world.write import install_models
 
     install_models(folder / "models")
     store = scene_store(folder)

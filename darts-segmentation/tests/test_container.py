@@ -8,7 +8,7 @@ import zipfile
 import pytest
 import torch
 
-from darts_segmentation.checkpoint import load_model, read_checkpoint
+from darts_segmentation.models.checkpoint import load_model, read_checkpoint
 from darts_utils.errors import CheckpointError
 
 MODEL = {"arch": "unet", "encoder_name": "resnet18", "encoder_depth": 3, "decoder_channels": [16, 8, 8]}

@@ -38,6 +38,9 @@ NOT_IMPORTED_BUT_NEEDED = {
 }
 EXTRAS = {"darts-nextgen": {"ray"}}
 """Declared as an extra of the same name; a test shows that its absence names the extra."""
+MOST_MODULES = 15
+CROWDED = {"darts/pipelines", "darts/training", "darts_acquisition/optical"}
+"""Folders that are still to be divided."""
 OPTIONAL = {"torch"}
 """Imported by `darts_utils.machine.devices` inside the function that needs it, which only packages with torch call."""
 
@@ -103,6 +106,14 @@ def test_no_file_is_longer_than_the_wall(name):
         str(f.relative_to(ROOT)): n for f in members()[name].rglob("*.py") if (n := f.read_text().count("\n")) > 500
     }
     assert long == {}
+
+
+@pytest.mark.parametrize("name", [*ALLOWED, "benchmarks"])
+def test_no_folder_has_more_modules_than_one_can_look_over(name):
+    top = members().get(name, ROOT / name)
+    folders = {file.parent for file in top.rglob("*.py")}
+    counts = {str(f.relative_to(top.parent)): len({*f.glob("*.py")} - {f / "__init__.py"}) for f in folders}
+    assert {folder: n for folder, n in counts.items() if n > MOST_MODULES and folder not in CROWDED} == {}
 
 
 def test_no_source_asks_which_sensor_it_is():

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from darts.demo.training_data import load_features
-from darts.demo.world import make_world
-from darts.demo.write import write_world
+from darts.demo.world.make import make_world
+from darts.demo.world.write import write_world
 from darts_segmentation import EnsembleV1
 from darts_segmentation.model_input import BandStack
 from darts_segmentation.patches import Patching, plan_patches

@@ -8,9 +8,9 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 
-from darts.demo.planet import write_planet_world
-from darts.demo.world import make_world
-from darts.demo.write import write_world
+from darts.demo.world.make import make_world
+from darts.demo.world.planet import write_planet_world
+from darts.demo.world.write import write_world
 from darts_acquisition import load_cdse_s2_sr_scene, load_planet_tile
 from darts_preprocessing import DEM_BANDS, preprocess_v2
 from darts_preprocessing.terrain.dem_features import DemFeatures

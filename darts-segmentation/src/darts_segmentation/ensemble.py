@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 import xarray as xr
 
-from darts_segmentation.checkpoint import load
 from darts_segmentation.inference import predict
+from darts_segmentation.models.checkpoint import load
 from darts_segmentation.network import Member, place
 from darts_segmentation.patches import Patching
 from darts_utils.errors import ConfigError
@@ -51,7 +51,7 @@ class EnsembleV1:
 
     @property
     def model_ids(self) -> dict[str, str]:
-        """Ids of the networks by their names, see `darts_segmentation.checkpoint.model_id`."""
+        """Ids of the networks by their names, see `darts_segmentation.models.checkpoint.model_id`."""
         return {member.name: member.model_id for member in self.members}
 
     @property

@@ -25,7 +25,7 @@ class Member:
     bands: tuple[str, ...]
     """Its input channels in order."""
     model_id: str = ""
-    """See `darts_segmentation.checkpoint.model_id`; empty for a network that is of no file."""
+    """See `darts_segmentation.models.checkpoint.model_id`; empty for a network that is of no file."""
 
     @property
     def optical(self) -> frozenset[str]:

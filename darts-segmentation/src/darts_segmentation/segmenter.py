@@ -33,7 +33,7 @@ class SMPSegmenter:
 
     @property
     def model_id(self) -> str:
-        """Id of the model, see `darts_segmentation.checkpoint.model_id`."""
+        """Id of the model, see `darts_segmentation.models.checkpoint.model_id`."""
         return self._ensemble.members[0].model_id
 
     @property

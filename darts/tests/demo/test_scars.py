@@ -4,8 +4,8 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darts.demo.drainage import drain
-from darts.demo.scars import ScarDesign, draw_scar
+from darts.demo.world.drainage import drain
+from darts.demo.world.scars import ScarDesign, draw_scar
 
 FAR_FROM_WATER = np.full((120, 150), 500, dtype=np.float32)
 

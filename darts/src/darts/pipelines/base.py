@@ -215,7 +215,7 @@ class Pipeline(PipelineParameters, FeatureRun):
 
     def _model_bands(self) -> dict[str, tuple[str, ...]]:
         """Return the bands that each model reads, by its name."""
-        from darts_segmentation.checkpoint import read_bands
+        from darts_segmentation.models.checkpoint import read_bands
 
         return {name: read_bands(file) for name, file in self._models().items()}
 

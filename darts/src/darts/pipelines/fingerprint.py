@@ -39,7 +39,7 @@ class Models:
     """What a run knows of its models."""
 
     ids: Mapping[str, str]
-    """By name, see `darts_segmentation.checkpoint.model_id`."""
+    """By name, see `darts_segmentation.models.checkpoint.model_id`."""
     bands: Mapping[str, Sequence[str]]
     """Bands that each reads."""
     precision: str

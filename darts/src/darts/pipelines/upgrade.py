@@ -117,7 +117,7 @@ def _document(proof: _Proof) -> dict[str, Any]:
     Raises:
         DataError: If something is not proven; the message says what.
     """
-    from darts_segmentation.checkpoint import model_id, read_bands
+    from darts_segmentation.models.checkpoint import model_id, read_bands
 
     tags = _tags(proof.folder)
     models = _models(proof, tags)

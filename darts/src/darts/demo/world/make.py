@@ -6,15 +6,15 @@ import geopandas as gpd
 import numpy as np
 import shapely
 
-from darts.demo.bare import make_bare_ground
-from darts.demo.clouds import make_sky, scene_classes, seen_through
-from darts.demo.fields import Noise, distance_px
-from darts.demo.place import MARGIN_PX, Place, place_of
-from darts.demo.relief import Relief, make_relief
-from darts.demo.scars import Scar, ScarDesign, draw_scar
-from darts.demo.sites import design_slumps
-from darts.demo.surface import Ground, reflectance_of
-from darts.demo.trends import trends_of
+from darts.demo.world.bare import make_bare_ground
+from darts.demo.world.clouds import make_sky, scene_classes, seen_through
+from darts.demo.world.fields import Noise, distance_px
+from darts.demo.world.place import MARGIN_PX, Place, place_of
+from darts.demo.world.relief import Relief, make_relief
+from darts.demo.world.scars import Scar, ScarDesign, draw_scar
+from darts.demo.world.sites import design_slumps
+from darts.demo.world.surface import Ground, reflectance_of
+from darts.demo.world.trends import trends_of
 from darts_utils.rasters.arrays import Array
 
 DEFAULT_SIZE_PX = 1024

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from darts.demo.fields import blurred, enlarged
+from darts.demo.world.fields import blurred, enlarged
 from darts_utils.rasters.arrays import Array
 
 _NEIGHBOURS = ((-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))

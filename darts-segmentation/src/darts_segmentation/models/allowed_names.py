@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from darts_segmentation.stored import Inert, Storage, StorageType, StoredTensor
+from darts_segmentation.models.stored import Inert, Storage, StorageType, StoredTensor
 
 type StandIn = Callable[..., object] | StorageType | torch.dtype
 """What is called in place of a class or function, or stands for a constant."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from darts.demo.fields import Noise, blurred, smoothstep
-from darts.demo.place import MARGIN_PX
+from darts.demo.world.fields import Noise, blurred, smoothstep
+from darts.demo.world.place import MARGIN_PX
 from darts_utils.rasters.arrays import Array
 
 _TRIES = 40

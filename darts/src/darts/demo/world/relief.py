@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from darts.demo.drainage import drain
-from darts.demo.fields import Noise, blurred, distance_px, mix, smoothstep
-from darts.demo.river import River, draw_river
+from darts.demo.world.drainage import drain
+from darts.demo.world.fields import Noise, blurred, distance_px, mix, smoothstep
+from darts.demo.world.river import River, draw_river
 from darts_utils.rasters.arrays import Array
 
 _LAKES_PER_MPX = 20.0

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from darts_segmentation.wording import listed
+from darts_segmentation.models.wording import listed
 from darts_utils.errors import CheckpointError
 
 _WRAPPERS = frozenset({"module", "_orig_mod"})

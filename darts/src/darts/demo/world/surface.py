@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from darts.demo.bare import BareGround
-from darts.demo.fields import Noise, blurred, distance_px, gradient, mix, smoothstep
-from darts.demo.relief import Relief
-from darts.demo.scars import Scar
+from darts.demo.world.bare import BareGround
+from darts.demo.world.fields import Noise, blurred, distance_px, gradient, mix, smoothstep
+from darts.demo.world.relief import Relief
+from darts.demo.world.scars import Scar
 from darts_utils.rasters.arrays import Array
 
 BANDS = ("blue", "green", "red", "nir")

@@ -16,9 +16,9 @@ from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 from smart_geocubes.core import PatchIndex, RemoteAccessor
 
-from darts.demo.fields import PIXEL_M, Noise
-from darts.demo.place import MARGIN_PX
-from darts.demo.world import World
+from darts.demo.world.fields import PIXEL_M, Noise
+from darts.demo.world.make import World
+from darts.demo.world.place import MARGIN_PX
 from darts_acquisition.auxiliary.filling import cube_lock, from_memory
 from darts_utils.errors import ConfigError
 from darts_utils.rasters.arrays import Array

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from darts.demo.fields import Noise, blurred
-from darts.demo.surface import Ground
+from darts.demo.world.fields import Noise, blurred
+from darts.demo.world.surface import Ground
 from darts_utils.rasters.arrays import Array
 
 _LANDSAT_BLUR_PX = 1.3

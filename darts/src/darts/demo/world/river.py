@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from darts.demo.fields import Noise, distance_px
+from darts.demo.world.fields import Noise, distance_px
 from darts_utils.rasters.arrays import Array
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from darts.demo.fields import Noise, blurred, distance_px, gradient, smoothstep
-from darts.demo.relief import Relief
+from darts.demo.world.fields import Noise, blurred, distance_px, gradient, smoothstep
+from darts.demo.world.relief import Relief
 from darts_utils.rasters.arrays import Array
 
 

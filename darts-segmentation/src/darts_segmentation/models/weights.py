@@ -5,9 +5,9 @@ from pathlib import Path
 
 import torch
 
-from darts_segmentation.container import Container, ContainerError
-from darts_segmentation.stored import StoredTensor
-from darts_segmentation.wording import listed
+from darts_segmentation.models.container import Container, ContainerError
+from darts_segmentation.models.stored import StoredTensor
+from darts_segmentation.models.wording import listed
 from darts_utils.errors import CheckpointError
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)

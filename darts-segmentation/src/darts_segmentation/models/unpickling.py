@@ -8,8 +8,8 @@ import pickle
 from collections.abc import Callable, Mapping
 from typing import IO, Any, ClassVar
 
-from darts_segmentation.harmless import checked_key, stand_in
-from darts_segmentation.stored import Inert, Storage, StorageType
+from darts_segmentation.models.allowed_names import checked_key, stand_in
+from darts_segmentation.models.stored import Inert, Storage, StorageType
 
 type _Step = Callable[[Any], None]
 

@@ -12,8 +12,8 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 
-from darts.demo.cubes import write_arcticdem, write_tcvis
-from darts.demo.world import World
+from darts.demo.world.cubes import write_arcticdem, write_tcvis
+from darts.demo.world.make import World
 from darts_acquisition.optical.scene_store import SceneStore
 from darts_utils.files import atomic_file
 from darts_utils.rasters.arrays import Array

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from darts.demo.fields import Noise, blurred, distance_px, gradient
-from darts.demo.relief import Relief
-from darts.demo.scars import ScarDesign
+from darts.demo.world.fields import Noise, blurred, distance_px, gradient
+from darts.demo.world.relief import Relief
+from darts.demo.world.scars import ScarDesign
 from darts_utils.rasters.arrays import Array
 
 _KINDS = {"coastal": 9, "lakeshore": 11, "riverside": 8, "hillside": 9}

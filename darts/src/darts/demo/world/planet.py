@@ -15,10 +15,10 @@ import rasterio
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from darts.demo.cubes import write_arcticdem, write_tcvis
-from darts.demo.fields import Noise
-from darts.demo.world import World
-from darts.demo.write import write_truth
+from darts.demo.world.cubes import write_arcticdem, write_tcvis
+from darts.demo.world.fields import Noise
+from darts.demo.world.make import World
+from darts.demo.world.write import write_truth
 from darts_utils.errors import ConfigError
 from darts_utils.files import atomic_file
 from darts_utils.rasters.arrays import Array

@@ -8,7 +8,7 @@ import pyproj
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from darts.demo.fields import PIXEL_M
+from darts.demo.world.fields import PIXEL_M
 from darts_utils.errors import ConfigError
 
 CRS = "EPSG:32608"

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from darts_segmentation.wording import brief, listed
+from darts_segmentation.models.wording import brief, listed
 from darts_utils.errors import CheckpointError
 
 _MOST_VALUES = 1000

@@ -12,14 +12,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from darts_segmentation.architecture import build, checked_arguments, outline
-from darts_segmentation.container import Container, ContainerError, open_container
-from darts_segmentation.identity import identity
-from darts_segmentation.own_names import by_own_names
-from darts_segmentation.stored import StoredTensor
-from darts_segmentation.unpickling import UnknownObjectError
-from darts_segmentation.weights import Weights, read_weights
-from darts_segmentation.wording import brief, listed
+from darts_segmentation.models.architecture import build, checked_arguments, outline
+from darts_segmentation.models.container import Container, ContainerError, open_container
+from darts_segmentation.models.identity import identity
+from darts_segmentation.models.stored import StoredTensor
+from darts_segmentation.models.unpickling import UnknownObjectError
+from darts_segmentation.models.weight_names import by_own_names
+from darts_segmentation.models.weights import Weights, read_weights
+from darts_segmentation.models.wording import brief, listed
 from darts_utils.bands import manager
 from darts_utils.errors import CheckpointError
 from darts_utils.files import atomic_file
@@ -31,7 +31,7 @@ VERSION = 1
 
 _CONVERT = (
     "Only tensors and plain containers are read: on a machine where you trust the file, load it with torch and write it"
-    " anew with darts_segmentation.checkpoint.save_checkpoint."
+    " anew with darts_segmentation.models.checkpoint.save_checkpoint."
 )
 _OMEGACONF = "Turn its configuration into plain containers with OmegaConf.to_container first. "
 
@@ -127,7 +127,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 def model_id(path: Path) -> str:
     """Return the id of the model in a file, 64 hexadecimal digits; equal where equal images give equal results.
 
-    It is the same for a model in any accepted layout and under any wrapper's names, see `darts_segmentation.identity`.
+    It is the same for a model in any accepted layout and under any wrapper's names, see `models.identity`.
 
     Raises:
         CheckpointError: If the file is not a usable checkpoint or its weights do not fit its architecture.

@@ -7,7 +7,7 @@ import numpy as np
 import shapely
 from contourpy import contour_generator
 
-from darts.demo.fields import mix, smoothstep
+from darts.demo.world.fields import mix, smoothstep
 from darts_utils.rasters.arrays import Array
 
 _FINER = 4

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import torch
 
-from darts_segmentation.stored import Storage, StoredTensor
-from darts_segmentation.unpickling import read_pickle
+from darts_segmentation.models.stored import Storage, StoredTensor
+from darts_segmentation.models.unpickling import read_pickle
 
 LARGEST_PICKLE = 8 * 2**20
 """Bytes of a pickle at most. Names, shapes and settings of the largest networks take a few hundred kilobytes."""

@@ -1,4 +1,4 @@
-"""Made-up layers of any size, for steps that are measured without a scene on disk."""
+"""Made-up bands of any size, for steps that are measured without a scene on disk."""
 
 from collections.abc import Sequence
 

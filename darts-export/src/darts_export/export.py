@@ -199,8 +199,8 @@ def _export_raster(
     tile: xr.Dataset, name: str, out_dir: Path, fname: str | None = None, tags: Mapping[str, Any] | None = None
 ) -> None:
     """Write a band, or the bands of a product, as one cloud-optimised GeoTIFF `{fname or name}.tif`."""
-    layers = PRODUCTS[name].variables if name in PRODUCTS else (name,)
-    (out_dir / f"{name if fname is None else fname}.tif").write_bytes(raster_bytes(tile, layers, tags))
+    names = PRODUCTS[name].variables if name in PRODUCTS else (name,)
+    (out_dir / f"{name if fname is None else fname}.tif").write_bytes(raster_bytes(tile, names, tags))
 
 
 def _export_thumbnail(tile: xr.Dataset, out_dir: Path, facts: TileFacts | None = None) -> None:

@@ -42,34 +42,34 @@ class _Rings:
         return np.diff(self.starts, append=len(self.sides))
 
 
-def polygonize(stretches: RunLengthEncoding, parts: Array, grid: GeoBox) -> Array:
-    """Return the outline of each 4-connected part of a mask.
+def polygonize(stretches: RunLengthEncoding, components: Array, grid: GeoBox) -> Array:
+    """Return the outline of each 4-connected component of a mask.
 
     Args:
         stretches: The encoded mask.
-        parts: (stretch,) number of the part that each stretch belongs to, from 0 on without a gap.
+        components: (stretch,) number of the component that each stretch belongs to, from 0 on without a gap.
         grid: Where the mask lies.
 
     Returns:
-        (part,) valid shapely polygons, with vertices at corners only. No ring meets itself: where a hole touches the
-        outside or another hole at a corner, it is a ring of its own.
+        (component,) valid shapely polygons, with vertices at corners only. No ring meets itself: where a hole touches
+        the outside or another hole at a corner, it is a ring of its own.
     """
-    sides = _sides(stretches, parts)
+    sides = _sides(stretches, components)
     rings = _rings(sides.nexts)
     leads = rings.sides[rings.starts]
     is_shell = sides.has_ground_below[leads]
     left = np.minimum(sides.tails[leads], sides.heads[leads])
-    ring_parts = parts[stretches.at(left - np.where(is_shell, 0, stretches.stride))]
-    order = np.lexsort((leads, ~is_shell, ring_parts))
+    ring_components = components[stretches.at(left - np.where(is_shell, 0, stretches.stride))]
+    order = np.lexsort((leads, ~is_shell, ring_components))
     lengths = 2 * rings.lengths[order] + 1  # two corners a side, and the first one again
     corners = _corners(sides, rings, order, is_shell[order])
-    rings_before = np.concatenate([[0], np.cumsum(np.bincount(ring_parts))])
+    rings_before = np.concatenate([[0], np.cumsum(np.bincount(ring_components))])
     corners_before = np.concatenate([[0], np.cumsum(lengths)])
     points = _coordinates(corners, stretches.stride, grid)
     return shapely.from_ragged_array(shapely.GeometryType.POLYGON, points, (corners_before, rings_before))
 
 
-def _sides(stretches: RunLengthEncoding, parts: Array) -> _Sides:
+def _sides(stretches: RunLengthEncoding, components: Array) -> _Sides:
     """Return the horizontal sides of all outlines.
 
     Corners are where the vertical sides of pixels end. Two that follow each other on a line between rows are the ends
@@ -86,11 +86,11 @@ def _sides(stretches: RunLengthEncoding, parts: Array) -> _Sides:
     touching = first[is_left[first] != is_left[first + 1]]
     # the corner left of the touching point continues upwards or downwards, the one right of it the other way
     below, above = edge[touching], edge[touching + 1]
-    one_part = parts[below // 2] == parts[above // 2]
+    one_component = components[below // 2] == components[above // 2]
     falls = is_left[touching]  # the pixels lie to the upper left and to the lower right
     ground_below = leads_down == is_left
-    leads_down[touching] = falls == one_part
-    leads_down[touching + 1] = falls != one_part
+    leads_down[touching] = falls == one_component
+    leads_down[touching + 1] = falls != one_component
     kept = np.ones(len(flat_indices), dtype=bool)
     kept[straight] = kept[straight + 1] = False
     return _linked(flat_indices[kept], leads_down[kept], ground_below[kept][::2], stretches.stride)

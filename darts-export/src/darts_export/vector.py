@@ -45,7 +45,7 @@ def segment_table(tile: xr.Dataset, suffix: str = "") -> gpd.GeoDataFrame:
 
 
 def region_table(tile: xr.Dataset, name: str) -> gpd.GeoDataFrame:
-    """Return the parts of a bool band of a tile, one row each: `regions`, with `area_m2 image_id sensor acquired`."""
+    """Return the components of a bool band of a tile, one a row: `regions` with `area_m2 image_id sensor acquired`."""
     frame = regions(tile[name])
     return _with_origin(frame, frame.pop("geometry"), tile)
 
@@ -81,7 +81,7 @@ def segments(objects: xr.DataArray, probabilities: xr.DataArray) -> gpd.GeoDataF
     Returns:
         `Region_ID` int32 from 1 on, `min`, `max`, `mean`, `median` and `std` (of all pixels, not of a sample) float64
         in percent, `npixel` int64 and the geometry, in the CRS of the tile. Pixels that touch at edges or corners are
-        one object; its outline is valid, as a MultiPolygon where parts touch at corners only.
+        one object; its outline is valid, as a MultiPolygon where components touch at corners only.
     """
     return _rows(_Found.of(objects), objects, probabilities)
 
@@ -122,27 +122,27 @@ class _Found:
 def _rows(found: _Found, objects: xr.DataArray, probabilities: xr.DataArray) -> gpd.GeoDataFrame:
     """Return outlines and statistics of objects, one row each."""
     grid, stretches = geobox_of(objects), found.stretches
-    parts, _ = connected_components(stretches, diagonal=False)
+    components, _ = connected_components(stretches, diagonal=False)
     values = probabilities.values.ravel()[found.pixels]
     columns: dict[str, Array] = {"Region_ID": np.arange(1, found.number + 1, dtype=np.int32)}
     columns |= object_statistics(found.owners, values, found.number)
     columns["npixel"] = np.bincount(found.labels, stretches.lengths, found.number).astype(np.int64)
-    owners = found.labels[np.unique(parts, return_index=True)[1]]
-    shapes = _collected(polygonize(stretches, parts, grid), owners, found.number)
+    owners = found.labels[np.unique(components, return_index=True)[1]]
+    shapes = _collected(polygonize(stretches, components, grid), owners, found.number)
     return gpd.GeoDataFrame(columns, geometry=shapes, crs=str(grid.crs))
 
 
 def regions(mask: xr.DataArray) -> gpd.GeoDataFrame:
-    """Return one row for each part of a (y, x) bool mask that is connected by edges of pixels.
+    """Return one row for each component of a (y, x) bool mask that is connected by edges of pixels.
 
     Returns:
-        `Region_ID` int32 from 1 on, by the first pixel of each part row by row, and the outline as a valid Polygon.
+        `Region_ID` int32 from 1 on, by the first pixel of each row by row, and the outline as a valid Polygon.
     """
     grid = geobox_of(mask)
     stretches = run_length_encode(mask.values)
-    parts, n_parts = connected_components(stretches, diagonal=False)
-    columns = {"Region_ID": np.arange(1, n_parts + 1, dtype=np.int32)}
-    return gpd.GeoDataFrame(columns, geometry=polygonize(stretches, parts, grid), crs=str(grid.crs))
+    components, n_components = connected_components(stretches, diagonal=False)
+    columns = {"Region_ID": np.arange(1, n_components + 1, dtype=np.int32)}
+    return gpd.GeoDataFrame(columns, geometry=polygonize(stretches, components, grid), crs=str(grid.crs))
 
 
 def object_statistics(labels: Array, probabilities: Array, n_objects: int) -> dict[str, Array]:
@@ -200,7 +200,7 @@ def _numbered(stretches: RunLengthEncoding) -> tuple[Array, int]:
 
 
 def _collected(areas: Array, owners: Array, n_objects: int) -> Array:
-    """Return the outline of each object from those of its parts, which belong to `owners`."""
+    """Return the outline of each object from those of its components, which belong to `owners`."""
     order = np.argsort(owners, kind="stable")
     areas, owners = areas[order], owners[order]
     alone = np.bincount(owners, minlength=n_objects)[owners] == 1

@@ -19,7 +19,7 @@ from darts_utils.rasters.arrays import Array
 _HOST_BATCH_PX = 2**20
 
 type PatchProbabilities = tuple[Patch, Array]
-"""A patch and its probabilities, (layer, y, x) float32."""
+"""A patch and its probabilities, (output, y, x) float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,5 +110,5 @@ def _through(group: NetworkGroup, batches: Iterable[PatchBatch]) -> Iterator[Pat
 
 
 def _unpack(patches: list[Patch], running: Running) -> Iterator[PatchProbabilities]:
-    layers = running.wait().numpy()  # (layer, patch, y, x)
-    return ((patch, layers[:, index]) for index, patch in enumerate(patches))
+    outputs = running.wait().numpy()  # (output, patch, y, x)
+    return ((patch, outputs[:, index]) for index, patch in enumerate(patches))

@@ -54,7 +54,7 @@ class Running:
     """Probabilities that the device may still be working on."""
 
     probabilities: torch.Tensor
-    """(layer, n, y, x) float32 on the host, complete once `done` has passed."""
+    """(output, n, y, x) float32 on the host, complete once `done` has passed."""
     done: torch.cuda.Event | None
 
     def wait(self) -> torch.Tensor:
@@ -87,10 +87,10 @@ class NetworkGroup:
 
     def launch(self, batch: Batch) -> Running:
         """Start the networks on a batch; on CUDA this returns before they are done."""
-        layers = self._fitting(batch)
+        outputs = self._fitting(batch)
         if self._device.type != "cuda":
-            return Running(probabilities=layers, done=None)
-        on_host = layers.to("cpu", non_blocking=True)
+            return Running(probabilities=outputs, done=None)
+        on_host = outputs.to("cpu", non_blocking=True)
         done = torch.cuda.Event()  # type: ignore[no-untyped-call]  # torch gives no types for it
         done.record(torch.cuda.current_stream(self._device))
         return Running(probabilities=on_host, done=done)
@@ -100,7 +100,7 @@ class NetworkGroup:
         size = len(batch.inputs)
         limit = size if self._largest is None else min(size, self._largest)
         try:
-            parts = [self._layers(_part(batch, start, limit)) for start in range(0, size, limit)]
+            parts = [self._outputs(_part(batch, start, limit)) for start in range(0, size, limit)]
             return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
         except torch.cuda.OutOfMemoryError as error:
             self._shrink(limit, error)
@@ -118,8 +118,8 @@ class NetworkGroup:
         self._largest = limit // 2
 
     @torch.inference_mode()
-    def _layers(self, batch: Batch) -> torch.Tensor:
-        """Return (layer, n, y, x) float32 on the device: the mean, then the members if they are kept."""
+    def _outputs(self, batch: Batch) -> torch.Tensor:
+        """Return (output, n, y, x) float32 on the device: the mean, then the members if they are kept."""
         inputs = batch.inputs.to(self._device, non_blocking=True)
         valid = {key: mask.to(self._device, non_blocking=True) for key, mask in batch.valid.items()}
         each = self._of_each_member(inputs, valid)

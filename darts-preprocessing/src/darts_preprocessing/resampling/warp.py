@@ -114,8 +114,8 @@ def _warp_block(shared: Warp, out: Sequence[Array] | Array, block: Block) -> Non
         holes = missing if missing.any() else None
         values = values.astype(np.float64)  # once for a block; each of its values is read sixteen times or more
         resample_cubic(values, holes, within, nodes.step, shared.factors, shared.fill, target)
-    for layer, part in zip(out, target, strict=True):
-        layer[block.rows, block.columns] = part
+    for band, values in zip(out, target, strict=True):
+        band[block.rows, block.columns] = values
 
 
 def nodes_of(shared: Warp, grid: GeoBox) -> Nodes:

@@ -1,4 +1,5 @@
-"""Questions about speed and memory, one a file; `uv run python -m benchmarks` asks all that end in a table of ratios.
+"""Speed and memory: `uv run python -m benchmarks` runs all cases (`cases/`, one a file) and prints one table of ratios.
 
-Two more stand alone, because they need much disk or time: `benchmarks.planet_orthotile`, `benchmarks.training_patches`.
+Some stand alone, because they need much disk or time, or print no ratios: `benchmarks.mapping`, `benchmarks.machines`,
+`benchmarks.planet_orthotile`, `benchmarks.training_patches`.
 """

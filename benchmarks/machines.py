@@ -12,7 +12,7 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from darts.pipelines.tiles import Work
@@ -31,15 +31,19 @@ def prepare(work: "Work") -> "Work":
     import numpy as np
     import xarray as xr
 
+    from darts.pipelines.tiles import Loaded
+
     _be_busy(PREPARE_CPU_S)
-    return replace(work, tile=xr.Dataset({"a": ("x", np.ones(SCENE_BYTES, np.uint8))}))
+    return Loaded(ref=work.ref, tile=xr.Dataset({"a": ("x", np.ones(SCENE_BYTES, np.uint8))}))
 
 
 def segment(work: "Work") -> "Work":
     """Return a scene with a result a quarter as large."""
-    assert work.tile is not None
+    from darts.pipelines.tiles import loaded
+
+    given = loaded(work)
     time.sleep(DEVICE_S)
-    return replace(work, tile=work.tile.assign(b=work.tile.a[::4].rename(x="z")))
+    return replace(given, tile=given.tile.assign(b=given.tile.a[::4].rename(x="z")))
 
 
 def finish(work: "Work") -> "Work":
@@ -60,7 +64,7 @@ def seconds_on(n_machines: int) -> float:
 
     from darts.pipelines.ray.cluster import connected
 
-    head = {"num_cpus": 1, "object_store_memory": STORE_BYTES}
+    head: dict[str, Any] = {"num_cpus": 1, "object_store_memory": STORE_BYTES}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
         for _ in range(n_machines - 1):

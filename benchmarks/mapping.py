@@ -11,22 +11,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import sampled
-from benchmarks.networks import ensemble_without_network
-from benchmarks.scene import FULL_PX, SCENE_ID, made_scene
+from benchmarks.lib.measure import sampled
+from benchmarks.lib.networks import ensemble_without_network
+from benchmarks.lib.scene import FULL_PX, SCENE_ID, made_scene
 
 LIMIT_GIB = {FULL_PX: 4.0, 4096: 2.0}
 """By pixels a side; that of a full scene holds for all others."""
 
 
-def without_network(pipeline: type, n_models: int) -> type:
+def without_network(pipeline: type[Any], n_models: int) -> type[Any]:
     """Return a pipeline whose networks do next to nothing."""
-
-    class WithoutNetwork(pipeline):  # type: ignore[misc, valid-type]
-        def _load_models(self) -> Any:
-            return ensemble_without_network(n_models)
-
-    return WithoutNetwork
+    methods = {"_load_models": lambda _: ensemble_without_network(n_models)}
+    return type("WithoutNetwork", (pipeline,), methods)
 
 
 def scene_pipeline(folder: Path, pipeline: type | None = None, **parameters: Any) -> Any:

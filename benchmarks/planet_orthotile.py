@@ -20,8 +20,8 @@ def make(folder: Path) -> None:
     """Write the world, unless it is there."""
     if list(folder.glob("input/planet/tiles/*/*/*_SR.tif")):
         return
-    from darts.demo.planet import write_planet_world
-    from darts.demo.world import make_world
+    from darts.demo.world.make import make_world
+    from darts.demo.world.planet import write_planet_world
 
     write_planet_world(make_world(SEED, WORLD_PX), folder)
 

@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -112,8 +112,8 @@ def open_zarr(folder: Path) -> Callable[[int], np.ndarray]:
     """Return a function that reads a patch."""
     import zarr
 
-    x = zarr.open_group(folder / "data.zarr", mode="r")["x"]
-    return lambda index: x[index]
+    x = zarr.open_array(folder / "data.zarr" / "x", mode="r")
+    return lambda index: np.asarray(x[index])
 
 
 def open_patch_set(folder: Path) -> Callable[[int], np.ndarray]:
@@ -128,7 +128,7 @@ OPENERS = {"memmap": open_memmap, "zarr loop": open_zarr, "darts": open_patch_se
 """How a patch is read; the last two read the same files."""
 
 
-def read_some(kind: str, folder: Path, order: np.ndarray, ready: object, done: object) -> None:
+def read_some(kind: str, folder: Path, order: np.ndarray, ready: Any, done: Any) -> None:
     """Read patches in an order, when all readers are ready; put down how long it took."""
     read = OPENERS[kind](folder)
     read(int(order[0]))

@@ -18,8 +18,8 @@ from darts.pipelines.planet import PlanetPipeline
 from darts.pipelines.ray.pipelines import PlanetRayPipeline, Sentinel2RayPipeline
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.training import PingoTrainingData, PlanetTrainingData, Sentinel2TrainingData
-from darts_utils.functools import to_toml_value
 from darts_utils.paths import DefaultPaths
+from darts_utils.toml import to_toml_value
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS: dict[str, type] = {

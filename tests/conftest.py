@@ -34,7 +34,7 @@ def make_model():
         import segmentation_models_pytorch as smp
         import torch
 
-        from darts_segmentation.checkpoint import save_checkpoint
+        from darts_segmentation.models.checkpoint import save_checkpoint
 
         torch.manual_seed(seed)
         config = {

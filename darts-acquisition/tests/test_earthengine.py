@@ -51,7 +51,7 @@ def test_blocks_cover_a_grid_once_and_keep_the_limits(height, width, pixel_bytes
 def test_a_whole_scene_takes_less_than_a_hundred_requests():
     parts = list(blocks(GeoBox((10_980, 10_980), Affine.identity(), "EPSG:32608"), 8))
     assert 10 < len(parts) < 100
-    assert earthengine_pixels._AT_ONCE * earthengine_pixels._BLOCK_BYTES <= 128 << 20
+    assert earthengine_pixels.AT_ONCE * earthengine_pixels.BLOCK_BYTES <= 128 << 20
 
 
 def test_a_grid_as_earth_engine_takes_it():

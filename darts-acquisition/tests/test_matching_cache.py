@@ -70,12 +70,13 @@ def test_a_damaged_file_is_one_warning_and_no_answers(file, caplog, damage):
     assert caplog.messages[0].endswith("); it is made anew")
 
 
-def test_the_file_is_not_rewritten_after_every_answer(file):
+def test_the_file_is_not_rewritten_after_every_answer(file, monkeypatch):
     cache = MatchingCache(file)
     cache.put("new", NOTHING, None)
     cache.write_now_and_then()
     assert "new" not in MatchingCache(file)
-    cache._written_s = time.monotonic() - 60
+    now = time.monotonic()
+    monkeypatch.setattr("time.monotonic", lambda: now + 60)
     cache.write_now_and_then()
     assert "new" in MatchingCache(file)
 

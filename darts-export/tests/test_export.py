@@ -14,8 +14,8 @@ from rasterio._err import CPLE_AppDefinedError
 
 from darts_export import expected_files, export_tile, missing_outputs
 from darts_export import export as export_module
-from darts_export.check import DEFAULT_BANDS, PRODUCTS
 from darts_export.facts import tile_facts
+from darts_export.products import DEFAULT_BANDS, PRODUCTS
 from darts_export.record import ADDED, FINGERPRINT, fingerprints, read_record
 from darts_utils.bands import manager
 from darts_utils.errors import ConfigError, DataError, OutputError
@@ -148,14 +148,14 @@ def test_damaged_files_tell_nothing(tmp_path):
 
 @pytest.mark.parametrize("asked", [["ndvi", "metadata"], ["ndvi", "binarized", "metadata"]])
 def test_a_folder_that_appears_meanwhile_is_neither_replaced_nor_claimed(make_tile, tmp_path, monkeypatch, asked):
-    folder, write = tmp_path / "scene", export_module._Making.write
+    folder, write = tmp_path / "scene", export_module.TileProducts.write
 
     def slower_than_another(making, wanted, part):
-        monkeypatch.setattr(export_module._Making, "write", write)
+        monkeypatch.setattr(export_module.TileProducts, "write", write)
         export_tile(make_tile(seed=3), folder, ["ndvi", "metadata"], metadata={FINGERPRINT: "b" * 64})
         write(making, wanted, part)
 
-    monkeypatch.setattr(export_module._Making, "write", slower_than_another)
+    monkeypatch.setattr(export_module.TileProducts, "write", slower_than_another)
     with pytest.raises(OutputError, match=r"^nothing is added to .*scene: its files have the fingerprint bbbbbbbbbbbb"):
         export_tile(make_tile(), folder, asked, metadata={FINGERPRINT: "a" * 64})
     assert fingerprints(folder) == {"b" * 64}
@@ -244,7 +244,7 @@ def test_only_products_with_a_missing_file_are_made(make_tile, tmp_path, monkeyp
 
 def test_nothing_is_done_when_nothing_is_missing(make_tile, tmp_path, monkeypatch):
     export_tile(make_tile(), tmp_path / "scene", ["ndvi"])
-    monkeypatch.setattr(export_module._Making, "write", None)
+    monkeypatch.setattr(export_module.TileProducts, "write", None)
     export_tile(make_tile(), tmp_path / "scene", ["ndvi"])
 
 

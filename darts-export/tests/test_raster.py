@@ -5,7 +5,7 @@ from rasterio.io import MemoryFile
 
 from darts_export.raster import raster_bytes
 from darts_utils.bands import manager
-from darts_utils.lazy import lazy_band
+from darts_utils.rasters.lazy import lazy_band
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_a_band_without_a_codec_keeps_its_dtype_and_a_stack_becomes_layers(make_
     np.testing.assert_array_equal(stack.read(), tile["planet_udm"])
 
 
-def test_a_raster_of_many_strips_holds_the_codes_of_the_whole(make_tile, opened):
+def test_a_raster_of_many_row_blocks_holds_the_codes_of_the_whole(make_tile, opened):
     tile = make_tile(1100, 70)
     for name in ("slope", "red"):
         raster = opened(raster_bytes(tile, [name]))

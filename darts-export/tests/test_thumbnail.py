@@ -3,17 +3,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from darts_export import canvas
+from darts_export import map_furniture
 from darts_export.facts import TileFacts
-from darts_export.thumbnail import (
-    LONGEST_SIDE_PX,
-    _count,
-    _draw_circles,
-    _facts,
-    _mask,
-    _shrunk,
-    draw_thumbnail,
-)
+from darts_export.thumbnail import LONGEST_SIDE_PX, caption_lines, count_slumps, draw_thumbnail
 
 CAPTION_PX = 54 + 2 * 30
 
@@ -27,7 +19,7 @@ def test_picture_keeps_the_shape_of_the_tile_above_its_caption(make_tile):
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (1, 300), (200, 1), (7, 5)])
 def test_any_tile_size_makes_a_picture_with_room_for_the_caption(make_tile, rows, columns):
     height, width, _ = draw_thumbnail(make_tile(rows, columns)).shape
-    assert min(height - CAPTION_PX, width) >= canvas.SMALLEST_SIDE_PX
+    assert min(height - CAPTION_PX, width) >= map_furniture.SMALLEST_SIDE_PX
     assert max(height - CAPTION_PX, width) <= LONGEST_SIDE_PX
 
 
@@ -68,77 +60,51 @@ def test_colours_are_stretched_on_the_best_pixels(make_tile):
     assert draw_thumbnail(tile)[900, 100:600].mean() == pytest.approx(clear, rel=0.05)
 
 
-def test_unknown_ground_does_not_darken_its_neighbours():
-    band = np.full((40, 40), 0.3, dtype=np.float32)
-    band[:, ::3] = np.nan
-    band[:8] = np.nan
-    small = _shrunk(xr.Variable(("y", "x"), band), (10, 10))
-    assert np.isnan(small[:2]).all()
-    np.testing.assert_allclose(small[2:], 0.3, rtol=1e-5)
-
-
-def test_a_single_pixel_survives_the_shrinking(make_tile):
-    tile = make_tile(1000, 900)
-    tile["extent"][:] = False
-    tile["extent"][500, 450] = True
-    assert _mask(tile["extent"], (90, 81)).sum() >= 1
-
-
-def test_a_shrunk_mask_is_true_where_any_of_its_pixels_is():
-    mask = np.random.default_rng(0).random((100, 77)) < 0.05
-    small = _mask(xr.DataArray(mask, dims=("y", "x")), (30, 23))
-    expected = np.zeros((30, 23), dtype=np.uint8)
-    for y, x in np.argwhere(mask):
-        bottom, right = -(-30 * (y + 1) // 100), -(-23 * (x + 1) // 77)
-        expected[30 * y // 100 : bottom, 23 * x // 77 : right] = 1
-    np.testing.assert_array_equal(small, expected)
-
-
 def test_circles_are_those_of_opencv_also_at_the_edge():
     picture = np.random.default_rng(1).integers(0, 256, (60, 90, 3), dtype=np.uint8)
     expected, centres = picture.copy(), [(20, 30), (60, 20), (89, 59)]
     for centre in centres:
         cv2.circle(expected, centre, 7, (255, 214, 10), 2, cv2.LINE_AA)
-    _draw_circles(picture, centres, (255, 214, 10), 2)
+    map_furniture.draw_circles(picture, centres, 7, (255, 214, 10), 2)
     np.testing.assert_allclose(picture.astype(int), expected, atol=4)  # OpenCV blends some pixels twice
 
 
 def test_objects_are_counted_where_nobody_has_told_their_number():
     mask = xr.DataArray(np.array([[1, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 1]], dtype=bool), dims=("y", "x"))
-    assert _count(mask) == 2
-    assert _count(mask.assign_attrs(n_objects=7)) == 7
+    assert count_slumps(mask) == 2
+    assert count_slumps(mask.assign_attrs(n_objects=7)) == 7
 
 
 def test_facts_count_objects_and_their_area(make_tile):
     tile = make_tile()
     tile["binarized_segmentation"][:] = False
     tile["binarized_segmentation"][5:15, 5:15] = True
-    assert _facts(tile, 1, TileFacts())[0] == "2024-07-20  ·  1 slump, 1.0 ha"
-    assert _facts(tile, 0, TileFacts(area_m2=24_000.0))[0].endswith("0 slumps, 2.4 ha")
+    assert caption_lines(tile, 1, TileFacts())[0] == "2024-07-20  ·  1 slump, 1.0 ha"
+    assert caption_lines(tile, 0, TileFacts(area_m2=24_000.0))[0].endswith("0 slumps, 2.4 ha")
 
 
 def test_facts_say_what_was_seen_and_where_models_knew_too_little(make_tile):
     facts = TileFacts(observed_km2=104.25, clear_km2=98.0, cloudy_km2=6.25, features_missing=0.27)
-    assert _facts(make_tile(), None, facts)[1] == (
+    assert caption_lines(make_tile(), None, facts)[1] == (
         "observed 104.2 km²  ·  clear 98.0 km²  ·  cloudy 6.2 km²  ·  features missing in 27 %"
     )
-    assert "missing" not in _facts(make_tile(), None, TileFacts(observed_km2=1.0, features_missing=0.01))[1]
+    assert "missing" not in caption_lines(make_tile(), None, TileFacts(observed_km2=1.0, features_missing=0.01))[1]
 
 
 @pytest.mark.parametrize(
     ("longest", "length", "text"), [(137, 100, "100 m"), (999, 500, "500 m"), (2000, 2000, "2 km"), (7.3, 5, "5 m")]
 )
 def test_scale_bar_is_of_a_round_length(longest, length, text):
-    assert canvas.round_length_m(longest) == length
-    assert canvas.length_text(length) == text
+    assert map_furniture.round_length_m(longest) == length
+    assert map_furniture.length_text(length) == text
 
 
 def test_north_arrow_points_clockwise_for_a_positive_angle():
     def tip(angle: float) -> np.ndarray:
         picture = np.zeros((480, 480, 3), dtype=np.uint8)
-        canvas.draw_north_arrow(picture, angle)
+        map_furniture.draw_north_arrow(picture, angle)
         arrow = np.argwhere(picture[:76, :, 0] > 128)
-        centre = np.array([canvas._MARGIN_PX + 26, 480 - canvas._MARGIN_PX - 16])
+        centre = np.array([map_furniture.MARGIN_PX + 26, 480 - map_furniture.MARGIN_PX - 16])
         away = arrow - centre
         away = away[np.hypot(*away.T) < 24]  # not the letter below
         return away[np.hypot(*away.T).argmax()]

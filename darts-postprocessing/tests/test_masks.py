@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from darts_postprocessing import erode_mask
 from darts_postprocessing.masks import erode_by_disk
 from darts_utils.errors import ConfigError
-from darts_utils.strips import row_strips
+from darts_utils.rasters.row_blocks import row_blocks
 
 
 def slow_erosion(valid: np.ndarray, radius: int) -> np.ndarray:
@@ -44,7 +44,7 @@ def test_both_ways_to_erode_agree(radius, seed):
 def test_blocks_erode_like_the_whole(monkeypatch, radius):
     valid = (np.random.default_rng(radius).random((97, 150)) > 0.0005).astype(np.uint8)
     whole = erode_by_disk(valid, radius)
-    monkeypatch.setattr("darts_postprocessing.masks.row_strips", lambda length: row_strips(length, 16))
+    monkeypatch.setattr("darts_postprocessing.masks.row_blocks", lambda length: row_blocks(length, 16))
     np.testing.assert_array_equal(erode_by_disk(valid, radius), whole)
     assert 0 < whole.sum() < valid.sum()
 

@@ -99,11 +99,11 @@ def test_quality_is_not_needed_at_level_0(make_tile):
     [
         (
             {"quality_level": 3},
-            "quality_level is 3 but must be 0, 1, 2 or none, low_quality, high_quality. Choose one of them.",
+            "quality_level is 3 but must be none (0), low_quality (1) or high_quality (2).",
         ),
         (
             {"quality_level": "good"},
-            "quality_level is 'good' but must be 0, 1, 2 or none, low_quality, high_quality. Choose one of them.",
+            "quality_level is 'good' but must be none (0), low_quality (1) or high_quality (2).",
         ),
         ({"mask_erosion_size": -1}, "mask_erosion_size is -1 px but must not be negative. Set 0 for none."),
         ({"edge_erosion_size": -1}, "edge_erosion_size is -1 px but must not be negative. Set 0 for none."),

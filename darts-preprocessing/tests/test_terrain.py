@@ -8,13 +8,13 @@ from odc.geo.geobox import GeoBox
 from odc.geo.xr import xr_coords
 
 from darts_preprocessing import Sun, aspect, curvature, derive_terrain, hillshade, slope
-from darts_preprocessing import terrain as terrain_module
 from darts_preprocessing.blocks import Block, whole
-from darts_preprocessing.north import TrueNorth
-from darts_preprocessing.terrain import TERRAIN_BANDS, Ground
-from darts_preprocessing.terrain_kernel import _direction_deg
-from darts_utils.compiled import compiled
+from darts_preprocessing.terrain import derivatives as terrain_module
+from darts_preprocessing.terrain.derivatives import TERRAIN_BANDS, DemWindow
+from darts_preprocessing.terrain.derivatives_kernel import _direction_deg
+from darts_preprocessing.terrain.meridian_convergence import MeridianConvergence
 from darts_utils.grid import grid_convergence
+from darts_utils.machine.jit import compiled
 
 INNER = (slice(1, -1), slice(1, -1))
 
@@ -103,13 +103,13 @@ def rough(make_grid, hills) -> tuple[np.ndarray, GeoBox]:
 
 def test_device_engine_agrees_with_host_engine(rough, monkeypatch):
     heights, grid = rough
-    sun, margin = Sun(azimuth_deg=100, elevation_deg=20), 3
-    ground = Ground.of(heights, grid, margin, sun)
-    host = ground.terrain(TERRAIN_BANDS, whole(ground.shape), "cpu")
+    sun, halo = Sun(azimuth_deg=100, elevation_deg=20), 3
+    dem_window = DemWindow.of(heights, grid, halo, sun)
+    host = dem_window.terrain(TERRAIN_BANDS, whole(dem_window.shape), "cpu")
     monkeypatch.setattr(terrain_module, "DEVICE_BLOCK_PX", 200)
     monkeypatch.setattr(terrain_module, "decide_device", lambda _: _PretendGpu())
     monkeypatch.setattr(torch.Tensor, "to", lambda tensor, *_: tensor)
-    device = ground.terrain(TERRAIN_BANDS, whole(ground.shape), "cuda")
+    device = dem_window.terrain(TERRAIN_BANDS, whole(dem_window.shape), "cuda")
     for band, tolerance in {"slope": 1e-3, "hillshade": 1e-5, "curvature": 1e-3}.items():
         np.testing.assert_allclose(device[band], host[band], atol=tolerance, err_msg=band)
     np.testing.assert_array_equal(np.isnan(device["aspect"]), np.isnan(host["aspect"]))
@@ -123,12 +123,12 @@ class _PretendGpu:
 
 def test_blocks_and_windows_give_what_the_whole_gives(rough, monkeypatch):
     heights, grid = rough
-    ground = Ground.of(heights, grid, 0)
-    whole_tile = ground.terrain(TERRAIN_BANDS, whole(ground.shape), "cpu")
+    dem_window = DemWindow.of(heights, grid, 0)
+    whole_tile = dem_window.terrain(TERRAIN_BANDS, whole(dem_window.shape), "cpu")
     window = Block(rows=slice(30, 299), columns=slice(80, 530))
-    part = ground.terrain(TERRAIN_BANDS, window, "cpu")
-    monkeypatch.setattr(terrain_module, "STRIP_ROWS", 64)
-    blocks = ground.terrain(TERRAIN_BANDS, whole(ground.shape), "cpu")
+    part = dem_window.terrain(TERRAIN_BANDS, window, "cpu")
+    monkeypatch.setattr(terrain_module, "ROW_BLOCK_ROWS", 64)
+    blocks = dem_window.terrain(TERRAIN_BANDS, whole(dem_window.shape), "cpu")
     for band in TERRAIN_BANDS:
         np.testing.assert_array_equal(blocks[band], whole_tile[band], err_msg=band)
         np.testing.assert_array_equal(part[band], whole_tile[band][window.rows, window.columns], err_msg=band)
@@ -137,9 +137,9 @@ def test_blocks_and_windows_give_what_the_whole_gives(rough, monkeypatch):
 @pytest.mark.parametrize("band", TERRAIN_BANDS)
 def test_a_band_is_the_same_alone_and_among_others(rough, band):
     heights, grid = rough
-    ground = Ground.of(heights, grid, 1)
-    alone = ground.terrain((band,), whole(ground.shape), "cpu")[band]
-    np.testing.assert_array_equal(alone, ground.terrain(TERRAIN_BANDS, whole(ground.shape), "cpu")[band])
+    dem_window = DemWindow.of(heights, grid, 1)
+    alone = dem_window.terrain((band,), whole(dem_window.shape), "cpu")[band]
+    np.testing.assert_array_equal(alone, dem_window.terrain(TERRAIN_BANDS, whole(dem_window.shape), "cpu")[band])
 
 
 def test_high_ground_is_as_exact_as_low_ground(grid):
@@ -174,7 +174,7 @@ def test_the_fast_direction_is_as_good_as_the_exact_one():
 )
 def test_true_north_between_nodes_is_that_of_every_pixel(crs, left, top):
     grid = GeoBox.from_bbox((left, top - 6_010, left + 7_770, top), crs, resolution=10)
-    cosine, sine = TrueNorth(grid).of(Block(rows=slice(17, 600), columns=slice(250, 777)))
+    cosine, sine = MeridianConvergence(grid).of(Block(rows=slice(17, 600), columns=slice(250, 777)))
     expected = np.radians(grid_convergence(grid, step_px=1)[17:600, 250:777])
     np.testing.assert_allclose(cosine, np.cos(expected), atol=2e-6)
     np.testing.assert_allclose(sine, np.sin(expected), atol=2e-6)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from odc.geo.xr import xr_coords
 
 from darts_preprocessing import topographic_position_index
-from darts_preprocessing.tpi import check_radii, device_position_index, disk_kernel, position_index, radii_px
+from darts_preprocessing.terrain.tpi import check_radii, device_position_index, disk_kernel, position_index, radii_px
 from darts_utils.errors import ConfigError
 
 
@@ -54,18 +54,18 @@ def test_index_is_as_precise_on_a_plateau_as_at_sea_level():
 
 @pytest.mark.parametrize(("outer", "inner"), RADII)
 def test_device_engine_agrees_with_host_engine(dem, outer, inner, monkeypatch):
-    monkeypatch.setattr("darts_preprocessing.tpi.DEVICE_BLOCK_PX", 20)
-    kernel, margin = disk_kernel(outer, inner), 6
-    host = position_index(dem, kernel, margin, "cpu")
+    monkeypatch.setattr("darts_preprocessing.terrain.tpi.DEVICE_BLOCK_PX", 20)
+    kernel, halo = disk_kernel(outer, inner), 6
+    host = position_index(dem, kernel, halo, "cpu")
     device = np.empty_like(host)
-    device_position_index(dem, kernel, margin, device, torch.device("cpu"))
+    device_position_index(dem, kernel, halo, device, torch.device("cpu"))
     np.testing.assert_allclose(device, host, atol=1e-3)
 
 
 def test_blocks_give_what_the_whole_gives(dem, monkeypatch):
     kernel = disk_kernel(4)
     whole = position_index(dem, kernel, 2, "cpu")
-    monkeypatch.setattr("darts_preprocessing.tpi.HOST_BLOCK_PX", 1)
+    monkeypatch.setattr("darts_preprocessing.terrain.tpi.HOST_BLOCK_PX", 1)
     np.testing.assert_allclose(position_index(dem, kernel, 2, "cpu"), whole, atol=1e-3)
 
 

@@ -10,7 +10,7 @@ import torch
 import xarray as xr
 from torch import nn
 
-from darts_segmentation.checkpoint import save_checkpoint
+from darts_segmentation.models.checkpoint import save_checkpoint
 
 torch.set_num_threads(1)
 

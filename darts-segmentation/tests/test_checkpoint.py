@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from darts_segmentation import checkpoint as module
-from darts_segmentation.checkpoint import load_model, read_bands, read_checkpoint, save_checkpoint
+from darts_segmentation.models import checkpoint as module
+from darts_segmentation.models.checkpoint import load_model, read_bands, read_checkpoint, save_checkpoint
 from darts_utils.errors import CheckpointError
 
 MODEL = {
@@ -20,7 +20,7 @@ MODEL = {
 BANDS = ["red", "ndvi", "slope"]
 CONVERT = (
     "Only tensors and plain containers are read: on a machine where you trust the file, load it with torch and write it"
-    " anew with darts_segmentation.checkpoint.save_checkpoint."
+    " anew with darts_segmentation.models.checkpoint.save_checkpoint."
 )
 
 

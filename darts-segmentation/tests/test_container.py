@@ -8,7 +8,7 @@ import zipfile
 import pytest
 import torch
 
-from darts_segmentation.checkpoint import load_model, read_checkpoint
+from darts_segmentation.models.checkpoint import load_model, read_checkpoint
 from darts_utils.errors import CheckpointError
 
 MODEL = {"arch": "unet", "encoder_name": "resnet18", "encoder_depth": 3, "decoder_channels": [16, 8, 8]}
@@ -76,7 +76,8 @@ def test_a_tensor_that_claims_more_than_the_file_has_takes_no_memory(written, no
         def __reduce__(self):
             storage = torch.zeros(8).untyped_storage()
             typed = torch.storage.TypedStorage(wrap_storage=storage, dtype=torch.float32, _internal=True)
-            return torch._utils._rebuild_tensor_v2, (typed, 0, shape, stride, False, {})
+            rebuild = torch._utils._rebuild_tensor_v2  # noqa: SLF001  (what torch itself writes into its files)
+            return rebuild, (typed, 0, shape, stride, False, {})
 
     path = written({"segmentation_head.0.bias": Claim()}, _use_new_zipfile_serialization=not old)
     with pytest.raises(CheckpointError, match=r"do not fit unet with resnet18: \d+ missing"):

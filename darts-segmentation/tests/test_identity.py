@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from darts_segmentation import EnsembleV1, SMPSegmenter
-from darts_segmentation import checkpoint as module
-from darts_segmentation.checkpoint import load, model_id, save_checkpoint
-from darts_segmentation.identity import identity
+from darts_segmentation.models import checkpoint as module
+from darts_segmentation.models.checkpoint import load, model_id, save_checkpoint
+from darts_segmentation.models.identity import identity
 
 MODEL = {
     "arch": "unet",

@@ -7,11 +7,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darts_segmentation import feed, inference
+from darts_segmentation import inference, patch_loader
 from darts_segmentation.inference import predict
-from darts_segmentation.layers import TileLayers
+from darts_segmentation.model_input import BandStack
 from darts_segmentation.network import Member
-from darts_segmentation.patches import Patching, blending_window, patch_starts, plan_patches
+from darts_segmentation.patches import Patching, blending_window, patch_grid, patch_starts
 from darts_utils.bands import manager
 from darts_utils.errors import ConfigError, DataError
 
@@ -67,8 +67,8 @@ def test_equals_the_plain_slow_way(tile_of, member, patch, overlap):
     np.testing.assert_allclose(fast, slow_reference(tile, member, patch, overlap), atol=2e-6)
 
 
-def test_strips_read_side_by_side_make_whole_patches(tile_of, member, monkeypatch):
-    monkeypatch.setattr(feed, "_STRIP_ROWS", 7)
+def test_blocks_of_rows_read_side_by_side_make_whole_patches(tile_of, member, monkeypatch):
+    monkeypatch.setattr(patch_loader, "_BLOCK_ROWS", 7)
     tile = with_holes(tile_of(90, 131))
     tile["quality_data_mask"].values[:40, :70] = 0  # patches to leave out, before and between others
     fast = predict(tile, [member], Patching(patch_size=32, overlap=4, batch_size=3, reflection=5), CPU).mean
@@ -138,8 +138,8 @@ def seam_ratios(tile, member):
     patching = Patching(patch_size=64, overlap=24)
     whole = predict(tile, [member], Patching(patch_size=320, overlap=0), CPU).mean
     difference = predict(tile, [member], patching, CPU).mean - whole
-    plan = plan_patches(whole.shape, patching, member.multiple, TileLayers(tile, list(BANDS)).origin)
-    for axis, spans in enumerate((plan.rows, plan.columns)):
+    grid = patch_grid(whole.shape, patching, member.multiple, BandStack(tile, list(BANDS)).origin)
+    for axis, spans in enumerate((grid.rows, grid.columns)):
         gradient = np.nanmean(np.abs(np.diff(difference, axis=axis)), axis=1 - axis)
         ends = {end for span in spans for end in (span.target.start, span.target.stop)}
         borders = np.array(sorted(ends - {0, whole.shape[axis]})) - 1

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from darts_segmentation.checkpoint import load_model, model_id, read_checkpoint, save_checkpoint
+from darts_segmentation.models.checkpoint import load_model, model_id, read_checkpoint, save_checkpoint
 from darts_utils.errors import CheckpointError
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's advice on loggers, workers and progress bars
@@ -24,7 +24,7 @@ MODEL = {
 }
 ADVICE = (
     "Only tensors and plain containers are read: on a machine where you trust the file, load it with torch and write it"
-    " anew with darts_segmentation.checkpoint.save_checkpoint."
+    " anew with darts_segmentation.models.checkpoint.save_checkpoint."
 )
 HARMLESS = {
     "train_data_dir": Path("/data/train"),

@@ -6,7 +6,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darts_segmentation.patches import Patching, blending_window, patch_starts, plan_patches
+from darts_segmentation.patches import Patching, blending_window, patch_grid, patch_starts
 from darts_utils.errors import ConfigError
 
 sizes = st.integers(1, 200)
@@ -26,22 +26,22 @@ def patchings(draw) -> Patching:
 @settings(deadline=None, max_examples=150)
 @given(height=sizes, width=sizes, patching=patchings(), multiple=st.sampled_from([1, 8, 32]), origin=origins)
 def test_shares_add_up_to_one_in_every_pixel_of_any_tile(height, width, patching, multiple, origin):
-    plan = plan_patches((height, width), patching, multiple, origin)
+    grid = patch_grid((height, width), patching, multiple, origin)
     total = np.zeros((height, width), dtype=np.float32)
-    for patch in plan:
-        patch.add_to(total, np.ones(plan.patch_shape, dtype=np.float32))
+    for patch in grid:
+        patch.add_to(total, np.ones(grid.patch_shape, dtype=np.float32))
     np.testing.assert_allclose(total, 1, atol=1e-5)
-    assert all(size % multiple == 0 for size in plan.patch_shape)
+    assert all(size % multiple == 0 for size in grid.patch_shape)
 
 
 @settings(deadline=None, max_examples=150)
 @given(height=sizes, width=sizes, patching=patchings(), multiple=st.sampled_from([1, 8, 32]), origin=origins)
 def test_a_patch_reads_the_pixels_that_it_writes(height, width, patching, multiple, origin):
-    plan = plan_patches((height, width), patching, multiple, origin)
+    grid = patch_grid((height, width), patching, multiple, origin)
     band = np.arange(height * width, dtype=np.float32).reshape(height, width)
-    for patch in plan:
+    for patch in grid:
         values = patch.read(xr.Variable(("y", "x"), band))
-        assert values.shape == plan.patch_shape
+        assert values.shape == grid.patch_shape
         written = values[patch.rows.written, patch.columns.written]
         np.testing.assert_array_equal(written, band[patch.rows.target, patch.columns.target])
 
@@ -76,16 +76,16 @@ def test_neighbours_share_at_least_the_overlap(length, patch, multiple, data):
 
 
 def test_a_tile_without_mirroring_is_masked_beyond_its_edge():
-    plan = plan_patches((5, 140), Patching(patch_size=32, overlap=0), 32)
-    valid = np.ones(plan.patch_shape, dtype=bool)
-    next(iter(plan)).mask_outside(valid)
+    grid = patch_grid((5, 140), Patching(patch_size=32, overlap=0), 32)
+    valid = np.ones(grid.patch_shape, dtype=bool)
+    next(iter(grid)).mask_outside(valid)
     assert valid[:5].all()
     assert not valid[5:].any()
 
 
 def test_mirroring_shows_the_tile_beyond_its_edge_and_masks_nothing():
-    plan = plan_patches((6, 6), Patching(patch_size=8, overlap=2, reflection=1), 1)
-    (patch,) = plan
+    grid = patch_grid((6, 6), Patching(patch_size=8, overlap=2, reflection=1), 1)
+    (patch,) = grid
     band = np.arange(36, dtype=np.float32).reshape(6, 6)
     np.testing.assert_array_equal(patch.read(xr.Variable(("y", "x"), band)), np.pad(band, 1, mode="reflect"))
     assert patch.rows.inside is None
@@ -95,16 +95,16 @@ def test_mirroring_shows_the_tile_beyond_its_edge_and_masks_nothing():
 @given(length=st.integers(1, 300), origin=st.integers(-1000, 1000), reflection=st.sampled_from([0, 3, 40]))
 def test_patches_begin_at_multiples_on_the_map(length, origin, reflection):
     patching = Patching(patch_size=64, overlap=10, reflection=reflection)
-    plan = plan_patches((length, length), patching, 32, (origin, origin))
-    for span in plan.rows:
+    grid = patch_grid((length, length), patching, 32, (origin, origin))
+    for span in grid.rows:
         begin = origin + span.target.start - span.written.start
         assert span.weights.size == 0 or begin % 32 == 0
 
 
 def test_a_tile_as_large_as_a_patch_stays_one_patch():
-    plan = plan_patches((64, 50), Patching(patch_size=64, overlap=10), 32, (7, 9))
-    (patch,) = plan
-    assert plan.patch_shape == (96, 64)
+    grid = patch_grid((64, 50), Patching(patch_size=64, overlap=10), 32, (7, 9))
+    (patch,) = grid
+    assert grid.patch_shape == (96, 64)
     assert patch.rows.written == slice(7, 71)
     assert patch.columns.written == slice(9, 59)
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from darts_segmentation import EnsembleV1, SMPSegmenter
-from darts_segmentation.checkpoint import save_checkpoint
+from darts_segmentation.models.checkpoint import save_checkpoint
 from darts_utils.bands import manager
 from darts_utils.errors import CheckpointError, ConfigError
 from darts_utils.tile import validate

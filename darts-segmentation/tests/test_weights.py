@@ -3,7 +3,7 @@ import re
 import pytest
 import torch
 
-from darts_segmentation.checkpoint import load_model, model_id, save_checkpoint
+from darts_segmentation.models.checkpoint import load_model, model_id, save_checkpoint
 from darts_utils.errors import CheckpointError
 
 MODEL = {

@@ -4,8 +4,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is only there where a package that computes is installed")
 
-from darts_utils.devices import decide_device, device_name  # noqa: E402
 from darts_utils.errors import ConfigError  # noqa: E402
+from darts_utils.machine.devices import decide_device, device_name  # noqa: E402
 
 GIB = 2**30
 

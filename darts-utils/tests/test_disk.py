@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from darts_utils.disk import cannot_write
 from darts_utils.errors import OutputError
+from darts_utils.machine.disk import cannot_write
 
 
 def said(path, error):

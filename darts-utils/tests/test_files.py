@@ -280,7 +280,7 @@ def test_a_lock_whose_owner_is_silent_is_taken_over(tmp_path, no_locks):
 
 
 def test_the_owner_of_a_lock_keeps_it_fresh(tmp_path, no_locks, monkeypatch):
-    monkeypatch.setattr("darts_utils.softlock._BEAT_S", 0.01)
+    monkeypatch.setattr("darts_utils.machine.softlock._BEAT_S", 0.01)
     with exclusive_lock(tmp_path / "cube.lock"):
         os.utime(tmp_path / "cube.lock.held", (0, 0))
         deadline = time.monotonic() + 5

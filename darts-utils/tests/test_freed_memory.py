@@ -7,7 +7,7 @@ import pytest
 FAULTS = """
 import resource, sys, threading
 import numpy as np
-from darts_utils.memory import keep_freed
+from darts_utils.machine.memory import keep_freed
 
 def work():
     for _ in range(2):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from darts_utils.lazy import lazy_band
+from darts_utils.rasters.lazy import lazy_band
 
 VALUES = np.arange(7 * 9, dtype=np.float32).reshape(7, 9)
 

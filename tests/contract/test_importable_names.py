@@ -23,7 +23,7 @@ NAMES = {
     "darts_segmentation.segment": "SMPSegmenter",
     "darts_segmentation.training.prepare_training": "TrainDatasetBuilder",
     "darts_utils.bands": "BandCodec BandManager manager",
-    "darts_utils.functools": "write_function_args_to_config_file",
+    "darts_utils.toml": "write_function_args_to_config_file",
     "darts_utils.paths": "DefaultPaths paths",
     "darts_utils.tilecache": "XarrayCacheManager",
     "darts.utils.bench": "benchviz",

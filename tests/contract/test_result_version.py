@@ -20,7 +20,7 @@ from darts_export.vector import segment_table
 from darts_postprocessing import prepare_export
 from darts_preprocessing import preprocess_v2
 from darts_segmentation import EnsembleV1
-from darts_segmentation.checkpoint import save_checkpoint
+from darts_segmentation.models.checkpoint import save_checkpoint
 from darts_utils.bands import TRAINING_BANDS, manager
 
 KEPT = Path(__file__).with_name("kept_results")

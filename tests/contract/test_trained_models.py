@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from darts.demo.training_data import load_features
-from darts.demo.world import make_world
-from darts.demo.write import write_world
+from darts.demo.world.make import make_world
+from darts.demo.world.write import write_world
 from darts_segmentation import EnsembleV1
-from darts_segmentation.layers import TileLayers
-from darts_segmentation.patches import Patching, plan_patches
+from darts_segmentation.model_input import BandStack
+from darts_segmentation.patches import Patching, patch_grid
 
 PATCHES = {"patch_size": 160, "overlap": 64}
 
@@ -64,10 +64,10 @@ def seam_ratios(world, whole):
     """
     tile, ensemble = world
     multiple = math.lcm(*(member.multiple for member in ensemble.members))
-    plan = plan_patches(whole.shape, Patching(**PATCHES), multiple, TileLayers(tile, ["red"]).origin)
+    grid = patch_grid(whole.shape, Patching(**PATCHES), multiple, BandStack(tile, ["red"]).origin)
     difference_from_whole = ensemble.segment_tile(tile, **PATCHES, batch_size=4).probabilities.values - whole
     ratios = []
-    for axis, spans in enumerate((plan.rows, plan.columns)):
+    for axis, spans in enumerate((grid.rows, grid.columns)):
         gradient = np.nanmean(np.abs(np.diff(difference_from_whole, axis=axis)), axis=1 - axis)
         ends = {end for span in spans for end in (span.target.start, span.target.stop)}
         borders = np.array(sorted(ends - {0, whole.shape[axis]})) - 1

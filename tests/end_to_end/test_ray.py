@@ -239,8 +239,8 @@ def wait_for(condition, timeout_s=20):
 
 
 def note_surroundings(folder, run, work):
-    from darts_utils.cores import usable_cores
     from darts_utils.files import part_path
+    from darts_utils.machine.cpu import usable_cores
 
     label = part_path(folder / "a").name.split("-")[-2]
     lane = "finish" if work.tile else "prepare"
@@ -333,9 +333,9 @@ def test_a_place_lets_in_as_many_as_it_may_and_forgets_the_dead(cluster, tmp_pat
 @pytest.fixture(scope="module")
 def worlds(tmp_path_factory):
     """Three Sentinel-2 scenes, each on a world of its own, and a Planet orthotile and scene on one."""
-    from darts.demo.planet import write_planet_world
-    from darts.demo.world import make_world
-    from darts.demo.write import write_world
+    from darts.demo.world.make import make_world
+    from darts.demo.world.planet import write_planet_world
+    from darts.demo.world.write import write_world
 
     root = tmp_path_factory.mktemp("worlds")
     scenes = [write_world(make_world(seed, 256), root / "s2").scene_id for seed in (1, 2, 3)]

@@ -19,8 +19,8 @@ import pytest
 import xarray as xr
 from same_products import assert_same_folder
 
-from darts.demo.world import make_world
-from darts.demo.write import write_world
+from darts.demo.world.make import make_world
+from darts.demo.world.write import write_world
 from darts.pipelines.ray.pipelines import Sentinel2RayPipeline
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.pipelines.stages import Stage

@@ -122,8 +122,8 @@ def unpacked(archive, folder):
 
 def test_real_slumps_lie_on_the_real_terrain_where_they_should(shared_data, tmp_path):
     """On the Svalbard DEM they line the rivers: low, in hollows, on gentle ground but never flat; the map is steep."""
-    from darts_preprocessing.terrain import derive_terrain
-    from darts_preprocessing.tpi import topographic_position_index
+    from darts_preprocessing.terrain.derivatives import derive_terrain
+    from darts_preprocessing.terrain.tpi import topographic_position_index
 
     with rasterio.open(shared_data / "dem" / "longyearbyen_1995.tif") as file:
         heights = file.read(1, masked=True).filled(np.nan).astype(np.float32)

@@ -15,9 +15,9 @@ from affine import Affine
 from training_worlds import read_set, same_sets, write_labelled_worlds
 
 from darts.demo.labels import outline_of, write_labels
-from darts.demo.planet import orthotile_of, write_planet_world
-from darts.demo.world import make_world
-from darts.demo.write import write_world
+from darts.demo.world.make import make_world
+from darts.demo.world.planet import orthotile_of, write_planet_world
+from darts.demo.world.write import write_world
 from darts.pipelines.planet import PlanetPipeline
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.pipelines.stages import feature_stages

@@ -8,8 +8,8 @@ import pyarrow.parquet
 import zarr
 
 from darts.demo.labels import write_labels
-from darts.demo.planet import write_planet_world
-from darts.demo.world import make_world
+from darts.demo.world.make import make_world
+from darts.demo.world.planet import write_planet_world
 from darts_utils.paths import DefaultPaths
 
 

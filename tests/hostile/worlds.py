@@ -94,7 +94,7 @@ def make_tiny_model(path, bands=("red", "nir"), seed=0):
     import segmentation_models_pytorch as smp
     import torch
 
-    from darts_segmentation.checkpoint import save_checkpoint
+    from darts_segmentation.models.checkpoint import save_checkpoint
 
     torch.manual_seed(seed)
     config = {

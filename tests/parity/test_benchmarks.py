@@ -1,4 +1,4 @@
-"""The benchmarks do not rot: each is asked at a tiny size, and finds that ours and the baseline lead to the same."""
+"""The benchmarks do not rot: each case runs at a tiny size, and finds that ours and the baseline lead to the same."""
 
 import json
 import math
@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import overlap
-from benchmarks.answers import Goal, as_table
-from benchmarks.asking import QUESTIONS, Asked, Trial, answer, answered, answers_to
-from benchmarks.measure import Run, Timing
-from benchmarks.whole_scene import WARM_UP_PX, assert_same_files, map_ours, map_plain
+from benchmarks.cases import overlap
+from benchmarks.cases.whole_scene import WARM_UP_PX, assert_same_files, map_ours, map_plain
+from benchmarks.lib.measure import Run, Timing
+from benchmarks.lib.results import Goal, as_table
+from benchmarks.lib.runner import CASES, Case, Trial, measured, result_of, results_of
 
 ROOT = Path(__file__).resolve().parents[2]
-MOST_ANSWERS = {"patches": 2, "overlap": 1}
+MOST_RESULTS = {"patches": 2, "overlap": 1}
 """Further ones take long and differ only by their networks."""
 SIZES_PX = {"tpi": 224, "patches": 64, "overlap": 64}
-IN_ONE_PROCESS = [question for question in QUESTIONS if question not in ("whole_scene", "gpu")]
+IN_ONE_PROCESS = [name for name in CASES if name not in ("whole_scene", "gpu")]
 
 
 @pytest.fixture(scope="module")
@@ -37,15 +37,15 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-@pytest.mark.parametrize("question", IN_ONE_PROCESS)
-def test_a_question_is_answered_after_both_sides_agreed(question, scenes, one_thread, monkeypatch):
+@pytest.mark.parametrize("name", IN_ONE_PROCESS)
+def test_a_case_has_results_after_both_sides_agreed(name, scenes, one_thread, monkeypatch):
     """Each checks by itself that they do, on what is timed afterwards."""
     monkeypatch.setattr(overlap, "N_TILES", 2)
-    asked = Asked(question=question, size=SIZES_PX.get(question, WARM_UP_PX), repeat=1, folder=scenes)
-    made = list(islice(answers_to(asked), MOST_ANSWERS.get(question)))
+    case = Case(name=name, size=SIZES_PX.get(name, WARM_UP_PX), repeat=1, folder=scenes)
+    made = list(islice(results_of(case), MOST_RESULTS.get(name)))
     assert made
     for found in made:
-        assert found.question == question
+        assert found.case == name
         assert math.isfinite(found.ratio)
         assert found.ratio > 0
         assert (found.repeat, found.spread) == (1, 0)
@@ -54,12 +54,12 @@ def test_a_question_is_answered_after_both_sides_agreed(question, scenes, one_th
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, which takes minutes to ask")
 def test_what_needs_a_gpu_is_said_to_be_missing(capsys):
-    assert list(answers_to(Asked(question="gpu"))) == []
+    assert list(results_of(Case(name="gpu"))) == []
     assert capsys.readouterr().out == "nothing was measured: torch finds no GPU here\n"
 
 
 def test_a_scene_by_the_plain_steps_is_a_scene_by_ours(scenes):
-    from benchmarks.scene import made_scene
+    from benchmarks.lib.scene import made_scene
 
     folder = made_scene(scenes, WARM_UP_PX)
     map_ours(folder, WARM_UP_PX)
@@ -77,12 +77,12 @@ def test_nothing_is_timed_where_both_sides_disagree():
         what="",
         px=1,
         ours=lambda: calls.append("ours"),
-        baseline="",
-        plainly=lambda: calls.append("plain") or 1,
+        baseline_name="",
+        baseline=lambda: calls.append("plain") or 1,
         agree=agree,
     )
     with pytest.raises(AssertionError, match=r"^None and 1\n"):
-        answered(Asked(question="tpi", repeat=3), trial)
+        measured(Case(name="tpi", repeat=3), trial)
     assert calls == ["ours", "plain"]
 
 
@@ -91,14 +91,14 @@ def timing(*seconds):
 
 
 def test_a_ratio_is_the_median_over_turns_of_seconds_a_pixel():
-    found = answer(
-        Asked(question="tpi"), "", timing(1, 2, 10), timing(2, 6, 10), px=(400, 100), baseline="", floor_s=0.5
+    found = result_of(
+        Case(name="tpi"), "", timing(1, 2, 10), timing(2, 6, 10), px=(400, 100), baseline="", roofline_s=0.5
     )
     assert found.ratio == 8  # of 8, 12 and 4
     assert found.spread == 1
     assert (found.seconds, found.baseline_seconds) == (2, 6)
     assert (found.px, found.baseline_px) == (400, 100)
-    assert found.floor_share == 0.25
+    assert found.roofline_share == 0.25
     assert found.gib == 0.5
 
 
@@ -114,15 +114,15 @@ def test_a_ratio_is_the_median_over_turns_of_seconds_a_pixel():
     ],
 )
 def test_a_goal_is_met_if_all_of_it_is(goal, met):
-    found = answer(
-        Asked(question="tpi"), "", timing(2), timing(16), px=(1, 1), baseline="", goal=goal, whole_process=True
+    found = result_of(
+        Case(name="tpi"), "", timing(2), timing(16), px=(1, 1), baseline="", goal=goal, whole_process=True
     )
     assert found.is_met is met
 
 
 def test_a_table_says_how_many_pixels_either_side_worked_on():
-    found = answer(
-        Asked(question="tpi"),
+    found = result_of(
+        Case(name="tpi"),
         "TPI",
         timing(2),
         timing(4),
@@ -134,12 +134,12 @@ def test_a_table_says_how_many_pixels_either_side_worked_on():
     assert row == "| TPI | 2 s at 4 Mpx | convolution: 4 s at 1 Mpx | 8 ± 0 % | >= 10 x NO | 0.50 (0.50) |  |"
 
 
-def test_the_questions_are_listed_and_an_unknown_one_is_refused():
-    def asked(*arguments):
+def test_the_cases_are_listed_and_an_unknown_one_is_refused():
+    def run(*arguments):
         command = [sys.executable, "-m", "benchmarks", *arguments]
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
-    assert asked("--list").stdout.split() == list(QUESTIONS)
-    refused = asked("tip", "tpi")
+    assert run("--list").stdout.split() == list(CASES)
+    refused = run("tip", "tpi")
     assert refused.returncode == 2
-    assert f"no question is called tip; there are {', '.join(QUESTIONS)}" in refused.stderr
+    assert f"no case is called tip; there are {', '.join(CASES)}" in refused.stderr

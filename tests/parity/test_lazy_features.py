@@ -8,12 +8,12 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 
-from darts.demo.planet import write_planet_world
-from darts.demo.world import make_world
-from darts.demo.write import write_world
+from darts.demo.world.make import make_world
+from darts.demo.world.planet import write_planet_world
+from darts.demo.world.write import write_world
 from darts_acquisition import load_cdse_s2_sr_scene, load_planet_tile
 from darts_preprocessing import DEM_BANDS, preprocess_v2
-from darts_preprocessing.dem_features import DemFeatures
+from darts_preprocessing.terrain.dem_features import DemFeatures
 
 WINDOWS = [(slice(0, 40), slice(0, 90)), (slice(33, 97), slice(50, 114)), (slice(129, 130), slice(0, 1))]
 TOLERANCE = {"relative_elevation": 5e-5, "aspect": 2e-3, "slope": 1e-4, "hillshade": 1e-6, "curvature": 1e-3}

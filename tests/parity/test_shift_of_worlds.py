@@ -9,8 +9,8 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 
-from darts.demo.planet import image_on, orthotile_of, scene_of, udm2_of
-from darts.demo.world import make_world
+from darts.demo.world.make import make_world
+from darts.demo.world.planet import image_on, orthotile_of, scene_of, udm2_of
 from darts_acquisition.optical.quality import SCL_QUALITY
 from darts_preprocessing import align_offset
 

@@ -22,7 +22,7 @@ from xrspatial import slope as oracle_slope
 from xrspatial.convolution import convolve_2d
 
 from darts_preprocessing import align_dem, aspect, curvature, hillshade, slope, topographic_position_index
-from darts_preprocessing.tpi import disk_kernel, position_index, radii_px
+from darts_preprocessing.terrain.tpi import disk_kernel, position_index, radii_px
 
 TOLERANCE = 1e-3
 PIXELS_M = (2, 3, 10)

@@ -8,7 +8,8 @@ from odc.geo.xr import wrap_xr
 from rasterio.enums import Resampling
 from rasterio.warp import reproject, transform
 
-from darts_preprocessing import align_dem, align_dem_mask, align_tcvis, warp
+from darts_preprocessing import align_dem, align_dem_mask, align_tcvis
+from darts_preprocessing.resampling import warp
 
 UTM = "EPSG:32608"
 
@@ -68,7 +69,7 @@ def test_elevation_is_that_of_gdal(source_m, target_m, factor, holes, monkeypatc
     dem = with_holes(ground(1), np.nan) if holes else ground(1)
     ours = align_dem(wrap_xr(dem, source).to_dataset(name="dem"), target)
     crs = warp.gdal_crs(source), warp.gdal_crs(target)
-    (along, across) = warp._resampling_factors(source, crs[0], target, crs[1])
+    (along, across) = warp.resampling_factors(source, crs[0], target, crs[1])
     assert along == pytest.approx(across, rel=1e-3)
     assert factor is None or along == factor
     theirs = by_gdal(dem[None], source, target, np.nan, Resampling.cubic, along)[0]
@@ -108,10 +109,10 @@ def test_masks_are_those_of_gdal():
 def test_nodes_lie_closer_where_a_projection_bends_and_each_pixel_is_one_where_it_jumps():
     """Longitudes jump at 180 degrees: nothing may be interpolated across."""
 
-    def nodes(left_m: float, crs: str) -> warp._Nodes:
+    def nodes(left_m: float, crs: str) -> warp.Nodes:
         source = GeoBox((200, 200), Affine(0.001, 0, -180, 0, -0.0005, 70.05), "EPSG:4326")
         target = GeoBox((64, 64), Affine(100, 0, left_m, 0, -100, 7_770_000), crs)
-        shared = warp._Warp(
+        shared = warp.Warp(
             source=warp.Source(values=np.zeros((1, 200, 200), np.uint8), grid=source, is_missing=lambda _: _),
             source_crs=warp.gdal_crs(source),
             grid=target,
@@ -120,9 +121,9 @@ def test_nodes_lie_closer_where_a_projection_bends_and_each_pixel_is_one_where_i
             resampling="nearest",
             fill=0,
         )
-        return warp._nodes(shared, target)
+        return warp.nodes_of(shared, target)
 
     jumping = nodes(610_000, "EPSG:32660")
     assert jumping.step == 1
     assert np.ptp(jumping.columns) > 350_000
-    assert 1 < nodes(500_000, "EPSG:32608").step < warp._STEP_PX
+    assert 1 < nodes(500_000, "EPSG:32608").step < warp.STEP_PX

@@ -18,7 +18,7 @@ COLLECTION = {
     "extent": {"spatial": {"bbox": [[-180, -90, 180, 90]]}, "temporal": {"interval": [["2015-07-01T00:00:00Z", None]]}},
 }
 _BASELINES = ("N0208", "N0214", "N0301", "N0400", "N0509", "N0511")
-_TILES = {  # lower left corner of each tile in its UTM zone
+TILES = {  # lower left corner of each tile in its UTM zone
     "08WNB": (32608, 499_980, 7_690_200),
     "08WPB": (32608, 600_000, 7_690_200),
     "08WNC": (32608, 499_980, 7_790_220),
@@ -33,7 +33,7 @@ _TILES = {  # lower left corner of each tile in its UTM zone
 def items():
     """Return all items, as dictionaries."""
     rng = np.random.default_rng(11)
-    return [_item(tile, number, rng) for tile in _TILES for number in range(60)]
+    return [_item(tile, number, rng) for tile in TILES for number in range(60)]
 
 
 def _item(tile, number, rng):
@@ -80,7 +80,7 @@ def _asset(scene_id, band, baseline):
 
 def _footprint(tile, share):
     """Return what a swath covers of a tile, cut at the antimeridian as the real catalogue does."""
-    code, left, bottom = _TILES[tile]
+    code, left, bottom = TILES[tile]
     square = shapely.box(left, bottom, left + 109_800 * share, bottom + 109_800)
     degrees = gpd.GeoSeries([square], crs=code).to_crs("EPSG:4326").iloc[0]
     if degrees.bounds[2] - degrees.bounds[0] < 180:

@@ -14,7 +14,7 @@ def fill(server):
     scenes = {}
     for item in catalogue_items.items():
         tile = item["properties"]["grid:code"][5:]
-        code, left, bottom = catalogue_items._TILES[tile]
+        code, left, bottom = catalogue_items.TILES[tile]
         moment = datetime.datetime.fromisoformat(item["properties"]["datetime"])
         scene_id = f"{moment:%Y%m%dT%H%M%S}_{item['id'][-15:]}_T{tile}"
         properties = _properties(item["properties"], tile, moment)

@@ -6,7 +6,7 @@ import numpy as np
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from darts.demo.write import digital_numbers
+from darts.demo.world.write import digital_numbers
 
 BANDS = ("blue", "green", "red", "nir")
 C1, PLAIN = "sentinel-2-c1-l2a", "sentinel-2-l2a"

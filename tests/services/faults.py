@@ -22,7 +22,7 @@ class FaultProxy:
     def __init__(self, port):
         self.slow_s = 0.25
         self.refuse = lambda method, path, headers: None  # may give a status and a body
-        self.requests, self.fault, self._port = [], lambda method, path: None, port
+        self.requests, self.fault, self.port = [], lambda method, path: None, port
         self.under_way, self.most_under_way, self._lock = 0, 0, threading.Lock()
         handler = type("Handler", (_Handler,), {"proxy": self})
         self.server = _Server(("127.0.0.1", 0), handler)
@@ -87,7 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
             status, headers = fault if isinstance(fault, tuple) else (fault, {})
             self._answer(status, headers, b"")
             return
-        upstream = http.client.HTTPConnection("127.0.0.1", self.proxy._port, timeout=30)
+        upstream = http.client.HTTPConnection("127.0.0.1", self.proxy.port, timeout=30)
         upstream.request(self.command, self.path, sent, headers=dict(self.headers.items()))
         answer = upstream.getresponse()
         body, headers = answer.read(), dict(answer.getheaders())

@@ -12,9 +12,9 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from smart_geocubes import ArcticDEM10m, TCTrend
 
-from darts.demo.cubes import write_arcticdem, write_tcvis
-from darts.demo.world import make_world
-from darts.demo.write import digital_numbers
+from darts.demo.world.cubes import write_arcticdem, write_tcvis
+from darts.demo.world.make import make_world
+from darts.demo.world.write import digital_numbers
 from darts_acquisition.auxiliary.cube import open_cube
 
 SIZE_PX = 256

@@ -29,7 +29,7 @@ GRID = GeoBox((200, 260), Affine(10, 0, 499_980, 0, -10, 7_800_000), "EPSG:32608
 @pytest.fixture
 def values(earthengine, monkeypatch):
     """The pixels of an image; blocks are small."""
-    monkeypatch.setattr(earthengine_pixels, "_BLOCK_BYTES", 2 * 70**2)
+    monkeypatch.setattr(earthengine_pixels, "BLOCK_BYTES", 2 * 70**2)
     monkeypatch.setattr(earthengine_pixels, "_STEP_PX", 64)
     values = np.random.default_rng(3).integers(0, 5, GRID.shape).astype(np.uint16)
     earthengine.add_scene(ID, GRID, {"B2": values, "B3": values + np.uint16(1000)})
@@ -87,7 +87,7 @@ def test_no_more_at_once_than_the_limits_allow(earthengine, values, monkeypatch)
     earthengine.hold_s = 0.02
     earthengine.clear_log()
     fetch_pixels(image(), ["B2"], GRID)
-    assert 1 < earthengine.most_at_once <= earthengine_pixels._AT_ONCE
+    assert 1 < earthengine.most_at_once <= earthengine_pixels.AT_ONCE
     monkeypatch.setattr(service, "EARTH_ENGINE", polite())
     earthengine.clear_log()
     fetch_pixels(image(), ["B2"], GRID)
@@ -96,7 +96,7 @@ def test_no_more_at_once_than_the_limits_allow(earthengine, values, monkeypatch)
 
 def test_a_request_of_more_than_the_service_gives_is_refused_by_it(earthengine, monkeypatch):
     """The made-up service has the real one's limit; blocks stay below it."""
-    monkeypatch.setattr(earthengine_pixels, "_BLOCK_BYTES", 200 << 20)
+    monkeypatch.setattr(earthengine_pixels, "BLOCK_BYTES", 200 << 20)
     empty = np.broadcast_to(np.uint16(0), (5200, 5200))
     grid = GeoBox(empty.shape, GRID.affine, GRID.crs)
     earthengine.add_scene(ID, grid, {"B2": empty})

@@ -55,7 +55,7 @@ def on_10_m(values):
 @pytest.fixture
 def numbers(earthengine, monkeypatch):
     """The numbers of the scene by band; blocks are small, so that there are many."""
-    monkeypatch.setattr("darts_acquisition.services.earthengine_pixels._BLOCK_BYTES", 8 * 130**2)
+    monkeypatch.setattr("darts_acquisition.services.earthengine_pixels.BLOCK_BYTES", 8 * 130**2)
     monkeypatch.setattr("darts_acquisition.services.earthengine_pixels._STEP_PX", 64)
     numbers = made_up(1)
     earthengine.add_scene(SCENE_ID, GRID, numbers, PROPERTIES)
@@ -261,7 +261,7 @@ def test_a_scene_that_fails_half_way_is_no_scene_until_it_is_whole(numbers, eart
 
 
 def test_a_slow_answer_is_given_up(numbers, earthengine, tmp_path, monkeypatch):
-    monkeypatch.setattr("darts_acquisition.services.earthengine_pixels._BLOCK_BYTES", 8 << 20)
+    monkeypatch.setattr("darts_acquisition.services.earthengine_pixels.BLOCK_BYTES", 8 << 20)
     earthengine.fault = lambda method, path: "slow" if "computePixels" in path else None
     from darts_acquisition.services import earthengine as service
     from darts_acquisition.services.retry import Limiter, RetryPolicy, Service

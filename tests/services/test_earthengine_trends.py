@@ -37,7 +37,7 @@ def expected(name, rows, columns):
 @pytest.fixture
 def small_chunks(earthengine, monkeypatch):
     monkeypatch.setattr(smart_geocubes.TCTrend, "chunk_size", 100)
-    monkeypatch.setattr("darts_acquisition.services.earthengine_pixels._BLOCK_BYTES", 3 * 64**2)
+    monkeypatch.setattr("darts_acquisition.services.earthengine_pixels.BLOCK_BYTES", 3 * 64**2)
     monkeypatch.setattr("darts_acquisition.services.earthengine_pixels._STEP_PX", 32)
     earthengine.set_trends(trends)
     return earthengine

@@ -16,8 +16,8 @@ from earthsearch_items import C1
 from same_products import assert_same_folder
 from test_online_runs import QUICK, SUMMER, forbid_sockets
 
-from darts.demo.cubes import write_arcticdem
-from darts.demo.write import install_models
+from darts.demo.world.cubes import write_arcticdem
+from darts.demo.world.write import install_models
 from darts_acquisition.catalog.query import SceneQuery
 from darts_acquisition.catalog.takes import superseded
 from darts_acquisition.optical.earthsearch import EarthSearchScenes

@@ -210,7 +210,7 @@ def chosen(serve, tmp_path_factory):
 @pytest.fixture
 def asked_chosen(asked, chosen):
     """The scenes above in place of the many."""
-    asked._port = urlsplit(chosen).port
+    asked.port = urlsplit(chosen).port
     return asked
 
 

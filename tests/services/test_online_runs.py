@@ -13,7 +13,7 @@ import smart_geocubes
 from arcticdem_tree import Tree
 from faults import FaultProxy
 
-from darts.demo.write import install_models
+from darts.demo.world.write import install_models
 from darts_acquisition.optical.sentinel2.scene_store import SceneStore
 
 SEEDS = (2001, 2002)

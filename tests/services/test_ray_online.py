@@ -35,8 +35,8 @@ from compared_runs import (
 from faults import FaultProxy
 from odc.geo.geobox import GeoBox
 
-from darts.demo.world import make_world
-from darts.demo.write import install_models
+from darts.demo.world.make import make_world
+from darts.demo.world.write import install_models
 from darts.pipelines.stages import Stage
 from darts.pipelines.tiles import Loaded, Outcome, TileRef
 

@@ -11,7 +11,10 @@ import geopandas as gpd
 import numpy as np
 import xarray as xr
 
-from darts_export.check import (
+from darts_export.atomic_writes import check_same, commit_files, commit_folder
+from darts_export.facts import TileFacts, tile_facts
+from darts_export.image import image_time
+from darts_export.products import (
     DEBUG_FILE,
     DEFAULT_BANDS,
     PRODUCTS,
@@ -21,24 +24,21 @@ from darts_export.check import (
     missing_files,
     needed_variables,
 )
-from darts_export.commit import check_same, commit_files, commit_folder
-from darts_export.facts import TileFacts, tile_facts
-from darts_export.image import image_time
 from darts_export.raster import raster_bytes
 from darts_export.record import FILE as RECORD
 from darts_export.record import FINGERPRINT, tags_of, write_record
 from darts_export.tables import geopackage_bytes, geoparquet_bytes
 from darts_export.thumbnail import draw_thumbnail, jpeg_bytes
 from darts_export.vector import region_table, segment_table
-from darts_utils.bands import manager
+from darts_utils.bands import manager, model_suffixes
 from darts_utils.errors import DataError
 
-logger = logging.getLogger(__name__.replace("darts_", "darts."))
+logger = logging.getLogger(__name__)
 
 _WRITERS = 2
 
 
-def export_tile(
+def export_tile(  # noqa: PLR0917  (the public signature)
     tile: xr.Dataset,
     out_dir: Path,
     bands: Sequence[str] = DEFAULT_BANDS,
@@ -77,16 +77,16 @@ def export_tile(
     check_bands(bands, also=[str(name) for name in tile.data_vars])
     _check_variables(tile, bands, ensemble_subsets)
     metadata = dict(metadata or {})
-    making = _Making(tile, bands, ensemble_subsets, metadata, debug)
+    products = TileProducts(tile, bands, ensemble_subsets, metadata, debug)
     wanted = expected_files(bands, ensemble_subsets, debug=debug)
     is_new = overwrite or not out_dir.is_dir()
-    if is_new and commit_folder(out_dir, lambda folder: making.write(wanted, folder), replace=overwrite):
-        return making.facts
+    if is_new and commit_folder(out_dir, lambda folder: products.write(wanted, folder), replace=overwrite):
+        return products.facts
     if missing := missing_files(out_dir, bands, ensemble_subsets, debug=debug):
-        commit_files(out_dir, missing, lambda folder: making.write(missing, folder), metadata=metadata)
+        commit_files(out_dir, missing, lambda folder: products.write(missing, folder), metadata=metadata)
     elif FINGERPRINT in metadata:
         check_same(out_dir, metadata)
-    return making.facts
+    return products.facts
 
 
 def _check_variables(tile: xr.Dataset, bands: Sequence[str], ensemble_subsets: Sequence[str]) -> None:
@@ -99,7 +99,7 @@ def _check_variables(tile: xr.Dataset, bands: Sequence[str], ensemble_subsets: S
         )
 
 
-class _Making:
+class TileProducts:
     """Writes the products of one tile; what several of them need is made once."""
 
     def __init__(
@@ -162,7 +162,7 @@ def _export_probabilities(
     tile: xr.Dataset, out_dir: Path, ensemble_subsets: Sequence[str] = (), tags: Mapping[str, Any] | None = None
 ) -> None:
     """Write `probabilities.tif`, uint8 percent with 255 for no data, and that of each subset."""
-    for model in _suffixes(ensemble_subsets):
+    for model in model_suffixes(ensemble_subsets):
         _export_raster(tile, f"probabilities{model}", out_dir, tags=tags)
 
 
@@ -170,7 +170,7 @@ def _export_binarized(
     tile: xr.Dataset, out_dir: Path, ensemble_subsets: Sequence[str] = (), tags: Mapping[str, Any] | None = None
 ) -> None:
     """Write `binarized.tif`, uint8 with 1 for slump, and that of each subset."""
-    for model in _suffixes(ensemble_subsets):
+    for model in model_suffixes(ensemble_subsets):
         _export_raster(tile, f"binarized_segmentation{model}", out_dir, f"binarized{model}", tags)
 
 
@@ -183,7 +183,7 @@ def _export_polygonized(
     slumps: gpd.GeoDataFrame | None = None,
 ) -> None:
     """Write `prediction_segments.gpkg` and `.parquet`, one row an object with statistics, and those of each subset."""
-    for model in _suffixes(ensemble_subsets):
+    for model in model_suffixes(ensemble_subsets):
         frame = segment_table(tile, model) if model or slumps is None else slumps
         _write_table(frame, tile, out_dir, f"{PRODUCTS['polygonized'].stem}{model}", tags)
 
@@ -199,8 +199,8 @@ def _export_raster(
     tile: xr.Dataset, name: str, out_dir: Path, fname: str | None = None, tags: Mapping[str, Any] | None = None
 ) -> None:
     """Write a band, or the bands of a product, as one cloud-optimised GeoTIFF `{fname or name}.tif`."""
-    layers = PRODUCTS[name].variables if name in PRODUCTS else (name,)
-    (out_dir / f"{name if fname is None else fname}.tif").write_bytes(raster_bytes(tile, layers, tags))
+    names = PRODUCTS[name].variables if name in PRODUCTS else (name,)
+    (out_dir / f"{name if fname is None else fname}.tif").write_bytes(raster_bytes(tile, names, tags))
 
 
 def _export_thumbnail(tile: xr.Dataset, out_dir: Path, facts: TileFacts | None = None) -> None:
@@ -229,8 +229,3 @@ def _write_table(
 ) -> None:
     (out_dir / f"{stem}.gpkg").write_bytes(geopackage_bytes(frame, stem, tags, date=image_time(tile)))
     (out_dir / f"{stem}.parquet").write_bytes(geoparquet_bytes(frame, tags))
-
-
-def _suffixes(ensemble_subsets: Sequence[str]) -> list[str]:
-    """Return what is appended to names: nothing, then the name of each subset."""
-    return ["", *(f"-{name}" for name in ensemble_subsets)]

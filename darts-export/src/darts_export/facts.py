@@ -10,7 +10,7 @@ import xarray as xr
 
 from darts_export.vector import missing_masks
 from darts_utils.geodesy import ground_areas_m2
-from darts_utils.strips import for_each_strip
+from darts_utils.rasters.row_blocks import for_each_row_block
 from darts_utils.tile import geobox_of
 
 _CLEAR = 2
@@ -95,7 +95,7 @@ def _counts(tile: xr.Dataset) -> _Counts:
             lacking |= mask[rows].values & inside
         parts.append(tuple(map(np.count_nonzero, (inside, known, clear, lacking))))
 
-    for_each_strip(count, len(extent))
+    for_each_row_block(count, len(extent))
     inside, observed, clear, missing = map(int, np.sum(parts, axis=0))
     return _Counts(inside=inside, observed=observed, clear=clear, missing=missing)
 

@@ -17,23 +17,22 @@ from rasterio.windows import Window
 
 from darts_utils.bands import BandCodec, manager
 from darts_utils.errors import DataError, OutputError
-from darts_utils.strips import row_strips
+from darts_utils.rasters.arrays import Array
+from darts_utils.rasters.row_blocks import row_blocks
 from darts_utils.tile import geobox_of
 
-type Array = np.ndarray[Any, np.dtype[Any]]
-
 _CODEC_ROWS = 16
-"""The codec works in float64: strips that fit into the cache of a core take a third of the time of larger ones."""
+"""The codec works in float64: row blocks that fit into the cache of a core take a third of the time of larger ones."""
 _COLOURS = {"red": ColorInterp.red, "green": ColorInterp.green, "blue": ColorInterp.blue}
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Layer:
-    """One layer of a raster file."""
+class _RasterBand:
+    """One band of a raster file."""
 
     name: str
     values: xr.Variable
-    """(y, x) in memory representation; read strip by strip, since some bands are made where they are read."""
+    """(y, x) in memory representation; read block by block, since some bands are made where they are read."""
     dtype: np.dtype[Any]
     """On disk."""
     codec: BandCodec | None = None
@@ -46,8 +45,8 @@ class _Layer:
         """Return some rows in disk representation."""
         values = self.values[rows].values
         encoded = np.empty(values.shape, dtype=self.dtype)
-        for part in row_strips(len(values), _CODEC_ROWS):
-            encoded[part] = values[part] if self.codec is None else self.codec.encode(values[part])
+        for block in row_blocks(len(values), _CODEC_ROWS):
+            encoded[block] = values[block] if self.codec is None else self.codec.encode(values[block])
         return encoded
 
 
@@ -58,11 +57,11 @@ def raster_bytes(tile: xr.Dataset, names: Sequence[str], tags: Mapping[str, Any]
 
     Args:
         tile: Holds the bands, (y, x) or (band, y, x), in memory representation.
-        names: The bands, in the order of the layers; all must have the same dtype on disk.
+        names: The bands, in their order in the file; all must have the same dtype on disk.
         tags: Metadata of the file; values become text.
 
     Returns:
-        The file. Layers are in the disk representation of their codec, with scale, offset and no-data value set:
+        The file. Bands are in the disk representation of their codec, with scale, offset and no-data value set:
         reflectance uint16, continuous features int16, trends and masks uint8; probabilities are plain percent
         (uint8, 255 = no data). A band without a codec keeps its dtype.
 
@@ -71,16 +70,16 @@ def raster_bytes(tile: xr.Dataset, names: Sequence[str], tags: Mapping[str, Any]
         DataError: If a band has a dtype that no raster can hold.
         OutputError: If GDAL fails.
     """
-    layers = [layer for name in names for layer in _layers(tile[name], name)]
+    bands = [band for name in names for band in _raster_bands(tile[name], name)]
     try:
         # GDAL's cache of blocks would take a share of the machine's memory, whatever that is
         with rasterio.Env(GDAL_CACHEMAX=256 * 2**20), MemoryFile() as memory:
-            with memory.open(**_profile(tile, layers)) as raster:
+            with memory.open(**_profile(tile, bands)) as raster:
                 raster.update_tags(**{key: str(value) for key, value in (tags or {}).items()})
-                for index, layer in enumerate(layers, 1):
-                    _write_layer(raster, index, layer)
-                if set(_COLOURS) <= {layer.name for layer in layers}:
-                    raster.colorinterp = [_COLOURS.get(layer.name, ColorInterp.undefined) for layer in layers]
+                for index, band in enumerate(bands, 1):
+                    _write_band(raster, index, band)
+                if set(_COLOURS) <= {band.name for band in bands}:
+                    raster.colorinterp = [_COLOURS.get(band.name, ColorInterp.undefined) for band in bands]
             return bytes(memory.getbuffer())
     except (RasterioError, CPLE_BaseError) as error:  # the latter are GDAL's own, which rasterio lets through
         raise OutputError(
@@ -88,15 +87,15 @@ def raster_bytes(tile: xr.Dataset, names: Sequence[str], tags: Mapping[str, Any]
         ) from error
 
 
-def _profile(tile: xr.Dataset, layers: Sequence[_Layer]) -> dict[str, Any]:
+def _profile(tile: xr.Dataset, bands: Sequence[_RasterBand]) -> dict[str, Any]:
     """Return how the file is laid out."""
     grid = geobox_of(tile)
     height, width = grid.shape
-    first = layers[0]
+    first = bands[0]
     is_class = np.issubdtype(first.dtype, np.integer) and first.scale == 1 and first.nodata is None
     return {
         "driver": "COG",
-        "count": len(layers),
+        "count": len(bands),
         "dtype": first.dtype,
         "height": height,
         "width": width,
@@ -104,7 +103,7 @@ def _profile(tile: xr.Dataset, layers: Sequence[_Layer]) -> dict[str, Any]:
         "crs": CRS.from_wkt(grid.crs.to_wkt()) if grid.crs is not None else None,
         "nodata": first.nodata,
         "compress": "LZW",
-        # differences of neighbours compress continuous values better, and runs of equal classes worse
+        # differences of neighbours compress continuous values better, and stretches of equal classes worse
         "predictor": "NO" if is_class else "YES",
         "overview_resampling": "NEAREST" if is_class else "AVERAGE",
         # no GDAL threads: with two, making overviews takes twice the time, and other products are written meanwhile
@@ -112,37 +111,37 @@ def _profile(tile: xr.Dataset, layers: Sequence[_Layer]) -> dict[str, Any]:
     }
 
 
-def _write_layer(raster: Any, index: int, layer: _Layer) -> None:
-    height, width = layer.values.shape
-    for rows in row_strips(height):
-        raster.write(layer.encoded(rows), index, window=Window(0, rows.start, width, rows.stop - rows.start))
-    raster.set_band_description(index, layer.name)
-    raster.set_band_unit(index, layer.unit)
-    if (layer.scale, layer.offset) != (1, 0):
+def _write_band(raster: Any, index: int, band: _RasterBand) -> None:
+    height, width = band.values.shape
+    for rows in row_blocks(height):
+        raster.write(band.encoded(rows), index, window=Window(0, rows.start, width, rows.stop - rows.start))
+    raster.set_band_description(index, band.name)
+    raster.set_band_unit(index, band.unit)
+    if (band.scale, band.offset) != (1, 0):
         scales, offsets = list(raster.scales), list(raster.offsets)
-        scales[index - 1], offsets[index - 1] = layer.scale, layer.offset
+        scales[index - 1], offsets[index - 1] = band.scale, band.offset
         raster.scales, raster.offsets = scales, offsets
 
 
-def _layers(band: xr.DataArray, name: str) -> list[_Layer]:
-    """Return the layers of a band: one, or several for a band with more dimensions than (y, x)."""
+def _raster_bands(band: xr.DataArray, name: str) -> list[_RasterBand]:
+    """Return what a band is in a raster: one band, or several if it has more dimensions than (y, x)."""
     if band.ndim == 2:
-        return [_layer(band.variable, name, str(band.attrs.get("units", "")))]
-    return [_layer(band.variable[index], f"{name} {index + 1}", "") for index in range(len(band))]
+        return [_raster_band(band.variable, name, str(band.attrs.get("units", "")))]
+    return [_raster_band(band.variable[index], f"{name} {index + 1}", "") for index in range(len(band))]
 
 
-def _layer(values: xr.Variable, name: str, unit: str) -> _Layer:
+def _raster_band(values: xr.Variable, name: str, unit: str) -> _RasterBand:
     """Return a band with what it takes to write it, and what a reader needs to undo that."""
     if name not in manager:
         if not check_dtype(values.dtype.name) and values.dtype != bool:
             raise DataError(f"band {name} is {values.dtype}, which no raster can hold. Convert it, e.g. to float32.")
         nodata = float("nan") if np.issubdtype(values.dtype, np.floating) else None
-        return _Layer(name=name, values=values, dtype=_on_disk(values.dtype), nodata=nodata)
+        return _RasterBand(name=name, values=values, dtype=_on_disk(values.dtype), nodata=nodata)
     codec = manager[name]
     dtype = _on_disk(np.dtype(codec.disk_dtype))
     if name.split("-")[0] == "probabilities":  # percent as it stands, without a scale that viewers would apply
-        return _Layer(name=name, values=values, dtype=dtype, codec=codec, nodata=codec.fill_value, unit="percent")
-    return _Layer(
+        return _RasterBand(name=name, values=values, dtype=dtype, codec=codec, nodata=codec.fill_value, unit="percent")
+    return _RasterBand(
         name=name,
         values=values,
         dtype=dtype,

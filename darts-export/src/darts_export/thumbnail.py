@@ -1,22 +1,19 @@
 """A picture of a tile: true colour, outlines of the slumps and of the mapped extent, and what one asks first."""
 
-import math
-from collections.abc import Sequence
-from itertools import compress, pairwise
-from typing import Any
+from itertools import compress
 
 import cv2
 import numpy as np
 import xarray as xr
 
-from darts_export import canvas, image
-from darts_export.canvas import Colour, Picture
+from darts_export import image, map_furniture
 from darts_export.facts import TileFacts, tile_facts
+from darts_export.map_furniture import Picture
+from darts_export.resize import resize_band, resize_mask
 from darts_utils.grid import convergence_at_centre, pixel_size_m
-from darts_utils.runs import label_runs, runs_of
+from darts_utils.rasters.arrays import Array
+from darts_utils.rasters.run_length import connected_components, run_length_encode
 from darts_utils.tile import geobox_of
-
-type Array = np.ndarray[Any, np.dtype[Any]]
 
 LONGEST_SIDE_PX = 1280
 LARGEST_MAGNIFICATION = 16
@@ -48,13 +45,13 @@ def draw_thumbnail(tile: xr.Dataset, facts: TileFacts | None = None) -> Picture:
     picture = _ground(tile, shape)
     _draw_extent(picture, tile, shape)
     n_slumps = _draw_slumps(picture, tile, shape)
-    picture = canvas.on_a_plate(picture, _NO_DATA)
-    canvas.draw_scale_bar(picture, pixel_size_m(grid) / scale)
-    canvas.draw_north_arrow(picture, convergence_at_centre(grid))
+    picture = map_furniture.on_a_plate(picture, _NO_DATA)
+    map_furniture.draw_scale_bar(picture, pixel_size_m(grid) / scale)
+    map_furniture.draw_north_arrow(picture, convergence_at_centre(grid))
     legend = [("slump outline", _SLUMP)] if n_slumps is not None else []
     legend += [("mapped extent", _EXTENT)] if "extent" in tile else []
     facts = tile_facts(tile) if facts is None else facts
-    return canvas.with_caption(picture, image.image_id(tile), _facts(tile, n_slumps, facts), legend)
+    return map_furniture.with_caption(picture, image.image_id(tile), caption_lines(tile, n_slumps, facts), legend)
 
 
 def jpeg_bytes(picture: Picture) -> bytes:
@@ -63,16 +60,16 @@ def jpeg_bytes(picture: Picture) -> bytes:
     return bytes(encoded.tobytes())
 
 
-def _facts(tile: xr.Dataset, n_slumps: int | None, facts: TileFacts) -> list[str]:
+def caption_lines(tile: xr.Dataset, n_slumps: int | None, facts: TileFacts) -> list[str]:
     """Return the lines below the title: date and slumps, and how much ground was seen, how well."""
     first = [date] if (date := image.acquired(tile)) is not None else []
     if n_slumps is not None:
         area_m2 = _masked_area_m2(tile) if facts.area_m2 is None else facts.area_m2
         first.append(f"{n_slumps:,} slump{'' if n_slumps == 1 else 's'}, {area_m2 / 1e4:,.1f} ha")
-    return ["  ·  ".join(first), "  ·  ".join(_ground_facts(facts))]
+    return ["  ·  ".join(first), "  ·  ".join(_ground_lines(facts))]
 
 
-def _ground_facts(facts: TileFacts) -> list[str]:
+def _ground_lines(facts: TileFacts) -> list[str]:
     """Return how much ground was seen and how well, and what of it models knew too little of."""
     named = {"observed": facts.observed_km2, "clear": facts.clear_km2, "cloudy": facts.cloudy_km2}
     said = [f"{name} {km2:,.1f} km²" for name, km2 in named.items() if km2 is not None]
@@ -89,7 +86,7 @@ def _ground(tile: xr.Dataset, shape: tuple[int, int]) -> Picture:
     """Return the ground in true colour, or in grey where the tile has no colours."""
     if not {"red", "green", "blue"} <= set(tile.data_vars):
         return np.full((*shape, 3), _GREY, dtype=np.uint8)
-    reflectance = np.stack([_shrunk(tile[name].variable, shape) for name in ("red", "green", "blue")], axis=-1)
+    reflectance = np.stack([resize_band(tile[name].variable, shape) for name in ("red", "green", "blue")], axis=-1)
     valid = np.isfinite(reflectance).all(axis=-1)
     picture = np.empty((*shape, 3), dtype=np.uint8)
     picture[:] = _NO_DATA
@@ -120,38 +117,11 @@ def _stretched(reflectance: Array, best: Array) -> Array:
     return np.rint(255 * bright**0.7).astype(np.uint8)
 
 
-def _shrunk(whole: xr.Variable, shape: tuple[int, int]) -> Array:
-    """Return a float32 band at another size, the mean of the known pixels, NaN where none is."""
-    step = max(1, whole.shape[0] // (2 * shape[0]))  # every other pixel is enough for a mean, and a full scene is large
-    band = whole[::step, ::step].values
-    known = np.isfinite(band)
-    way = cv2.INTER_AREA if band.shape[0] > shape[0] else cv2.INTER_NEAREST
-    share = cv2.resize(known.astype(np.float32), shape[::-1], interpolation=way)
-    total = cv2.resize(np.where(known, band, np.float32(0)), shape[::-1], interpolation=way)
-    with np.errstate(invalid="ignore"):  # 0/0 is NaN on purpose
-        return np.where(share > 0.25, total / share, np.float32(np.nan))
-
-
-def _mask(mask: xr.DataArray, shape: tuple[int, int]) -> Array:
-    """Return a bool band at another size, uint8 1 where it has a True pixel or a share of one."""
-    values = np.ascontiguousarray(mask.values).view(np.uint8)
-    if values.shape[0] <= shape[0]:
-        return cv2.resize(values, shape[::-1], interpolation=cv2.INTER_NEAREST)
-    return np.ascontiguousarray(_any_of_rows(_any_of_rows(values, shape[0]).T, shape[1]).T)
-
-
-def _any_of_rows(values: Array, n_rows: int) -> Array:
-    """Return (row, x) uint8 with so many rows, 1 where one of the rows that a new row meets is 1."""
-    edges = [row * len(values) / n_rows for row in range(n_rows + 1)]
-    rows = [slice(int(top), math.ceil(bottom)) for top, bottom in pairwise(edges)]
-    return np.stack([np.bitwise_or.reduce(values[row], axis=0) for row in rows])
-
-
 def _draw_extent(picture: Picture, tile: xr.Dataset, shape: tuple[int, int]) -> None:
     """Dim what lies outside of the extent, and outline that."""
     if "extent" not in tile:
         return
-    extent = _mask(tile["extent"], shape)
+    extent = resize_mask(tile["extent"], shape)
     outside = extent == 0
     picture[outside] = (0.45 * picture[outside] + 0.3 * np.array(_NO_DATA)).astype(np.uint8)
     contours, _ = cv2.findContours(extent, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
@@ -162,7 +132,7 @@ def _draw_slumps(picture: Picture, tile: xr.Dataset, shape: tuple[int, int]) -> 
     """Outline the slumps, circle those too small to be seen, and return how many objects there are."""
     if "binarized_segmentation" not in tile:
         return None
-    mask = _mask(tile["binarized_segmentation"], shape)
+    mask = resize_mask(tile["binarized_segmentation"], shape)
     contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     boxes = [cv2.boundingRect(contour) for contour in contours]
     is_small = [max(width, height) < _SMALL_OBJECT_PX for _, _, width, height in boxes]
@@ -171,29 +141,12 @@ def _draw_slumps(picture: Picture, tile: xr.Dataset, shape: tuple[int, int]) -> 
     # a dark rim first, so that the outline shows on snow as well
     for colour, thickness in (((20, 20, 20), 4), (_SLUMP, 2)):
         cv2.drawContours(picture, large, -1, colour, thickness, cv2.LINE_AA)
-        _draw_circles(picture, centres, colour, thickness)
-    return _count(tile["binarized_segmentation"])
+        map_furniture.draw_circles(picture, centres, _SMALL_OBJECT_PX - 2, colour, thickness)
+    return count_slumps(tile["binarized_segmentation"])
 
 
-def _draw_circles(picture: Picture, centres: Sequence[tuple[int, int]], colour: Colour, thickness: int) -> None:
-    """Draw circles of one size at (x, y) centres, all in one pass: there may be tens of thousands."""
-    if not centres:
-        return
-    radius = _SMALL_OBJECT_PX - 2
-    middle = radius + thickness
-    stamp = np.zeros((2 * middle + 1, 2 * middle + 1), dtype=np.uint8)
-    cv2.circle(stamp, (middle, middle), radius, 255, thickness, cv2.LINE_AA)
-    points = np.zeros(picture.shape[:2], dtype=np.float32)
-    x, y = np.transpose(centres)
-    points[y, x] = 1 / 255
-    turned = stamp[::-1, ::-1].astype(np.float32)  # a filter turns what it puts at a point by half a circle
-    cover = cv2.filter2D(points, -1, turned, borderType=cv2.BORDER_CONSTANT)
-    cover = np.minimum(cover, 1)[..., np.newaxis]
-    picture[:] = np.rint(picture + cover * (np.array(colour, dtype=np.float32) - picture))
-
-
-def _count(objects: xr.DataArray) -> int:
+def count_slumps(objects: xr.DataArray) -> int:
     """Return how many objects a mask has, as whoever made it has counted them."""
     if "n_objects" in objects.attrs:
         return int(objects.attrs["n_objects"])
-    return label_runs(runs_of(objects.values), diagonal=True)[1]
+    return connected_components(run_length_encode(objects.values), diagonal=True)[1]

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -11,12 +10,11 @@ import shapely
 import xarray as xr
 
 from darts_export import image
-from darts_export.outlines import outlines
+from darts_export.polygonize import polygonize
 from darts_utils.geodesy import ground_areas_m2
-from darts_utils.runs import Runs, label_runs, runs_of
+from darts_utils.rasters.arrays import Array
+from darts_utils.rasters.run_length import RunLengthEncoding, connected_components, run_length_encode
 from darts_utils.tile import geobox_of
-
-type Array = np.ndarray[Any, np.dtype[Any]]
 
 STATISTICS = ("min", "max", "mean", "median", "std")
 
@@ -47,7 +45,7 @@ def segment_table(tile: xr.Dataset, suffix: str = "") -> gpd.GeoDataFrame:
 
 
 def region_table(tile: xr.Dataset, name: str) -> gpd.GeoDataFrame:
-    """Return the parts of a bool band of a tile, one row each: `regions`, with `area_m2 image_id sensor acquired`."""
+    """Return the components of a bool band of a tile, one a row: `regions` with `area_m2 image_id sensor acquired`."""
     frame = regions(tile[name])
     return _with_origin(frame, frame.pop("geometry"), tile)
 
@@ -83,7 +81,7 @@ def segments(objects: xr.DataArray, probabilities: xr.DataArray) -> gpd.GeoDataF
     Returns:
         `Region_ID` int32 from 1 on, `min`, `max`, `mean`, `median` and `std` (of all pixels, not of a sample) float64
         in percent, `npixel` int64 and the geometry, in the CRS of the tile. Pixels that touch at edges or corners are
-        one object; its outline is valid, as a MultiPolygon where parts touch at corners only.
+        one object; its outline is valid, as a MultiPolygon where components touch at corners only.
     """
     return _rows(_Found.of(objects), objects, probabilities)
 
@@ -92,25 +90,25 @@ def segments(objects: xr.DataArray, probabilities: xr.DataArray) -> gpd.GeoDataF
 class _Found:
     """The objects of a mask."""
 
-    runs: Runs
+    stretches: RunLengthEncoding
     labels: Array
-    """(run,) which object each run belongs to, from 0 on."""
+    """(stretch,) which object each stretch belongs to, from 0 on."""
     number: int
 
     @classmethod
     def of(cls, objects: xr.DataArray) -> "_Found":
-        runs = runs_of(objects.values)
-        return cls(runs, *_numbered(runs))
+        stretches = run_length_encode(objects.values)
+        return cls(stretches, *_numbered(stretches))
 
     @cached_property
     def pixels(self) -> Array:
-        """(pixel,) places of their pixels in the flat mask."""
-        return self.runs.pixels()
+        """(pixel,) where their pixels are in the raveled mask."""
+        return self.stretches.pixels()
 
     @cached_property
     def owners(self) -> Array:
         """(pixel,) the object that each pixel belongs to."""
-        return np.repeat(self.labels, self.runs.lengths)
+        return np.repeat(self.labels, self.stretches.lengths)
 
     def share(self, mask: xr.DataArray) -> Array:
         """Return the share of the pixels of each object that a bool mask has, (object,) float64."""
@@ -123,28 +121,28 @@ class _Found:
 
 def _rows(found: _Found, objects: xr.DataArray, probabilities: xr.DataArray) -> gpd.GeoDataFrame:
     """Return outlines and statistics of objects, one row each."""
-    grid, runs = geobox_of(objects), found.runs
-    parts, _ = label_runs(runs, diagonal=False)
+    grid, stretches = geobox_of(objects), found.stretches
+    components, _ = connected_components(stretches, diagonal=False)
     values = probabilities.values.ravel()[found.pixels]
     columns: dict[str, Array] = {"Region_ID": np.arange(1, found.number + 1, dtype=np.int32)}
     columns |= object_statistics(found.owners, values, found.number)
-    columns["npixel"] = np.bincount(found.labels, runs.lengths, found.number).astype(np.int64)
-    owners = found.labels[np.unique(parts, return_index=True)[1]]
-    shapes = _collected(outlines(runs, parts, grid), owners, found.number)
+    columns["npixel"] = np.bincount(found.labels, stretches.lengths, found.number).astype(np.int64)
+    owners = found.labels[np.unique(components, return_index=True)[1]]
+    shapes = _collected(polygonize(stretches, components, grid), owners, found.number)
     return gpd.GeoDataFrame(columns, geometry=shapes, crs=str(grid.crs))
 
 
 def regions(mask: xr.DataArray) -> gpd.GeoDataFrame:
-    """Return one row for each part of a (y, x) bool mask that is connected by edges of pixels.
+    """Return one row for each component of a (y, x) bool mask that is connected by edges of pixels.
 
     Returns:
-        `Region_ID` int32 from 1 on, by the first pixel of each part row by row, and the outline as a valid Polygon.
+        `Region_ID` int32 from 1 on, by the first pixel of each row by row, and the outline as a valid Polygon.
     """
     grid = geobox_of(mask)
-    runs = runs_of(mask.values)
-    parts, n_parts = label_runs(runs, diagonal=False)
-    columns = {"Region_ID": np.arange(1, n_parts + 1, dtype=np.int32)}
-    return gpd.GeoDataFrame(columns, geometry=outlines(runs, parts, grid), crs=str(grid.crs))
+    stretches = run_length_encode(mask.values)
+    components, n_components = connected_components(stretches, diagonal=False)
+    columns = {"Region_ID": np.arange(1, n_components + 1, dtype=np.int32)}
+    return gpd.GeoDataFrame(columns, geometry=polygonize(stretches, components, grid), crs=str(grid.crs))
 
 
 def object_statistics(labels: Array, probabilities: Array, n_objects: int) -> dict[str, Array]:
@@ -187,22 +185,22 @@ def _sorted(labels: Array, probabilities: Array) -> tuple[Array, Array]:
     return (packed >> 32).astype(np.intp), values.astype(np.float64) * 100
 
 
-def _numbered(runs: Runs) -> tuple[Array, int]:
-    """Return which object each run belongs to, from 0 on, and how many there are.
+def _numbered(stretches: RunLengthEncoding) -> tuple[Array, int]:
+    """Return which object each stretch belongs to, from 0 on, and how many there are.
 
     They are numbered by their first block of 2 x 2 pixels row by row, as OpenCV does: earlier releases used it.
     """
-    labels, n_objects = label_runs(runs, diagonal=True)
-    rows, columns = np.divmod(runs.starts, runs.stride)
+    labels, n_objects = connected_components(stretches, diagonal=True)
+    rows, columns = np.divmod(stretches.starts, stretches.stride)
     first_blocks = np.full(n_objects, np.iinfo(np.int64).max)
-    np.minimum.at(first_blocks, labels, (rows // 2).astype(np.int64) * runs.stride + columns // 2)
+    np.minimum.at(first_blocks, labels, (rows // 2).astype(np.int64) * stretches.stride + columns // 2)
     numbers = np.empty(n_objects, dtype=np.intp)
     numbers[np.argsort(first_blocks)] = np.arange(n_objects)
     return numbers[labels], n_objects
 
 
 def _collected(areas: Array, owners: Array, n_objects: int) -> Array:
-    """Return the outline of each object from those of its parts, which belong to `owners`."""
+    """Return the outline of each object from those of its components, which belong to `owners`."""
     order = np.argsort(owners, kind="stable")
     areas, owners = areas[order], owners[order]
     alone = np.bincount(owners, minlength=n_objects)[owners] == 1

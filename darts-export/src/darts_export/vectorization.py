@@ -8,7 +8,7 @@ from darts_utils.errors import DataError
 
 
 def vectorize(tile: xr.Dataset, variable: str) -> gpd.GeoDataFrame:
-    """Return one row for each part of a bool band that is connected by edges of pixels.
+    """Return one row for each component of a bool band that is connected by edges of pixels.
 
     Args:
         tile: Holds the band, (y, x) bool or 0 and 1, with georeference.

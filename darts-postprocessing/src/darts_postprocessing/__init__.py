@@ -2,6 +2,6 @@
 
 from darts_postprocessing.binarize import binarize
 from darts_postprocessing.masks import erode_mask
-from darts_postprocessing.prepare_export import prepare_export, quality_level_number
+from darts_postprocessing.prepare_export import prepare_export
 
-__all__ = ["binarize", "erode_mask", "prepare_export", "quality_level_number"]
+__all__ = ["binarize", "erode_mask", "prepare_export"]

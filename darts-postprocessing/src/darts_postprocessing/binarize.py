@@ -2,19 +2,17 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 import xarray as xr
 
 from darts_postprocessing.masks import check_sizes
-from darts_utils.devices import DeviceSpec
 from darts_utils.errors import ConfigError
-from darts_utils.runs import Runs, label_runs, mask_of, runs_of
-from darts_utils.strips import row_strips
-
-type Array = np.ndarray[Any, np.dtype[Any]]
+from darts_utils.machine.devices import DeviceSpec
+from darts_utils.rasters.arrays import Array
+from darts_utils.rasters.row_blocks import row_blocks
+from darts_utils.rasters.run_length import RunLengthEncoding, connected_components, run_length_decode, run_length_encode
 
 _NEIGHBOURS = np.ones((3, 3), dtype=np.uint8)
 
@@ -45,7 +43,7 @@ def binarize(
 
     Returns:
         (y, x) bool, True = slump; the attribute `n_objects` is their number.
-        Labels of runs of pixels as in Rosenfeld and Pfaltz (1966), doi:10.1145/321356.321357.
+        Connected components of a run-length encoded mask as in Rosenfeld and Pfaltz (1966), doi:10.1145/321356.321357.
 
     Raises:
         ConfigError: If the threshold is not within 0..1 or the size is negative.
@@ -101,24 +99,26 @@ def find_slumps(
     check_threshold(threshold)
     check_sizes(min_object_size=min_object_size)
     candidates = (probs > threshold) & valid
-    runs = runs_of(candidates)
-    labels, n_objects = label_runs(runs, diagonal=True)
+    stretches = run_length_encode(candidates)
+    labels, n_objects = connected_components(stretches, diagonal=True)
     is_cut = np.zeros(n_objects, dtype=bool)
-    is_cut[labels[runs.at(_cut_places(probs, valid, candidates, threshold, runs))]] = True
-    keep = np.bincount(labels, runs.lengths, n_objects) >= min_object_size
+    is_cut[labels[stretches.at(_cut_indices(probs, valid, candidates, threshold, stretches))]] = True
+    keep = np.bincount(labels, stretches.lengths, n_objects) >= min_object_size
     if drop_cut_objects:
         keep &= ~is_cut
     return Slumps(
-        objects=candidates if keep.all() else mask_of(runs, keep[labels], candidates.shape),
-        cut=mask_of(runs, (keep & is_cut)[labels], candidates.shape),
+        objects=candidates if keep.all() else run_length_decode(stretches, keep[labels], candidates.shape),
+        cut=run_length_decode(stretches, (keep & is_cut)[labels], candidates.shape),
         n_objects=int(keep.sum()),
     )
 
 
-def _cut_places(probs: Array, valid: Array, candidates: Array, threshold: float, runs: Runs) -> Array:
-    """Return the places, as of the runs, of candidates where an object meets its end without being seen whole."""
+def _cut_indices(
+    probs: Array, valid: Array, candidates: Array, threshold: float, stretches: RunLengthEncoding
+) -> Array:
+    """Return the flat indices of candidates where an object meets its end without being seen whole."""
     found = [_on_the_border(candidates, valid)]
-    for rows in row_strips(len(valid)):
+    for rows in row_blocks(len(valid)):
         window = slice(max(rows.start - 1, 0), rows.stop + 1)
         beyond = ~valid[window] & ~(probs[window] <= threshold)  # so that NaN, which is unknown, counts
         if beyond.any():
@@ -126,7 +126,7 @@ def _cut_places(probs: Array, valid: Array, candidates: Array, threshold: float,
             y, x = np.nonzero(candidates[rows] & near.view(bool))
             found.append(np.stack([y + rows.start, x], axis=-1))
     y, x = np.concatenate(found).T
-    return y * runs.stride + x
+    return y * stretches.stride + x
 
 
 def _on_the_border(candidates: Array, valid: Array) -> Array:

@@ -1,16 +1,13 @@
 """Masks of valid ground, shrunk by a disk and at the edge of the image."""
 
-from typing import Any
-
 import cv2
 import numpy as np
 import xarray as xr
 
-from darts_utils.devices import DeviceSpec
 from darts_utils.errors import ConfigError
-from darts_utils.strips import row_strips
-
-type Array = np.ndarray[Any, np.dtype[Any]]
+from darts_utils.machine.devices import DeviceSpec
+from darts_utils.rasters.arrays import Array
+from darts_utils.rasters.row_blocks import row_blocks
 
 _LARGEST_FOOTPRINT_PX = 15
 """Up to this radius OpenCV's erosion by a footprint is faster than its exact distance transform."""
@@ -64,8 +61,8 @@ def erode_by_disk(valid: Array, radius: int) -> Array:
         return valid
     eroded = valid.copy()
     height, width = valid.shape
-    for rows in row_strips(height):
-        for columns in row_strips(width):
+    for rows in row_blocks(height):
+        for columns in row_blocks(width):
             above, left = max(rows.start - radius, 0), max(columns.start - radius, 0)
             window = valid[above : rows.stop + radius, left : columns.stop + radius]
             if not window.all():

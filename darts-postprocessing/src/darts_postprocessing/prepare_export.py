@@ -1,24 +1,22 @@
 """The last step before export: trusted extent, masked probabilities, slump objects."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from darts_postprocessing.binarize import Slumps, check_threshold, find_slumps
 from darts_postprocessing.masks import check_sizes, cut_edges, erode_by_disk
-from darts_utils.devices import DeviceSpec
-from darts_utils.errors import ConfigError, DataError
-from darts_utils.strips import row_strips
-
-type Array = np.ndarray[Any, np.dtype[Any]]
-type QualityLevel = Literal[0, 1, 2, "none", "low_quality", "high_quality"]
-
-_LEVELS = {"none": 0, "low_quality": 1, "high_quality": 2}
+from darts_utils.bands import model_suffixes
+from darts_utils.errors import DataError
+from darts_utils.machine.devices import DeviceSpec
+from darts_utils.parameters import QualityLevel, quality_level_number
+from darts_utils.rasters.arrays import Array
+from darts_utils.rasters.row_blocks import row_blocks
 
 
-def prepare_export(
+def prepare_export(  # noqa: PLR0917  (the public signature)
     tile: xr.Dataset,
     bin_threshold: float = 0.5,
     mask_erosion_size: int = 10,
@@ -58,7 +56,7 @@ def prepare_export(
     check_sizes(mask_erosion_size=mask_erosion_size, edge_erosion_size=edge_px, min_object_size=min_object_size)
     check_threshold(bin_threshold)
     level = quality_level_number(quality_level)
-    suffixes = ["", *(f"-{name}" for name in ensemble_subsets)]
+    suffixes = model_suffixes(ensemble_subsets)
     _check_bands(tile, ["quality_data_mask"] if level > 0 else [], [f"probabilities{suffix}" for suffix in suffixes])
     extent = _extent(tile, level, mask_erosion_size, edge_px)
     made: dict[str, Any] = {"extent": extent}
@@ -80,20 +78,6 @@ def _slump_bands(slumps: Slumps, suffix: str) -> dict[str, xr.Variable]:
         f"binarized_segmentation{suffix}": xr.Variable(("y", "x"), slumps.objects, attributes),
         f"cut_segmentation{suffix}": xr.Variable(("y", "x"), slumps.cut, cut),
     }
-
-
-def quality_level_number(level: QualityLevel) -> int:
-    """Return a quality level as a number: 0 all ground, 1 low quality and better, 2 high quality only.
-
-    Raises:
-        ConfigError: If there is no such level.
-    """
-    number = _LEVELS.get(level, -1) if isinstance(level, str) else level
-    if number not in _LEVELS.values():
-        raise ConfigError(
-            f"quality_level is {level!r} but must be 0, 1, 2 or {', '.join(_LEVELS)}. Choose one of them."
-        )
-    return int(number)
 
 
 def _check_bands(tile: xr.Dataset, masks: list[str], probabilities: list[str]) -> None:
@@ -118,7 +102,7 @@ def _only_within(probabilities: xr.DataArray, extent: Array) -> xr.Variable:
     """Return probabilities with NaN outside of the extent."""
     values = probabilities.values
     masked = np.empty_like(values)
-    for rows in row_strips(len(extent)):
+    for rows in row_blocks(len(extent)):
         np.copyto(masked[rows], values[rows])
         np.copyto(masked[rows], np.nan, where=~extent[rows])
     return probabilities.variable.copy(data=masked)

@@ -1,7 +1,6 @@
 """Features for slump mapping: indices, terrain and trends on the grid of the optical bands."""
 
 from darts_preprocessing.align import TCVIS_BANDS, align_dem, align_dem_mask, align_tcvis
-from darts_preprocessing.dem_features import DEM_BANDS
 from darts_preprocessing.features import (
     calculate_aspect,
     calculate_curvature,
@@ -12,8 +11,9 @@ from darts_preprocessing.features import (
 from darts_preprocessing.indices import calculate_ndvi
 from darts_preprocessing.preprocess import align_arcticdem, preprocess_v2
 from darts_preprocessing.registration import Shift, align_offset
-from darts_preprocessing.terrain import Sun, aspect, curvature, derive_terrain, hillshade, slope
-from darts_preprocessing.tpi import topographic_position_index
+from darts_preprocessing.terrain.dem_features import DEM_BANDS
+from darts_preprocessing.terrain.derivatives import Sun, aspect, curvature, derive_terrain, hillshade, slope
+from darts_preprocessing.terrain.tpi import topographic_position_index
 
 __all__ = [
     "DEM_BANDS",

@@ -6,9 +6,9 @@ import numpy as np
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
-from darts_preprocessing.blocks import Array
-from darts_preprocessing.warp import Source, warp
+from darts_preprocessing.resampling.warp import Source, warp
 from darts_utils.errors import DataError
+from darts_utils.rasters.arrays import Array
 from darts_utils.tile import geobox_of
 
 TCVIS_BANDS = ("tc_brightness", "tc_greenness", "tc_wetness")
@@ -80,7 +80,7 @@ def align_tcvis(ds_tcvis: xr.Dataset, geobox: GeoBox, bands: Collection[str]) ->
     source = Source(values=stack, grid=geobox_of(ds_tcvis), is_missing=_is_zero)
     out = [np.empty(geobox.shape, dtype=np.uint8) for _ in names]
     warp(source, out, geobox, "cubic", fill=0)
-    return {name: layer for name, layer in zip(names, out, strict=True) if name in bands}
+    return {name: band for name, band in zip(names, out, strict=True) if name in bands}
 
 
 def _band(dataset: xr.Dataset, name: str) -> Array:

@@ -3,19 +3,17 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from darts_utils.cores import usable_cores
-
-type Array = np.ndarray[Any, np.dtype[Any]]
+from darts_utils.machine.cpu import usable_cores
+from darts_utils.rasters.arrays import Array
 
 HOST_BLOCK_PX = 512
 """Edge of a block in host memory: its float32 working arrays (1 MB each) stay in the cache of a core."""
 
-STRIP_ROWS = 256
-"""Rows of a strip for compiled loops, which take long rows best and hold no working arrays."""
+ROW_BLOCK_ROWS = 256
+"""Rows of a block of whole rows, for compiled loops, which take long rows best and hold no working arrays."""
 
 DEVICE_BLOCK_PX = 2048
 """Edge of a block on a device: large enough to keep it busy, small enough to bound its memory."""
@@ -26,7 +24,7 @@ _SMALL_PX = 2**20
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """A rectangle of the output, in pixels; the input reaches `margin` pixels further on each side."""
+    """A rectangle of the output, in pixels; the source reaches further, by a halo on each side."""
 
     rows: slice
     columns: slice
@@ -43,13 +41,13 @@ class Block:
             rows=slice(top + rows.start, top + rows.stop), columns=slice(left + columns.start, left + columns.stop)
         )
 
-    def read(self, source: Array, margin: int, halo: int) -> Array:
+    def read(self, source: Array, source_halo: int, halo: int) -> Array:
         """Return the block and `halo` pixels around it as float32, NaN beyond the source.
 
-        The output pixel (0, 0) lies at (margin, margin) of the source.
+        The output pixel (0, 0) lies at (source_halo, source_halo) of the source.
         """
-        top, bottom = self.rows.start + margin - halo, self.rows.stop + margin + halo
-        left, right = self.columns.start + margin - halo, self.columns.stop + margin + halo
+        top, bottom = self.rows.start + source_halo - halo, self.rows.stop + source_halo + halo
+        left, right = self.columns.start + source_halo - halo, self.columns.stop + source_halo + halo
         height, width = source.shape
         inside = source[max(top, 0) : min(bottom, height), max(left, 0) : min(right, width)]
         if inside.shape == (bottom - top, right - left):
@@ -59,14 +57,14 @@ class Block:
         window[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
         return window
 
-    def read_rows(self, source: Array, margin: int, halo: int) -> tuple[Array, int]:
+    def read_rows(self, source: Array, source_halo: int, halo: int) -> tuple[Array, int]:
         """Return what `read` does within whole rows of memory, and at which of their columns it begins."""
-        top, left = self.rows.start + margin - halo, self.columns.start + margin - halo
+        top, left = self.rows.start + source_halo - halo, self.columns.start + source_halo - halo
         height, width = self.shape[0] + 2 * halo, self.shape[1] + 2 * halo
         inside = top >= 0 and left >= 0 and top + height <= source.shape[0] and left + width <= source.shape[1]
         if inside and source.flags.c_contiguous:
             return source[top : top + height], left
-        return np.ascontiguousarray(self.read(source, margin, halo)), 0
+        return np.ascontiguousarray(self.read(source, source_halo, halo)), 0
 
 
 def whole(shape: tuple[int, int]) -> Block:

@@ -6,7 +6,7 @@ from itertools import product
 import cv2
 import numpy as np
 
-from darts_preprocessing.blocks import Array
+from darts_utils.rasters.arrays import Array
 
 _MOST_WINDOWS = 400
 """More windows make it slower, not better."""

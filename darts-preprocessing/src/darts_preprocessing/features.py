@@ -5,10 +5,10 @@ Pipelines make all features in one pass, see `preprocess_v2`; these give the sam
 
 import xarray as xr
 
-from darts_preprocessing.terrain import aspect, curvature, hillshade, slope
-from darts_preprocessing.tpi import topographic_position_index
-from darts_utils.devices import DeviceSpec
+from darts_preprocessing.terrain.derivatives import aspect, curvature, hillshade, slope
+from darts_preprocessing.terrain.tpi import topographic_position_index
 from darts_utils.errors import DataError
+from darts_utils.machine.devices import DeviceSpec
 
 
 def calculate_slope(tile: xr.Dataset, *, device: DeviceSpec = None) -> xr.Dataset:

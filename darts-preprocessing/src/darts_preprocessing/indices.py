@@ -5,10 +5,11 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
-from darts_preprocessing.blocks import HOST_BLOCK_PX, Array, Block, for_each_block
-from darts_utils.compiled import compiled
+from darts_preprocessing.blocks import HOST_BLOCK_PX, Block, for_each_block
 from darts_utils.errors import DataError
-from darts_utils.lazy import lazy_band
+from darts_utils.machine.jit import compiled
+from darts_utils.rasters.arrays import Array
+from darts_utils.rasters.lazy import lazy_band
 
 
 def calculate_ndvi(tile: xr.Dataset, *, lazy: bool = False) -> xr.DataArray:

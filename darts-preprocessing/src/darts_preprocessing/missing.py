@@ -7,10 +7,10 @@ import numpy as np
 import xarray as xr
 
 from darts_preprocessing.align import TCVIS_BANDS
-from darts_preprocessing.blocks import Array
-from darts_preprocessing.dem_features import DEM_BANDS
-from darts_utils.lazy import lazy_band
-from darts_utils.strips import for_each_strip
+from darts_preprocessing.terrain.dem_features import DEM_BANDS
+from darts_utils.rasters.arrays import Array
+from darts_utils.rasters.lazy import lazy_band
+from darts_utils.rasters.row_blocks import for_each_row_block
 
 NAME = "features_missing"
 _LAYERS = {"elevation": DEM_BANDS, "trends": frozenset(TCVIS_BANDS)}
@@ -40,7 +40,7 @@ def missing_features(
     @cache
     def mask(layers: frozenset[str]) -> xr.Variable:
         parts = [holes[layer] for layer in sorted(layers) if layer in holes and holes[layer].any()]
-        attributes = {"long_name": "Ground where a band that a model reads is missing"}
+        attributes = {"long_name": "DemWindow where a band that a model reads is missing"}
         if not parts:
             return xr.Variable(("y", "x"), np.broadcast_to(np.False_, shape), attributes)
         bits = np.bitwise_or.reduce([_packed(part) for part in parts])
@@ -59,7 +59,7 @@ def _packed(mask: Array) -> Array:
     def pack(rows: slice) -> None:
         bits[rows] = np.packbits(mask[rows], axis=1)
 
-    for_each_strip(pack, len(mask))
+    for_each_row_block(pack, len(mask))
     return bits
 
 
@@ -74,7 +74,7 @@ def elevation_holes(dem: Array) -> Array:
     def fill(rows: slice) -> None:
         np.isnan(dem[rows], out=holes[rows])
 
-    for_each_strip(fill, len(dem))
+    for_each_row_block(fill, len(dem))
     return holes
 
 
@@ -89,5 +89,5 @@ def trend_holes(trends: Mapping[str, Array]) -> Array:
             any_trend |= band[rows]
         np.equal(any_trend, 0, out=holes[rows])
 
-    for_each_strip(fill, len(holes))
+    for_each_row_block(fill, len(holes))
     return holes

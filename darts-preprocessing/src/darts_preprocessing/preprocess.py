@@ -11,19 +11,19 @@ from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 
 from darts_preprocessing.align import TCVIS_BANDS, align_dem, align_dem_mask, align_tcvis
-from darts_preprocessing.dem_features import DEM_BANDS, STENCIL_PX, DemFeatures
 from darts_preprocessing.indices import calculate_ndvi
 from darts_preprocessing.missing import elevation_holes, missing_features, trend_holes
-from darts_preprocessing.terrain import TERRAIN_BANDS, Ground, Sun, band_attributes
-from darts_preprocessing.tpi import check_radii, disk_kernel, radii_px
+from darts_preprocessing.terrain.dem_features import DEM_BANDS, STENCIL_PX, DemFeatures
+from darts_preprocessing.terrain.derivatives import TERRAIN_BANDS, DemWindow, Sun, band_attributes
+from darts_preprocessing.terrain.tpi import check_radii, disk_kernel, radii_px
 from darts_utils.bands import manager
-from darts_utils.devices import DeviceSpec
 from darts_utils.errors import ConfigError
 from darts_utils.grid import pixel_size_m
-from darts_utils.lazy import lazy_band
+from darts_utils.machine.devices import DeviceSpec
+from darts_utils.rasters.lazy import lazy_band
 from darts_utils.tile import geobox_of, validate
 
-logger = logging.getLogger(__name__.replace("darts_", "darts."))
+logger = logging.getLogger(__name__)
 
 _ATTRIBUTES = {
     "dem": {"long_name": "Elevation", "units": "m"},
@@ -35,7 +35,7 @@ _ATTRIBUTES = {
 }
 
 
-def preprocess_v2(
+def preprocess_v2(  # noqa: PLR0917  (the public signature)
     ds_optical: xr.Dataset,
     ds_arcticdem: xr.Dataset | None = None,
     ds_tcvis: xr.Dataset | None = None,
@@ -92,7 +92,7 @@ def preprocess_v2(
     if ds_arcticdem is not None and wanted & DEM_BANDS:
         radii = (tpi_outer_radius, tpi_inner_radius)
         features = _dem_features(ds_arcticdem, ds_optical, wanted & DEM_BANDS, radii, device)
-        holes |= {"elevation": elevation_holes(features.ground.inner_dem)} if models else {}
+        holes |= {"elevation": elevation_holes(features.dem_window.inner_dem)} if models else {}
         made |= _lazy_variables(features) if lazy else _as_variables(features.whole(), "ArcticDEM")
     if models:
         made |= missing_features(models, holes, (geobox.shape[0], geobox.shape[1]))
@@ -130,7 +130,7 @@ def align_arcticdem(
     """
     check_radii(tpi_outer_radius, tpi_inner_radius)
     wanted = DEM_BANDS if bands is None else DEM_BANDS.intersection(bands)
-    grid = geobox.pad(_padding_px(geobox, (tpi_outer_radius, tpi_inner_radius), wanted))
+    grid = geobox.pad(_halo_px(geobox, (tpi_outer_radius, tpi_inner_radius), wanted))
     aligned = {"dem": wrap_xr(align_dem(ds_arcticdem, grid), grid)}
     if "arcticdem_data_mask" in wanted and "arcticdem_data_mask" in ds_arcticdem:
         aligned["arcticdem_data_mask"] = wrap_xr(align_dem_mask(ds_arcticdem, grid), grid)
@@ -169,12 +169,12 @@ def _dem_features(
 ) -> DemFeatures:
     """Return what is made of the DEM, on a padded grid so that no edge effect reaches the tile."""
     geobox = geobox_of(optical)
-    padding = _padding_px(geobox, radii_m, bands)
-    padded = geobox.pad(padding)
+    halo = _halo_px(geobox, radii_m, bands)
+    padded = geobox.pad(halo)
     sun = _sun_of(optical.attrs) if "hillshade" in bands else None
     with_mask = "arcticdem_data_mask" in bands and "arcticdem_data_mask" in ds_arcticdem
     return DemFeatures(
-        ground=Ground.of(align_dem(ds_arcticdem, padded), padded, padding, sun),
+        dem_window=DemWindow.of(align_dem(ds_arcticdem, padded), padded, halo, sun),
         measured=align_dem_mask(ds_arcticdem, padded) if with_mask else None,
         kernel=_kernel(geobox, radii_m) if "relative_elevation" in bands else None,
         bands=bands,
@@ -186,7 +186,7 @@ def _kernel(geobox: GeoBox, radii_m: tuple[float, float]) -> np.ndarray:
     return disk_kernel(*radii_px(*radii_m, pixel_size_m(geobox)))
 
 
-def _padding_px(geobox: GeoBox, radii_m: tuple[float, float], wanted: Collection[str]) -> int:
+def _halo_px(geobox: GeoBox, radii_m: tuple[float, float], wanted: Collection[str]) -> int:
     """Return by how many pixels the grid that terrain is computed on reaches beyond the tile."""
     if "relative_elevation" not in wanted:
         return STENCIL_PX

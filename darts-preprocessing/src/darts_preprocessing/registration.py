@@ -9,12 +9,12 @@ from odc.geo.geobox import GeoBox
 from rasterio.enums import Resampling
 from rasterio.warp import reproject
 
-from darts_preprocessing.blocks import Array
 from darts_preprocessing.correlation import agreement, find_peak
-from darts_preprocessing.warp import TOLERANCE_PX, gdal_crs
-from darts_utils.cores import usable_cores
+from darts_preprocessing.resampling.warp import TOLERANCE_PX, gdal_crs
 from darts_utils.errors import ConfigError, DataError
-from darts_utils.grid import pixel_size_m
+from darts_utils.grid import crs_of, pixel_size_m
+from darts_utils.machine.cpu import usable_cores
+from darts_utils.rasters.arrays import Array
 from darts_utils.tile import geobox_of
 
 _PASSES = 5
@@ -99,7 +99,7 @@ def align_offset(
         return Shift(reason=found)
     x, y, reliability = found
     correlation, improvement = _compare(still, target, x, y)
-    reason = _doubt(x, y, reliability, correlation, improvement, window)
+    reason = _doubt(x, y, reliability=reliability, correlation=correlation, improvement=improvement, window=window)
     if reason:
         return Shift(reliability=reliability, reason=reason)
     return Shift(
@@ -129,8 +129,7 @@ def _image(name: str, image: xr.DataArray, mask: xr.DataArray | Array | None) ->
 
 def _near(image: _Image, other: _Image, margin: int) -> _Image:
     """Return the part of an image that lies on another or near it; a scene is much larger than a Planet image."""
-    assert image.grid.crs is not None  # geobox_of refuses grids without one
-    box = other.grid.footprint(image.grid.crs).boundingbox.transform(~image.grid.affine)
+    box = other.grid.footprint(crs_of(image.grid)).boundingbox.transform(~image.grid.affine)
     height, width = image.grid.shape
     rows, columns = _within(box.range_y, margin, height), _within(box.range_x, margin, width)
     part = image.grid[rows, columns]
@@ -211,7 +210,7 @@ def _ssim(image: Array, other: Array, valid: Array, inner: Array) -> float:
     return float(similar[inner].mean())
 
 
-def _doubt(x: float, y: float, reliability: float, correlation: float, improvement: float, window: int) -> str:
+def _doubt(x: float, y: float, *, reliability: float, correlation: float, improvement: float, window: int) -> str:
     """Return why a shift should not be trusted, nothing if it may be."""
     length, reach = float(np.hypot(x, y)), window * _REACH
     if reliability < _LEAST_RELIABILITY:

@@ -6,13 +6,14 @@ from pathlib import Path
 import torch
 import xarray as xr
 
-from darts_segmentation.checkpoint import load
 from darts_segmentation.inference import predict
+from darts_segmentation.models.checkpoint import load
 from darts_segmentation.network import Member, place
-from darts_segmentation.patches import Array, Patching
-from darts_utils.devices import DeviceSpec, decide_device
+from darts_segmentation.patches import Patching
 from darts_utils.errors import ConfigError
-from darts_utils.memory import keep_freed
+from darts_utils.machine.devices import DeviceSpec, decide_device
+from darts_utils.machine.memory import keep_freed
+from darts_utils.rasters.arrays import Array
 
 _ATTRS: dict[str, str | float] = {
     "long_name": "Probability of a retrogressive thaw slump",
@@ -27,8 +28,8 @@ class EnsembleV1:
 
     Args:
         model_dict: Checkpoints by the name that their results get.
-        device: Where the networks run, see `darts_utils.devices`. On the CPU the C library is told to keep freed memory
-            at hand, for the rest of the process: networks are up to twice as fast.
+        device: Where the networks run, see `darts_utils.machine.devices`. On the CPU the C library is told to keep
+            freed memory at hand, for the rest of the process: networks are up to twice as fast.
 
     Raises:
         ConfigError: If there is no model, or no such device.
@@ -38,7 +39,7 @@ class EnsembleV1:
     def __init__(self, model_dict: Mapping[str, Path | str], device: DeviceSpec | torch.device = None) -> None:
         if not model_dict:
             raise ConfigError("an ensemble needs at least one model but got none. Give the path of a checkpoint.")
-        self.device = decide_device(device)  # type: ignore[arg-type]
+        self.device = decide_device(device)
         if self.device.type == "cpu":
             keep_freed()
         self.members = tuple(load_member(name, Path(path), self.device) for name, path in model_dict.items())
@@ -50,7 +51,7 @@ class EnsembleV1:
 
     @property
     def model_ids(self) -> dict[str, str]:
-        """Ids of the networks by their names, see `darts_segmentation.checkpoint.model_id`."""
+        """Ids of the networks by their names, see `darts_segmentation.models.checkpoint.model_id`."""
         return {member.name: member.model_id for member in self.members}
 
     @property
@@ -63,7 +64,7 @@ class EnsembleV1:
         """Bands that at least one of the networks needs."""
         return {band for member in self.members for band in member.bands}
 
-    def segment_tile(
+    def segment_tile(  # noqa: PLR0917  (the public signature)
         self,
         tile: xr.Dataset,
         patch_size: int = Patching.patch_size,

@@ -9,16 +9,17 @@ import numpy as np
 import torch
 import xarray as xr
 
-from darts_segmentation.feed import Fed, PatchFeed
-from darts_segmentation.layers import TileLayers, check_bands
+from darts_segmentation.model_input import BandStack, check_bands
 from darts_segmentation.network import Member, NetworkGroup, Running
-from darts_segmentation.patches import Array, Patch, Patching, plan_patches
+from darts_segmentation.patch_loader import PatchBatch, PatchLoader
+from darts_segmentation.patches import Patch, Patching, patch_grid
 from darts_utils.errors import DataError
+from darts_utils.rasters.arrays import Array
 
 _HOST_BATCH_PX = 2**20
 
-type PatchLayers = tuple[Patch, Array]
-"""A patch and its probabilities, (layer, y, x) float32."""
+type PatchProbabilities = tuple[Patch, Array]
+"""A patch and its probabilities, (output, y, x) float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,17 +52,17 @@ def predict(
     """
     check_bands(tile, {member.name: member.bands for member in members})
     bands = list(dict.fromkeys(band for member in members for band in member.bands))
-    layers = TileLayers(tile, bands)
+    stack = BandStack(tile, bands)
     multiple = math.lcm(*(member.multiple for member in members))
-    plan = plan_patches(layers.shape, patching, multiple, layers.origin)
+    grid = patch_grid(stack.shape, patching, multiple, stack.origin)
     group = NetworkGroup(members, bands, device, keep_members=keep_members)
 
     names = [member.name for member in members] if keep_members else []
-    totals = [np.zeros(layers.shape, dtype=np.float32) for _ in range(1 + len(names))]
-    size = patching.batch_size if device.type == "cuda" else _host_batch(plan.patch_shape, patching.batch_size)
+    totals = [np.zeros(stack.shape, dtype=np.float32) for _ in range(1 + len(names))]
+    size = patching.batch_size if device.type == "cuda" else _host_batch(grid.patch_shape, patching.batch_size)
     optical_sets = {member.optical for member in members}
-    feed = PatchFeed(layers, plan, optical_sets, size, pin=device.type == "cuda")
-    for patch, values in _through(group, feed):
+    loader = PatchLoader(stack, grid, optical_sets, size, pin=device.type == "cuda")
+    for patch, values in _through(group, loader):
         for total, part in zip(totals, values, strict=True):
             patch.add_to(total, part)
 
@@ -69,12 +70,12 @@ def predict(
     optical = [everyone, *(member.optical for member in members)][: len(totals)]
     for total, needed in zip(totals, optical, strict=True):
         np.minimum(total, 1, out=total)  # shares add up to 1 only to within rounding
-        if n_lost := layers.blank_invalid(total, needed):
-            _blame(tile, members, patching, device, n_lost)
+        if n_lost := stack.blank_invalid(total, needed):
+            _refuse_not_finite(tile, members, patching, device, n_lost)
     return Prediction(mean=totals[0], members=dict(zip(names, totals[1:], strict=True)))
 
 
-def _blame(
+def _refuse_not_finite(
     tile: xr.Dataset, members: Sequence[Member], patching: Patching, device: torch.device, n_lost: int
 ) -> NoReturn:
     """Fail for the member whose numbers are not finite; the mean does not tell whose, so each is run by itself."""
@@ -96,7 +97,7 @@ def _host_batch(patch_shape: tuple[int, int], size: int) -> int:
     return min(size, max(1, _HOST_BATCH_PX // math.prod(patch_shape)))
 
 
-def _through(group: NetworkGroup, batches: Iterable[Fed]) -> Iterator[PatchLayers]:
+def _through(group: NetworkGroup, batches: Iterable[PatchBatch]) -> Iterator[PatchProbabilities]:
     """Yield the results of each batch after the next one was started, so that host and device work side by side."""
     waiting = None
     for patches, batch in batches:
@@ -108,6 +109,6 @@ def _through(group: NetworkGroup, batches: Iterable[Fed]) -> Iterator[PatchLayer
         yield from _unpack(*waiting)
 
 
-def _unpack(patches: list[Patch], running: Running) -> Iterator[PatchLayers]:
-    layers = running.wait().numpy()  # (layer, patch, y, x)
-    return ((patch, layers[:, index]) for index, patch in enumerate(patches))
+def _unpack(patches: list[Patch], running: Running) -> Iterator[PatchProbabilities]:
+    outputs = running.wait().numpy()  # (output, patch, y, x)
+    return ((patch, outputs[:, index]) for index, patch in enumerate(patches))

@@ -1,14 +1,14 @@
 """Networks on a device: one batch of patches in, their probabilities out."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from darts_segmentation.layers import OPTICAL_BANDS
+from darts_segmentation.model_input import OPTICAL_BANDS
 from darts_utils.errors import ConfigError, DataError
 
 logger = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ class Member:
     bands: tuple[str, ...]
     """Its input channels in order."""
     model_id: str = ""
-    """See `darts_segmentation.checkpoint.model_id`; empty for a network that is of no file."""
+    """See `darts_segmentation.models.checkpoint.model_id`; empty for a network that is of no file."""
 
     @property
     def optical(self) -> frozenset[str]:
@@ -54,7 +54,7 @@ class Running:
     """Probabilities that the device may still be working on."""
 
     probabilities: torch.Tensor
-    """(layer, n, y, x) float32 on the host, complete once `done` has passed."""
+    """(output, n, y, x) float32 on the host, complete once `done` has passed."""
     done: torch.cuda.Event | None
 
     def wait(self) -> torch.Tensor:
@@ -87,11 +87,11 @@ class NetworkGroup:
 
     def launch(self, batch: Batch) -> Running:
         """Start the networks on a batch; on CUDA this returns before they are done."""
-        layers = self._fitting(batch)
+        outputs = self._fitting(batch)
         if self._device.type != "cuda":
-            return Running(probabilities=layers, done=None)
-        on_host = layers.to("cpu", non_blocking=True)
-        done = torch.cuda.Event()
+            return Running(probabilities=outputs, done=None)
+        on_host = outputs.to("cpu", non_blocking=True)
+        done = torch.cuda.Event()  # type: ignore[no-untyped-call]  # torch gives no types for it
         done.record(torch.cuda.current_stream(self._device))
         return Running(probabilities=on_host, done=done)
 
@@ -100,7 +100,7 @@ class NetworkGroup:
         size = len(batch.inputs)
         limit = size if self._largest is None else min(size, self._largest)
         try:
-            parts = [self._layers(_part(batch, start, limit)) for start in range(0, size, limit)]
+            parts = [self._outputs(_part(batch, start, limit)) for start in range(0, size, limit)]
             return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
         except torch.cuda.OutOfMemoryError as error:
             self._shrink(limit, error)
@@ -118,27 +118,30 @@ class NetworkGroup:
         self._largest = limit // 2
 
     @torch.inference_mode()
-    def _layers(self, batch: Batch) -> torch.Tensor:
-        """Return (layer, n, y, x) float32 on the device: the mean, then the members if they are kept."""
+    def _outputs(self, batch: Batch) -> torch.Tensor:
+        """Return (output, n, y, x) float32 on the device: the mean, then the members if they are kept."""
         inputs = batch.inputs.to(self._device, non_blocking=True)
         valid = {key: mask.to(self._device, non_blocking=True) for key, mask in batch.valid.items()}
-        mean: torch.Tensor | None = None
-        kept = []
+        each = self._of_each_member(inputs, valid)
+        mean = next(each)
+        kept = [mean.clone()] if self._keep_members else []
+        for probabilities in each:
+            mean += probabilities
+            if self._keep_members:
+                kept.append(probabilities)
+        if len(self._members) > 1:
+            mean /= len(self._members)
+        return torch.stack([mean, *kept]) if kept else mean[None]
+
+    def _of_each_member(
+        self, inputs: torch.Tensor, valid: Mapping[frozenset[str], torch.Tensor]
+    ) -> Iterator[torch.Tensor]:
+        """Yield what each member makes of its channels, 0 where it does not see what it needs."""
         for member, channels in zip(self._members, self._channels, strict=True):
             chosen = inputs[:, channels]
             if valid:
                 chosen = chosen * valid[member.optical][:, None]
-            probabilities = self._probabilities(member, chosen)
-            if self._keep_members:
-                kept.append(probabilities)
-            if mean is None:
-                mean = probabilities.clone() if self._keep_members else probabilities
-            else:
-                mean += probabilities
-        assert mean is not None, "a group always has members"
-        if len(self._members) > 1:
-            mean /= len(self._members)
-        return torch.stack([mean, *kept]) if kept else mean[None]
+            yield self._probabilities(member, chosen)
 
     def _probabilities(self, member: Member, inputs: torch.Tensor) -> torch.Tensor:
         """Return (n, y, x) float32 from 0 to 1; NaN where the network's numbers have overflowed."""
@@ -172,7 +175,9 @@ def precision_of(device: torch.device) -> str:
 
 def place(model: nn.Module, device: torch.device) -> nn.Module:
     """Return a network on a device, in evaluation mode, with its weights laid out channels last."""
-    return model.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    model = model.to(device)
+    model.to(memory_format=torch.channels_last)
+    return model.eval()
 
 
 def _positions(channels: list[int]) -> list[int] | slice:

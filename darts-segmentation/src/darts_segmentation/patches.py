@@ -1,21 +1,20 @@
 """Where the patches of a tile lie, and how much each of their pixels counts where they overlap.
 
-A plan is the product of two axes, so it holds a few numbers a patch row or column whatever the size of the tile. The
-blending window is separable too, and normalised along each axis: no map of weights is ever needed.
+A grid of patches is the product of two axes, so it holds a few numbers a row or column of patches whatever the size of
+the tile. The blending window is separable too, and normalised along each axis: no map of weights is ever needed.
 """
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from darts_utils.compiled import compiled
 from darts_utils.errors import ConfigError
-
-type Array = np.ndarray[Any, np.dtype[Any]]
+from darts_utils.machine.jit import compiled
+from darts_utils.parameters import check_overlap
+from darts_utils.rasters.arrays import Array
 
 _ALL = slice(None)
 
@@ -38,11 +37,7 @@ class Patching:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < lowest:
                 raise ConfigError(f"{name} is {value!r} but must be a whole number of at least {lowest}.")
-        if self.overlap >= self.patch_size:
-            raise ConfigError(
-                f"overlap is {self.overlap} px but must be below patch_size ({self.patch_size} px)."
-                " Lower overlap or raise patch_size."
-            )
+        check_overlap(self.overlap, self.patch_size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +58,7 @@ class Span:
 
 @dataclass(frozen=True, kw_only=True)
 class Patch:
-    """One patch of a plan: its rows and its columns."""
+    """One patch of a grid: its rows and its columns."""
 
     rows: Span
     columns: Span
@@ -95,7 +90,7 @@ def _add_shares(total: Array, values: Array, down: Array, across: Array) -> None
 
 
 @dataclass(frozen=True, kw_only=True)
-class PatchPlan:
+class PatchGrid:
     """All patches of a tile, row by row."""
 
     rows: tuple[Span, ...]
@@ -112,9 +107,9 @@ class PatchPlan:
         return (Patch(rows=rows, columns=columns) for rows in self.rows for columns in self.columns)
 
 
-def plan_patches(
+def patch_grid(
     shape: tuple[int, int], patching: Patching, multiple: int = 32, origin: tuple[int, int] = (0, 0)
-) -> PatchPlan:
+) -> PatchGrid:
     """Return patches that cover every pixel of a tile.
 
     A network that halves its resolution five times sees a place differently when it is moved by anything but a multiple
@@ -131,7 +126,7 @@ def plan_patches(
     (rows, height), (columns, width) = (
         _plan_axis(length, patching, multiple, first) for length, first in zip(shape, origin, strict=True)
     )
-    return PatchPlan(rows=rows, columns=columns, patch_shape=(height, width))
+    return PatchGrid(rows=rows, columns=columns, patch_shape=(height, width))
 
 
 def blending_window(length: int) -> Array:

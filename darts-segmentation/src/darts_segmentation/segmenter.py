@@ -7,7 +7,7 @@ import xarray as xr
 
 from darts_segmentation.ensemble import EnsembleV1
 from darts_segmentation.patches import Patching
-from darts_utils.devices import DeviceSpec
+from darts_utils.machine.devices import DeviceSpec
 
 
 class SMPSegmenter:
@@ -15,7 +15,7 @@ class SMPSegmenter:
 
     Args:
         model_checkpoint: The checkpoint; its file stem names the network in messages.
-        device: Where it runs, see `darts_utils.devices`.
+        device: Where it runs, see `darts_utils.machine.devices`.
 
     Raises:
         ConfigError: If there is no such device.
@@ -33,7 +33,7 @@ class SMPSegmenter:
 
     @property
     def model_id(self) -> str:
-        """Id of the model, see `darts_segmentation.checkpoint.model_id`."""
+        """Id of the model, see `darts_segmentation.models.checkpoint.model_id`."""
         return self._ensemble.members[0].model_id
 
     @property
@@ -61,4 +61,6 @@ class SMPSegmenter:
         Returns:
             A new tile; `probabilities` is float32 from 0 to 1, NaN on invalid pixels.
         """
-        return self._ensemble.segment_tile(tile, patch_size, overlap, batch_size, reflection)
+        return self._ensemble.segment_tile(
+            tile, patch_size=patch_size, overlap=overlap, batch_size=batch_size, reflection=reflection
+        )

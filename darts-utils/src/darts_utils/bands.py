@@ -6,19 +6,18 @@ trained checkpoint.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 import xarray as xr
 
 from darts_utils.errors import ConfigError, DataError
 from darts_utils.files import atomic_file
-
-type Array = np.ndarray[Any, np.dtype[Any]]
+from darts_utils.rasters.arrays import Array
 
 os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 """Some file systems know no locks. None are needed: a file is written under a name of its own, and never changed."""
@@ -129,7 +128,7 @@ class BandCodec:
 
         Written to `out` if that is given, of the same shape and contiguous.
         """
-        from darts_utils.normalize import write_normalized  # compiles, which not all who know the bands need
+        from darts_utils.rasters.normalize import write_normalized  # compiles, which not all who know the bands need
 
         model = np.empty(memory.shape, dtype=np.float32) if out is None else out
         low, high = (np.float32(limit) for limit in self.valid_range)
@@ -191,12 +190,17 @@ class BandManager(Mapping[str, BandCodec]):
         """Return a band, or every known band of a tile, clipped to its valid range."""
         return self._map(tile, lambda codec, values: codec.clip(values))
 
-    def _map(self, tile: Any, function: Any) -> Any:
+    def _map(
+        self, tile: xr.Dataset | xr.DataArray, function: Callable[[BandCodec, Array], Array]
+    ) -> xr.Dataset | xr.DataArray:
         if isinstance(tile, xr.DataArray):
-            if tile.name not in self:
-                raise ConfigError(f"no band is called {tile.name!r}; known bands: {', '.join(self)}.")
-            return tile.copy(data=function(self[str(tile.name)], tile.values))
-        return tile.assign({name: self._map(tile[name], function) for name in tile.data_vars if name in self})
+            return self._map_band(tile, function)
+        return tile.assign({name: self._map_band(tile[name], function) for name in self._known(tile)})
+
+    def _map_band(self, band: xr.DataArray, function: Callable[[BandCodec, Array], Array]) -> xr.DataArray:
+        if band.name not in self:
+            raise ConfigError(f"no band is called {band.name!r}; known bands: {', '.join(self)}.")
+        return band.copy(data=function(self[str(band.name)], band.values))
 
     def encode(self, tile: xr.Dataset) -> xr.Dataset:
         """Return the tile in disk representation, with CF attributes on each band that has a codec."""
@@ -288,6 +292,12 @@ manager = BandManager(
     }
 )
 """The codecs of every band of the tile contract."""
+
+
+def model_suffixes(models: Iterable[str]) -> list[str]:
+    """Return what is appended to the names of results: nothing for the mean of an ensemble, then each model's."""
+    return ["", *(f"-{name}" for name in models)]
+
 
 TRAINING_BANDS = (
     "red", "green", "blue", "nir", "ndvi", "relative_elevation", "slope", "aspect", "hillshade", "curvature",

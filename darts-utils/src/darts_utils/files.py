@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from darts_utils.disk import advice_for, cannot_write
 from darts_utils.errors import OutputError
-from darts_utils.softlock import soft_lock
+from darts_utils.machine.disk import advice_for, cannot_write
+from darts_utils.machine.softlock import soft_lock
 
 _PART_MARK = ".part-"
 _NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}

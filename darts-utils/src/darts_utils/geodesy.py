@@ -6,7 +6,7 @@ import numpy as np
 import pyproj
 import shapely
 
-type Array = np.ndarray[Any, np.dtype[Any]]
+from darts_utils.rasters.arrays import Array
 
 _WGS84 = pyproj.Geod(ellps="WGS84")
 

@@ -4,9 +4,11 @@ import math
 
 import numpy as np
 import pyproj
+from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 
 from darts_utils.errors import GridError
+from darts_utils.rasters.arrays import Array
 
 
 def pixel_size_m(geobox: GeoBox) -> float:
@@ -24,6 +26,17 @@ def pixel_size_m(geobox: GeoBox) -> float:
     return float(a)
 
 
+def crs_of(geobox: GeoBox) -> CRS:
+    """Return the CRS of a grid.
+
+    Raises:
+        GridError: If it has none.
+    """
+    if geobox.crs is None:
+        raise GridError("the grid has no CRS, so where it lies is unknown. Give it one.")
+    return geobox.crs
+
+
 def metres_to_pixels(length_m: float, pixel_m: float) -> int:
     """Return the smallest whole number of pixels that is at least as long as `length_m`.
 
@@ -35,7 +48,7 @@ def metres_to_pixels(length_m: float, pixel_m: float) -> int:
     return math.ceil(round(length_m / pixel_m, 9))
 
 
-def grid_convergence(geobox: GeoBox, step_px: int = 256) -> np.ndarray:
+def grid_convergence(geobox: GeoBox, step_px: int = 256) -> Array:
     """Return, for each pixel, the angle from grid north to true north, in degrees, clockwise positive.
 
     A direction relative to true north is the direction relative to grid north minus this angle. It is found by
@@ -53,7 +66,8 @@ def grid_convergence(geobox: GeoBox, step_px: int = 256) -> np.ndarray:
     # interpolated as a unit vector, because the angle jumps by 360 degrees at the antimeridian of a polar grid
     east = _bilinear(np.sin(angle), rows, columns, height, width)
     north = _bilinear(np.cos(angle), rows, columns, height, width)
-    return np.degrees(np.arctan2(east, north)).astype(np.float32)
+    convergence: Array = np.degrees(np.arctan2(east, north))
+    return convergence.astype(np.float32)
 
 
 def convergence_at_centre(geobox: GeoBox) -> float:
@@ -63,14 +77,14 @@ def convergence_at_centre(geobox: GeoBox) -> float:
     return float(np.degrees(_convergence_at(geobox, x, y)))
 
 
-def _to_metres(geobox: GeoBox, columns: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _to_metres(geobox: GeoBox, columns: Array, rows: Array) -> tuple[Array, Array]:
     """Return the projected coordinates of pixel positions, 0.5 being the middle of the first pixel."""
     columns, rows = np.broadcast_arrays(columns, rows)
     a, b, c, d, e, f = geobox.affine[:6]
     return a * columns + b * rows + c, d * columns + e * rows + f
 
 
-def _convergence_at(geobox: GeoBox, xs: np.ndarray, ys: np.ndarray) -> np.ndarray:
+def _convergence_at(geobox: GeoBox, xs: Array, ys: Array) -> Array:
     """Return the convergence in radians at projected coordinates, by a step of 1e-4 degrees to the north."""
     to_lonlat = pyproj.Transformer.from_crs(str(geobox.crs), "EPSG:4326", always_xy=True)
     to_grid = pyproj.Transformer.from_crs("EPSG:4326", str(geobox.crs), always_xy=True)
@@ -79,15 +93,16 @@ def _convergence_at(geobox: GeoBox, xs: np.ndarray, ys: np.ndarray) -> np.ndarra
     x_north, y_north = to_grid.transform(lon, lat + step)
     x_here, y_here = to_grid.transform(lon, lat)
     sign = np.sign(step)
-    return np.arctan2((x_north - x_here) * sign, (y_north - y_here) * sign)
+    angle: Array = np.arctan2((x_north - x_here) * sign, (y_north - y_here) * sign)
+    return angle
 
 
-def _coarse_positions(length: int, step: int) -> np.ndarray:
+def _coarse_positions(length: int, step: int) -> Array:
     """Return positions from the first to the last pixel, at most `step` apart; two at least, so they bracket all."""
     return np.linspace(0, max(length - 1, 1), max(2, math.ceil(length / step) + 1))
 
 
-def _bilinear(coarse: np.ndarray, rows: np.ndarray, columns: np.ndarray, height: int, width: int) -> np.ndarray:
+def _bilinear(coarse: Array, rows: Array, columns: Array, height: int, width: int) -> Array:
     """Return a coarse grid interpolated to every pixel, one axis after the other."""
     y, x = np.arange(height), np.arange(width)
     along_x = np.stack([np.interp(x, columns, line) for line in coarse])

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from darts_utils.errors import ConfigError
 
-logger = logging.getLogger(__name__.replace("darts_", "darts."))
+logger = logging.getLogger(__name__)
 
 _VARIABLE = re.compile(r"\$\{[^}]*\}?")
 

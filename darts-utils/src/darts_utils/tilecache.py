@@ -10,11 +10,11 @@ from urllib.parse import quote
 import xarray as xr
 
 from darts_utils.bands import BandManager, manager
-from darts_utils.disk import cannot_write
 from darts_utils.errors import ConfigError, DataError, OutputError
 from darts_utils.files import atomic_file, make_folder, stale_parts
+from darts_utils.machine.disk import cannot_write
 
-logger = logging.getLogger(__name__.replace("darts_", "darts."))
+logger = logging.getLogger(__name__)
 
 _SEAL_BYTES = 32
 """Length of the checksum behind each file; HDF5 knows where its own data ends and reads past nothing."""

@@ -22,8 +22,8 @@ from darts.utils.later import imported_later
 from darts.utils.logging import LoggingManager, VerbosityLevel
 from darts.utils.streams import keep_streams
 from darts.utils.terminal import error_console, output_console
-from darts_utils.disk import advice_for
 from darts_utils.errors import ConfigError, DartsError
+from darts_utils.machine.disk import advice_for
 from darts_utils.paths import DefaultPaths, PathManager, user_path
 
 logger = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ import cv2
 import pytest
 import torch
 
-from darts.demo.world import World, make_world
+from darts.demo.world.make import World, make_world
 
 cv2.setNumThreads(1)
 torch.set_num_threads(1)

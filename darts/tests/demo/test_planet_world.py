@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import rasterio
 
-from darts.demo.place import MARGIN_PX
-from darts.demo.planet import install_planet_models, orthotile_of, scene_of, udm2_of, write_planet_world
 from darts.demo.training_data import BANDS, load_planet_features
-from darts.demo.world import make_world
+from darts.demo.world.make import make_world
+from darts.demo.world.place import MARGIN_PX
+from darts.demo.world.planet import install_planet_models, orthotile_of, scene_of, udm2_of, write_planet_world
 from darts_acquisition import load_planet_tile, parse_planet_type
 from darts_acquisition.optical.quality import SCL_QUALITY
 from darts_utils.errors import ConfigError
@@ -102,7 +102,7 @@ def test_too_large_a_world_is_refused(small_world, tmp_path):
 
 
 def test_the_models_do_not_mix_with_those_of_sentinel2(tmp_path):
-    from darts_segmentation.checkpoint import read_bands
+    from darts_segmentation.models.checkpoint import read_bands
 
     models = install_planet_models(tmp_path / "models" / "planet")
     assert [model.name for model in models] == ["demo_with_tcvis.pt", "planet_without_tcvis.pt"]

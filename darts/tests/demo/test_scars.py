@@ -4,18 +4,18 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darts.demo.drainage import drain
-from darts.demo.scars import ScarPlan, draw_scar
+from darts.demo.world.drainage import drain
+from darts.demo.world.scars import ScarDesign, draw_scar
 
 FAR_FROM_WATER = np.full((120, 150), 500, dtype=np.float32)
 
 
-def plan_of(**changes) -> ScarPlan:
+def design_of(**changes) -> ScarDesign:
     angle = changes.pop("angle", 0.7)
-    plan = {"kind": "hillside", "centre": (60.0, 70.0), "downslope": (float(np.cos(angle)), float(np.sin(angle))),
+    design = {"kind": "hillside", "centre": (60.0, 70.0), "downslope": (float(np.cos(angle)), float(np.sin(angle))),
             "radius": 10.0, "head": 1.0, "body": 9.0, "neck": 6.0, "tongue": 8.0, "bend": 0.2, "lobes": (),
             "depth_m": 6.0, "activity": 0.8}  # fmt: skip
-    return ScarPlan(**{**plan, **changes})
+    return ScarDesign(**{**design, **changes})
 
 
 @settings(deadline=None, max_examples=40)
@@ -27,13 +27,13 @@ def plan_of(**changes) -> ScarPlan:
     lobes=st.sampled_from([(), (-0.8, 0.8)]),
 )
 def test_a_scar_lies_in_its_circle_with_a_valid_outline(angle, radius, stretch, bend, lobes):
-    plan = plan_of(
+    design = design_of(
         angle=angle, radius=radius, body=stretch * radius, neck=0.7 * radius, tongue=radius, bend=bend, lobes=lobes
     )
-    scar = draw_scar(np.random.default_rng(1), plan, FAR_FROM_WATER)
+    scar = draw_scar(np.random.default_rng(1), design, FAR_FROM_WATER)
     assert scar is not None
     assert scar.outline.is_valid
-    row, column, reach = plan.circle
+    row, column, reach = design.circle
     assert shapely.Point(column, row).buffer(reach + 0.5 * radius + 4).contains(scar.outline)
     assert scar.cover.sum() == pytest.approx(scar.outline.area, rel=0.12, abs=4)
     for layer in (scar.cover, scar.headwall, scar.tongue):
@@ -42,16 +42,16 @@ def test_a_scar_lies_in_its_circle_with_a_valid_outline(angle, radius, stretch, 
 
 
 def test_the_headwall_is_upslope_and_the_tongue_downslope():
-    scar = draw_scar(np.random.default_rng(1), plan_of(), FAR_FROM_WATER)
+    scar = draw_scar(np.random.default_rng(1), design_of(), FAR_FROM_WATER)
     rows, columns = (np.arange(part.start, part.stop) for part in scar.window)
-    along = (rows[:, None] - 60) * scar.plan.downslope[0] + (columns[None, :] - 70) * scar.plan.downslope[1]
+    along = (rows[:, None] - 60) * scar.design.downslope[0] + (columns[None, :] - 70) * scar.design.downslope[1]
     wall, tongue = (float((layer * along).sum() / layer.sum()) for layer in (scar.headwall, scar.tongue))
     assert wall < -3
     assert tongue > 8
 
 
 def test_the_floor_lies_below_the_headwall_and_the_mud_above_the_ground():
-    scar = draw_scar(np.random.default_rng(1), plan_of(), FAR_FROM_WATER)
+    scar = draw_scar(np.random.default_rng(1), design_of(), FAR_FROM_WATER)
     assert scar.lowering_m.max() == pytest.approx(6, abs=0.5)
     assert scar.lowering_m.min() < -0.2
     assert np.abs(scar.lowering_m[scar.cover == 0]).max() < 0.2
@@ -59,13 +59,13 @@ def test_the_floor_lies_below_the_headwall_and_the_mud_above_the_ground():
 
 def test_water_cuts_a_scar_and_leaves_one_part():
     to_water = np.abs(np.arange(150, dtype=np.float32) - 72) * np.ones((120, 1), dtype=np.float32)
-    scar = draw_scar(np.random.default_rng(1), plan_of(angle=1.57), to_water)
+    scar = draw_scar(np.random.default_rng(1), design_of(angle=1.57), to_water)
     west, _, east, _ = scar.outline.bounds
     assert east < 72.8 or west > 72.2
 
 
 def test_nothing_is_left_of_a_scar_beyond_the_grid():
-    assert draw_scar(np.random.default_rng(1), plan_of(centre=(-300.0, 10.0)), FAR_FROM_WATER) is None
+    assert draw_scar(np.random.default_rng(1), design_of(centre=(-300.0, 10.0)), FAR_FROM_WATER) is None
 
 
 def test_water_gathers_in_the_valley():

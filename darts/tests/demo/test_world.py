@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from rasterio.features import rasterize
 
-from darts.demo.fields import Noise
-from darts.demo.place import MARGIN_PX, place_of
-from darts.demo.world import make_world
+from darts.demo.world.fields import Noise
+from darts.demo.world.make import make_world
+from darts.demo.world.place import MARGIN_PX, place_of
 from darts_utils.errors import ConfigError
 
 INNER = (slice(MARGIN_PX, -MARGIN_PX),) * 2

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import zarr
 
-from darts.demo.place import MARGIN_PX, place_of
 from darts.demo.training_data import BANDS, burned_truth, load_features
-from darts.demo.world import make_world
-from darts.demo.write import install_models, write_world
+from darts.demo.world.make import make_world
+from darts.demo.world.place import MARGIN_PX, place_of
+from darts.demo.world.write import install_models, write_world
 from darts_acquisition import load_arcticdem, load_cdse_s2_sr_scene, load_tcvis
 from darts_acquisition.optical.sentinel2.scene_store import SceneStore
 from darts_utils.errors import ConfigError, CoverageError
@@ -119,7 +119,7 @@ def test_worlds_on_top_of_each_other_are_refused(world, tmp_path):
 
 
 def test_the_two_models_are_small_and_ask_for_their_bands(tmp_path):
-    from darts_segmentation.checkpoint import read_bands
+    from darts_segmentation.models.checkpoint import read_bands
 
     models = install_models(tmp_path / "models")
     assert [model.name for model in models] == ["demo_with_tcvis.pt", "demo_without_tcvis.pt"]

@@ -8,8 +8,8 @@ import pytest
 from darts.pipelines.memory import memory_budget_bytes
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts_utils.errors import ConfigError
-from darts_utils.functools import write_toml
 from darts_utils.paths import DefaultPaths
+from darts_utils.toml import write_toml
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from darts_acquisition.auxiliary.cube import (
 from darts_acquisition.auxiliary.filling import Chunk, chunk_geobox, fill, missing_chunks
 from darts_acquisition.catalog.areas import polar_area
 from darts_utils.errors import ConfigError, DataError, MissingDataError
-from darts_utils.strips import row_strips
+from darts_utils.rasters.row_blocks import row_blocks
 
 type Resolution = Literal[2, 10, 32]
 
@@ -197,7 +197,7 @@ def _masked(raw: xr.Dataset) -> xr.Dataset:
     # in place and strip by strip: around an orthotile the arrays have 300 million cells, and nobody else has seen them
     elevation = raw.dem.values.astype(np.float32, copy=False)
     has_data = raw.datamask.values.astype(np.uint8, copy=False)
-    for rows in row_strips(len(elevation)):
+    for rows in row_blocks(len(elevation)):
         known = (has_data[rows] != 0) & (elevation[rows] > _LOWEST_ELEVATION_M) & (elevation[rows] < np.inf)
         elevation[rows][~known] = np.nan
         has_data[rows] = known

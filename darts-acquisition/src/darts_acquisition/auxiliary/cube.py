@@ -44,7 +44,12 @@ class Cube:
         Raises:
             DataError: If the record of them is damaged.
         """
-        return self._recorded(lambda: [str(patch) for patch in self.group.attrs.get("loaded_patches", [])])  # type: ignore[union-attr]
+        return self._recorded(
+            lambda: [
+                str(patch)
+                for patch in self.group.attrs.get("loaded_patches", [])  # type: ignore[union-attr]  # if not, it is damaged
+            ]
+        )
 
     @property
     def recorded_bounds(self) -> dict[str, Bounds]:

@@ -22,9 +22,9 @@ from odc.geo.xr import wrap_xr
 from smart_geocubes.core import PatchIndex, RemoteAccessor
 
 from darts_acquisition.auxiliary.cube import STAGE_WITH, Cube, one_line, open_cube
-from darts_utils.disk import advice_for, reason_of
 from darts_utils.errors import DartsError, DataError, MissingDataError, OutputError
 from darts_utils.files import atomic_folder, exclusive_lock, remove_parts
+from darts_utils.machine.disk import advice_for, reason_of
 
 logger = logging.getLogger(__name__.replace("darts_", "darts."))
 
@@ -189,7 +189,7 @@ def set_outer_lock(make: Callable[[Path], AbstractContextManager[None]]) -> None
 def from_memory(accessor: type[RemoteAccessor]) -> Any:
     """Return an accessor that takes its patches from their index instead of fetching them, and no index file."""
 
-    class FromMemory(accessor):  # type: ignore[misc, valid-type]
+    class FromMemory(accessor):  # type: ignore[misc, valid-type]  # a class that is chosen as it runs
         def post_init(self) -> None:
             """Fetch no index file."""
 

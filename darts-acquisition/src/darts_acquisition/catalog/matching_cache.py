@@ -14,9 +14,9 @@ from typing import Any
 import pystac
 
 from darts_acquisition.catalog.fields import usable_item
-from darts_utils.disk import cannot_write
 from darts_utils.errors import OutputError
 from darts_utils.files import atomic_file
+from darts_utils.machine.disk import cannot_write
 
 logger = logging.getLogger(__name__.replace("darts_", "darts."))
 

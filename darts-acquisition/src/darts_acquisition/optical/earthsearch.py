@@ -25,7 +25,7 @@ from darts_acquisition.services.endpoints import ASSET_HOSTS, asset_hosts, endpo
 from darts_acquisition.services.https_rasters import check_hosts, read_whole, read_window
 from darts_acquisition.services.retry import Limiter, RetryPolicy, Service
 from darts_utils.errors import DataError
-from darts_utils.strips import row_strips
+from darts_utils.rasters.row_blocks import row_blocks
 from darts_utils.window import Window
 
 logger = logging.getLogger(__name__.replace("darts_", "darts."))
@@ -76,7 +76,7 @@ def _check_offset(scene: RawScene, numbers: Mapping[str, np.ndarray], classes: n
     if offset == 0:
         return
     lowest, n_land, n_below = round(-offset / DN_SCALE), 0, 0
-    for rows in row_strips(len(classes)):
+    for rows in row_blocks(len(classes)):
         land = np.isin(classes[rows], _LAND)
         below = np.zeros_like(land)
         for values in numbers.values():

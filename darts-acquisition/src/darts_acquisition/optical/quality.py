@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from darts_utils.errors import DataError
-from darts_utils.strips import for_each_strip, row_strips
+from darts_utils.rasters.row_blocks import for_each_row_block, row_blocks
 
 INVALID, LOW_QUALITY, HIGH_QUALITY = 0, 1, 2
 OPTICAL = ("blue", "green", "red", "nir")
@@ -63,7 +63,7 @@ def udm2_quality(udm2: np.ndarray) -> np.ndarray:
         (y, x) uint8: 0 where unusable is set for more than a cloud, 1 where any of snow to cloud is, else 2.
     """
     quality = np.empty(udm2.shape[1:], dtype=np.uint8)
-    for rows in row_strips(len(quality)):
+    for rows in row_blocks(len(quality)):
         unusable = udm2[UDM2_UNUSABLE, rows]
         low = udm2[_UDM2_LOW, rows].any(axis=0) | (unusable == _UDM_CLOUD)
         quality[rows] = np.where(low, LOW_QUALITY, HIGH_QUALITY)
@@ -110,7 +110,7 @@ def with_scl_quality(ds_s2: xr.Dataset, unseen: Callable[[slice], np.ndarray | n
         np.take(_SCL_TABLE, classes[rows], out=quality[rows])
         np.copyto(quality[rows], INVALID, where=unseen(rows))
 
-    for_each_strip(convert, len(quality))
+    for_each_row_block(convert, len(quality))
     mask = ds_s2.s2_scl.copy(data=quality)
     mask.attrs = quality_attributes(ds_s2.s2_scl.attrs.get("data_source", "Sentinel-2 L2A SCL"))
     return ds_s2.assign(quality_data_mask=mask)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from darts_utils.lazy import lazy_band
+from darts_utils.rasters.lazy import lazy_band
 
 type Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -34,14 +34,14 @@ def reflectance(
     Returns:
         (y, x) float32, NaN = no data.
     """
-    convert = partial(_converted, numbers, missing, np.float32(scale), np.float32(offset))
+    convert = partial(_converted, numbers, missing, scale=np.float32(scale), offset=np.float32(offset))
     shape, described = (numbers.shape[0], numbers.shape[1]), {**attributes, "units": "Reflectance"}
     band = lazy_band(convert, shape, "float32", described, takes_steps=True)
     return band if lazy else band.load()
 
 
 def _converted(
-    numbers: Array, missing: Array | None, scale: np.float32, offset: np.float32, rows: slice, columns: slice
+    numbers: Array, missing: Array | None, rows: slice, columns: slice, *, scale: np.float32, offset: np.float32
 ) -> Array:
     window = numbers[rows, columns]
     values = np.empty(window.shape, dtype=np.float32)

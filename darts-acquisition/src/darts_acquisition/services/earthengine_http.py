@@ -31,7 +31,7 @@ class PoliteHttp:
         self._service = service
         self._session = ServiceSession(service(), pooled=_POOLED_CONNECTIONS)
 
-    def request(
+    def request(  # noqa: PLR0917  (the signature of httplib2)
         self,
         uri: str,
         method: str = "GET",

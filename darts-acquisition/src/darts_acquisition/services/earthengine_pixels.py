@@ -18,11 +18,11 @@ MAX_REQUEST_BYTES = 50_331_648
 MAX_EDGE_PX = 32_768
 """Longest edge of the largest grid that Earth Engine takes in one request."""
 
-_BLOCK_BYTES = 16 << 20
+BLOCK_BYTES = 16 << 20
 """What is asked for at once: below the limit, so that a lost answer costs little and few of them fit into memory."""
 _STEP_PX = 256
 """Earth Engine computes in squares of this edge, so blocks are made of whole ones."""
-_AT_ONCE = 6
+AT_ONCE = 6
 _TRIES = 3
 _CASTS = {"uint8": "toUint8", "uint16": "toUint16", "int16": "toInt16", "float32": "toFloat"}
 
@@ -58,7 +58,7 @@ def fetch_pixels(
     plain = getattr(image.select(list(bands)).unmask(0, sameFootprint=False), _CASTS[dtype])()
     pixels = {band: np.zeros(tuple(geobox.shape), dtype) for band in bands}
     pixel_bytes = len(bands) * np.dtype(dtype).itemsize
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="earthengine") as pool:
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="earthengine") as pool:
         jobs = {pool.submit(_block, plain, pixels, part, geobox[part]) for part in blocks(geobox, pixel_bytes)}
         try:
             for job in as_completed(jobs):
@@ -73,7 +73,7 @@ def fetch_pixels(
 
 def blocks(geobox: GeoBox, pixel_bytes: int) -> Iterator[tuple[slice, slice]]:
     """Yield rows and columns of the blocks that a grid is fetched in."""
-    steps = max(1, int((_BLOCK_BYTES / pixel_bytes) ** 0.5) // _STEP_PX)
+    steps = max(1, int((BLOCK_BYTES / pixel_bytes) ** 0.5) // _STEP_PX)
     edge = min(steps * _STEP_PX, MAX_EDGE_PX)
     height, width = geobox.shape
     for row in range(0, height, edge):

@@ -8,9 +8,9 @@ import requests
 
 from darts_acquisition.services.connections import ServiceSession, within
 from darts_acquisition.services.retry import TRANSIENT_STATUS, Service, TransientError, call, retry_after_s
-from darts_utils.disk import cannot_write
 from darts_utils.errors import ServiceError
 from darts_utils.files import atomic_file
+from darts_utils.machine.disk import cannot_write
 
 _PIECE_BYTES = 65_536
 _SAID_BYTES = 2_000

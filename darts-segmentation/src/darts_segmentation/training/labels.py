@@ -1,4 +1,4 @@
-"""Digitised slumps as rasters: 0 background, 1 slump, 2 not to be learned from."""
+"""Annotated slumps as rasters: 0 background, 1 slump, 2 not to be learned from."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from odc.geo.geobox import GeoBox
 from rasterio.features import rasterize
 
 from darts_utils.errors import DataError
+from darts_utils.rasters.arrays import Array
 
 type Vectors = gpd.GeoDataFrame | gpd.GeoSeries
 
@@ -53,4 +54,5 @@ def _inside(geobox: GeoBox, outlines: Vectors, what: str) -> np.ndarray[Any, np.
     if not shapes:
         return np.zeros(geobox.shape, dtype=bool)
     # GDAL takes the pixels whose centre is inside, as long as all_touched is off
-    return rasterize(shapes, out_shape=tuple(geobox.shape), transform=geobox.affine, dtype="uint8").astype(bool)
+    burned: Array = rasterize(shapes, out_shape=tuple(geobox.shape), transform=geobox.affine, dtype="uint8")
+    return burned.astype(bool)

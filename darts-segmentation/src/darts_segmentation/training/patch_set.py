@@ -20,10 +20,9 @@ from darts_segmentation.training.commits import Commits
 from darts_segmentation.training.selection import Counts
 from darts_utils.errors import DataError
 from darts_utils.files import atomic_file, atomic_folder, make_folder, remove_parts, sync_path
+from darts_utils.rasters.arrays import Array
 
-logger = logging.getLogger(__name__.replace("darts_", "darts.", 1))
-
-type Array = np.ndarray[Any, np.dtype[Any]]
+logger = logging.getLogger(__name__)
 
 COLUMNS = {
     "z_idx": "int64",

@@ -16,14 +16,16 @@ from odc.geo.geobox import GeoBox
 
 from darts_segmentation.training.labels import IGNORED, SLUMP, Vectors, burn_labels
 from darts_segmentation.training.patch_set import CRS, PatchSet
-from darts_segmentation.training.selection import Array, Counts, Place, Rules
+from darts_segmentation.training.selection import Counts, Place, Rules
 from darts_utils.bands import manager
-from darts_utils.devices import DeviceSpec
 from darts_utils.errors import ConfigError, DataError
-from darts_utils.functools import to_toml_value, write_toml
+from darts_utils.machine.devices import DeviceSpec
+from darts_utils.parameters import check_overlap
+from darts_utils.rasters.arrays import Array
 from darts_utils.tile import geobox_of
+from darts_utils.toml import to_toml_value, write_toml
 
-logger = logging.getLogger(__name__.replace("darts_", "darts.", 1))
+logger = logging.getLogger(__name__)
 
 _WORKERS = min(8, os.cpu_count() or 1)
 
@@ -54,7 +56,7 @@ class TrainDatasetBuilder:
         OutputError: If the folder cannot be written, or its file system has no symbolic links.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  (the public signature)
         self,
         train_data_dir: Path | str,
         patch_size: int,
@@ -96,7 +98,7 @@ class TrainDatasetBuilder:
         """What became of the patches of each sample, in the order in which samples were added."""
         return self._set.samples
 
-    def add_tile(
+    def add_tile(  # noqa: PLR0917  (the public signature)
         self,
         tile: xr.Dataset,
         labels: Vectors,
@@ -217,11 +219,7 @@ def _check(patch_size: int, overlap: int, bands: Sequence[str], shard_size: int 
     for name, value, lowest in (("patch_size", patch_size, 1), ("overlap", overlap, 0), ("shard_size", shard_size, 1)):
         if value is not None and value < lowest:
             raise ConfigError(f"{name} is {value} but must be at least {lowest}.")
-    if overlap >= patch_size:
-        raise ConfigError(
-            f"overlap is {overlap} px but must be below patch_size ({patch_size} px). "
-            "Lower overlap or raise patch_size."
-        )
+    check_overlap(overlap, patch_size)
     unknown = [band for band in bands if band not in manager]
     if unknown or not bands:
         raise ConfigError(f"bands are {', '.join(bands)}, but known ones are {', '.join(manager)}. Correct the names.")

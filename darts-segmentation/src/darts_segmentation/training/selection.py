@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from darts_segmentation.patches import patch_starts
 from darts_segmentation.training.labels import IGNORED, SLUMP
-
-type Array = np.ndarray[Any, np.dtype[Any]]
+from darts_utils.rasters.arrays import Array
 
 LEAST_LABELLED = 0.1
 """Share of a patch that must be labelled, as background or slump."""

@@ -9,8 +9,8 @@ import numpy as np
 import rasterio
 from rasterio.features import rasterize
 
-from darts.demo.fields import Array
 from darts_utils.errors import MissingDataError
+from darts_utils.rasters.arrays import Array
 
 FOUND_SHARE = 0.3
 """A slump is found if at least this share of its pixels was predicted."""

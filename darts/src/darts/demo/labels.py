@@ -8,8 +8,8 @@ import geopandas as gpd
 import numpy as np
 import shapely
 
-from darts.demo.planet import Image, orthotile_of, scene_of
-from darts.demo.world import World
+from darts.demo.world.make import World
+from darts.demo.world.planet import Image, orthotile_of, scene_of
 from darts_utils.files import atomic_file, make_folder
 
 REGION = "Demo Coast"

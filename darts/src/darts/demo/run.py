@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 from darts.demo.compare import Score, compare_with_truth
-from darts.demo.planet import write_planet_world
-from darts.demo.world import World, make_world
-from darts.demo.write import write_world
+from darts.demo.world.make import World, make_world
+from darts.demo.world.planet import write_planet_world
+from darts.demo.world.write import write_world
 from darts.pipelines.base import Pipeline
 from darts.pipelines.planet import PlanetPipeline
 from darts.pipelines.sentinel2 import Sentinel2Pipeline

@@ -14,9 +14,9 @@ import segmentation_models_pytorch as smp
 import torch
 from torch import nn
 
-from darts.demo.fields import Array
 from darts.demo.training_data import BANDS, Sample, load_samples, make_planet_sample, make_sample
-from darts_segmentation.checkpoint import load_model, save_checkpoint
+from darts_segmentation.models.checkpoint import load_model, save_checkpoint
+from darts_utils.rasters.arrays import Array
 
 logger = logging.getLogger(__name__)
 

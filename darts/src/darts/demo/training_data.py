@@ -11,13 +11,13 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 from rasterio.features import rasterize
 
-from darts.demo.fields import Array
-from darts.demo.planet import WrittenPlanetWorld, write_planet_world
-from darts.demo.world import World, make_world
-from darts.demo.write import WrittenWorld, write_world
+from darts.demo.world.make import World, make_world
+from darts.demo.world.planet import WrittenPlanetWorld, write_planet_world
+from darts.demo.world.write import WrittenWorld, write_world
 from darts_acquisition import load_arcticdem, load_cdse_s2_sr_scene, load_planet_tile, load_tcvis
 from darts_preprocessing import preprocess_v2
 from darts_utils.bands import TRAINING_BANDS, manager
+from darts_utils.rasters.arrays import Array
 from darts_utils.tile import geobox_of
 
 logger = logging.getLogger(__name__)

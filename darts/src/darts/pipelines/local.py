@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from darts.pipelines.cancellation import Cancellation
 from darts.pipelines.stages import LANES, Lane, Stage
 from darts.pipelines.tiles import Event, Outcome, StageStarted, StageTime, TileRef, Work, failed, succeeded
-from darts_utils.memory import give_back_after
+from darts_utils.machine.memory import give_back_after
 
 logger = logging.getLogger(__name__)
 

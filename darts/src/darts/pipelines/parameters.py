@@ -13,11 +13,11 @@ from cyclopts import Parameter
 from darts.pipelines.sources.registry import DEFAULT_CATALOG, SCENE_CATALOGS
 from darts.utils.numbers import check_numbers
 from darts_utils.errors import ConfigError
+from darts_utils.parameters import check_overlap, quality_level_number
 from darts_utils.paths import DefaultPaths, settle_paths
 
 SCENE_SELECTORS = ("scene_ids", "scene_id_file", "tile_ids", "aoi_file")
 """Parameters that exclude each other; where only the config file contradicts a flag, the first wins."""
-QUALITY_LEVELS = {"none": 0, "low_quality": 1, "high_quality": 2}
 
 
 _WIDEST_REFLECTION_PX = 4096
@@ -156,11 +156,7 @@ class PatchParameters(Parameters):
         super().__post_init__()
         _check_positive("patch_size", self.patch_size)
         _check_not_negative("overlap", self.overlap)
-        if self.overlap >= self.patch_size:
-            raise ConfigError(
-                f"overlap is {self.overlap} px but must be below patch_size ({self.patch_size} px). "
-                "Lower overlap or raise patch_size."
-            )
+        check_overlap(self.overlap, self.patch_size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,10 +207,7 @@ class PostprocessingParameters(Parameters):
                 f"binarization_threshold is {self.binarization_threshold} but must be from 0 to 1. "
                 "It is a probability, not percent."
             )
-        if self.quality_level not in (*QUALITY_LEVELS, *QUALITY_LEVELS.values()):
-            raise ConfigError(
-                f"quality_level is {self.quality_level!r} but must be none (0), low_quality (1) or high_quality (2)."
-            )
+        quality_level_number(self.quality_level)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,13 +23,13 @@ from darts.pipelines.results.provenance import Making, making_of
 from darts.pipelines.stages import build_stages, subsets, with_record
 from darts.pipelines.tiles import Executor, Outcome, Result, RunReport, Source, TileRef, require
 from darts.utils.console import run_view
-from darts_export.check import check_bands, missing_files, needed_variables
+from darts_export.products import check_bands, missing_files, needed_variables
 from darts_segmentation import EnsembleV1
-from darts_segmentation.checkpoint import read_bands
+from darts_segmentation.models.checkpoint import read_bands
 from darts_segmentation.network import precision_of
-from darts_utils.devices import decide_device, device_name
 from darts_utils.errors import OutputError
 from darts_utils.files import make_folder, remove_parts
+from darts_utils.machine.devices import decide_device, device_name
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +119,9 @@ def on_this_machine(run: Resolved) -> Iterator[Engine]:
     ensemble, parameters = run.load_models(), run.parameters
 
     def executor(_: Plan | None, making: Making) -> Executor:
-        stages = build_stages(parameters, run.source, ensemble, run.features, making, run.results)
+        stages = build_stages(
+            parameters, run.source, ensemble, features=run.features, making=making, results=run.results
+        )
         return SequentialExecutor(stages, budget_bytes=memory_budget_bytes(parameters.max_memory_gb))
 
     yield Engine(models_of(ensemble), executor)

@@ -14,7 +14,7 @@ from darts.pipelines.results.provenance import Making
 from darts.pipelines.tiles import Loaded, Result, Source, TileRef, Work, loaded
 from darts_acquisition.auxiliary.snapshot import cube_snapshot
 from darts_export import export_tile
-from darts_export.check import SAID_VARIABLES, THUMBNAIL_VARIABLES, needed_variables
+from darts_export.products import SAID_VARIABLES, THUMBNAIL_VARIABLES, needed_variables
 from darts_export.record import FINGERPRINT
 from darts_postprocessing import prepare_export
 from darts_preprocessing import preprocess_v2
@@ -45,6 +45,7 @@ def build_stages(
     parameters: PipelineParameters,
     source: Source,
     ensemble: EnsembleV1,
+    *,
     features: frozenset[str],
     making: Making,
     results: Path,

@@ -5,7 +5,7 @@ import os
 import platform
 from collections.abc import Iterator
 
-from darts_utils.devices import DeviceSpec, decide_device
+from darts_utils.machine.devices import DeviceSpec, decide_device
 
 __all__ = ["DeviceSpec", "debug_info", "decide_device", "environment"]
 

@@ -18,14 +18,14 @@ from darts_acquisition.catalog.query import SceneQuery
 from darts_acquisition.optical.cdse.catalog import DEFAULT_BANDS_MAPPING, CdseScenes
 from darts_acquisition.optical.sentinel2.scenes import download_scene, load_scene
 from darts_acquisition.optical.sentinel2.tile import BandsMapping
-from darts_utils.devices import DeviceSpec
+from darts_utils.machine.devices import DeviceSpec
 
 logger = logging.getLogger(__name__.replace("darts_", "darts."))
 
 _SCENES = CdseScenes()
 
 
-def search_cdse_s2_sr(
+def search_cdse_s2_sr(  # noqa: PLR0917  (the public signature)
     intersects: BaseGeometry | dict[str, Any] | None = None,
     tiles: Sequence[str] | None = None,
     start_date: str | None = None,
@@ -66,7 +66,7 @@ def search_cdse_s2_sr(
     return _SCENES.search(query)
 
 
-def get_cdse_s2_sr_scene_ids_from_tile_ids(
+def get_cdse_s2_sr_scene_ids_from_tile_ids(  # noqa: PLR0917  (the public signature)
     tile_ids: Sequence[str],
     start_date: str | None = None,
     end_date: str | None = None,
@@ -87,7 +87,7 @@ def get_cdse_s2_sr_scene_ids_from_tile_ids(
     )
 
 
-def get_cdse_s2_sr_scene_ids_from_geodataframe(
+def get_cdse_s2_sr_scene_ids_from_geodataframe(  # noqa: PLR0917  (the public signature)
     aoi: gpd.GeoDataFrame | Path | str,
     start_date: str | None = None,
     end_date: str | None = None,
@@ -143,7 +143,7 @@ def get_aoi_from_cdse_s2_sr_scene_ids(scene_ids: list[str]) -> gpd.GeoDataFrame:
     return gpd.GeoDataFrame({"scene_id": list(footprints)}, geometry=list(footprints.values()), crs="EPSG:4326")
 
 
-def match_cdse_s2_sr_scene_ids_from_geodataframe(
+def match_cdse_s2_sr_scene_ids_from_geodataframe(  # noqa: PLR0917  (the public signature)
     aoi: gpd.GeoDataFrame,
     day_range: int = 60,
     max_cloud_cover: float | None = 20,
@@ -220,7 +220,7 @@ def download_cdse_s2_sr_scene(
     return download_scene(CdseScenes(aws_profile_name), s2item, store, bands_mapping, on_bytes=on_bytes)
 
 
-def load_cdse_s2_sr_scene(
+def load_cdse_s2_sr_scene(  # noqa: PLR0917  (the public signature)
     s2item: Any,
     bands_mapping: BandsMapping = DEFAULT_BANDS_MAPPING,
     store: Path | None = None,

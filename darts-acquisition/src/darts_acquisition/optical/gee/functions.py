@@ -16,10 +16,10 @@ from darts_acquisition.optical.gee.search import GeeScene
 from darts_acquisition.optical.sentinel2.catalog import OnBytes
 from darts_acquisition.optical.sentinel2.scenes import download_scene, load_scene
 from darts_acquisition.optical.sentinel2.tile import BandsMapping
-from darts_utils.devices import DeviceSpec
+from darts_utils.machine.devices import DeviceSpec
 
 
-def search_gee_s2_sr(
+def search_gee_s2_sr(  # noqa: PLR0917  (the public signature)
     intersects: BaseGeometry | dict[str, Any] | None = None,
     tiles: Sequence[str] | None = None,
     start_date: str | None = None,
@@ -64,7 +64,7 @@ def search_gee_s2_sr(
     return GeeScenes(collection).search(query)
 
 
-def get_gee_s2_sr_scene_ids_from_tile_ids(
+def get_gee_s2_sr_scene_ids_from_tile_ids(  # noqa: PLR0917  (the public signature)
     tile_ids: Sequence[str],
     start_date: str | None = None,
     end_date: str | None = None,
@@ -88,7 +88,7 @@ def get_gee_s2_sr_scene_ids_from_tile_ids(
     )
 
 
-def get_gee_s2_sr_scene_ids_from_geodataframe(
+def get_gee_s2_sr_scene_ids_from_geodataframe(  # noqa: PLR0917  (the public signature)
     aoi: gpd.GeoDataFrame | Path | str,
     start_date: str | None = None,
     end_date: str | None = None,
@@ -184,7 +184,7 @@ def download_gee_s2_sr_scene(
     return download_scene(GeeScenes(collection), s2item, store, bands_mapping, on_bytes=on_bytes)
 
 
-def load_gee_s2_sr_scene(
+def load_gee_s2_sr_scene(  # noqa: PLR0917  (the public signature)
     s2_scene_id: str | GeeScene,
     bands_mapping: BandsMapping = DEFAULT_BANDS_MAPPING,
     store: Path | None = None,

@@ -27,7 +27,7 @@ from darts_acquisition.optical.quality import (
 from darts_acquisition.optical.reflectance import reflectance
 from darts_acquisition.optical.sentinel2.scaling import SMALLEST_SCALE
 from darts_utils.errors import DataError
-from darts_utils.strips import row_strips
+from darts_utils.rasters.row_blocks import row_blocks
 
 logger = logging.getLogger(__name__.replace("darts_", "darts."))
 
@@ -258,7 +258,7 @@ def _with_scene_classes(tile: xr.Dataset, classes: np.ndarray) -> xr.Dataset:
 def _with_quality(tile: xr.Dataset, quality: np.ndarray, data_source: str) -> xr.Dataset:
     """Return the tile with its quality mask, invalid where no band has data."""
     bands = [tile[name].variable for name in BANDS]
-    for rows in row_strips(len(quality)):
+    for rows in row_blocks(len(quality)):
         quality[rows][np.logical_and.reduce([np.isnan(band[rows].values) for band in bands])] = INVALID
     mask = tile.blue.copy(data=quality)
     mask.attrs = quality_attributes(data_source)

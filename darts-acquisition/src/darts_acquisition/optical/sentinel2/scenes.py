@@ -61,12 +61,18 @@ def download_scene[S](
     lacking = [band for band in dict.fromkeys([*wanted, scl]) if band not in staged]
     if lacking:
         catalog.check_bands(known, lacking)
-        _bring(catalog, known, scenes, lacking, window, on_bytes)
+        _bring(catalog, known, scenes, lacking, window=window, on_bytes=on_bytes)
     return scenes.path(name)
 
 
 def _bring[S](
-    catalog: SceneCatalog[S], scene: S, scenes: SceneStore, bands: list[str], window: Window | None, on_bytes: OnBytes
+    catalog: SceneCatalog[S],
+    scene: S,
+    scenes: SceneStore,
+    bands: list[str],
+    *,
+    window: Window | None,
+    on_bytes: OnBytes,
 ) -> None:
     """Fetch bands into the store: to those that are there, or as a new scene."""
     name = windowed(catalog.scene_id(scene), window)

@@ -14,7 +14,7 @@ import xarray as xr
 from darts_acquisition.optical.quality import OPTICAL, with_scl_quality
 from darts_acquisition.optical.reflectance import reflectance
 from darts_acquisition.optical.sentinel2.scene_store import RawScene
-from darts_utils.strips import for_each_strip, row_strips
+from darts_utils.rasters.row_blocks import for_each_row_block, row_blocks
 
 logger = logging.getLogger(__name__.replace("darts_", "darts."))
 
@@ -70,7 +70,7 @@ def scene_tile(
     mapping = _all_bands(scene, form) if bands_mapping == "all" else dict(bands_mapping)
     classes = _scene_classes(scene, form)
     unseen = np.zeros(classes.shape, dtype=bool)
-    bands = dict(_reflectances(scene, form, mapping, classes, unseen, lazy))
+    bands = dict(_reflectances(scene, form, mapping, classes, unseen=unseen, lazy=lazy))
     _warn_of_gaps(scene, [*mapping, form.scl_band])
     tile = xr.Dataset({**bands, "s2_scl": classes}, classes.coords, _tile_attributes(scene, form))
     if output_dir_for_debug_geotiff is not None:
@@ -99,6 +99,7 @@ def _reflectances(
     form: SceneFormat,
     mapping: Mapping[str, str],
     classes: xr.DataArray,
+    *,
     unseen: np.ndarray,
     lazy: bool,
 ) -> Iterator[tuple[str, xr.Variable]]:
@@ -151,7 +152,7 @@ def _keep_zeros(empty: np.ndarray, *bands: np.ndarray) -> None:
         for band in bands:
             empty[rows] &= band[rows] == 0
 
-    for_each_strip(keep, len(empty))
+    for_each_row_block(keep, len(empty))
 
 
 def _blank(values: np.ndarray, missing: np.ndarray, unseen: np.ndarray | None) -> None:
@@ -162,11 +163,11 @@ def _blank(values: np.ndarray, missing: np.ndarray, unseen: np.ndarray | None) -
         if unseen is not None:
             unseen[rows] |= values[rows] == 0
 
-    for_each_strip(blank, len(values))
+    for_each_row_block(blank, len(values))
 
 
 def _has_seen_zero(values: np.ndarray, missing: np.ndarray) -> bool:
-    return any(bool(((values[rows] == 0) & ~missing[rows]).any()) for rows in row_strips(len(values)))
+    return any(bool(((values[rows] == 0) & ~missing[rows]).any()) for rows in row_blocks(len(values)))
 
 
 def _scene_classes(scene: RawScene, form: SceneFormat) -> xr.DataArray:

@@ -17,8 +17,8 @@ from darts.pipelines.interrupts import on_interrupt
 from darts.pipelines.parameters import PipelineParameters
 from darts.pipelines.sources.selection import write_scene_ids
 from darts.pipelines.tiles import Source, TileRef
-from darts_export.check import needed_variables
-from darts_segmentation.checkpoint import read_bands
+from darts_export.products import needed_variables
+from darts_segmentation.models.checkpoint import read_bands
 from darts_utils.errors import ConfigError, DataError
 
 logger = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from darts_utils.cores import usable_cores
 from darts_utils.errors import ConfigError
+from darts_utils.machine.cpu import usable_cores
 
 logger = logging.getLogger(__name__)
 
@@ -170,9 +170,9 @@ def _keep_quiet() -> None:
         logger.debug("%s", "\n".join(map(str, data.get("lines", ()))))
 
     # known from the environment above, unless somebody had imported Ray before
-    ray._private.ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV = False
+    ray._private.ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV = False  # noqa: SLF001  (Ray offers no other way)
     with suppress(AttributeError):
-        ray._private.worker.print_to_stdstream = to_log  # the one way there is: it prints even when told not to
+        ray._private.worker.print_to_stdstream = to_log  # noqa: SLF001  (the one way: it prints even when told not to)
 
 
 @contextmanager

@@ -24,8 +24,8 @@ from darts.pipelines.run import Engine, Resolved, run_pipeline
 from darts.pipelines.stages import Stage, feature_stages, is_said, result_stages, segment_stage
 from darts.pipelines.tiles import Executor, RunReport, Source, TileRef, Work, loaded
 from darts_acquisition.auxiliary.filling import set_outer_lock
-from darts_utils.cores import usable_cores
 from darts_utils.files import remove_parts
+from darts_utils.machine.cpu import usable_cores
 
 _DOWNLOADS = 1
 """Scenes that the whole cluster fetches at once: one takes all the connections that an account may open."""

@@ -12,9 +12,9 @@ import ray
 
 from darts.pipelines.stages import Stage
 from darts.pipelines.tiles import Loaded, Outcome, Result, StageTime, TileRef, Work, failed, loaded
-from darts_utils.cores import limit_cores, usable_cores
 from darts_utils.files import label_parts
-from darts_utils.memory import give_back_after
+from darts_utils.machine.cpu import limit_cores, usable_cores
+from darts_utils.machine.memory import give_back_after
 
 if TYPE_CHECKING:
     import xarray as xr

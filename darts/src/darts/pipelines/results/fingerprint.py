@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from darts.pipelines.auxiliary import layers_of
-from darts.pipelines.parameters import QUALITY_LEVELS, PipelineParameters
+from darts.pipelines.parameters import PipelineParameters
 from darts.pipelines.tiles import MosaicResolution
 from darts_utils.canonical import sha256_of
+from darts_utils.parameters import QUALITY_LEVELS
 
 RESULT_VERSION = 2
 """Raised when equal input would give other results; `tests/contract/test_result_version.py` says when."""
@@ -38,7 +39,7 @@ class Models:
     """What a run knows of its models."""
 
     ids: Mapping[str, str]
-    """By name, see `darts_segmentation.checkpoint.model_id`."""
+    """By name, see `darts_segmentation.models.checkpoint.model_id`."""
     bands: Mapping[str, Sequence[str]]
     """Bands that each reads."""
     precision: str

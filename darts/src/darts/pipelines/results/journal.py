@@ -7,7 +7,7 @@ from typing import Any
 
 from darts.pipelines.tiles import Outcome
 from darts_utils.files import atomic_file, new_file
-from darts_utils.functools import write_toml
+from darts_utils.toml import write_toml
 
 RESULT_COLUMNS = (
     "tile_id", "output_path", "status", "error", "stage", "error_type", "started", "seconds", "host", "n_objects",

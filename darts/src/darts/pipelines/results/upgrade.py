@@ -23,7 +23,7 @@ from darts.pipelines.tiles import MosaicResolution
 from darts.utils.terminal import say
 from darts_acquisition.optical.local_files.image_folder import image_folder
 from darts_export.record import FINGERPRINT, fingerprints, read_record, replace_record
-from darts_segmentation.checkpoint import model_id, read_bands
+from darts_segmentation.models.checkpoint import model_id, read_bands
 from darts_utils.errors import DartsError, DataError, MissingDataError
 
 logger = logging.getLogger(__name__)

@@ -1,0 +1,1 @@
+"""Values brought from one grid to another."""

@@ -1,0 +1,129 @@
+"""Patches of a tile, read by all cores into the batches of networks."""
+
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import cycle, islice
+from queue import SimpleQueue
+
+import numpy as np
+import torch
+
+from darts_segmentation.model_input import BandStack
+from darts_segmentation.network import Batch
+from darts_segmentation.patches import Patch, PatchGrid
+from darts_utils.machine.cpu import usable_cores
+from darts_utils.rasters.arrays import Array
+from darts_utils.rasters.row_blocks import row_blocks
+
+type PatchBatch = tuple[list[Patch], Batch]
+
+_BLOCK_ROWS = 256
+"""Rows that a core reads at once: a few megabytes a band, which stay in its cache from step to step."""
+
+
+class PatchLoader:
+    """Reads the patches of a grid, `size` at once, leaving out those without any valid pixel.
+
+    While a device still reads one batch, the next one is written into another buffer.
+
+    Args:
+        stack: The bands of the tile.
+        grid: Its patches.
+        optical: The sets of optical bands that some network needs.
+        size: Patches of a batch, at most.
+        pin: Whether batches lie in memory that a device can read by itself.
+    """
+
+    def __init__(
+        self, stack: BandStack, grid: PatchGrid, optical: Collection[frozenset[str]], size: int, *, pin: bool
+    ) -> None:
+        self._stack = stack
+        self._grid = grid
+        self._optical = tuple(optical)
+        self._size = min(size, len(grid))
+        self._pin = pin
+        self._scratch: SimpleQueue[Array] = SimpleQueue()
+
+    def __iter__(self) -> Iterator[PatchBatch]:
+        """Yield the patches of each batch and the batch; the next one is read meanwhile.
+
+        A batch is overwritten while the next but one is read: on a device, copies may still be under way until then.
+        """
+        patches = iter(self._grid)
+        buffers = cycle([self._buffer() for _ in range(3 if self._pin else 2)])
+        for _ in range(usable_cores()):  # used again and again: new memory takes longer to get than to fill
+            self._scratch.put(np.empty((len(self._stack.bands), *self._block_shape), dtype=np.float32))
+        with ThreadPoolExecutor(usable_cores()) as pool, ThreadPoolExecutor(1) as ahead:
+            coming = ahead.submit(self._next, next(buffers), patches, pool)
+            while loaded := coming.result():
+                coming = ahead.submit(self._next, next(buffers), patches, pool)
+                yield loaded
+
+    def _next(self, buffer: "_Buffer", patches: Iterator[Patch], pool: ThreadPoolExecutor) -> PatchBatch | None:
+        """Return the next patches with their batch, None if there are no more."""
+        filled = self._fill(buffer, patches, pool)
+        return (filled, buffer.batch(len(filled))) if filled else None
+
+    @property
+    def _block_shape(self) -> tuple[int, int]:
+        height, width = self._grid.patch_shape
+        return min(height, _BLOCK_ROWS), width
+
+    def _buffer(self) -> "_Buffer":
+        shape = (self._size, *self._grid.patch_shape)
+        return _Buffer(
+            inputs=torch.empty((*shape, len(self._stack.bands)), pin_memory=self._pin),
+            valid={key: torch.empty(shape, dtype=torch.bool, pin_memory=self._pin) for key in self._optical},
+        )
+
+    def _fill(self, buffer: "_Buffer", patches: Iterator[Patch], pool: ThreadPoolExecutor) -> list[Patch]:
+        """Fill a buffer with the next patches that have a valid pixel, and return them."""
+        filled: list[Patch] = []
+        while len(filled) < self._size and (chosen := list(islice(patches, self._size - len(filled)))):
+            first = len(filled)
+            for place, (patch, seen) in enumerate(zip(chosen, self._read(buffer, chosen, first, pool), strict=True)):
+                if seen:
+                    buffer.move(first + place, len(filled))
+                    filled.append(patch)
+        return filled
+
+    def _read(self, buffer: "_Buffer", patches: Sequence[Patch], first: int, pool: ThreadPoolExecutor) -> list[bool]:
+        """Read patches into the places from `first` on, block by block; return which have a valid pixel."""
+        blocks = list(row_blocks(self._grid.patch_shape[0], _BLOCK_ROWS))
+        inputs, valid = buffer.inputs.numpy(), {key: mask.numpy() for key, mask in buffer.valid.items()}
+
+        def read(work: tuple[int, slice]) -> bool:
+            index, rows = work
+            place = first + index
+            masks = {key: mask[place, rows] for key, mask in valid.items()}
+            scratch = self._scratch.get()
+            try:
+                return self._stack.read(patches[index], rows, inputs[place, rows], masks, scratch)
+            finally:
+                self._scratch.put(scratch)
+
+        seen = list(pool.map(read, [(index, rows) for index in range(len(patches)) for rows in blocks]))
+        return [any(seen[start : start + len(blocks)]) for start in range(0, len(seen), len(blocks))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Buffer:
+    """Room for a batch."""
+
+    inputs: torch.Tensor
+    """(place, y, x, band) float32."""
+    valid: dict[frozenset[str], torch.Tensor]
+    """(place, y, x) bool each."""
+
+    def move(self, source: int, target: int) -> None:
+        if source != target:
+            for tensor in (self.inputs, *self.valid.values()):
+                tensor[target] = tensor[source]
+
+    def batch(self, size: int) -> Batch:
+        """Return the first patches; inputs are 0 already where no network sees anything."""
+        valid = {key: mask[:size] for key, mask in self.valid.items()}
+        masks = list(valid.values())
+        same = all(torch.equal(masks[0], mask) for mask in masks[1:])
+        return Batch(inputs=self.inputs[:size].permute(0, 3, 1, 2), valid={} if same else valid)

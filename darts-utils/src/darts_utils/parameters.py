@@ -1,0 +1,35 @@
+"""What parameters that several packages take may be, and the one sentence that refuses anything else."""
+
+from typing import Literal
+
+from darts_utils.errors import ConfigError
+
+type QualityLevel = Literal[0, 1, 2, "none", "low_quality", "high_quality"]
+
+QUALITY_LEVELS = {"none": 0, "low_quality": 1, "high_quality": 2}
+"""Least quality of ground that counts: all of it, low quality and better, high quality only."""
+
+
+def quality_level_number(level: QualityLevel | int) -> int:
+    """Return a quality level as a number, as it stands in `quality_data_mask`.
+
+    Raises:
+        ConfigError: If there is no such level.
+    """
+    number = QUALITY_LEVELS.get(level, -1) if isinstance(level, str) else level
+    if number not in QUALITY_LEVELS.values():
+        raise ConfigError(f"quality_level is {level!r} but must be none (0), low_quality (1) or high_quality (2).")
+    return int(number)
+
+
+def check_overlap(overlap: int, patch_size: int) -> None:
+    """Refuse patches of which one does not lead beyond the one before.
+
+    Raises:
+        ConfigError: If the overlap is not below the patch size.
+    """
+    if overlap >= patch_size:
+        raise ConfigError(
+            f"overlap is {overlap} px but must be below patch_size ({patch_size} px)."
+            " Lower overlap or raise patch_size."
+        )

@@ -1,0 +1,122 @@
+"""A world on disk, in the formats of the real thing."""
+
+import shutil
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from odc.geo.xr import wrap_xr
+
+from darts.demo.world.cubes import write_arcticdem, write_tcvis
+from darts.demo.world.make import World
+from darts_acquisition.optical.sentinel2.scene_store import SceneStore
+from darts_utils.files import atomic_file
+from darts_utils.rasters.arrays import Array
+
+_BANDS = ("B02_10m", "B03_10m", "B04_10m", "B08_10m")
+_SCL = "SCL_20m"
+_SCALE, _OFFSET = 0.0001, -0.1
+_CLOUD_CLASSES = (8, 9, 10)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrittenWorld:
+    """Where the parts of a world lie."""
+
+    scene_id: str
+    root: Path
+    store: Path
+    """Raw scene store with the Sentinel-2 scene."""
+    aux_dir: Path
+    """Folder of the datacubes."""
+    truth: Path
+    """GeoPackage with the true outlines."""
+    models_dir: Path
+    """Folder of the checkpoints."""
+
+
+def write_world(world: World, root: Path, shift_px: tuple[float, float] = (0.0, 0.0)) -> WrittenWorld:
+    """Write a world under a folder, which then serves as a data folder of DARTS; return where things are.
+
+    Further worlds can be written under the same folder. The scene comes last: where there is one, all else is there.
+
+    Args:
+        world: The world.
+        root: Folder for `input`, `aux`, `truth` and `models`.
+        shift_px: By how many pixels to the right and down the scene has everything, compared with the truth, the
+            elevation, the trends and Planet images of the world.
+
+    Raises:
+        ConfigError: If another world lies at the same place in the datacubes.
+        OutputError: If the folder cannot be written.
+    """
+    root = Path(root)
+    store, aux_dir = root / "input" / "sentinel2" / "cdse-scenes", root / "aux"
+    install_models(root / "models")
+    write_arcticdem(world, aux_dir)
+    write_tcvis(world, aux_dir)
+    truth = write_truth(world, root / "truth", world.scene_id)
+    SceneStore(store, "cdse").write(world.scene_id, _raw_bands(world, shift_px), _scene_attributes(world))
+    return WrittenWorld(
+        scene_id=world.scene_id, root=root, store=store, aux_dir=aux_dir, truth=truth, models_dir=root / "models"
+    )
+
+
+def install_models(folder: Path) -> list[Path]:
+    """Copy the two models that come with the demo into a folder; return their paths."""
+    installed = []
+    with as_file(files("darts.demo") / "models") as source:
+        for model in sorted(source.glob("*.pt")):
+            with atomic_file(Path(folder) / model.name) as part:
+                shutil.copyfile(model, part)
+            installed.append(Path(folder) / model.name)
+    return installed
+
+
+def write_truth(world: World, folder: Path, image_id: str) -> Path:
+    """Write the outlines as a GeoPackage, called like an image; return its path."""
+    path = folder / f"{image_id}.gpkg"
+    with atomic_file(path) as part:
+        world.truth.to_file(part, driver="GPKG", layer="slumps")
+    return path
+
+
+def _raw_bands(world: World, shift_px: tuple[float, float]) -> dict[str, xr.DataArray]:
+    """Return the digital numbers as products since baseline 04.00 have them: 0 is no data."""
+    truth = world.place.geobox
+    grid = GeoBox(truth.shape, truth.affine * Affine.translation(*shift_px), truth.crs)
+    bands = {}
+    for name, reflectance in zip(_BANDS, world.reflectance, strict=True):
+        bands[name] = wrap_xr(digital_numbers(reflectance), grid)
+        bands[name].attrs.update({"raster:scale": _SCALE, "raster:offset": _OFFSET})
+    bands[_SCL] = wrap_xr(world.classes, grid)
+    return bands
+
+
+def digital_numbers(reflectance: Array) -> Array:
+    """Return reflectance as products since baseline 04.00 hold it, uint16, 0 = no data."""
+    numbers = np.clip(np.rint((np.nan_to_num(reflectance) - _OFFSET) / _SCALE), 1, 65535)
+    return np.where(np.isnan(reflectance), 0, numbers).astype(np.uint16)
+
+
+def _scene_attributes(world: World) -> dict[str, Any]:
+    """Return metadata as the catalogue has it."""
+    place = world.place
+    seen = world.classes[world.classes > 0]
+    return {
+        "id": world.scene_id,
+        "datetime": place.time.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "platform": {"S2A": "sentinel-2a", "S2B": "sentinel-2b"}[world.scene_id[:3]],
+        "grid:code": place.grid_code,
+        "processing:version": "05.10",
+        "eo:cloud_cover": round(100 * float(np.isin(seen, _CLOUD_CLASSES).mean()), 2),
+        "eo:snow_cover": 0.0,
+        "view:sun_azimuth": place.sun_azimuth,
+        "view:sun_elevation": place.sun_elevation,
+        "description": f"DARTS sample world, seed {world.seed}, {world.size} px: generated, not observed",
+    }

@@ -7,38 +7,45 @@ maps it with the default exports. Fails beyond the limits of the memory: 4 GiB f
 import argparse
 import subprocess
 import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.lib.measure import sampled
 from benchmarks.lib.networks import ensemble_without_network
 from benchmarks.lib.scene import FULL_PX, SCENE_ID, made_scene
 
+if TYPE_CHECKING:
+    from darts.pipelines.base import Pipeline
+    from darts.pipelines.sentinel2 import Sentinel2Pipeline
+    from darts.pipelines.tiles import RunReport
+    from darts_segmentation import EnsembleV1
+
 LIMIT_GIB = {FULL_PX: 4.0, 4096: 2.0}
 """By pixels a side; that of a full scene holds for all others."""
 
 
-def without_network(pipeline: type[Any], n_models: int) -> type[Any]:
-    """Return a pipeline whose networks do next to nothing."""
-    methods = {"_load_models": lambda _: ensemble_without_network(n_models)}
-    return type("WithoutNetwork", (pipeline,), methods)
+def run_with(models: "EnsembleV1", pipeline: "Pipeline") -> "RunReport":
+    """Run a pipeline with models in the place of those that it names."""
+    from darts.pipelines.run import on_this_machine, run_pipeline
+
+    return run_pipeline(pipeline, partial(on_this_machine, models=models))
 
 
-def scene_pipeline(folder: Path, pipeline: type | None = None, **parameters: Any) -> Any:
+def scene_pipeline(folder: Path, **parameters: Any) -> "Sentinel2Pipeline":
     """Return what maps the scene of a folder, all features and the default exports, again each time."""
     from darts.pipelines.sentinel2 import Sentinel2Pipeline
     from darts_utils.paths import DefaultPaths
 
     paths = DefaultPaths(fast_dir=folder, large_dir=folder, models_dir=folder / "models")
     given = {"scene_ids": [SCENE_ID], "offline": True, "overwrite": True, "device": "cpu", "batch_size": 1}
-    return (Sentinel2Pipeline if pipeline is None else pipeline)(default_dirs=paths, **{**given, **parameters})
+    return Sentinel2Pipeline(default_dirs=paths, **{**given, **parameters})
 
 
-def map_and_print(make_pipeline: Callable[[type], Any], pipeline: type, limit_gib: float, n_models: int = 1) -> bool:
+def map_and_print(pipeline: "Pipeline", limit_gib: float, n_models: int = 1) -> bool:
     """Run a pipeline without network and print what each stage took; return whether it kept within the memory."""
     with sampled() as samples:
-        report = make_pipeline(without_network(pipeline, n_models)).run()
+        report = run_with(ensemble_without_network(n_models), pipeline)
     (outcome,) = report.outcomes
     if outcome.error:
         print(outcome.error)
@@ -52,10 +59,8 @@ def map_and_print(make_pipeline: Callable[[type], Any], pipeline: type, limit_gi
 
 def _run(folder: Path, size: int) -> bool:
     """Map the scene; return whether it kept within the memory."""
-    from darts.pipelines.sentinel2 import Sentinel2Pipeline
-
     limit = LIMIT_GIB.get(size, LIMIT_GIB[FULL_PX])
-    return map_and_print(lambda pipeline: scene_pipeline(folder, pipeline), Sentinel2Pipeline, limit, n_models=2)
+    return map_and_print(scene_pipeline(folder), limit, n_models=2)
 
 
 def main() -> None:

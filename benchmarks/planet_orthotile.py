@@ -33,13 +33,10 @@ def run(folder: Path) -> bool:
 
     (orthotile,) = folder.glob("input/planet/tiles/*/*")
     paths = DefaultPaths(fast_dir=folder, large_dir=folder, models_dir=folder / "models" / "planet")
-
-    def make_pipeline(pipeline: type) -> PlanetPipeline:
-        return pipeline(
-            default_dirs=paths, image_ids=[orthotile.name], offline=True, overwrite=True, device="cpu", batch_size=1
-        )
-
-    return map_and_print(make_pipeline, PlanetPipeline, LIMIT_GIB)
+    pipeline = PlanetPipeline(
+        default_dirs=paths, image_ids=[orthotile.name], offline=True, overwrite=True, device="cpu", batch_size=1
+    )
+    return map_and_print(pipeline, LIMIT_GIB)
 
 
 def main() -> None:

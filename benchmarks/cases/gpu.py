@@ -328,18 +328,13 @@ def _map(folder: Path, ensemble: "EnsembleV1", scene_ids: Sequence[str]) -> tupl
     """Return seconds a scene in steady state, share of the time that the GPU was busy, CPU seconds a scene, GiB."""
     import torch
 
-    from benchmarks.mapping import scene_pipeline
-    from darts.pipelines.sentinel2 import Sentinel2Pipeline
-
-    class WithNetworks(Sentinel2Pipeline):
-        def _load_models(self) -> Any:
-            return ensemble
+    from benchmarks.mapping import run_with, scene_pipeline
 
     torch.cuda.reset_peak_memory_stats()
     with sampled(_use_reader(), every_s=0.1) as samples:
         before = sum(os.times()[:2])
         given = {"scene_ids": list(scene_ids), "device": "cuda", "batch_size": _BATCH}
-        report = scene_pipeline(folder, WithNetworks, **given).run()
+        report = run_with(ensemble, scene_pipeline(folder, **given))
         cpu_s = (sum(os.times()[:2]) - before) / len(scene_ids)
     assert report.exit_code == 0, report.outcomes
     ends = sorted(outcome.times[-1].end for outcome in report.outcomes)

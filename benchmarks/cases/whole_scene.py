@@ -25,7 +25,7 @@ from benchmarks.lib.networks import ensemble_without_network
 from benchmarks.lib.results import Goal, Result
 from benchmarks.lib.runner import Case, result_of, run_case
 from benchmarks.lib.scene import FULL_PX, SCENE_ID, made_scene
-from benchmarks.mapping import LIMIT_GIB, scene_pipeline, without_network
+from benchmarks.mapping import LIMIT_GIB, run_with, scene_pipeline
 
 SIZES_PX = (2048, 4096, FULL_PX)
 WARM_UP_PX, PLAIN_PX = 256, 2048
@@ -66,7 +66,7 @@ def _apart(stack: ExitStack, map_scene: Callable[[Path, int], None], folders: di
 
 
 def _silence() -> None:
-    """Let this process say nothing: a run tells of every stage, and errors come back to who @@case."""
+    """Let this process say nothing: a run tells of every stage, and errors come back to who asked."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
@@ -74,9 +74,7 @@ def _silence() -> None:
 
 def map_ours(folder: Path, size: int) -> None:  # noqa: ARG001  (both sides are called alike)
     """Map the scene of a folder by the pipeline."""
-    from darts.pipelines.sentinel2 import Sentinel2Pipeline
-
-    report = scene_pipeline(folder, without_network(Sentinel2Pipeline, N_MODELS)).run()
+    report = run_with(ensemble_without_network(N_MODELS), scene_pipeline(folder))
     assert report.exit_code == 0, report.outcomes
 
 

@@ -10,7 +10,7 @@ from rasterio.warp import Resampling, reproject
 from darts_acquisition import download_cdse_s2_sr_scene
 from darts_acquisition.optical.cdse.catalog import scale_attributes
 from darts_acquisition.optical.sentinel2.stac_scenes import on_10_m_grid
-from darts_acquisition.services.rasters import Raster
+from darts_acquisition.services.rasters.files import Raster
 from darts_utils.errors import DataError
 
 

@@ -21,9 +21,9 @@ from darts_acquisition.optical.local_files.raster import opened
 from darts_acquisition.services.arcticdem import _check_address as check_address
 from darts_acquisition.services.copernicus import CopernicusKeys
 from darts_acquisition.services.network import no_service, set_offline
-from darts_acquisition.services.rasters import _decode
+from darts_acquisition.services.rasters.files import _decode
+from darts_acquisition.services.rasters.s3 import read_raster
 from darts_acquisition.services.retry import Limiter, Service, call
-from darts_acquisition.services.s3 import read_raster
 from darts_utils.errors import DataError, MissingDataError
 from darts_utils.names import shown
 
@@ -268,7 +268,7 @@ def test_a_cube_whose_chunks_lie_elsewhere_asks_nobody(address, tmp_path):
 
 
 def test_a_band_that_announces_more_pixels_than_any_tile_has_is_not_decoded(image, monkeypatch):
-    monkeypatch.setattr("darts_acquisition.services.rasters._MOST_PIXELS", 600)
+    monkeypatch.setattr("darts_acquisition.services.rasters.files._MOST_PIXELS", 600)
     with pytest.raises(DataError) as caught:
         _decode(image, "s3://eodata/a.tif")
     assert str(caught.value) == "s3://eodata/a.tif has 32 x 20 pixels, which no tile has. Leave it out."

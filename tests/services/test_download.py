@@ -37,7 +37,7 @@ def proxy(s3, aws_keys, monkeypatch):
     monkeypatch.setenv("DARTS_CDSE_S3_ENDPOINT", proxy.url)
     policy = RetryPolicy(attempts=5, first_wait_s=0.01, longest_wait_s=0.02, read_timeout_s=5)
     service = Service(name="Copernicus storage", advice="Try later.", limiter=Limiter(connections=4), policy=policy)
-    monkeypatch.setattr("darts_acquisition.services.s3.STORAGE", service)
+    monkeypatch.setattr("darts_acquisition.services.rasters.s3.STORAGE", service)
     yield proxy
     proxy.close()
 
@@ -166,7 +166,7 @@ def test_a_storage_that_stays_ill_ends_in_one_line_and_leaves_nothing(proxy, ite
 
 
 def test_a_file_that_is_larger_than_any_image_is_not_taken(proxy, item, tmp_path, monkeypatch):
-    monkeypatch.setattr("darts_acquisition.services.s3.MOST_FILE_BYTES", 100)
+    monkeypatch.setattr("darts_acquisition.services.rasters.s3.MOST_FILE_BYTES", 100)
     with pytest.raises(ServiceError, match=r"^Copernicus storage: the answer from s3://\S+ is larger than 0\.0001 MB"):
         download_cdse_s2_sr_scene(item, tmp_path / "store")
 

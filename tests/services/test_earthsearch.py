@@ -25,7 +25,7 @@ from darts_acquisition.optical.sentinel2.scene_store import SceneStore
 from darts_acquisition.optical.sentinel2.scenes import download_scene, load_scene
 from darts_acquisition.services.retry import Limiter, RetryPolicy, Service
 from darts_utils.errors import ConfigError, DataError, MissingDataError, ServiceError
-from darts_utils.window import Window
+from darts_utils.rasters.window import Window
 
 CATALOG = EarthSearchScenes()
 SOURCE = ("--raw-data-source", "earthsearch")

@@ -53,7 +53,10 @@ def proxies(served, s3_server, aws_keys, monkeypatch):
 @pytest.fixture
 def quick_retries(monkeypatch):
     policy = RetryPolicy(first_wait_s=0.02, longest_wait_s=0.1, read_timeout_s=5)
-    for place, name in (("services.s3.STORAGE", "storage"), ("optical.cdse.catalog.CdseScenes.service", "catalogue")):
+    for place, name in (
+        ("services.rasters.s3.STORAGE", "storage"),
+        ("optical.cdse.catalog.CdseScenes.service", "catalogue"),
+    ):
         service = Service(name=f"Copernicus {name}", advice="Try later.", limiter=Limiter(connections=4), policy=policy)
         monkeypatch.setattr(f"darts_acquisition.{place}", service)
 

@@ -47,7 +47,7 @@ def test_missing_boundaries_offline_name_what_fetches_them(tmp_path):
 
 def test_missing_boundaries_online_are_fetched(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr("darts_acquisition.download_admin_files", asked.append)
+    monkeypatch.setattr("darts.datasets.build.regions.download_admin_files", asked.append)
     assert fetch_boundaries(tmp_path, offline=False) == tmp_path / "geoBoundariesCGAZ_ADM2.shp"
     assert asked == [tmp_path]
 

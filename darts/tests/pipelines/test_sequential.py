@@ -6,7 +6,6 @@ import signal
 import threading
 import time
 import weakref
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ import xarray as xr
 from darts.pipelines.interrupts import on_interrupt
 from darts.pipelines.local import SequentialExecutor
 from darts.pipelines.stages import Stage
-from darts.pipelines.tiles import Outcome, StageStarted, TileRef
+from darts.pipelines.tiles import Loaded, Outcome, StageStarted, TileRef
 from darts_utils.errors import DataError
 
 GIB = 2**30
@@ -27,7 +26,7 @@ def refs(n):
 
 
 def make_tile(work):
-    return replace(work, tile=xr.Dataset({"a": ("x", np.zeros(1000, np.float32))}))
+    return Loaded(ref=work.ref, tile=xr.Dataset({"a": ("x", np.zeros(1000, np.float32))}))
 
 
 def stages(prepare=make_tile, device=lambda work: work, finish=lambda work: work):
@@ -58,7 +57,7 @@ def test_the_input_of_a_stage_is_freed_before_the_next_stage():
         left.extend(array() for array in made[:-1])
         values = np.zeros(1000, np.float32)
         made.append(weakref.ref(values))
-        return replace(work, tile=xr.Dataset({"a": ("x", values)}))
+        return Loaded(ref=work.ref, tile=xr.Dataset({"a": ("x", values)}))
 
     in_a_row = [Stage(f"{lane} {n}", lane, make) for lane in ("prepare", "device", "finish") for n in range(3)]
     run(SequentialExecutor(in_a_row, budget_bytes=1), refs(1))

@@ -22,11 +22,11 @@ from darts_acquisition.optical.sentinel2.scene_store import RawScene
 from darts_acquisition.optical.sentinel2.stac_scenes import StacScenes, on_10_m_grid, times_10_m
 from darts_acquisition.optical.sentinel2.tile import SceneFormat
 from darts_acquisition.services.endpoints import ASSET_HOSTS, asset_hosts, endpoint
-from darts_acquisition.services.https_rasters import check_hosts, read_whole, read_window
+from darts_acquisition.services.rasters.https import check_hosts, read_whole, read_window
 from darts_acquisition.services.retry import Limiter, RetryPolicy, Service
 from darts_utils.errors import DataError
 from darts_utils.rasters.row_blocks import row_blocks
-from darts_utils.window import Window
+from darts_utils.rasters.window import Window
 
 logger = logging.getLogger(__name__.replace("darts_", "darts."))
 

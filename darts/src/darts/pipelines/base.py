@@ -2,15 +2,13 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from darts.pipelines.config import FeatureRun, or_default
+from darts.pipelines.fetch.downloader import FetchReport
 from darts.pipelines.parameters import PipelineParameters
 from darts.pipelines.tiles import RunReport
 from darts_utils.errors import ConfigError
-
-if TYPE_CHECKING:
-    from darts.pipelines.fetch.downloader import FetchReport
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +72,7 @@ class Pipeline(PipelineParameters, FeatureRun):
 
         return run_pipeline(self)
 
-    def prepare_data(self, optical: bool = False, aux: bool = False, force: bool = False) -> "FetchReport":
+    def prepare_data(self, optical: bool = False, aux: bool = False, force: bool = False) -> FetchReport:
         """Fetch what a later run needs, so that it can be offline; what is there is not fetched again.
 
         Args:

@@ -2,17 +2,15 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 from cyclopts import Parameter
 
 from darts.pipelines.base import Pipeline
+from darts.pipelines.fetch.downloader import FetchReport
 from darts.pipelines.parameters import PlanetParameters
 from darts.pipelines.tiles import MosaicResolution, RunReport, Source
 from darts_utils.errors import ConfigError
-
-if TYPE_CHECKING:
-    from darts.pipelines.fetch.downloader import FetchReport
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +40,7 @@ class PlanetPipeline(PlanetParameters, Pipeline):
 
         return PlanetSource(self)
 
-    def prepare_data(self, optical: bool = False, aux: bool = False, force: bool = False) -> "FetchReport":
+    def prepare_data(self, optical: bool = False, aux: bool = False, force: bool = False) -> FetchReport:
         """Fetch the auxiliary data that a later run needs, so that it can be offline; images are on disk already.
 
         Args:
@@ -76,7 +74,7 @@ class PlanetPipeline(PlanetParameters, Pipeline):
         pipeline: Annotated["PlanetPipeline | None", Parameter(name="*")] = None,
         aux: bool = False,
         force: bool = False,
-    ) -> "FetchReport":
+    ) -> FetchReport:
         """Fetch the auxiliary data that a later run needs, so that it can be offline.
 
         Args:

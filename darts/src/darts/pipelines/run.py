@@ -114,9 +114,14 @@ def resolve(pipeline: Pipeline) -> Resolved:
 
 
 @contextmanager
-def on_this_machine(run: Resolved) -> Iterator[Engine]:
-    """Hold the models loaded on the device of this machine, from before scenes are searched for."""
-    ensemble, parameters = run.load_models(), run.parameters
+def on_this_machine(run: Resolved, models: EnsembleV1 | None = None) -> Iterator[Engine]:
+    """Hold the models loaded on the device of this machine, from before scenes are searched for.
+
+    Args:
+        run: The run.
+        models: Its models if they are loaded already.
+    """
+    ensemble, parameters = run.load_models() if models is None else models, run.parameters
 
     def executor(_: Plan | None, making: Making) -> Executor:
         stages = build_stages(

@@ -2,16 +2,14 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 from cyclopts import Parameter
 
 from darts.pipelines.base import Pipeline
+from darts.pipelines.fetch.downloader import FetchReport
 from darts.pipelines.parameters import SceneParameters
 from darts.pipelines.tiles import MosaicResolution, RunReport, Source
-
-if TYPE_CHECKING:
-    from darts.pipelines.fetch.downloader import FetchReport
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +57,7 @@ class Sentinel2Pipeline(SceneParameters, Pipeline):
         optical: bool = False,
         aux: bool = False,
         force: bool = False,
-    ) -> "FetchReport":
+    ) -> FetchReport:
         """Fetch what a later run needs, so that it can be offline.
 
         Args:

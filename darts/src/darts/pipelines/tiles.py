@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 from darts_utils.errors import DataError
 from darts_utils.names import check_name, shown
-from darts_utils.window import Window
+from darts_utils.rasters.window import Window
 
 if TYPE_CHECKING:
     import geopandas as gpd

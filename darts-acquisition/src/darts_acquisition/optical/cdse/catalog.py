@@ -17,9 +17,9 @@ from darts_acquisition.optical.sentinel2.scene_store import RawScene
 from darts_acquisition.optical.sentinel2.stac_scenes import StacScenes, on_10_m_grid
 from darts_acquisition.optical.sentinel2.tile import SceneFormat
 from darts_acquisition.services.copernicus import CATALOGUE, COLLECTION, init_copernicus
-from darts_acquisition.services.s3 import read_raster
+from darts_acquisition.services.rasters.s3 import read_raster
 from darts_utils.errors import DataError
-from darts_utils.window import Window
+from darts_utils.rasters.window import Window
 
 logger = logging.getLogger(__name__.replace("darts_", "darts."))
 

@@ -32,7 +32,7 @@ from darts_acquisition.optical.sentinel2.tile import SceneFormat
 from darts_acquisition.services.earthengine import ensure_earthengine, init_earthengine
 from darts_acquisition.services.earthengine_pixels import fetch_pixels
 from darts_utils.errors import ConfigError, DataError
-from darts_utils.window import Window
+from darts_utils.rasters.window import Window
 
 logger = logging.getLogger(__name__.replace("darts_", "darts."))
 

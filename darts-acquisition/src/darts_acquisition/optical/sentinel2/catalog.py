@@ -15,7 +15,7 @@ from darts_acquisition.catalog.takes import Take
 from darts_acquisition.optical.sentinel2.scene_store import SceneStore
 from darts_acquisition.optical.sentinel2.tile import SceneFormat
 from darts_utils.errors import ConfigError
-from darts_utils.window import Window
+from darts_utils.rasters.window import Window
 
 type OnBytes = Callable[[int], None] | None
 

@@ -15,7 +15,7 @@ from odc.geo.xr import wrap_xr
 
 from darts_utils.errors import DataError, GridError, MissingDataError
 from darts_utils.grid import pixel_size_m
-from darts_utils.window import Window
+from darts_utils.rasters.window import Window
 
 ALL_CHUNKS = "darts:all_chunks"
 """Attribute of bands of which every chunk was written, so that one that is not there was lost. Earlier releases left

@@ -32,7 +32,7 @@ from darts_utils.files import (
     sync_path,
 )
 from darts_utils.names import check_name
-from darts_utils.window import Window
+from darts_utils.rasters.window import Window
 
 CHUNK_PX = 4096
 _BAND_MARK = ".band-"

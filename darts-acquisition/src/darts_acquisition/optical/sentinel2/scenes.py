@@ -12,7 +12,7 @@ from darts_acquisition.optical.sentinel2.scene_store import SceneStore, lacking_
 from darts_acquisition.optical.sentinel2.tile import BandsMapping, scene_tile
 from darts_acquisition.services.parallel import at_once
 from darts_utils.errors import ConfigError
-from darts_utils.window import Window
+from darts_utils.rasters.window import Window
 
 _IN_HAND = threading.BoundedSemaphore(5)
 """Files of all scenes that are fetched, unpacked or written at once: what memory must hold, and a kill can lose."""

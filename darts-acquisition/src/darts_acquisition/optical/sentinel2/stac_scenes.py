@@ -21,7 +21,7 @@ from darts_acquisition.catalog.stac import items_by_id, search_items
 from darts_acquisition.catalog.takes import Take, take_of_item
 from darts_acquisition.optical.sentinel2.catalog import SceneCatalog
 from darts_acquisition.services.endpoints import endpoint
-from darts_acquisition.services.rasters import Raster
+from darts_acquisition.services.rasters.files import Raster
 from darts_acquisition.services.retry import Service
 from darts_utils.errors import DataError, MissingDataError
 from darts_utils.names import is_id

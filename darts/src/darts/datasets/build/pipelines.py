@@ -75,7 +75,7 @@ def as_function(kind: type[TrainingData]) -> Callable[..., RunReport]:
     function.__name__ = function.__qualname__ = kind.function_name
     function.__module__ = kind.__module__
     function.__doc__ = kind.__doc__
-    function.__signature__ = inspect.signature(kind)  # type: ignore[attr-defined]
+    function.__signature__ = inspect.signature(kind)  # type: ignore[attr-defined]  # which typing does not know
     return function
 
 

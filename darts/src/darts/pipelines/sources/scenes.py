@@ -29,7 +29,7 @@ from darts_acquisition.optical.sentinel2.scene_store import SceneStore, lacking_
 from darts_acquisition.optical.sentinel2.scenes import download_scene, load_scene
 from darts_utils.crs import outline_on
 from darts_utils.errors import ConfigError, DataError, MissingDataError
-from darts_utils.window import Window, window_of
+from darts_utils.rasters.window import Window, window_of
 
 logger = logging.getLogger(__name__)
 

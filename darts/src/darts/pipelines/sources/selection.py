@@ -12,8 +12,8 @@ from darts.pipelines.tiles import TileRef
 from darts_utils.errors import ConfigError
 from darts_utils.files import atomic_file
 from darts_utils.names import check_name, is_id, shown
+from darts_utils.rasters.window import Window
 from darts_utils.text import read_text
-from darts_utils.window import Window
 
 
 def confirm_unbounded(parameters: SceneParameters) -> None:

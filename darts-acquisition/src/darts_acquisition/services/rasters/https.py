@@ -12,10 +12,10 @@ from rasterio.windows import Window as RasterWindow
 
 from darts_acquisition.services.connections import is_among, same_host
 from darts_acquisition.services.http import RefusedError, ask_once, at_most, check_length, fetch_file
-from darts_acquisition.services.rasters import DAMAGED, Raster, check_checksum, fetched_raster, grid_of_raster
+from darts_acquisition.services.rasters.files import DAMAGED, Raster, check_checksum, fetched_raster, grid_of_raster
 from darts_acquisition.services.retry import Service, TransientError, call
 from darts_utils.errors import DataError, MissingDataError, ServiceError
-from darts_utils.window import Window
+from darts_utils.rasters.window import Window
 
 _BUFFER_BYTES = 65_536
 """Read at once around small reads: the directory of a raster is in the first of them."""

@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from darts_acquisition.services.copernicus import S3_REGION, STORAGE, CopernicusKeys, refused_keys
 from darts_acquisition.services.endpoints import endpoint
 from darts_acquisition.services.http import MOST_FILE_BYTES, RefusedError, ask_once, at_most, check_length
-from darts_acquisition.services.rasters import Raster, check_checksum, fetched_raster
+from darts_acquisition.services.rasters.files import Raster, check_checksum, fetched_raster
 from darts_acquisition.services.retry import TRANSIENT_STATUS, TransientError, call, retry_after_s
 from darts_utils.errors import DataError, MissingDataError
 from darts_utils.machine.disk import cannot_write

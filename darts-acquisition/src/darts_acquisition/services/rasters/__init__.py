@@ -1,0 +1,1 @@
+"""Rasters in the storages of services."""

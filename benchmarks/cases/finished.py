@@ -39,7 +39,7 @@ def results(case: Case) -> Iterator[Result]:
         folder=folder,
         lacking=partial(missing_files, bands=BANDS),
         recipe=lambda: RECIPE,
-        source=SimpleNamespace(identity=_identity),  # type: ignore[arg-type]  # all that is @@case of a source
+        source=SimpleNamespace(identity=_identity),  # type: ignore[arg-type]  # all that is asked of a source
     )
     trial = Trial(
         what=f"{number:,} finished folders",

@@ -1,6 +1,6 @@
 """How fast are elevation and trends brought onto the grid of a scene, next to GDAL's cubic warp on one thread?
 
-`uv run python -m benchmarks warps`; GDAL is also @@case without being told of missing values, which is quicker and
+`uv run python -m benchmarks warps`; GDAL is also asked without being told of missing values, which is quicker and
 wrong around holes.
 """
 

@@ -58,7 +58,7 @@ def make_scene(folder: Path, size: int) -> Path:
 def noise(seed: int, step_px: int, size: int = _NOISE_PX) -> np.ndarray:
     """Return smooth noise of mean 0 and deviation 1, (y, x) float32, whose waves are some `step_px` pixels long.
 
-    It is a tile to be repeated where a size above its own is @@case for.
+    It is a tile to be repeated where a size above its own is asked for.
     """
     edge = min(size, _NOISE_PX)
     n_waves = edge // step_px + 2

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darts_preprocessing import calculate_ndvi
-from darts_preprocessing.indices import _ndvi
+from darts_preprocessing.indices import ndvi
 from darts_utils.errors import DataError
 
 
@@ -15,20 +15,20 @@ def test_ndvi_follows_its_formula_on_reflectance_clipped_to_0_1():
     red = np.array([[0.1, -0.05, 0.0, np.nan, 0.3, 1.4]], dtype=np.float32)
     nir = np.array([[0.3, 0.20, 0.0, 0.2, -0.1, 0.5]], dtype=np.float32)
     expected = [[0.5, 1.0, np.nan, np.nan, -1.0, (0.5 - 1) / 1.5]]
-    np.testing.assert_allclose(_ndvi(red, nir), np.float32(expected), rtol=1e-6)
+    np.testing.assert_allclose(ndvi(red, nir), np.float32(expected), rtol=1e-6)
 
 
 def test_ndvi_agrees_with_numpy_over_many_blocks(monkeypatch):
     monkeypatch.setattr("darts_preprocessing.indices.HOST_BLOCK_PX", 7)
     red, nir = np.random.default_rng(0).uniform(0.01, 1, (2, 23, 40)).astype(np.float32)
-    np.testing.assert_array_equal(_ndvi(red, nir), (nir - red) / (nir + red))
+    np.testing.assert_array_equal(ndvi(red, nir), (nir - red) / (nir + red))
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(st.floats(-1, 2, width=32), st.floats(-1, 2, width=32))
 def test_ndvi_stays_within_its_range_and_turns_sign_when_the_bands_are_swapped(a, b):
     red, nir = np.float32([[a]]), np.float32([[b]])
-    there, back = _ndvi(red, nir)[0, 0], _ndvi(nir, red)[0, 0]
+    there, back = ndvi(red, nir)[0, 0], ndvi(nir, red)[0, 0]
     assert np.isnan(there) or -1 <= there <= 1
     np.testing.assert_allclose(there, -back)
 

@@ -148,7 +148,7 @@ def test_a_planet_sized_pixel_works(make_grid, make_tile, make_arcticdem):
     [
         (
             ["slope", "tc_wetness"],
-            "cannot make slope, tc_wetness: ndvi needs red and nir, terrain needs ArcticDEM, tc_* needs TCVIS. "
+            "cannot make slope, tc_wetness: terrain needs ArcticDEM, tc_* needs TCVIS. "
             "Give the missing data or leave the bands out.",
         ),
         (["slop"], f"no band is called slop; known bands: {', '.join(manager)}. Correct the name."),

@@ -40,7 +40,7 @@ def missing_features(
     @cache
     def mask(layers: frozenset[str]) -> xr.Variable:
         parts = [holes[layer] for layer in sorted(layers) if layer in holes and holes[layer].any()]
-        attributes = {"long_name": "DemWindow where a band that a model reads is missing"}
+        attributes = {"long_name": "Ground where a band that a model reads is missing"}
         if not parts:
             return xr.Variable(("y", "x"), np.broadcast_to(np.False_, shape), attributes)
         bits = np.bitwise_or.reduce([_packed(part) for part in parts])

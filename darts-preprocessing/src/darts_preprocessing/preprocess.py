@@ -11,12 +11,12 @@ from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 
 from darts_preprocessing.align import TCVIS_BANDS, align_dem, align_dem_mask, align_tcvis
-from darts_preprocessing.indices import calculate_ndvi
+from darts_preprocessing.indices import calculate_index
 from darts_preprocessing.missing import elevation_holes, missing_features, trend_holes
 from darts_preprocessing.terrain.dem_features import DEM_BANDS, STENCIL_PX, DemFeatures
 from darts_preprocessing.terrain.derivatives import TERRAIN_BANDS, DemWindow, Sun, band_attributes
 from darts_preprocessing.terrain.tpi import check_radii, disk_kernel, radii_px
-from darts_utils.bands import manager
+from darts_utils.bands import INDICES, TRAINING_BANDS, manager
 from darts_utils.errors import ConfigError
 from darts_utils.grid import pixel_size_m
 from darts_utils.machine.devices import DeviceSpec
@@ -58,17 +58,18 @@ def preprocess_v2(  # noqa: PLR0917  (the public signature)
         tpi_outer_radius: Radius in metres of the disk to whose mean a place is compared.
         tpi_inner_radius: Radius in metres of the disk that is left out of the mean.
         device: Where terrain is computed: compiled code in host memory, torch on a GPU.
-        bands: Which features to make. None makes all that the inputs allow.
-        lazy: Whether `ndvi` and what is made of the DEM are only made where they are read, window by window, and then
-            anew each time. A whole orthotile or scene of them takes gigabytes; `.load()` makes them ordinary bands.
+        bands: Which features to make. None makes all of training data that the inputs allow, and elevation itself.
+        lazy: Whether spectral indices and what is made of the DEM are only made where they are read, window by window,
+            and then anew each time. A whole orthotile or scene of them takes gigabytes; `.load()` makes them ordinary
+            bands.
         models: Bands that each model reads, by its name. If given, `features_missing` tells where some of them are
             missing: a hole in the elevation, or all three trends 0.
 
     Returns:
         A new tile with the attributes of the optical one. Features, all (y, x):
-        `ndvi` float32 -1..1; `dem` float32 metres, clipped to -100..3000; `arcticdem_data_mask` uint8, 1 = data;
-        `relative_elevation` float32 metres; `slope` float32 degrees 0..90; `aspect` float32 degrees 0..360 from true
-        north, -1 = flat; `hillshade` float32 0..1; `curvature` float32; `tc_*` uint8, 0 = no data.
+        `ndvi` and other indices float32 -1..1; `dem` float32 metres, clipped to -100..3000; `arcticdem_data_mask`
+        uint8, 1 = data; `relative_elevation` float32 metres; `slope` float32 degrees 0..90; `aspect` float32 degrees
+        0..360 from true north, -1 = flat; `hillshade` float32 0..1; `curvature` float32; `tc_*` uint8, 0 = no data.
         Terrain is derived from the resampled DEM before that is clipped, on a grid padded by the outer radius.
         With models, also `features_missing` bool, and `features_missing-{model}` where models read different layers.
 
@@ -83,8 +84,8 @@ def preprocess_v2(  # noqa: PLR0917  (the public signature)
     wanted = _features_to_make(bands, ds_optical, ds_arcticdem, ds_tcvis)
     made: dict[str, Any] = {}
     holes: dict[str, np.ndarray] = {}
-    if "ndvi" in wanted:
-        made["ndvi"] = calculate_ndvi(ds_optical, lazy=lazy).variable
+    for name in sorted(wanted & INDICES.keys()):
+        made[name] = calculate_index(ds_optical, name, lazy=lazy).variable
     if ds_tcvis is not None and wanted.intersection(TCVIS_BANDS):
         trends = align_tcvis(ds_tcvis, geobox, TCVIS_BANDS if models else wanted)
         holes |= {"trends": trend_holes(trends)} if models else {}
@@ -141,21 +142,23 @@ def _features_to_make(
     bands: Collection[str] | None, optical: xr.Dataset, arcticdem: xr.Dataset | None, tcvis: xr.Dataset | None
 ) -> frozenset[str]:
     """Return the features to make; refuse what nobody can make of these inputs."""
-    possible = frozenset(["ndvi"] if {"red", "nir"} <= set(optical.data_vars) else [])
-    possible |= frozenset(() if arcticdem is None else DEM_BANDS) | frozenset(() if tcvis is None else TCVIS_BANDS)
+    indices = frozenset(name for name, index in INDICES.items() if {*index.inputs} <= {*optical.data_vars})
+    layers = frozenset(() if arcticdem is None else DEM_BANDS) | frozenset(() if tcvis is None else TCVIS_BANDS)
+    possible = indices | layers
     if bands is None:
-        return possible
+        return layers | indices.intersection(TRAINING_BANDS)
     unknown = sorted(name for name in bands if name not in manager and name not in optical)
     if unknown:
         raise ConfigError(
             f"no band is called {', '.join(unknown)}; known bands: {', '.join(manager)}. Correct the name."
         )
-    features = frozenset(bands) & ({"ndvi", *DEM_BANDS, *TCVIS_BANDS})
+    features = frozenset(bands) & ({*INDICES, *DEM_BANDS, *TCVIS_BANDS})
     impossible = sorted(features - possible - set(optical.data_vars))
     if impossible:
+        needs = [f"{name} needs {' and '.join(INDICES[name].inputs)}" for name in impossible if name in INDICES]
+        needs += ["terrain needs ArcticDEM, tc_* needs TCVIS"]
         raise ConfigError(
-            f"cannot make {', '.join(impossible)}: ndvi needs red and nir, terrain needs ArcticDEM, tc_* needs TCVIS. "
-            "Give the missing data or leave the bands out."
+            f"cannot make {', '.join(impossible)}: {', '.join(needs)}. Give the missing data or leave the bands out."
         )
     return features & possible
 

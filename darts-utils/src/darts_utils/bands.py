@@ -260,13 +260,43 @@ class BandManager(Mapping[str, BandCodec]):
             return self.decode(encoded.load())
 
 
+TRAINING_BANDS = (
+    "red", "green", "blue", "nir", "ndvi", "relative_elevation", "slope", "aspect", "hillshade", "curvature",
+    "tc_brightness", "tc_greenness", "tc_wetness",
+)  # fmt: skip
+"""The bands of training data, in the order of its arrays."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpectralIndex:
+    """A band that is made of optical bands, pixel by pixel; whoever asks for it by name gets it."""
+
+    inputs: tuple[str, ...]
+    """Optical bands that it is made of."""
+    function: str
+    """Where the function is that makes it, `module:name`: arrays of the inputs go in, an array comes out."""
+    long_name: str
+    codec: BandCodec
+
+
+INDICES = {
+    "ndvi": SpectralIndex(
+        inputs=("red", "nir"),
+        function="darts_preprocessing.indices:ndvi",
+        long_name="Normalised difference vegetation index",
+        codec=BandCodec.ndi(),
+    ),
+}
+"""The spectral indices: to add one, add it here, and write its function."""
+
+
 manager = BandManager(
     {
         "red": BandCodec.optical(),
         "green": BandCodec.optical(),
         "blue": BandCodec.optical(),
         "nir": BandCodec.optical(),
-        "ndvi": BandCodec.ndi(),
+        **{name: index.codec for name, index in INDICES.items()},
         "relative_elevation": BandCodec.signed(-50, 50, 100 / 30_000),
         "slope": BandCodec.signed(0, 90, 0.01),
         "aspect": BandCodec.signed(0, 360, 0.1),
@@ -297,10 +327,3 @@ manager = BandManager(
 def model_suffixes(models: Iterable[str]) -> list[str]:
     """Return what is appended to the names of results: nothing for the mean of an ensemble, then each model's."""
     return ["", *(f"-{name}" for name in models)]
-
-
-TRAINING_BANDS = (
-    "red", "green", "blue", "nir", "ndvi", "relative_elevation", "slope", "aspect", "hillshade", "curvature",
-    "tc_brightness", "tc_greenness", "tc_wetness",
-)  # fmt: skip
-"""The bands of training data, in the order of its arrays."""

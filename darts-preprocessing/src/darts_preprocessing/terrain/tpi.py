@@ -25,7 +25,7 @@ def topographic_position_index(
     """Return elevation minus the mean elevation of the disk, or of the ring, around each pixel.
 
     Args:
-        dem: Elevation in metres, (y, x) float32, NaN where unknown, on a metric square grid. DemWindow beyond its edge
+        dem: Elevation in metres, (y, x) float32, NaN where unknown, on a metric square grid. Ground beyond its edge
             counts as unknown, so pad it by the outer radius where that matters.
         outer_radius_m: Radius of the disk, rounded up to whole pixels.
         inner_radius_m: Radius of the disk that is left out, rounded up to whole pixels; 0 leaves nothing out.

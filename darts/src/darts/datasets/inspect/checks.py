@@ -8,13 +8,11 @@ import numpy as np
 import pandas as pd
 
 from darts.datasets.inspect.reading import BACKGROUND, IGNORED, SLUMP, Array, TrainingSet
+from darts_utils.bands import INDICES, TRAINING_BANDS
 from darts_utils.errors import DataError
 
-BAND_ORDER = (
-    "red", "green", "blue", "nir", "ndvi", "relative_elevation", "slope", "aspect", "hillshade", "curvature",
-    "tc_brightness", "tc_greenness", "tc_wetness",
-)  # fmt: skip
-"""Order of the bands in every training set and model."""
+BAND_ORDER = (*TRAINING_BANDS, *(name for name in INDICES if name not in TRAINING_BANDS))
+"""Order of the bands in every training set and model; indices beyond those of every set come last."""
 LEAST_LABELLED = 0.1
 """Share of a patch that must be labelled."""
 COLUMNS = ("z_idx", "patch_id", "region", "sample_id", "empty", "x", "y", "patch_idx_x", "patch_idx_y", "geometry")

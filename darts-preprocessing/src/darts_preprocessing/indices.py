@@ -30,6 +30,21 @@ def ndvi(red: Array, nir: Array) -> Array:
     return _normalised_difference(nir, red)
 
 
+def ndwi(green: Array, nir: Array) -> Array:
+    """Return the normalised difference water index, (green - nir) / (green + nir).
+
+    Args:
+        green: (y, x) float32 surface reflectance, NaN where unknown.
+        nir: Likewise, of the near infrared.
+
+    Returns:
+        (y, x) float32 from -1 to 1, dimensionless, above 0 over most open water; NaN where a band is NaN or both are 0.
+        Both are clipped to 0..1 first, as for `ndvi`.
+        Method: McFeeters (1996), doi:10.1080/01431169608948714.
+    """
+    return _normalised_difference(green, nir)
+
+
 def calculate_ndvi(tile: xr.Dataset, *, lazy: bool = False) -> xr.DataArray:
     """Return the normalised difference vegetation index of a tile, see `ndvi`.
 

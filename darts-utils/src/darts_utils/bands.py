@@ -286,6 +286,12 @@ INDICES = {
         long_name="Normalised difference vegetation index",
         codec=BandCodec.ndi(),
     ),
+    "ndwi": SpectralIndex(
+        inputs=("green", "nir"),
+        function="darts_preprocessing.indices:ndwi",
+        long_name="Normalised difference water index",
+        codec=BandCodec.ndi(),
+    ),
 }
 """The spectral indices: to add one, add it here, and write its function."""
 

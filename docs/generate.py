@@ -51,6 +51,7 @@ EXAMPLES = {
     "aoi_file": "area.gpkg",
     "prep_data_scene_id_file": "staged.json",
     "image_ids": ["20210728_201112_93_2416"],
+    "extra_bands": ["ndwi"],
     "shard_size": 64,
     "cdse_stac_url": "https://stac.dataspace.copernicus.eu/v1/",
     "cdse_s3_endpoint": "https://eodata.dataspace.copernicus.eu",

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darts_preprocessing import calculate_ndvi
-from darts_preprocessing.indices import ndvi
+from darts_preprocessing.indices import calculate_index, ndvi, ndwi
+from darts_utils.bands import INDICES, manager
 from darts_utils.errors import DataError
 
 
@@ -16,6 +17,27 @@ def test_ndvi_follows_its_formula_on_reflectance_clipped_to_0_1():
     nir = np.array([[0.3, 0.20, 0.0, 0.2, -0.1, 0.5]], dtype=np.float32)
     expected = [[0.5, 1.0, np.nan, np.nan, -1.0, (0.5 - 1) / 1.5]]
     np.testing.assert_allclose(ndvi(red, nir), np.float32(expected), rtol=1e-6)
+
+
+def test_ndwi_follows_its_formula_on_reflectance_clipped_to_0_1():
+    green = np.array([[0.3, 0.20, 0.0, 0.2, -0.1, 1.5]], dtype=np.float32)
+    nir = np.array([[0.1, -0.05, 0.0, np.nan, 0.3, 0.5]], dtype=np.float32)
+    expected = [[0.5, 1.0, np.nan, np.nan, -1.0, (1 - 0.5) / 1.5]]
+    np.testing.assert_allclose(ndwi(green, nir), np.float32(expected), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", INDICES)
+def test_each_index_is_a_band_like_any_other(name):
+    rng = np.random.default_rng(3)
+    bands = {band: (("y", "x"), rng.uniform(-0.1, 1, (6, 9)).astype(np.float32)) for band in INDICES[name].inputs}
+    made = calculate_index(xr.Dataset(bands), name)
+    assert (made.name, made.dtype, made.dims) == (name, np.float32, ("y", "x"))
+    low, high = manager[name].valid_range
+    assert float(made.min()) >= low
+    assert float(made.max()) <= high
+    decoded = manager[name].decode(manager[name].encode(made.values))
+    np.testing.assert_allclose(decoded, made.values, atol=manager[name].scale)
+    assert made.attrs["long_name"] == INDICES[name].long_name
 
 
 def test_ndvi_agrees_with_numpy_over_many_blocks(monkeypatch):

@@ -22,8 +22,9 @@ SENTINEL2 = {
     "matching_min_intersects": 0.7, "save_matching_scores": False,
 }  # fmt: skip
 FURTHER = {
-    "offline": False, "max_memory_gb": None, "shard_size": None, "cdse_stac_url": None, "cdse_s3_endpoint": None,
-    "earthsearch_stac_url": None, "arcticdem_stac_url": None, "arcticdem_index_url": None, "ee_url": None,
+    "offline": False, "max_memory_gb": None, "shard_size": None, "extra_bands": None, "cdse_stac_url": None,
+    "cdse_s3_endpoint": None, "earthsearch_stac_url": None, "arcticdem_stac_url": None, "arcticdem_index_url": None,
+    "ee_url": None,
 }  # fmt: skip
 
 

@@ -36,6 +36,8 @@ class TrainingPatchParameters(PatchParameters):
     """Leave out patches without a slump."""
     exclude_nan: bool = True
     """Leave out patches in which a band has no data somewhere."""
+    extra_bands: list[str] | None = None
+    """Bands of the patches beyond the thirteen of every training set, such as ndwi; they come last."""
     shard_size: int | None = None
     """Patches in one file, for file systems that suffer from many small ones; a file a patch if not given."""
 

@@ -26,9 +26,9 @@ from darts.pipelines.stages import Stage, feature_stages
 from darts.pipelines.tiles import Loaded, Outcome, RunReport, TileRef, Work, loaded, require
 from darts.utils.console import run_view
 from darts_segmentation.training import TrainDatasetBuilder
-from darts_utils.bands import TRAINING_BANDS, manager
+from darts_utils.bands import INDICES, TRAINING_BANDS, manager
 from darts_utils.canonical import sha256_of
-from darts_utils.errors import MissingDataError
+from darts_utils.errors import ConfigError, MissingDataError
 from darts_utils.files import exclusive_lock, make_folder
 from darts_utils.functools import write_function_args_to_config_file
 from darts_utils.tilecache import XarrayCacheManager
@@ -39,6 +39,7 @@ logger = logging.getLogger(__name__)
 def build(data: TrainingData) -> RunReport:
     """Make training data, or go on with it, see `TrainingData.create`."""
     parameters = data.with_paths()
+    bands_of(parameters)
     ask_at_given_addresses(parameters)
     folder = require(parameters.train_data_dir)
     make_folder(folder)
@@ -61,6 +62,23 @@ def _build_into(parameters: TrainingData, folder: Path) -> RunReport:
     return report
 
 
+def bands_of(parameters: TrainingData) -> tuple[str, ...]:
+    """Return the bands of the patches, in order: those of every training set, then those that were asked for.
+
+    Raises:
+        ConfigError: If one that was asked for is no spectral index beyond those.
+    """
+    extra = tuple(parameters.extra_bands or ())
+    possible = [name for name in INDICES if name not in TRAINING_BANDS]
+    unknown = [name for name in extra if name not in possible]
+    if unknown:
+        raise ConfigError(
+            f"extra_bands names {', '.join(unknown)}, but only {', '.join(possible)} can be added to the bands of "
+            "every training set. Correct the name or leave it out."
+        )
+    return tuple(dict.fromkeys([*TRAINING_BANDS, *extra]))
+
+
 def _refuse_nothing(parameters: TrainingData, collection: Collection) -> None:
     if not collection.samples:
         show_rows_of(collection)
@@ -76,7 +94,7 @@ def _builder(parameters: TrainingData, folder: Path) -> TrainDatasetBuilder:
         folder,
         parameters.patch_size,
         parameters.overlap,
-        TRAINING_BANDS,
+        bands_of(parameters),
         parameters.exclude_nopositive,
         parameters.exclude_nan,
         parameters.device,

@@ -294,7 +294,7 @@ def test_a_raster_that_gdal_cannot_make_is_one_clear_error(make_tile, tmp_path, 
     def fail(*_):
         raise CPLE_AppDefinedError(1, 1, "a bad day")
 
-    monkeypatch.setattr("darts_export.raster._write_layer", fail)
+    monkeypatch.setattr("darts_export.raster._write_band", fail)
     message = "cannot make a raster of ndvi: a bad day. Leave it out of the export."
     with pytest.raises(OutputError, match=f"^{re.escape(message)}$"):
         export_tile(make_tile(), tmp_path / "scene", ["ndvi"])

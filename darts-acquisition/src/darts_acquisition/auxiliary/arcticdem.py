@@ -28,8 +28,8 @@ from darts_utils.strips import row_strips
 type Resolution = Literal[2, 10, 32]
 
 CRS = "EPSG:3413"
-_VARIABLES = {"dem": "f", "datamask": "bu"}
-"""With the kinds of type that they may have."""
+_VARIABLES = {"dem": "f", "datamask": "bui"}
+"""With the kinds of type that they may have; the mask of most cubes is int8, as xarray long wrote truth values."""
 OUTLINE_POINTS = 100
 """Points an edge of a tile's outline, because straight lines bend from CRS to CRS."""
 _MOSAIC_TILE_M = 100_000

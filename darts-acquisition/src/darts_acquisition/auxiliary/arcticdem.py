@@ -204,7 +204,7 @@ def _masked(raw: xr.Dataset) -> xr.Dataset:
     mask = raw.datamask.copy(data=has_data)
     mask.attrs = {"long_name": "ArcticDEM data mask", "description": "1 = the DEM has data", "data_source": "ArcticDEM"}
     dem = raw.dem.copy(data=elevation)
-    dem.attrs = {"long_name": "Elevation", "units": "m", "data_source": "ArcticDEM v4.1"}
+    dem.attrs = {"long_name": "Elevation", "units": "m", "data_source": "ArcticDEM v4.1", "nodata": np.nan}
     return xr.Dataset({"dem": dem, "datamask": mask, "arcticdem_data_mask": mask.copy(deep=False)})
 
 

@@ -7,6 +7,7 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import smart_geocubes
+import xarray as xr
 import zarr
 from odc.geo.geobox import GeoBox
 
@@ -42,6 +43,24 @@ def test_elevation_is_read_where_it_lies(dem_cube, dem_window, geobox, ramp):
     np.testing.assert_array_equal(np.isnan(dem), mask == 0)
     assert 30 <= (mask == 0).sum() <= 42
     assert (dem.dtype, mask.dtype, ds.datamask.dtype) == (np.float32, np.uint8, np.uint8)
+
+
+def test_a_mask_of_truth_values_may_be_written_as_int8(dem_cube, dem_window, tmp_path, make_cube, geobox, ramp):
+    """So did all releases of xarray before the summer of 2026, hence most cubes that people have."""
+
+    class Older(smart_geocubes.ArcticDEM10m):
+        _channels_encoding = smart_geocubes.ArcticDEM10m._channels_encoding | {"datamask": {"dtype": "int8"}}  # noqa: SLF001  (as it is spelled there)
+
+    def fill(name, window):
+        mask, dem = np.ones(window.shape, dtype=np.int8), ramp(window)
+        mask[20:25, 30:36], dem[40:44, 50:53] = 0, -9999
+        return dem if name == "dem" else mask
+
+    path = tmp_path / "older" / "arcticdem_10m.icechunk"
+    make_cube(Older, path, "demo-1", fill, dem_window, list(dem_window.boundingbox))
+    older, newer = load_arcticdem(geobox, path, 10), load_arcticdem(geobox, dem_cube, 10)
+    xr.testing.assert_identical(older.arcticdem_data_mask, newer.arcticdem_data_mask)
+    assert (older.arcticdem_data_mask == 0).any()
 
 
 def test_the_folder_of_the_cube_will_do(dem_cube, tcvis_cube, geobox):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import rasterio
+import rioxarray
 from rasterio.io import MemoryFile
 
 from darts_export.raster import raster_bytes
@@ -51,6 +52,24 @@ def test_raster_decodes_to_the_band_within_half_a_step(make_tile, opened, name):
     np.testing.assert_array_equal(np.ma.getmaskarray(decoded), np.isnan(tile[name].values))
     step = 0 if codec.scale is None else codec.scale
     np.testing.assert_allclose(decoded.filled(np.nan), tile[name], atol=0.51 * step)
+
+
+@pytest.mark.parametrize("name", ["nir", "slope", "ndvi"])
+def test_rioxarray_reads_the_physical_values(make_tile, tmp_path, name):
+    tile = make_tile()
+    (tmp_path / "band.tif").write_bytes(raster_bytes(tile, [name]))
+    with rioxarray.open_rasterio(tmp_path / "band.tif", mask_and_scale=True) as raster:
+        assert (raster.rio.crs.to_epsg(), raster.rio.transform()) == (32608, tile.odc.geobox.affine)
+        assert raster.rio.encoded_nodata == manager[name].fill_value
+        np.testing.assert_allclose(raster[0], tile[name], atol=0.51 * manager[name].scale)
+
+
+def test_rioxarray_masks_probabilities(make_tile, tmp_path):
+    tile = make_tile()
+    (tmp_path / "band.tif").write_bytes(raster_bytes(tile, ["probabilities"]))
+    with rioxarray.open_rasterio(tmp_path / "band.tif", masked=True) as raster:
+        assert np.isnan(tile.probabilities).any()
+        np.testing.assert_allclose(raster[0], 100 * tile.probabilities, atol=0.51)
 
 
 def test_probabilities_are_percent_with_255_for_no_data(make_tile, opened):

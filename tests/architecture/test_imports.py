@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -114,6 +115,39 @@ def test_no_folder_has_more_modules_than_one_can_look_over(name):
     folders = {file.parent for file in top.rglob("*.py")}
     counts = {str(f.relative_to(top.parent)): len({*f.glob("*.py")} - {f / "__init__.py"}) for f in folders}
     assert {folder: n for folder, n in counts.items() if n > MOST_MODULES and folder not in CROWDED} == {}
+
+
+def test_all_packages_have_the_version_of_the_workspace_and_ask_for_it():
+    checked = subprocess.run([sys.executable, ROOT / ".ci/version"], capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, "")
+    for member in members().values():
+        project = tomllib.loads((member.parents[1] / "pyproject.toml").read_text())["project"]
+        assert project["version"] == checked.stdout.strip()
+        ours = [requirement for requirement in project["dependencies"] if requirement.startswith("darts-")]
+        assert all(requirement.endswith(f"=={project['version']}") for requirement in ours)
+
+
+def test_a_release_has_its_heading_in_the_changelog():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert re.search(rf"(?m)^## {re.escape(version)} \(\d{{4}}-\d\d-\d\d\)$", (ROOT / "CHANGELOG.md").read_text())
+
+
+def test_a_dependency_has_one_lower_bound_whichever_package_names_it():
+    """The suite runs once with the lowest versions: one bound below that of another package would never be tried."""
+    bounds: dict[str, set[str]] = {}
+    for member in members().values():
+        project = tomllib.loads((member.parents[1] / "pyproject.toml").read_text())["project"]
+        for requirement in project["dependencies"]:
+            name, *bound = re.split(r"(?:\[.*\])?>=", requirement)
+            bounds.setdefault(name, set()).update(bound)
+    assert {name: sorted(several) for name, several in bounds.items() if len(several) > 1} == {}
+    assert [name for name, some in bounds.items() if not some and not name.startswith("darts-")] == []
+
+
+def test_each_package_carries_the_licence():
+    """A distribution can only hold files of its own folder."""
+    copies = {(member.parents[1] / "LICENSE").read_text() for member in members().values()}
+    assert copies == {(ROOT / "LICENSE").read_text()}
 
 
 def test_no_source_asks_which_sensor_it_is():

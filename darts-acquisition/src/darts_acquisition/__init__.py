@@ -1,5 +1,6 @@
 """Satellite scenes, elevation and trend data as DARTS tiles."""
 
+import darts_utils.tile  # noqa: F401  (registers the accessors .odc and .rio, which whoever loads a tile expects)
 from darts_acquisition.auxiliary.arcticdem import download_arcticdem, load_arcticdem, missing_arcticdem
 from darts_acquisition.auxiliary.tcvis import load_tcvis
 from darts_acquisition.auxiliary.tcvis_download import download_tcvis, missing_tcvis

@@ -1,6 +1,10 @@
-"""The tile contract in code: one `xarray.Dataset`, dims (y, x), north up, in a metric CRS."""
+"""The tile contract in code: one `xarray.Dataset`, dims (y, x), north up, in a metric CRS.
+
+Tiles work with `.odc` and `.rio`: both find the georeference in `spatial_ref`, and no data in `nodata` of a band.
+"""
 
 import odc.geo.xr  # noqa: F401  (registers the .odc accessor)
+import rioxarray  # noqa: F401  (registers the .rio accessor)
 import xarray as xr
 from odc.geo.geobox import GeoBox
 

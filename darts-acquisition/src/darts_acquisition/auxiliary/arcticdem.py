@@ -28,8 +28,8 @@ from darts_utils.rasters.row_blocks import row_blocks
 type Resolution = Literal[2, 10, 32]
 
 CRS = "EPSG:3413"
-_VARIABLES = {"dem": "f", "datamask": "bu"}
-"""With the kinds of type that they may have."""
+_VARIABLES = {"dem": "f", "datamask": "bui"}
+"""With the kinds of type that they may have; the mask of most cubes is int8, as xarray long wrote truth values."""
 OUTLINE_POINTS = 100
 """Points an edge of a tile's outline, because straight lines bend from CRS to CRS."""
 _MOSAIC_TILE_M = 100_000
@@ -204,7 +204,7 @@ def _masked(raw: xr.Dataset) -> xr.Dataset:
     mask = raw.datamask.copy(data=has_data)
     mask.attrs = {"long_name": "ArcticDEM data mask", "description": "1 = the DEM has data", "data_source": "ArcticDEM"}
     dem = raw.dem.copy(data=elevation)
-    dem.attrs = {"long_name": "Elevation", "units": "m", "data_source": "ArcticDEM v4.1"}
+    dem.attrs = {"long_name": "Elevation", "units": "m", "data_source": "ArcticDEM v4.1", "nodata": np.nan}
     return xr.Dataset({"dem": dem, "datamask": mask, "arcticdem_data_mask": mask.copy(deep=False)})
 
 

@@ -74,7 +74,7 @@ class Cube:
 
         Args:
             name: Its name.
-            kinds: Numpy's letters of the kinds that will do: `f` decimals, `u` whole numbers, `b` true or false.
+            kinds: Numpy's letters of the kinds that will do: `f` decimals, `u` and `i` whole, `b` true or false.
 
         Raises:
             DataError: If the cube lacks it, or it is of another grid or type than the data set has.

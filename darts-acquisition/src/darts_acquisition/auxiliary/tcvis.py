@@ -147,5 +147,6 @@ def _described(trends: xr.Dataset) -> xr.Dataset:
         trends[name].attrs = {
             "long_name": f"Tasselled-cap {label} trend",
             "data_source": "TCVIS, twenty years of Landsat",
+            "nodata": 0,
         }
     return trends

@@ -35,7 +35,7 @@ def reflectance(
         (y, x) float32, NaN = no data.
     """
     convert = partial(_converted, numbers, missing, scale=np.float32(scale), offset=np.float32(offset))
-    shape, described = (numbers.shape[0], numbers.shape[1]), {**attributes, "units": "Reflectance"}
+    shape, described = (numbers.shape[0], numbers.shape[1]), {**attributes, "units": "Reflectance", "nodata": np.nan}
     band = lazy_band(convert, shape, "float32", described, takes_steps=True)
     return band if lazy else band.load()
 

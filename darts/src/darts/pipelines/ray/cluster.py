@@ -1,5 +1,6 @@
 """The Ray cluster of a run: one that is there, or one on this machine that ends with the run; quiet in either case."""
 
+import importlib
 import importlib.util
 import logging
 import os
@@ -7,7 +8,7 @@ import secrets
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,11 @@ _ENVIRONMENT = {
 }
 _LISTENS_TO_OTHERS = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Named for the systems where Ray only listens to its own machine unless it is set; so it does on others if it is 0."""
+_PRIVATE = {
+    "ray._private.ray_constants": ("ENABLE_RAY_CLUSTER", "RAY_ENABLE_UV_RUN_RUNTIME_ENV"),
+    "ray._private.worker": ("print_to_stdstream",),
+}
+"""What is set in modules that Ray promises nothing of: a name that is gone can still be set, and changes nothing."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,7 @@ def connected(address: str | None, *, store_bytes: int | None = None) -> Iterato
         os.environ.setdefault(name, value)
     import ray
 
+    check_private()
     if ray.is_initialized():  # whoever did that ends it, too
         yield
         return
@@ -80,6 +87,27 @@ def connected(address: str | None, *, store_bytes: int | None = None) -> Iterato
         finally:
             with _own_signals():
                 ray.shutdown()
+
+
+def check_private() -> None:
+    """Refuse a Ray that lacks what this module sets in it.
+
+    Raises:
+        ConfigError: If something is not there.
+    """
+    import ray
+
+    for module, names in _PRIVATE.items():
+        try:
+            there = importlib.import_module(module)
+        except ImportError:
+            there = None
+        for name in names:
+            if not hasattr(there, name):
+                raise ConfigError(
+                    f"Ray {ray.__version__} has no {module}.{name}, which keeps a cluster quiet and closed to others. "
+                    'Install a Ray that fits: pip install "darts-nextgen[ray]".'
+                )
 
 
 @contextmanager
@@ -171,8 +199,8 @@ def _keep_quiet() -> None:
 
     # known from the environment above, unless somebody had imported Ray before
     ray._private.ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV = False  # noqa: SLF001  (Ray offers no other way)
-    with suppress(AttributeError):
-        ray._private.worker.print_to_stdstream = to_log  # noqa: SLF001  (the one way: it prints even when told not to)
+    # the one way there is: it prints even when told not to
+    ray._private.worker.print_to_stdstream = to_log  # noqa: SLF001  (Ray offers no other way)
 
 
 @contextmanager

@@ -1,0 +1,25 @@
+"""The Ray that runs join: one without what is set in its private modules is refused before anything is started."""
+
+import pytest
+
+from darts.pipelines.executors import ray_cluster
+from darts_utils.errors import ConfigError
+
+ray = pytest.importorskip("ray")
+
+
+def test_a_ray_without_a_private_name_is_refused_before_it_starts(monkeypatch):
+    monkeypatch.delattr("ray._private.ray_constants.ENABLE_RAY_CLUSTER")
+    with pytest.raises(ConfigError) as refused, ray_cluster.connected(None):
+        pass
+    assert str(refused.value) == (
+        f"Ray {ray.__version__} has no ray._private.ray_constants.ENABLE_RAY_CLUSTER, which keeps a cluster quiet and "
+        'closed to others. Install a Ray that fits: pip install "darts-nextgen[ray]".'
+    )
+    assert not ray.is_initialized()
+
+
+def test_a_ray_whose_private_module_is_gone_is_refused(monkeypatch):
+    monkeypatch.setattr(ray_cluster, "_PRIVATE", {"ray._moved.worker": ("print_to_stdstream",)})
+    with pytest.raises(ConfigError, match=r"has no ray\._moved\.worker\.print_to_stdstream"):
+        ray_cluster.check_private()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from darts.pipelines.executors import ray_cluster
+from darts.pipelines.ray import cluster as ray_cluster
 from darts_utils.errors import ConfigError
 
 ray = pytest.importorskip("ray")

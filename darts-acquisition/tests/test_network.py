@@ -20,10 +20,11 @@ from darts_acquisition.catalog.vectors import read_vector_layers
 from darts_acquisition.optical.local_files.raster import opened
 from darts_acquisition.services.arcticdem import _check_address as check_address
 from darts_acquisition.services.copernicus import CopernicusKeys
-from darts_acquisition.services.network import no_service, set_offline
+from darts_acquisition.services.network import set_offline
 from darts_acquisition.services.rasters.files import _decode
 from darts_acquisition.services.rasters.s3 import read_raster
 from darts_acquisition.services.retry import Limiter, Service, call
+from darts_acquisition.services.settings import refusing
 from darts_utils.errors import DataError, MissingDataError
 from darts_utils.names import shown
 
@@ -185,7 +186,7 @@ def test_offline_gdal_and_proj_have_no_network(address, monkeypatch):
 
 def test_where_no_service_may_be_asked_a_question_fails_at_once_with_what_to_do():
     service = Service(name="Some catalogue", advice="", limiter=Limiter(connections=1))
-    with no_service("Stage it before."):
+    with refusing("Stage it before."):
         with pytest.raises(MissingDataError) as caught:
             call(service, "asking", lambda: pytest.fail("it was asked"))
         assert str(caught.value) == (

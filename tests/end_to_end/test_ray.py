@@ -6,7 +6,6 @@ import signal
 import sys
 import time
 import warnings
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from darts.pipelines.planet import PlanetPipeline
 from darts.pipelines.ray.pipelines import PlanetRayPipeline, Sentinel2RayPipeline
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.pipelines.stages import Stage
-from darts.pipelines.tiles import Outcome, StageStarted, TileRef
+from darts.pipelines.tiles import Loaded, Outcome, StageStarted, TileRef
 from darts_utils.errors import ConfigError, DartsError, DataError
 from darts_utils.paths import DefaultPaths
 
@@ -44,12 +43,12 @@ def refs(n):
 def load(work, n_bytes=8000):
     rng = np.random.default_rng(int(work.ref.tile_id[1:]))
     values = rng.integers(0, 255, n_bytes, dtype=np.uint8)
-    return replace(work, tile=xr.Dataset({"a": ("x", values), "feature": ("x", values)}))
+    return Loaded(ref=work.ref, tile=xr.Dataset({"a": ("x", values), "feature": ("x", values)}))
 
 
 def segment(work):
     """Add a band and leave one out that nobody reads any more."""
-    return replace(work, tile=work.tile.assign(b=work.tile.a * 2.0)[["b", "a"]])
+    return Loaded(ref=work.ref, tile=work.tile.assign(b=work.tile.a * 2.0)[["b", "a"]])
 
 
 def export(folder, work):
@@ -156,7 +155,7 @@ def die_always(run, victim, work):
 
 
 def recorded(**kwargs):
-    """Return what is done about losses, and a list of it."""
+    """Return what is done about hooks, and a list of it."""
     from darts.pipelines.ray.executor import FailureHooks
 
     done = []
@@ -168,7 +167,7 @@ def recorded(**kwargs):
 
 
 def test_scenes_whose_workers_are_killed_begin_again_but_not_for_ever(cluster, tmp_path, caplog):
-    done, losses = recorded()
+    done, hooks = recorded()
     once = partial(die_once, tmp_path)
     run_lanes = lanes(
         tmp_path,
@@ -176,7 +175,7 @@ def test_scenes_whose_workers_are_killed_begin_again_but_not_for_ever(cluster, t
         device=partial(die_always, segment, "t2"),
         finish=partial(once, partial(export, tmp_path), "t3"),
     )
-    ended = outcomes(make_executor(run_lanes, losses=losses), refs(6))
+    ended = outcomes(make_executor(run_lanes, hooks=hooks), refs(6))
     assert sorted(path.name for path in tmp_path.glob("died-*")) == ["died-t1", "died-t3"]
     statuses = {name: event.status for name, event in ended.items()}
     assert statuses.pop("t2") == "failed"
@@ -198,8 +197,8 @@ def export_and_die(folder, work):
 
 
 def test_results_that_are_whole_are_not_made_again_when_their_worker_dies(cluster, tmp_path):
-    _, losses = recorded(is_whole=lambda ref: (tmp_path / f"{ref.tile_id}.txt").exists())
-    ended = outcomes(make_executor(lanes(tmp_path, finish=partial(export_and_die, tmp_path)), losses=losses), refs(2))
+    _, hooks = recorded(is_whole=lambda ref: (tmp_path / f"{ref.tile_id}.txt").exists())
+    ended = outcomes(make_executor(lanes(tmp_path, finish=partial(export_and_die, tmp_path)), hooks=hooks), refs(2))
     assert {event.status for event in ended.values()} == {"success"}
     assert sorted((tmp_path / "exports").read_text().split()) == ["t0", "t1"]
 
@@ -217,8 +216,8 @@ def is_running(pid):
 
 
 def test_a_stop_ends_the_run_soon_and_the_workers_with_it(cluster, tmp_path):
-    done, losses = recorded()
-    executor = make_executor(lanes(tmp_path, finish=partial(never, tmp_path)), losses=losses, grace_s=0.5)
+    done, hooks = recorded()
+    executor = make_executor(lanes(tmp_path, finish=partial(never, tmp_path)), hooks=hooks, grace_s=0.5)
     for event in executor.run(refs(3)):
         if isinstance(event, StageStarted) and event.stage == "export":
             wait_for(lambda: list(tmp_path.glob("pid-*")))
@@ -243,7 +242,7 @@ def note_surroundings(folder, run, work):
     from darts_utils.machine.cpu import usable_cores
 
     label = part_path(folder / "a").name.split("-")[-2]
-    lane = "finish" if work.tile else "prepare"
+    lane = "finish" if hasattr(work, "tile") else "prepare"
     (folder / lane).write_text(
         f"{usable_cores()} {os.environ['CUDA_VISIBLE_DEVICES']!r} {label} {os.environ['SET_UP']}"
     )

@@ -24,7 +24,7 @@ from darts.demo.world.write import write_world
 from darts.pipelines.ray.pipelines import Sentinel2RayPipeline
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.pipelines.stages import Stage
-from darts.pipelines.tiles import Outcome, TileRef
+from darts.pipelines.tiles import Loaded, Outcome, TileRef
 from darts_utils.errors import ConfigError
 from darts_utils.paths import DefaultPaths
 
@@ -170,7 +170,7 @@ def refs(n):
 
 def load(n_bytes, seconds, work):
     time.sleep(seconds)
-    return replace(work, tile=xr.Dataset({"a": ("x", np.full(n_bytes, 1, np.uint8))}))
+    return Loaded(ref=work.ref, tile=xr.Dataset({"a": ("x", np.full(n_bytes, 1, np.uint8))}))
 
 
 def segment(seconds, work):

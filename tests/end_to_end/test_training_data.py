@@ -143,7 +143,7 @@ def layers_of(planet, sample_id, crs):
 
 
 def test_labels_are_moved_to_where_sentinel2_has_the_slumps(shifted, matched, monkeypatch, tmp_path):
-    monkeypatch.setattr("darts_preprocessing.align_offset", lambda *images, **masks: found_shift(), raising=False)
+    monkeypatch.setattr("darts.datasets.build.sentinel2.align_offset", lambda *images, **masks: found_shift())
     report = preprocess_s2_train_data(**shifted.given, train_data_dir=tmp_path, save_matching_scores=True)
     assert report.exit_code == 0
     x, y, metadata = read_set(tmp_path)
@@ -205,7 +205,9 @@ def under(tile, footprint):
 @pytest.mark.parametrize("how", ["unreliable", "no image", "not wanted"])
 def test_labels_stay_where_the_shift_is_not_known(shifted, matched, monkeypatch, tmp_path, how, capsys):
     monkeypatch.setattr(
-        "darts_preprocessing.align_offset", lambda *images, **masks: found_shift(reliable=False), raising=False
+        "darts.datasets.build.sentinel2.align_offset",
+        lambda *images, **masks: found_shift(reliable=False),
+        raising=False,
     )
     (tmp_path / "none").mkdir()
     folder = {"unreliable": shifted.given["planet_data_dir"], "no image": tmp_path / "none", "not wanted": None}[how]

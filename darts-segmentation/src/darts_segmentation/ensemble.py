@@ -12,7 +12,6 @@ from darts_segmentation.network import Member, place
 from darts_segmentation.patches import Patching
 from darts_utils.errors import ConfigError
 from darts_utils.machine.devices import DeviceSpec, decide_device
-from darts_utils.machine.memory import keep_freed
 from darts_utils.rasters.arrays import Array
 
 _ATTRS: dict[str, str | float] = {
@@ -28,8 +27,8 @@ class EnsembleV1:
 
     Args:
         model_dict: Checkpoints by the name that their results get.
-        device: Where the networks run, see `darts_utils.machine.devices`. On the CPU the C library is told to keep
-            freed memory at hand, for the rest of the process: networks are up to twice as fast.
+        device: Where the networks run, see `darts_utils.machine.devices`. On the CPU they are up to twice as fast in a
+            process that has called `darts_utils.machine.memory.keep_freed`, as pipelines do.
 
     Raises:
         ConfigError: If there is no model, or no such device.
@@ -40,8 +39,6 @@ class EnsembleV1:
         if not model_dict:
             raise ConfigError("an ensemble needs at least one model but got none. Give the path of a checkpoint.")
         self.device = decide_device(device)
-        if self.device.type == "cpu":
-            keep_freed()
         self.members = tuple(load_member(name, Path(path), self.device) for name, path in model_dict.items())
 
     @property

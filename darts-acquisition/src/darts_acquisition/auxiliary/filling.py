@@ -25,6 +25,7 @@ from darts_acquisition.auxiliary.cube import STAGE_WITH, Cube, one_line, open_cu
 from darts_utils.errors import DartsError, DataError, MissingDataError, OutputError
 from darts_utils.files import atomic_folder, exclusive_lock, remove_parts
 from darts_utils.machine.disk import advice_for, reason_of
+from darts_utils.machine.threads import inherited
 
 logger = logging.getLogger(__name__.replace("darts_", "darts."))
 
@@ -231,7 +232,7 @@ def _fetched(chunks: Sequence[Chunk], fetch: Fetch) -> Iterator[tuple[Chunk, xr.
         try:
             while True:
                 for chunk in itertools.islice(rest, _FETCHES - len(under_way)):
-                    under_way.append((chunk, pool.submit(fetch, chunk.geobox)))
+                    under_way.append((chunk, pool.submit(inherited(fetch), chunk.geobox)))
                 if not under_way:
                     return
                 chunk, future = under_way.popleft()

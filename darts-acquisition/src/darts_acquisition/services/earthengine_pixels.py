@@ -9,6 +9,7 @@ from odc.geo.geobox import GeoBox
 
 from darts_acquisition.services.earthengine import EARTH_ENGINE, ask
 from darts_utils.errors import ConfigError, DartsError, ServiceError
+from darts_utils.machine.threads import inherited
 
 if TYPE_CHECKING:
     import ee
@@ -59,7 +60,8 @@ def fetch_pixels(
     pixels = {band: np.zeros(tuple(geobox.shape), dtype) for band in bands}
     pixel_bytes = len(bands) * np.dtype(dtype).itemsize
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="earthengine") as pool:
-        jobs = {pool.submit(_block, plain, pixels, part, geobox[part]) for part in blocks(geobox, pixel_bytes)}
+        fetch = inherited(_block)
+        jobs = {pool.submit(fetch, plain, pixels, part, geobox[part]) for part in blocks(geobox, pixel_bytes)}
         try:
             for job in as_completed(jobs):
                 size = job.result()

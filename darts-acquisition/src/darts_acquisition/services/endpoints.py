@@ -1,9 +1,10 @@
-"""Addresses of the services: as set for this process, else from the environment, else the public ones."""
+"""Addresses of the services: as set for this run, else from the environment, else the public ones."""
 
 import os
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from darts_acquisition.services.settings import current, set_addresses
 from darts_utils.errors import ConfigError
 
 
@@ -44,21 +45,16 @@ ASSET_HOSTS = {
 }
 """Where the files may lie that a catalogue names, besides its own host; commas between them."""
 
-_set: dict[str, str] = {}
-"""Addresses given by flags or config keys; they win over the environment."""
-
 
 def set_endpoints(**addresses: str | None) -> None:
-    """Use other addresses in this process; None takes one back.
+    """Use other addresses in this run; None takes one back. They win over the environment.
 
     Raises:
         ConfigError: If one is no address.
     """
-    for name, address in addresses.items():
-        if address is None:
-            _set.pop(name, None)
-        else:
-            _set[name] = _checked(name, address, ENDPOINTS[name].default)
+    kept = {name: address for name, address in current().addresses.items() if name not in addresses}
+    given = {name: address for name, address in addresses.items() if address is not None}
+    set_addresses(kept | {name: _checked(name, address, ENDPOINTS[name].default) for name, address in given.items()})
 
 
 def endpoint(name: str) -> str:
@@ -67,8 +63,8 @@ def endpoint(name: str) -> str:
     Raises:
         ConfigError: If the environment holds no address.
     """
-    if name in _set:
-        return _set[name]
+    if name in (addresses := current().addresses):
+        return addresses[name]
     given = ENDPOINTS[name]
     return _checked(given.variable, os.environ.get(given.variable) or given.default, given.default)
 

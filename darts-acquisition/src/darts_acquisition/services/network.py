@@ -1,9 +1,8 @@
 """Offline: the network of GDAL and PROJ, which ask it of their own accord, is turned off, and no service is asked."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 
+from darts_acquisition.services.settings import current
 from darts_utils.errors import MissingDataError
 
 _OFF = {
@@ -11,8 +10,6 @@ _OFF = {
     "PROJ_NETWORK": "OFF",  # it may be on in the environment, for grids of datum shifts
 }
 _before: dict[str, str | None] = {}
-_advice: list[str] = []
-"""What to do for what must not be asked for now; in no thread of the process may a service be asked."""
 
 
 def set_offline(offline: bool) -> None:
@@ -35,25 +32,11 @@ def set_offline(offline: bool) -> None:
     _before.clear()
 
 
-@contextmanager
-def no_service(advice: str) -> Iterator[None]:
-    """Let every question to a service fail at once in this block: what earlier answers do not tell is not known.
-
-    Args:
-        advice: What the user can do, for the error.
-    """
-    _advice.append(advice)
-    try:
-        yield
-    finally:
-        _advice.pop()
-
-
 def check_allowed(service: str) -> None:
     """Check that a service may be asked.
 
     Raises:
         MissingDataError: If not.
     """
-    if _advice:
-        raise MissingDataError(f"this would ask the {service}, which an offline run does not. {_advice[-1]}")
+    if (advice := current().refusal) is not None:
+        raise MissingDataError(f"this would ask the {service}, which an offline run does not. {advice}")

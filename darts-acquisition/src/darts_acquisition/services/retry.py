@@ -119,7 +119,7 @@ def call[T](service: Service, what: str, function: Callable[[], T]) -> T:
 
     Raises:
         ServiceError: If no try succeeded; other errors of the function pass through at once.
-        MissingDataError: If nobody may be asked, see `darts_acquisition.services.network.no_service`.
+        MissingDataError: If nobody may be asked, see `darts_acquisition.services.settings.refusing`.
     """
     check_allowed(service.name)
     policy = service.policy

@@ -4,14 +4,16 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from darts.pipelines.cancellation import Cancellation
 from darts.pipelines.stages import LANES, Lane, Stage
 from darts.pipelines.tiles import Event, Outcome, StageStarted, StageTime, TileRef, Work, failed, succeeded
 from darts_utils.machine.memory import give_back_after
+from darts_utils.machine.threads import inherited
 
 logger = logging.getLogger(__name__)
 
@@ -84,10 +86,13 @@ class SequentialExecutor:
     def run(self, refs: Sequence[TileRef]) -> Iterator[Event]:
         """Yield what happens, stage by stage, and an outcome for each tile; closing early stops the workers."""
         handovers: list[_Handover] = [queue.Queue() for _ in range(len(LANES) - 1)]
+        lanes: dict[str, Callable[[], None]] = {
+            "darts-prepare": partial(self._feed, refs, handovers[0]),
+            "darts-device": partial(self._pass_on, "device", *handovers),
+            "darts-finish": partial(self._finish, handovers[1]),
+        }
         self._threads = [
-            threading.Thread(target=self._feed, args=(refs, handovers[0]), name="darts-prepare", daemon=True),
-            threading.Thread(target=self._pass_on, args=("device", *handovers), name="darts-device", daemon=True),
-            threading.Thread(target=self._finish, args=(handovers[1],), name="darts-finish", daemon=True),
+            threading.Thread(target=inherited(work), name=name, daemon=True) for name, work in lanes.items()
         ]
         for worker in self._threads:
             worker.start()

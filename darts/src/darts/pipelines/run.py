@@ -30,6 +30,7 @@ from darts_segmentation.network import precision_of
 from darts_utils.errors import OutputError
 from darts_utils.files import make_folder, remove_parts
 from darts_utils.machine.devices import decide_device, device_name
+from darts_utils.machine.memory import keep_freed
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +67,10 @@ class Resolved:
 
     def load_models(self) -> EnsembleV1:
         """Return the models, on the device."""
-        return EnsembleV1(dict(self.models), self.parameters.device)
+        ensemble = EnsembleV1(dict(self.models), self.parameters.device)
+        if ensemble.device.type == "cpu":
+            keep_freed()
+        return ensemble
 
     def models_on_disk(self) -> Models:
         """Return what a run would know of its models, without placing them on a device."""

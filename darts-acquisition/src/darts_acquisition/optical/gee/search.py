@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import shapely
@@ -25,6 +26,7 @@ from darts_acquisition.optical.gee.bands import GRID_BAND
 from darts_acquisition.services.earthengine import EARTH_ENGINE, ask, ensure_earthengine
 from darts_utils.crs import LONGLAT, checked_grid, outline_on
 from darts_utils.errors import ConfigError, DataError, MissingDataError, ServiceError
+from darts_utils.machine.threads import inherited
 from darts_utils.names import is_id, shown
 
 if TYPE_CHECKING:
@@ -99,7 +101,7 @@ def describe_scenes(scene_ids: Sequence[str], collection: str) -> dict[str, GeeS
     ensure_earthengine()
     # One question a scene: it is found by its address, while a filter of ids would go through years of scenes.
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="earthengine") as pool:
-        answers = list(pool.map(lambda scene_id: _scene_or_none(scene_id, collection), wanted))
+        answers = list(pool.map(inherited(partial(_scene_or_none, collection=collection)), wanted))
     scenes = {scene.scene_id: scene for scene in answers if scene is not None}
     missing = named([scene_id for scene_id in wanted if scene_id not in scenes])
     if not scenes:

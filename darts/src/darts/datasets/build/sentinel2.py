@@ -22,7 +22,7 @@ from darts.pipelines.sources.scenes import SceneSource, catalog_of
 from darts.pipelines.sources.selection import tile_ref
 from darts.pipelines.tiles import require
 from darts_acquisition import load_planet_tile
-from darts_acquisition.services.network import no_service
+from darts_acquisition.services.settings import refusing
 from darts_preprocessing import align_offset
 from darts_utils.tile import geobox_of
 
@@ -82,7 +82,7 @@ class Sentinel2Collector(Collector):
         cache = None if self.parameters.no_matching_cache else self.parameters.matching_cache
         kept = f" ({cache}, or what --matching-cache names)" if cache else ""
         advice = f"Run once without --offline and without --no-matching-cache: its answers are kept{kept}."
-        with no_service(advice) if self.parameters.offline else nullcontext():
+        with refusing(advice) if self.parameters.offline else nullcontext():
             found = catalog_of(self.parameters.raw_data_source).match(
                 area,
                 day_range=self.parameters.matching_day_range,

@@ -12,6 +12,7 @@ from typing import Literal
 
 from darts.pipelines.tiles import TileRef
 from darts_utils.errors import CredentialsError, DartsError, ServiceError
+from darts_utils.machine.threads import inherited
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ class Downloader:
         for ref in refs:
             self._todo.put(ref)
         for _ in range(_WORKERS):
-            threading.Thread(target=self._work, name="darts-stage", daemon=True).start()
+            threading.Thread(target=inherited(self._work), name="darts-stage", daemon=True).start()
         running = _WORKERS
         while running and not self._stop.is_set():
             with suppress(queue.Empty):

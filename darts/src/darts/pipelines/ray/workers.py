@@ -4,6 +4,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Sequence
+from contextvars import Context, copy_context
 from dataclasses import dataclass, replace
 from traceback import format_exc
 from typing import TYPE_CHECKING, Any
@@ -72,8 +73,8 @@ class Added:
         return replace(work, tile=work.tile.assign(self.bands.data_vars)[list(self.names)])
 
 
-_known: dict[str, Lanes] = {}
-"""The lanes of the run that this worker works for."""
+_known: dict[str, tuple[Lanes, Context]] = {}
+"""The lanes of the run that this worker works for, and the context that they were set up in."""
 _owner = ["nobody"]
 """The try of a scene that this worker is at, as the semaphore knows it."""
 
@@ -85,22 +86,24 @@ def owner() -> str:
 
 def prepare(lanes: "Sequence[ray.ObjectRef]", ref: TileRef, token: str) -> tuple[Report, Work | None]:
     """Return a scene with all that the models and the exports read of it."""
-    return _through(_begin(lanes, token).prepare, Work(ref))
+    known, context = _begin(lanes, token)
+    return context.run(_through, known.prepare, Work(ref))
 
 
 def finish(lanes: "Sequence[ray.ObjectRef]", work: Work, added: Added, token: str) -> Report:
     """Write the results of a scene."""
-    report, after = _through(_begin(lanes, token).finish, added.to(loaded(work)))
+    known, context = _begin(lanes, token)
+    report, after = context.run(_through, known.finish, added.to(loaded(work)))
     return report if after is None else replace(report, result=after.result)
 
 
-def _begin(references: "Sequence[ray.ObjectRef]", token: str) -> Lanes:
+def _begin(references: "Sequence[ray.ObjectRef]", token: str) -> tuple[Lanes, Context]:
     """Make this a worker without a device, at one try of a scene."""
     _hide_gpus()
-    lanes = _lanes(references)
+    lanes, context = _lanes(references)
     limit_cores(lanes.num_cpus)
     _owner[0] = token
-    return lanes
+    return lanes, context
 
 
 class Device:
@@ -120,7 +123,8 @@ class Device:
         limit_cores(max(1, usable_cores() // self._n_here))
         if not self.gpus():
             _hide_gpus()
-        self._stages = _lanes(self._references).open_device()
+        lanes, _ = _lanes(self._references)
+        self._stages = lanes.open_device()
 
     def work(self, work: Work, token: str) -> tuple[Report, Added | None]:
         """Return what the networks add to a scene."""
@@ -129,15 +133,16 @@ class Device:
         return report, after
 
 
-def _lanes(references: "Sequence[ray.ObjectRef]") -> Lanes:
-    """Return the lanes of a run, fetched once: a source may know thousands of scenes."""
+def _lanes(references: "Sequence[ray.ObjectRef]") -> tuple[Lanes, Context]:
+    """Return the lanes of a run, fetched once: a source may know thousands of scenes; and what they were set up in."""
     key = references[0].hex()
     if key not in _known:
         lanes: Lanes = ray.get(references[0])
         label_parts(lanes.run_id)
-        lanes.set_up()
+        context = copy_context()
+        context.run(lanes.set_up)
         _known.clear()
-        _known[key] = lanes
+        _known[key] = lanes, context
     return _known[key]
 
 

@@ -87,7 +87,8 @@ def _outside(labels: gpd.GeoDataFrame, footprints: gpd.GeoDataFrame) -> pd.Serie
     there = labels["image_id"].isin(outlines.index) & labels.geometry.notna()
     its_own = gpd.GeoSeries(list(outlines.reindex(labels.loc[there, "image_id"])), index=labels.index[there])
     apart = pd.Series(data=False, index=labels.index)
-    apart[there] = ~labels.geometry[there].intersects(its_own.set_crs(labels.crs), align=False)
+    touching = labels.geometry[there].intersects(its_own.set_crs(labels.crs), align=False)
+    apart[there] = ~touching.to_numpy(dtype=bool)
     return apart
 
 

@@ -2,8 +2,9 @@ import re
 
 import pytest
 
-from darts_export import check_bands, expected_files, missing_files, missing_outputs, needed_variables
-from darts_export.products import PRODUCTS
+from darts_export import check_bands, expected_files, export_tile, missing_files, missing_outputs, needed_variables
+from darts_export.export import TileProducts
+from darts_export.products import PRODUCTS, Product, in_order, outdated_files
 from darts_export.record import fingerprints
 from darts_utils.bands import manager
 from darts_utils.errors import ConfigError
@@ -89,3 +90,56 @@ def test_folders_and_links_that_lead_nowhere_are_no_results(tmp_path):
     missing = ["binarized.tif", "prediction_segments.gpkg", "prediction_segments.parquet"]
     assert sorted(missing_files(tmp_path, bands)) == missing
     assert fingerprints(tmp_path) == frozenset()
+
+
+@pytest.fixture
+def contents(monkeypatch):
+    """A product that lists the other files of its folder, and one that is made of that."""
+    listing = Product(stem="contents", suffixes=(".txt",), needs=("*",))
+    about_masks = Product(stem="about_masks", suffixes=(".txt",), needs=("binarized",))
+    monkeypatch.setitem(PRODUCTS, "contents", listing)
+    monkeypatch.setitem(PRODUCTS, "about_masks", about_masks)
+    writer = TileProducts.writer
+
+    def with_contents(products, band):
+        if band == "contents":
+            return lambda folder: (folder / "contents.txt").write_text(
+                " ".join(sorted(p.name for p in folder.glob("*")))
+            )
+        if band == "about_masks":
+            return lambda folder: (folder / "about_masks.txt").write_text(str((folder / "binarized.tif").exists()))
+        return writer(products, band)
+
+    monkeypatch.setattr(TileProducts, "writer", with_contents)
+
+
+def test_what_needs_others_is_written_after_them(contents, make_tile, tmp_path):
+    bands = ["contents", "about_masks", "binarized", "metadata", "probabilities"]
+    assert in_order(bands) == [["binarized", "probabilities"], ["about_masks"], ["contents", "metadata"]]
+    export_tile(make_tile(), tmp_path / "a", bands)
+    assert (tmp_path / "a/about_masks.txt").read_text() == "True"
+    assert {"about_masks.txt", "binarized.tif", "probabilities.tif"} <= {
+        *(tmp_path / "a/contents.txt").read_text().split()
+    }
+
+
+def test_what_needs_others_is_made_again_when_files_of_theirs_are_added(contents, make_tile, tmp_path):
+    bands = ["contents", "about_masks", "binarized", "probabilities"]
+    export_tile(make_tile(), tmp_path / "a", bands)
+    listed = (tmp_path / "a/contents.txt").stat().st_ino
+    (tmp_path / "a/probabilities.tif").unlink()
+    masks = (tmp_path / "a/about_masks.txt").stat().st_ino
+    export_tile(make_tile(), tmp_path / "a", bands)
+    assert (tmp_path / "a/contents.txt").stat().st_ino != listed
+    assert (tmp_path / "a/about_masks.txt").stat().st_ino == masks
+    assert outdated_files(bands, (), ["binarized.tif"]) == ["about_masks.txt", "contents.txt"]
+    assert outdated_files(bands, (), ["contents.txt"]) == []
+
+
+def test_products_that_need_each_other_are_refused(monkeypatch):
+    monkeypatch.setitem(PRODUCTS, "one", Product(stem="one", suffixes=(".txt",), needs=("two",)))
+    monkeypatch.setitem(PRODUCTS, "two", Product(stem="two", suffixes=(".txt",), needs=("one",)))
+    with pytest.raises(
+        ConfigError, match=r"^the products one, two need each other\. Correct what one of them needs\.$"
+    ):
+        in_order(["one", "two", "extent"])

@@ -21,8 +21,10 @@ from darts_export.products import (
     check_bands,
     expected_files,
     files_of,
+    in_order,
     missing_files,
     needed_variables,
+    outdated_files,
 )
 from darts_export.raster import raster_bytes
 from darts_export.record import FILE as RECORD
@@ -83,7 +85,10 @@ def export_tile(  # noqa: PLR0917  (the public signature)
     if is_new and commit_folder(out_dir, lambda folder: products.write(wanted, folder), replace=overwrite):
         return products.facts
     if missing := missing_files(out_dir, bands, ensemble_subsets, debug=debug):
-        commit_files(out_dir, missing, lambda folder: products.write(missing, folder), metadata=metadata)
+        # the record is not made again: it keeps what was true of the files that were there, and names what is added
+        again = [name for name in outdated_files(bands, ensemble_subsets, missing) if name != RECORD]
+        files = [*missing, *again]
+        commit_files(out_dir, files, lambda folder: products.write(files, folder), metadata=metadata)
     elif FINGERPRINT in metadata:
         check_same(out_dir, metadata)
     return products.facts
@@ -130,23 +135,21 @@ class TileProducts:
     def write(self, wanted: Sequence[str], folder: Path) -> None:
         """Write the products that have a wanted file, two at a time: each is bound by one core for most of its time."""
         products = [band for band in self._bands if not set(wanted).isdisjoint(files_of(band, self._subsets))]
-        record = [band for band in products if RECORD in files_of(band)]
-        facts = self.facts  # before the threads, which would make them twice
+        _ = self.facts  # before the threads, which would make them twice
 
         def write(band: str) -> None:
-            self._writer(band)(folder)
+            self.writer(band)(folder)
             logger.debug("exported %s", band)
 
-        with ThreadPoolExecutor(_WRITERS) as pool:
-            for _ in pool.map(write, [band for band in products if band not in record]):
-                pass  # fetching a result raises the error of its product
         if self._debug and DEBUG_FILE in wanted:
             _export_debug(self._tile, folder)
-        if record:
-            write_record(folder, {**self._metadata, **facts.to_dict()})
+        for group in in_order(products):
+            with ThreadPoolExecutor(_WRITERS) as pool:
+                for _ in pool.map(write, group):
+                    pass  # fetching a result raises the error of its product
 
-    def _writer(self, band: str) -> Callable[[Path], None]:
-        """Return what writes a product into a folder."""
+    def writer(self, band: str) -> Callable[[Path], None]:
+        """Return what writes a product into a folder; products that it needs are there."""
         tile, subsets, tags = self._tile, self._subsets, tags_of(self._metadata)
         writers: dict[str, Callable[[Path], None]] = {
             "probabilities": lambda folder: _export_probabilities(tile, folder, subsets, tags),
@@ -154,6 +157,7 @@ class TileProducts:
             "polygonized": lambda folder: _export_polygonized(tile, folder, subsets, tags, slumps=self.slumps),
             "extent": lambda folder: _export_vector(tile, "extent", folder, PRODUCTS["extent"].stem, tags),
             "thumbnail": lambda folder: _export_thumbnail(tile, folder, self.facts),
+            "metadata": lambda folder: write_record(folder, {**self._metadata, **self.facts.to_dict()}),
         }
         return writers.get(band, lambda folder: _export_raster(tile, band, folder, tags=tags))
 

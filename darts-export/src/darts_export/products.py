@@ -23,6 +23,9 @@ class Product:
     """Bands of the tile that it is made from."""
     per_model: bool = False
     """Whether each ensemble subset has its own."""
+    needs: tuple[str, ...] = ()
+    """Products whose files it tells of or is made from, `*` for all others: it is written after them, and made again
+    when files of theirs are added to a folder in which it lies."""
 
     def model_suffixes(self, ensemble_subsets: Sequence[str]) -> list[str]:
         """Return what is appended to its names, for the mean and for each model that has a result of its own."""
@@ -43,7 +46,7 @@ PRODUCTS = {
     "optical": Product(stem="optical", suffixes=(".tif",), variables=("red", "green", "blue", "nir")),
     "dem": Product(stem="dem", suffixes=(".tif",), variables=("slope", "relative_elevation")),
     "tcvis": Product(stem="tcvis", suffixes=(".tif",), variables=("tc_brightness", "tc_greenness", "tc_wetness")),
-    "metadata": Product(stem="darts_inference", suffixes=(".json",)),
+    "metadata": Product(stem="darts_inference", suffixes=(".json",), needs=("*",)),
 }
 """The products with a name of their own; any band of a tile is one too, as a raster of the same name."""
 
@@ -102,6 +105,48 @@ def files_of(band: str, ensemble_subsets: Sequence[str] = ()) -> list[str]:
         for model in product.model_suffixes(ensemble_subsets)
         for suffix in product.suffixes
     ]
+
+
+def in_order(bands: Collection[str]) -> list[list[str]]:
+    """Return products in groups, each of which needs only files of the groups before it.
+
+    Raises:
+        ConfigError: If some need each other in a circle.
+    """
+    left, groups = list(dict.fromkeys(bands)), []
+    while left:
+        ready = [band for band in left if not _needed(band, left)]
+        if not ready:
+            raise ConfigError(f"the products {', '.join(left)} need each other. Correct what one of them needs.")
+        groups.append(ready)
+        left = [band for band in left if band not in ready]
+    return groups
+
+
+def _needed(band: str, others: Collection[str]) -> list[str]:
+    """Return which of some products one needs; those that need all others come last, in the order given."""
+    needs = product_of(band).needs
+    if "*" not in needs:
+        return [other for other in others if other in needs]
+    return [other for other in others if other != band and "*" not in product_of(other).needs]
+
+
+def outdated_files(bands: Collection[str], ensemble_subsets: Sequence[str], added: Collection[str]) -> list[str]:
+    """Return the files of products that need others of which files are added to a folder.
+
+    Args:
+        bands: All products of the folder.
+        ensemble_subsets: Names of models whose own results are there too.
+        added: The files that are added.
+    """
+    changed = [band for band in bands if not set(added).isdisjoint(files_of(band, ensemble_subsets))]
+    made_again: list[str] = []
+    for group in in_order(bands):
+        for band in group:
+            if _needed(band, changed):
+                changed.append(band)
+                made_again += files_of(band, ensemble_subsets)
+    return [name for name in made_again if name not in added]
 
 
 def missing_files(

@@ -364,7 +364,7 @@ def test_a_matching_that_broke_off_goes_on(asked, tmp_path):
 def test_a_damaged_cache_is_one_warning_and_made_anew(asked, tmp_path, caplog):
     frame, file = footprints(1, 10), tmp_path / "cache.json"
     file.write_text('{"verdicts": {"a"')
-    caplog.set_level(logging.WARNING, "darts.acquisition.catalog.matching_cache")
+    caplog.set_level(logging.WARNING, "darts_acquisition.catalog.matching_cache")
     found = match(frame, cache=file)
     said = [record.getMessage() for record in caplog.records if record.name.endswith("matching_cache")]
     assert len(said) == 1

@@ -163,7 +163,7 @@ def test_scenes_of_unknown_snow_cover_are_kept_and_named(caplog):
     assert len(unknown) == 9
     assert caplog.record_tuples == [
         (
-            "darts.acquisition.catalog.query",
+            "darts_acquisition.catalog.query",
             logging.WARNING,
             f"9 scenes without eo:snow_cover in the catalogue are kept: {', '.join(sorted(unknown))}",
         )

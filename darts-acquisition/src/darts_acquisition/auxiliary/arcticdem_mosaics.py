@@ -24,7 +24,7 @@ from darts_utils.errors import DataError
 from darts_utils.files import atomic_file, exclusive_lock
 from darts_utils.names import is_id
 
-logger = logging.getLogger(__name__.replace("darts_", "darts."))
+logger = logging.getLogger(__name__)
 
 NO_DATA_M = np.float32(-9999)
 _OVERLAP_M = 100

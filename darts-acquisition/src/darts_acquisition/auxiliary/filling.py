@@ -27,7 +27,7 @@ from darts_utils.files import atomic_folder, exclusive_lock, remove_parts
 from darts_utils.machine.disk import advice_for, reason_of
 from darts_utils.machine.threads import inherited
 
-logger = logging.getLogger(__name__.replace("darts_", "darts."))
+logger = logging.getLogger(__name__)
 
 _FETCHES = 4
 """Chunks that are fetched at the same time; with the one that is written, so many are in memory at most, and one."""

@@ -17,7 +17,7 @@ from darts_utils.crs import LONGLAT, checked_crs, transformed
 from darts_utils.errors import ConfigError, DataError, GridError
 from darts_utils.names import shown
 
-logger = logging.getLogger(__name__.replace("darts_", "darts."))
+logger = logging.getLogger(__name__)
 
 _PIECES_PER_EXTENT = 100
 """Edges of projected areas are cut into so many pieces an extent, because straight lines bend when reprojected."""

@@ -18,7 +18,7 @@ from darts_utils.crs import checked_grid
 from darts_utils.errors import DataError
 from darts_utils.names import is_id, shown
 
-logger = logging.getLogger(__name__.replace("darts_", "darts."))
+logger = logging.getLogger(__name__)
 
 _MOST_BYTES = 1 << 40
 _COVERS = ("eo:cloud_cover", "eo:snow_cover", "s2:snow_ice_percentage")

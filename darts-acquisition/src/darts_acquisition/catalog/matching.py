@@ -30,7 +30,7 @@ from darts_utils.files import atomic_file
 if TYPE_CHECKING:
     from darts_acquisition.optical.sentinel2.stac_scenes import StacScenes
 
-logger = logging.getLogger(__name__.replace("darts_", "darts."))
+logger = logging.getLogger(__name__)
 
 _WORKERS = 4
 """As many as the catalogue takes at once; the shared limiter spaces their requests."""

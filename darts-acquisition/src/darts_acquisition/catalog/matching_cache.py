@@ -18,7 +18,7 @@ from darts_utils.errors import OutputError
 from darts_utils.files import atomic_file
 from darts_utils.machine.disk import cannot_write
 
-logger = logging.getLogger(__name__.replace("darts_", "darts."))
+logger = logging.getLogger(__name__)
 
 _VERSION = 2
 """Raise it when scores are computed in another way: older answers are then asked for again."""

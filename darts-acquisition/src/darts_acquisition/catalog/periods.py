@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from darts_utils.errors import ConfigError
 
-logger = logging.getLogger(__name__.replace("darts_", "darts."))
+logger = logging.getLogger(__name__)
 
 FIRST_YEAR = 2015
 """Year of the first Sentinel-2 images."""

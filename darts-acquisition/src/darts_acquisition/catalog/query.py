@@ -15,7 +15,7 @@ from darts_acquisition.catalog.criteria import cover_limit, mgrs_tiles, named
 from darts_acquisition.catalog.periods import Period, periods
 from darts_utils.errors import ConfigError
 
-logger = logging.getLogger(__name__.replace("darts_", "darts."))
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)

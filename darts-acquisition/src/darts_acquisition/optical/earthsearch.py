@@ -28,7 +28,7 @@ from darts_utils.errors import DataError
 from darts_utils.rasters.row_blocks import row_blocks
 from darts_utils.rasters.window import Window
 
-logger = logging.getLogger(__name__.replace("darts_", "darts."))
+logger = logging.getLogger(__name__)
 
 CATALOGUE = Service(
     name="Earth Search",

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from darts_utils.rasters.arrays import Array
 from darts_utils.rasters.lazy import lazy_band
-
-type Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def reflectance(

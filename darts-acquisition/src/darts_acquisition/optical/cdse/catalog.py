@@ -21,7 +21,7 @@ from darts_acquisition.services.rasters.s3 import read_raster
 from darts_utils.errors import DataError
 from darts_utils.rasters.window import Window
 
-logger = logging.getLogger(__name__.replace("darts_", "darts."))
+logger = logging.getLogger(__name__)
 
 DEFAULT_BANDS_MAPPING: dict[str, str] = {"B02_10m": "blue", "B03_10m": "green", "B04_10m": "red", "B08_10m": "nir"}
 SCL_BAND = "SCL_20m"

@@ -20,7 +20,7 @@ from darts_acquisition.optical.sentinel2.scenes import download_scene, load_scen
 from darts_acquisition.optical.sentinel2.tile import BandsMapping
 from darts_utils.machine.devices import DeviceSpec
 
-logger = logging.getLogger(__name__.replace("darts_", "darts."))
+logger = logging.getLogger(__name__)
 
 _SCENES = CdseScenes()
 

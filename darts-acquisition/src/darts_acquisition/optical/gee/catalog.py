@@ -34,7 +34,7 @@ from darts_acquisition.services.earthengine_pixels import fetch_pixels
 from darts_utils.errors import ConfigError, DataError
 from darts_utils.rasters.window import Window
 
-logger = logging.getLogger(__name__.replace("darts_", "darts."))
+logger = logging.getLogger(__name__)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -32,7 +32,7 @@ from darts_utils.names import is_id, shown
 if TYPE_CHECKING:
     import ee
 
-logger = logging.getLogger(__name__.replace("darts_", "darts."))
+logger = logging.getLogger(__name__)
 
 _PAGE_SCENES = 500
 _AT_ONCE = 8

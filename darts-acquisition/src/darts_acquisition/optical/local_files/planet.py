@@ -29,7 +29,7 @@ from darts_acquisition.optical.sentinel2.scaling import SMALLEST_SCALE
 from darts_utils.errors import DataError
 from darts_utils.rasters.row_blocks import row_blocks
 
-logger = logging.getLogger(__name__.replace("darts_", "darts."))
+logger = logging.getLogger(__name__)
 
 _DN_SCALE = 1e-4
 _HIGHEST_REFLECTANCE = 10.0

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-logger = logging.getLogger(__name__.replace("darts_", "darts."))
+logger = logging.getLogger(__name__)
 
 _KEYS = {"azimuth": ("sun_azimuth", "view:sun_azimuth"), "elevation": ("sun_elevation", "view:sun_elevation")}
 _XML = {"azimuth": "illuminationAzimuthAngle", "elevation": "illuminationElevationAngle"}

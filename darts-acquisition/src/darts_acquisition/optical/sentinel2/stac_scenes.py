@@ -26,7 +26,7 @@ from darts_acquisition.services.retry import Service
 from darts_utils.errors import DataError, MissingDataError
 from darts_utils.names import is_id
 
-logger = logging.getLogger(__name__.replace("darts_", "darts."))
+logger = logging.getLogger(__name__)
 
 RESOLUTION_M = 10
 _USUAL_FILE_BYTES = 100_000_000

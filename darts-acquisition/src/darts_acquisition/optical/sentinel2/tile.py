@@ -16,7 +16,7 @@ from darts_acquisition.optical.reflectance import reflectance
 from darts_acquisition.optical.sentinel2.scene_store import RawScene
 from darts_utils.rasters.row_blocks import for_each_row_block, row_blocks
 
-logger = logging.getLogger(__name__.replace("darts_", "darts."))
+logger = logging.getLogger(__name__)
 
 _READERS = 2
 """Bands read at once; each takes memory for its decoded chunks beside what it becomes."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from darts.datasets.inspect.reading import BACKGROUND, IGNORED, SLUMP, Array, TrainingSet
+from darts.datasets.inspect.reading import BACKGROUND, IGNORED, SLUMP, TrainingSet
 from darts_utils.bands import INDICES, TRAINING_BANDS
 from darts_utils.errors import DataError
+from darts_utils.rasters.arrays import Array
 
 BAND_ORDER = (*TRAINING_BANDS, *(name for name in INDICES if name not in TRAINING_BANDS))
 """Order of the bands in every training set and model; indices beyond those of every set come last."""

@@ -7,7 +7,8 @@ import cv2
 import geopandas as gpd
 import numpy as np
 
-from darts.datasets.inspect.reading import IGNORED, SLUMP, Array, TrainingSet
+from darts.datasets.inspect.reading import IGNORED, SLUMP, TrainingSet
+from darts_utils.rasters.arrays import Array
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,14 +14,13 @@ from zarr.errors import BaseZarrError
 
 from darts_utils.errors import ConfigError, DataError
 from darts_utils.paths import user_path
+from darts_utils.rasters.arrays import Array
 
 BACKGROUND, SLUMP, IGNORED = 0, 1, 2
 """Values of a label."""
 _PARTS = ("data.zarr", "metadata.parquet", "config.toml")
 _READ_ERRORS = (OSError, ValueError, KeyError, TypeError, RuntimeError, BaseZarrError)
 """What zarr, pyarrow and tomllib raise about files that are none of theirs."""
-
-type Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import zarr
 
 from darts.datasets.inspect.checks import BAND_ORDER
 from darts.datasets.inspect.validate import validate_dataset
-from darts_utils.bands import manager
+from darts_utils.bands import TRAINING_BANDS, manager
 
 N, SIZE = 7, 24
 
@@ -23,7 +23,7 @@ def found(folder, **options):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"shards": True}, {"write_empty_chunks": False}, {"config": {"bands": list(BAND_ORDER)}}]
+    "options", [{}, {"shards": True}, {"write_empty_chunks": False}, {"config": {"bands": list(TRAINING_BANDS)}}]
 )
 def test_a_sound_set_has_no_problems(make_set, options):
     report = validate_dataset(make_set(**options))
@@ -37,8 +37,8 @@ def test_the_order_of_the_bands_is_that_of_the_contract_and_all_have_codecs():
         "red green blue nir ndvi relative_elevation slope aspect hillshade curvature "
         "tc_brightness tc_greenness tc_wetness"
     )
-    assert " ".join(BAND_ORDER) == contract
-    assert all(band in manager for band in BAND_ORDER)
+    assert " ".join(TRAINING_BANDS) == contract
+    assert all(band in manager for band in TRAINING_BANDS)
 
 
 def test_the_balance_of_classes_is_counted_by_region(make_set):
@@ -56,7 +56,7 @@ def test_bands_are_summed_up(make_set):
     x = np.random.default_rng(1).uniform(0.2, 0.3, (N, 13, SIZE, SIZE)).astype(np.float32)
     x[3, 2, 5, 5], x[6, 2, 1, 1] = 0, 1
     rows = validate_dataset(make_set(x=x)).bands
-    assert [row[0] for row in rows] == list(BAND_ORDER)
+    assert [row[0] for row in rows] == list(TRAINING_BANDS)
     assert rows[2][1:] == pytest.approx((0, x[:, 2].mean(), 1), abs=1e-5)
     assert rows[0][1:] == pytest.approx((x[:, 0].min(), x[:, 0].mean(), x[:, 0].max()), abs=1e-5)
 
@@ -174,7 +174,7 @@ def damaged(part):
     return make
 
 
-SHUFFLED = [*BAND_ORDER[1:], BAND_ORDER[0]]
+SHUFFLED = [*TRAINING_BANDS[1:], TRAINING_BANDS[0]]
 
 PROBLEMS = [
     (with_values(3, np.nan), {"x is NaN or infinite somewhere": ["patch 3"]}),
@@ -202,8 +202,8 @@ PROBLEMS = [
         {"it has 6 rows but x has 7 patches": 1, "it has 6 rows but y has 7 patches": 1},
     ),
     (with_config(bands=SHUFFLED), {f"its bands are not in the order {' '.join(BAND_ORDER)}": ["config.toml"]}),
-    (with_config(bands=["pan", *BAND_ORDER[1:]]), {"no band is called pan": ["config.toml"]}),
-    (with_config(bands=list(BAND_ORDER[:4])), {"it lists 4 bands but x has 13": ["config.toml"]}),
+    (with_config(bands=["pan", *TRAINING_BANDS[1:]]), {"no band is called pan": ["config.toml"]}),
+    (with_config(bands=list(TRAINING_BANDS[:4])), {"it lists 4 bands but x has 13": ["config.toml"]}),
     (with_config(patch=3), {"it cannot be read (KeyError: 'it has no list of bands')": ["config.toml"]}),
     (in_large_chunks, {"its chunks are (4, 24, 24), not one a patch": ["y"]}),
     (as_float64, {"it is float64 with 4 dims, not float32 with 4": ["x"]}),

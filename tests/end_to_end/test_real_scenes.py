@@ -10,7 +10,10 @@ import rasterio
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 
+from darts_acquisition.catalog.fields import usable_item
+from darts_acquisition.optical.earthsearch import EarthSearchScenes
 from darts_acquisition.optical.sentinel2.scene_store import SceneStore
+from darts_acquisition.optical.sentinel2.scenes import load_scene
 
 OPTICAL = ["red", "green", "blue", "nir", "ndvi"]
 PRODUCTS = ["probabilities", "binarized", "polygonized", "extent", "thumbnail", "optical", "ndvi", "metadata"]
@@ -51,6 +54,36 @@ def cog_scene(shared_data, tmp_path):
         numbers[f"{band}_10m"], grid = read(folder / f"{band}.tif")
     numbers["SCL_20m"] = brought_to(read(folder / "SCL.tif")[0], grid.shape)
     return stage(tmp_path, scene_id, numbers, grid, item), numbers, grid, 0.0
+
+
+def test_an_item_of_earth_search_is_read_as_it_is(shared_data):
+    folder = shared_data / "sentinel2" / "S2A_29RKH_20200219_0_L2A"
+    item = usable_item(json.loads((folder / "S2A_29RKH_20200219_0_L2A.json").read_text()))
+    catalog = EarthSearchScenes()
+    catalog.check_bands(item, catalog.bands)
+    grid = catalog.grid(item)
+    assert (grid.shape, grid.crs.epsg, grid.affine.c, grid.affine.f) == ((10980, 10980), 32629, 199980, 2800020)
+    take = catalog.take(item)
+    assert take.seen == ("S2A", "20200219T112111", "037", "29RKH")
+    assert (take.baseline, take.preferred) == (2.14, 0)
+    assert catalog.every_band(item) == [
+        "blue", "coastal", "green", "nir", "nir08", "nir09", "red", "rededge1", "rededge2", "rededge3", "swir16",
+        "swir22",
+    ]  # fmt: skip
+
+
+def test_what_earth_search_served_is_the_scene(cog_scene, tmp_path, shared_data):
+    """The same files by the rules of that source: no offset before baseline 04.00, whatever the flag says."""
+    _, numbers, grid, _ = cog_scene
+    scene_id = "S2A_29RKH_20200219_0_L2A"
+    item = json.loads((shared_data / "sentinel2" / scene_id / f"{scene_id}.json").read_text())
+    names = {"B02_10m": "blue", "B03_10m": "green", "B04_10m": "red", "B08_10m": "nir", "SCL_20m": "scl"}
+    bands = {names[name]: wrap_xr(values, grid) for name, values in numbers.items()}
+    SceneStore(tmp_path / "cogs", "earthsearch").write(scene_id, bands, item["properties"])
+    tile = load_scene(EarthSearchScenes(), scene_id, store=tmp_path / "cogs", offline=True)
+    seen = (numbers["SCL_20m"] > 0) & (numbers["B04_10m"] > 0)
+    np.testing.assert_allclose(tile.red.values[seen], numbers["B04_10m"][seen] * 1e-4, atol=1e-6)
+    assert tile.attrs["processing_baseline"] == "02.14"
 
 
 @pytest.fixture

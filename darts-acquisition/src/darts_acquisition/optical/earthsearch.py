@@ -25,6 +25,7 @@ from darts_acquisition.services.endpoints import ASSET_HOSTS, asset_hosts, endpo
 from darts_acquisition.services.rasters.https import check_hosts, read_whole, read_window
 from darts_acquisition.services.retry import Limiter, RetryPolicy, Service
 from darts_utils.errors import DataError
+from darts_utils.names import is_id
 from darts_utils.rasters.row_blocks import row_blocks
 from darts_utils.rasters.window import Window
 
@@ -45,6 +46,7 @@ _ADDRESS = "earthsearch_stac_url"
 _COLLECTIONS = ("sentinel-2-c1-l2a", "sentinel-2-l2a")
 _ID = re.compile(r"(S2[A-Z])_T?(\d{1,2}[A-Z]{3})_\d{8}(?:T\d{6})?_(?:(\d+)_)?L2A")
 _APPLIED, _BASELINE, _PRODUCT = "earthsearch:boa_offset_applied", "s2:processing_baseline", "s2:product_uri"
+_NO_REFLECTANCE = ("scl", "aot", "wvp")
 _LAND = (4, 5)
 """Classes of vegetation and bare ground, which reflect more than nothing."""
 _MOST_BELOW_0 = 0.05
@@ -153,8 +155,10 @@ class EarthSearchScenes(StacScenes):
         return {**scene.properties, "collection": scene.collection_id}
 
     def every_band(self, scene: pystac.Item) -> list[str]:
-        """Return the bands of reflectance that are GeoTIFFs."""
-        return [name for name in super().every_band(scene) if not name.endswith("-jp2")]
+        """Return the bands of reflectance that are GeoTIFFs; the catalogue calls other bands so, too."""
+        roles = {name: {*map(str, asset.roles or ())} for name, asset in scene.assets.items() if is_id(name)}
+        found = [name for name, given in roles.items() if "reflectance" in given and not name.endswith("-jp2")]
+        return [name for name in found if name not in _NO_REFLECTANCE]
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -68,6 +68,7 @@ class Pipeline(PipelineParameters, FeatureRun):
             ServiceError: If scenes must be searched for, and the catalogue does not answer.
             OutputError: If the results folder cannot be written to.
         """
+        self.models_by_name()  # told before seconds of imports
         from darts.pipelines.run import run_pipeline
 
         return run_pipeline(self)
@@ -85,6 +86,13 @@ class Pipeline(PipelineParameters, FeatureRun):
             CredentialsError: If keys are missing or refused.
             ServiceError: If scenes must be searched for, and the catalogue does not answer.
         """
+        return self._prepare(optical=optical or force, aux=aux or force, all_layers=force)
+
+    def _prepare(self, *, optical: bool, aux: bool, all_layers: bool) -> FetchReport:
+        if not (optical or aux):
+            raise ConfigError("nothing is to be prepared. Add --optical, --aux or both, or --force for everything.")
+        if self.offline:
+            raise ConfigError("offline is set, but data can only be fetched online. Leave it out here.")
         from darts.pipelines.fetch.prepare import prepare
 
-        return prepare(self, optical=optical or force, aux=aux or force, all_layers=force)
+        return prepare(self, optical=optical, aux=aux, all_layers=all_layers)

@@ -56,9 +56,7 @@ class PlanetPipeline(PlanetParameters, Pipeline):
             raise ConfigError("optical is set, but Planet images cannot be fetched. Put them on disk, and use aux.")
         if not (aux or force):
             raise ConfigError("nothing is to be prepared. Add --aux, or --force for all layers whatever models need.")
-        from darts.pipelines.fetch.prepare import prepare
-
-        return prepare(self, optical=False, aux=True, all_layers=force)
+        return self._prepare(optical=False, aux=True, all_layers=force)
 
     @staticmethod
     def cli(*, pipeline: Annotated["PlanetPipeline | None", Parameter(name="*")] = None) -> RunReport:

@@ -33,7 +33,7 @@ def prepare(pipeline: Pipeline, *, optical: bool, aux: bool, all_layers: bool) -
         aux: Whether auxiliary layers are.
         all_layers: Whether they are fetched even if no model reads them.
     """
-    check(pipeline, optical=optical, aux=aux)
+    _check_kept(pipeline, optical=optical)
     parameters = pipeline.with_paths()
     ask_at_given_addresses(parameters)
     layers = _layers(parameters, all_layers=all_layers) if aux else ()
@@ -56,16 +56,12 @@ def _layers(parameters: Pipeline, *, all_layers: bool) -> tuple[AuxiliaryLayer, 
     return layers_of(read | needed_variables(parameters.export_bands))
 
 
-def check(parameters: PipelineParameters, *, optical: bool, aux: bool) -> None:
-    """Refuse a preparation that would fetch nothing, or keep nothing.
+def _check_kept(parameters: PipelineParameters, *, optical: bool) -> None:
+    """Refuse to fetch what would be kept nowhere.
 
     Raises:
-        ConfigError: If it would.
+        ConfigError: If it would be.
     """
-    if not (optical or aux):
-        raise ConfigError("nothing is to be prepared. Add --optical, --aux or both, or --force for everything.")
-    if parameters.offline:
-        raise ConfigError("offline is set, but data can only be fetched online. Leave it out here.")
     if optical and getattr(parameters, "no_raw_data_store", False):
         raise ConfigError("no_raw_data_store is set, so fetched scenes would be kept nowhere. Leave it out here.")
 

@@ -25,16 +25,21 @@ class Tcvis(AuxiliaryLayer):
     label = "TCVIS"
     bands = frozenset({"tc_brightness", "tc_greenness", "tc_wetness"})
     chunk_bytes = 39e6  # 3600 x 3600 pixels of three bytes
+    edition_parameter = "tcvis_year"
 
     def default_dir(self, paths: PathManager, resolution_m: MosaicResolution) -> Path:  # noqa: ARG002
         """Return where the cube lies by default."""
         return paths.tcvis
 
-    def cube_name(self, resolution_m: MosaicResolution) -> str:  # noqa: ARG002
+    def cube_name(self, resolution_m: MosaicResolution, edition: int | None = None) -> str:  # noqa: ARG002
         """Return the name of the cube."""
         return self.name
 
-    def identity(self, resolution_m: MosaicResolution) -> Mapping[str, Any]:  # noqa: ARG002
+    def identity(
+        self,
+        resolution_m: MosaicResolution,  # noqa: ARG002
+        edition: int | None = None,  # noqa: ARG002
+    ) -> Mapping[str, Any]:
         """Return name, years and pixel size of the trends."""
         return {"name": "TCTrend", "version": "2005-2024", "resolution_m": 30}
 

@@ -22,7 +22,7 @@ from darts_utils.canonical import canonical
 MODELS = Models(ids={"a": "12" * 32}, bands={"a": ["red", "slope"]}, precision="float32")
 IMAGE = {"source": "cdse", "id": "S2A", "processing_baseline": "05.10", "window": "whole"}
 REF = TileRef(tile_id="S2A", output_folder=Path("S2A"), year=2024)
-RUN = Sentinel2Pipeline()
+RUN = Sentinel2Pipeline().with_paths()
 
 
 def document(run=RUN, models=MODELS, image=IMAGE):

@@ -10,6 +10,7 @@ import pytest
 import rasterio
 import served_world
 import smart_geocubes
+import torch
 from arcticdem_tree import Tree
 from same_products import assert_same_folder
 
@@ -137,6 +138,19 @@ def test_each_scene_reads_the_trends_of_its_time_online_and_then_prepared_and_of
         in done.stdout
     )
     assert f"failed {worlds[1].scene_id}" not in done.stdout
+
+
+def test_a_model_that_saw_other_trends_is_named_once(online, scenes, darts, tmp_path):
+    file = tmp_path / "models/demo_with_tcvis.pt"
+    content = torch.load(file, weights_only=True)
+    torch.save({**content, "metadata": {"input": {"tcvis_year": 2019}}}, file)
+    line = "TCVIS of another tcvis_year than in training: demo_with_tcvis saw 2019 and gets 2024; --tcvis-year chooses"
+    plan = darts("inference", "sentinel2-sequential", *scenes, *QUICK, "--dry-run")
+    done = mapped(darts, *scenes)
+    for said in (plan, done):
+        assert " ".join((said.stdout + said.stderr).split()).count(line) == 1
+    done = mapped(darts, *scenes, "--tcvis-year", "2019", "--output-data-dir", tmp_path / "others")
+    assert "than in training" not in done.stdout + done.stderr
 
 
 def test_a_cube_that_is_there_wins(online, scenes, worlds, darts, tmp_path):

@@ -10,6 +10,7 @@ import pytest
 import shapely
 
 from darts.pipelines.auxiliary import LAYERS, Request, editions_of
+from darts.pipelines.auxiliary.seen import say_unseen
 from darts.pipelines.auxiliary.tcvis import say_too_old
 from darts.pipelines.fetch.plan import make_plan
 from darts.pipelines.planet import PlanetPipeline
@@ -225,3 +226,29 @@ def test_an_image_without_a_year_takes_the_newest_and_says_so_once(monkeypatch, 
     ]
     assert [year for year, _ in loaded] == [2024, 2019, 2022, 2022, 2019, 2019]
     assert {said for year, said in loaded if year == 2022} == {"darts prep-data --tcvis-year 2022"}
+
+
+@pytest.mark.parametrize(
+    ("years", "given", "expected"),
+    [
+        ((2018, 2018), {}, None),
+        ((2018, 2024, 2020), {}, "with saw 2019 and gets 2022 and 2024, both saw 2019 and 2024 and gets 2022"),
+        ((2018, 2024), {"tcvis_year": 2019}, None),
+        ((2024, 2024), {"tcvis_year": 2024}, "with saw 2019 and gets 2024"),
+    ],
+)
+def test_one_line_says_that_models_saw_other_years(years, given, expected, caplog):
+    inputs = {"with": {"tcvis_year": 2019}, "both": {"tcvis_year": [2019, 2024]}, "without": {"tcvis_year": 2019}}
+    inputs |= {"silent": {}, "nonsense": {"tcvis_year": "2019"}}
+    bands = {name: ["red"] if name == "without" else ["red", "tc_wetness", "slope"] for name in (*inputs, "unknown")}
+    say_unseen(inputs, bands, Request(run(**given), 10), [tile(year) for year in years])
+    said = [record.getMessage() for record in caplog.records]
+    line = f"TCVIS of another tcvis_year than in training: {expected}; --tcvis-year chooses"
+    assert said == ([] if expected is None else [line])
+
+
+def test_of_a_cube_for_all_images_nothing_is_known(caplog, tmp_path):
+    make_cube(tmp_path / "aux/tcvis.icechunk")
+    inputs = {"with": {"tcvis_year": 2019}}
+    say_unseen(inputs, {"with": ["tc_wetness"]}, Request(run(), 10), [tile(2024)])
+    assert caplog.records == []

@@ -13,8 +13,10 @@ from typing import Any
 from benchmarks.lib import baselines
 from benchmarks.lib.results import Goal, Result
 from benchmarks.lib.runner import Case, Trial, measured, run_case
+from darts.pipelines.auxiliary import LAYERS, Request
 from darts.pipelines.results.fingerprint import Recipe, fingerprint_of
 from darts.pipelines.results.finished import DOCUMENT, Finished
+from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.pipelines.tiles import TileRef
 from darts_export.products import DEFAULT_BANDS, expected_files, missing_files
 from darts_export.record import FILE, FINGERPRINT, write_record
@@ -25,7 +27,8 @@ N_FILES = len(expected_files(BANDS))
 RECIPE = Recipe(
     parameters={f"parameter {number}": number for number in range(16)},
     models={"with_tcvis": "a" * 64, "without_tcvis": "b" * 64},
-    auxiliary={"arcticdem": {"version": "4.1", "resolution_m": 10}},
+    layers=tuple(LAYERS.values()),
+    request=Request(Sentinel2Pipeline().with_paths(), 10),
 )
 
 
@@ -72,7 +75,7 @@ def _make(folder: Path, refs: Sequence[TileRef]) -> None:
         for name in expected_files(BANDS):
             (place / name).write_bytes(b"content")
         (place / FILE).unlink()
-        document = RECIPE.document(_identity(ref)[0])
+        document = RECIPE.document(ref, _identity(ref)[0])
         write_record(place, {FINGERPRINT: fingerprint_of(document), DOCUMENT: document, "n_objects": 7})
     (folder / "made").touch()
 

@@ -271,7 +271,7 @@ def test_a_plan_and_an_online_load_agree_on_what_lacks(dem_cube, tcvis_cube, mak
         raise InterruptedError
 
     monkeypatch.setattr("darts_acquisition.auxiliary.arcticdem._fill", lambda _path, _resolution, chunks: tell(chunks))
-    monkeypatch.setattr("darts_acquisition.auxiliary.tcvis.fill_tcvis", lambda _path, chunks: tell(chunks))
+    monkeypatch.setattr("darts_acquisition.auxiliary.tcvis.fill_tcvis", lambda _path, chunks, *, year: tell(chunks))
     for grid in (make_grid(left=left) for left in (500_000, 500_400, 540_000)):
         plans = [arcticdem_to_fetch(outlines(grid), dem_cube, 10, 25), tcvis_to_fetch(outlines(grid), tcvis_cube)]
         told.clear()

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from darts_segmentation.models import checkpoint as module
-from darts_segmentation.models.checkpoint import load_model, read_bands, read_checkpoint, save_checkpoint
+from darts_segmentation.models.checkpoint import load_model, read_bands, read_checkpoint, read_input, save_checkpoint
 from darts_utils.errors import CheckpointError
 
 MODEL = {
@@ -52,6 +52,17 @@ def test_a_checkpoint_of_our_own_comes_back_as_it_was(checkpoint, weights):
     assert same_weights(model, weights)
     assert not model.training
     assert not any(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_a_checkpoint_may_say_what_it_was_trained_on(tmp_path, checkpoint, weights):
+    said = {"sensor": ["sentinel2"], "tcvis_year": 2019}
+    save_checkpoint(tmp_path / "kept.pt", MODEL, BANDS, weights, metadata={"input": said})
+    assert read_input(tmp_path / "kept.pt") == said
+    content = torch.load(checkpoint, weights_only=True)
+    assert read_input(written(tmp_path / "top.pt", {**content, "input": said})) == said
+    assert read_input(checkpoint) == {}
+    for nonsense in ({"input": [2019]}, {"metadata": "text"}, {"metadata": {"input": 7}}):
+        assert read_input(written(tmp_path / "nonsense.pt", {**content, **nonsense})) == {}
 
 
 def test_half_precision_weights_are_widened(tmp_path, weights):

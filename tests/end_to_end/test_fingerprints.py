@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from darts.pipelines.results.finished import DOCUMENT
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
+from darts.pipelines.tiles import TileRef
 from darts_export.record import FINGERPRINT, fingerprints, read_record
 from darts_utils.errors import ConfigError
 
@@ -198,11 +199,22 @@ def test_results_of_an_earlier_release_are_told_how_they_were_made(pipeline, til
         pipeline.run()
 
 
+def test_trends_of_an_earlier_release_were_those_for_all_images(pipeline, tile, darts, monkeypatch):
+    """Whatever cubes there are now: there were no others then."""
+    pipeline.run()
+    as_of_an_earlier_release(tile)
+    monkeypatch.setattr("darts.pipelines.results.upgrade.read_bands", lambda _: ("red", "tc_wetness"))
+    assert darts("upgrade-results", "results").returncode == 0
+    document = read_record(tile)[DOCUMENT]
+    assert document["parameters"]["tcvis_year"] is None
+    assert document["auxiliary"] == {"tcvis": {"name": "TCTrend", "version": "2005-2024", "resolution_m": 30}}
+
+
 def read_parameters(pipeline, **others):
     from darts.pipelines.results.fingerprint import Models, recipe_of
 
-    models = Models(ids={}, bands={}, precision="float32")
-    return dict(recipe_of(replace(pipeline, **others), models, 10).parameters)
+    models, ref = Models(ids={}, bands={}, precision="float32"), TileRef(tile_id="any", output_folder=Path("any"))
+    return recipe_of(replace(pipeline, **others), models, 10).document(ref, {})["parameters"]
 
 
 def test_what_is_not_proven_is_not_said(pipeline, tile, darts, kept):

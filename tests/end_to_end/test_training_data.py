@@ -308,6 +308,33 @@ def test_another_image_of_the_same_name_or_other_radii_are_not_taken_from_the_ca
     assert (halved[:, 0] < first[:, 0]).mean() > 0.9
 
 
+def test_patches_say_which_trends_they_have(planet, darts, tmp_path):
+    """A cube for all images says nothing, as before; a set may go on with others, and no cache confuses them."""
+    for year in (2022, 2024):
+        shutil.copytree(planet.root / "aux/tcvis.icechunk", tmp_path / f"cubes/TCTrend{year}.icechunk")
+    (scene,) = planet.given["data_dir"].glob("scenes/*")
+    given = {**planet.given, "exclude_nan": False, "preprocess_cache": tmp_path / "cache"}
+    given |= {"train_data_dir": tmp_path / "set"}
+    preprocess_planet_train_data(**{**given, "data_dir": scene.parent})
+    assert "tcvis_year" not in read_set(tmp_path / "set")[2]
+    preprocess_planet_train_data(**given, tcvis_dir=tmp_path / "cubes")
+    metadata = read_set(tmp_path / "set")[2]
+    years = metadata.groupby("sample_id")["tcvis_year"].unique()
+    assert str(metadata.tcvis_year.dtype) == "Int64"
+    assert {name: list(found.dropna()) for name, found in years.items()} == {
+        name: [] if name == scene.name else [2024] for name in years.index
+    }
+    assert tomllib.loads((tmp_path / "set/config.toml").read_text())["darts"]["tcvis_dir"] == str(tmp_path / "cubes")
+    assert darts("training", "validate-dataset", tmp_path / "set").returncode == 0
+
+    n_cached = len(list((tmp_path / "cache").iterdir()))
+    given |= {"train_data_dir": tmp_path / "other"}
+    preprocess_planet_train_data(**given, tcvis_dir=tmp_path / "cubes", tcvis_year=2022)
+    assert set(read_set(tmp_path / "other")[2].tcvis_year) == {2022}
+    assert len(list((tmp_path / "cache").iterdir())) == n_cached + 2
+    assert tomllib.loads((tmp_path / "other/config.toml").read_text())["darts"]["tcvis_year"] == 2022
+
+
 def test_an_image_that_fails_is_tried_again_and_the_others_are_kept(planet, tmp_path, capsys):
     archive = tmp_path / "archive"
     shutil.copytree(planet.given["data_dir"], archive)

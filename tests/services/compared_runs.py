@@ -13,7 +13,7 @@ from darts_acquisition.auxiliary.cube import open_cube
 from darts_acquisition.optical.sentinel2.scene_store import SceneStore
 
 CUBES = {"arcticdem_10m": (smart_geocubes.ArcticDEM10m, ["dem", "datamask"], 160),
-         "tcvis": (smart_geocubes.TCTrend, ["TCB_slope", "TCG_slope", "TCW_slope"], 80)}  # fmt: skip
+         "TCTrend2024": (smart_geocubes.TCTrend2024, ["TCB_slope", "TCG_slope", "TCW_slope"], 80)}  # fmt: skip
 """Accessor, layers, and edge of a chunk; real ones have 3600 x 3600 pixels, which would make the tests slow."""
 
 

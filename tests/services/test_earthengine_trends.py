@@ -13,7 +13,7 @@ from odc.geo.geobox import GeoBox
 
 from darts_acquisition import download_tcvis, load_tcvis, missing_tcvis
 from darts_acquisition.auxiliary.cube import open_cube
-from darts_utils.errors import CoverageError, MissingDataError, ServiceError
+from darts_utils.errors import ConfigError, CoverageError, MissingDataError, ServiceError
 
 EXTENT = smart_geocubes.TCTrend.extent
 LAYERS = ("TCB_slope", "TCG_slope", "TCW_slope")
@@ -151,6 +151,40 @@ def test_what_came_before_a_failure_stays(small_chunks, tmp_path):
 def test_trends_that_may_not_be_read_are_named(earthengine, tmp_path):
     with pytest.raises(MissingDataError, match=r"ImageCollection asset 'projects/ee-ingmarnitze/.*' not found"):
         download_tcvis(area((-135.1, 69.5, -135.05, 69.52)), tmp_path)
+
+
+@pytest.mark.parametrize("year", [2019, 2020, 2022, 2024])
+def test_the_trends_of_a_year_are_those_of_its_collection_in_a_cube_of_their_own(earthengine, tmp_path, year):
+    first = year - 19
+    owner = "projects/ee-ingmarnitze/assets" if year == 2024 else "users/ingmarnitze"
+    accessor = getattr(smart_geocubes, f"TCTrend{year}")
+    earthengine.set_trends(trends, f"{owner}/TCTrend_SR_{first}-{year}_TCVIS")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(accessor, "chunk_size", 100, raising=False)
+        online = load_tcvis(GRID, tmp_path, year=year)
+        aoi = gpd.GeoDataFrame(geometry=[GRID.extent.geom], crs=GRID.crs)
+        chunks = missing_tcvis(aoi, tmp_path, year=year)
+        download_tcvis(aoi, tmp_path, year=year)
+        assert missing_tcvis(aoi, tmp_path, year=year) == []
+        assert [path.name for path in tmp_path.iterdir() if path.suffix == ".icechunk"] == [f"TCTrend{year}.icechunk"]
+        check(tmp_path / f"TCTrend{year}.icechunk", chunks, 100)
+        earthengine.clear_log()
+        offline = load_tcvis(GRID, tmp_path / f"TCTrend{year}.icechunk", offline=True, year=year)
+        assert offline.identical(online)
+        assert earthengine.requests == []
+        assert online.tc_wetness.attrs["data_source"] == f"TCVIS, Landsat of {first}-{year}"
+        with pytest.raises(MissingDataError, match=r"there is no datacube at .*tcvis\.icechunk"):
+            load_tcvis(GRID, tmp_path, offline=True)
+
+
+def test_a_year_without_trends_is_refused_before_anything_is_asked(earthengine, tmp_path):
+    for call in (
+        lambda: load_tcvis(GRID, tmp_path, year=2021),
+        lambda: missing_tcvis(area((0, 0, 1, 1)), tmp_path, year=2021),
+    ):
+        with pytest.raises(ConfigError, match=r"^tcvis_year is 2021 but must be 2019, 2020, 2022 or 2024: "):
+            call()
+    assert earthengine.requests == []
 
 
 def test_trends_given_as_arrays(earthengine, tmp_path, monkeypatch):

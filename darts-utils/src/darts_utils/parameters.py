@@ -9,6 +9,9 @@ type QualityLevel = Literal[0, 1, 2, "none", "low_quality", "high_quality"]
 QUALITY_LEVELS = {"none": 0, "low_quality": 1, "high_quality": 2}
 """Least quality of ground that counts: all of it, low quality and better, high quality only."""
 
+TCVIS_YEARS = (2019, 2020, 2022, 2024)
+"""Last years of the twenty that trends of Landsat were made of."""
+
 
 def quality_level_number(level: QualityLevel | int) -> int:
     """Return a quality level as a number, as it stands in `quality_data_mask`.
@@ -32,4 +35,18 @@ def check_overlap(overlap: int, patch_size: int) -> None:
         raise ConfigError(
             f"overlap is {overlap} px but must be below patch_size ({patch_size} px)."
             " Lower overlap or raise patch_size."
+        )
+
+
+def check_tcvis_year(year: int | None) -> None:
+    """Refuse a year up to which there are no trends.
+
+    Raises:
+        ConfigError: If there are none.
+    """
+    if year is not None and year not in TCVIS_YEARS:
+        *first, last = map(str, TCVIS_YEARS)
+        raise ConfigError(
+            f"tcvis_year is {year} but must be {', '.join(first)} or {last}: the last of the twenty years of trends. "
+            "Correct it, or leave it out to read those that suit each image."
         )

@@ -24,7 +24,7 @@ SENTINEL2 = {
 FURTHER = {
     "offline": False, "max_memory_gb": None, "shard_size": None, "extra_bands": None, "cdse_stac_url": None,
     "cdse_s3_endpoint": None, "earthsearch_stac_url": None, "arcticdem_stac_url": None, "arcticdem_index_url": None,
-    "ee_url": None,
+    "ee_url": None, "tcvis_year": None,
 }  # fmt: skip
 
 

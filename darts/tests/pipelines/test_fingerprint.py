@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -15,15 +16,17 @@ from darts.pipelines.results.fingerprint import (
     recipe_of,
 )
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
+from darts.pipelines.tiles import TileRef
 from darts_utils.canonical import canonical
 
 MODELS = Models(ids={"a": "12" * 32}, bands={"a": ["red", "slope"]}, precision="float32")
 IMAGE = {"source": "cdse", "id": "S2A", "processing_baseline": "05.10", "window": "whole"}
-RUN = Sentinel2Pipeline()
+REF = TileRef(tile_id="S2A", output_folder=Path("S2A"), year=2024)
+RUN = Sentinel2Pipeline().with_paths()
 
 
 def document(run=RUN, models=MODELS, image=IMAGE):
-    return recipe_of(run, models, 10).document(image)
+    return recipe_of(run, models, 10).document(REF, image)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +67,7 @@ def test_auxiliary_data_counts_if_a_model_reads_it():
 
 
 def test_the_resolution_of_elevation_counts():
-    planet = recipe_of(PlanetPipeline(), MODELS, 2).document(IMAGE)
+    planet = recipe_of(PlanetPipeline(), MODELS, 2).document(REF, IMAGE)
     assert differences(document(), planet) == ("arcticdem resolution_m 10 (now 2)",)
 
 

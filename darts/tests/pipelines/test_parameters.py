@@ -69,7 +69,7 @@ def test_nothing_else_is_a_parameter_but_what_the_docs_say():
         "arcticdem_index_url",
         "ee_url",
     }
-    results = {"drop_cut_objects", "keep_old", "metadata_dir", "clip_to_aoi"}
+    results = {"drop_cut_objects", "keep_old", "metadata_dir", "clip_to_aoi", "tcvis_year"}
     assert extra == {"default_dirs", "max_memory_gb", "dry_run", "yes"} | endpoints | results
 
 

@@ -12,7 +12,8 @@ from odc.geo.xr import wrap_xr
 
 from darts_acquisition.auxiliary.cube import STAGE_WITH, check_coverage, open_cube, uncovered, window_around
 from darts_acquisition.auxiliary.filling import Chunk
-from darts_acquisition.auxiliary.tcvis_download import accessor, fill_tcvis, filled_area, missing_in, tcvis_path
+from darts_acquisition.auxiliary.tcvis_download import fill_tcvis, filled_area, missing_in
+from darts_acquisition.auxiliary.tcvis_years import accessor, period, tcvis_path
 from darts_utils.errors import DataError, MissingDataError
 
 _VARIABLES = {"TCB_slope": "tc_brightness", "TCG_slope": "tc_greenness", "TCW_slope": "tc_wetness"}
@@ -27,6 +28,7 @@ def load_tcvis(
     data_dir: Path,
     offline: bool = False,
     *,
+    year: int | None = None,
     stage_with: str = STAGE_WITH,
 ) -> xr.Dataset:
     """Return the trends around a tile, on the cube's own grid.
@@ -37,6 +39,7 @@ def load_tcvis(
         geobox: Grid of the tile, in any CRS.
         data_dir: The cube's icechunk folder, or the folder that it is in.
         offline: Only read what is staged: no socket is opened and nothing is written.
+        year: Last year of the trends, 2019, 2020, 2022 or 2024; None for the newest, in the cube for all images.
         stage_with: Command to name in errors, which fetches what is missing.
 
     Returns:
@@ -44,6 +47,7 @@ def load_tcvis(
         longitudes from the antimeridian for a tile that crosses it. A margin of 8 pixels serves the cubic resampling.
 
     Raises:
+        ConfigError: If there are no trends up to the year.
         MissingDataError: If there is no cube, or, online, the account may not read the trends.
         CoverageError: If the filled part of the cube does not hold the tile.
         DataError: If the cube is damaged.
@@ -52,10 +56,10 @@ def load_tcvis(
         OutputError: If the cube cannot be written.
     """
     shifted, plain = (geobox.footprint(crs, npoints=100).geom for crs in (_ANTIMERIDIAN_CRS, "EPSG:4326"))
-    path, parts = tcvis_path(data_dir), _footprint_parts(shifted, plain)
+    path, parts = tcvis_path(data_dir, year), _footprint_parts(shifted, plain)
     if not offline:
-        _fill(path, parts)
-    cube = open_cube(path, accessor().extent, stage_with)
+        fill_tcvis(path, missing_in(path, _with_margin(parts), year), year=year)
+    cube = open_cube(path, accessor(year).extent, stage_with)
     check_coverage(cube, shapely.union_all(parts), filled_area(cube), stage_with)
     _, bottom, _, top = shapely.union_all(parts).bounds  # the same rows for both sides of the antimeridian
     boxes = [shapely.box(part.bounds[0], bottom, part.bounds[2], top) for part in parts]
@@ -64,37 +68,34 @@ def load_tcvis(
         for box in boxes
     ]
     trends = windows[0] if len(windows) == 1 else _joined(windows)
-    return _described(trends.rename(_VARIABLES))
-
-
-def _fill(path: Path, parts: list[shapely.Geometry]) -> None:
-    """Fetch what the cube lacks of a footprint and of the margin that is read around it."""
-    fill_tcvis(path, missing_in(path, _with_margin(parts)))
+    return _described(trends.rename(_VARIABLES), year)
 
 
 def _with_margin(parts: list[shapely.Geometry]) -> shapely.Geometry:
+    """Return a footprint with the margin that is read around it."""
     margin = _MARGIN_PX * accessor().extent.resolution.x
     return shapely.union_all(shapely.buffer(parts, margin, join_style="mitre"))
 
 
-def tcvis_to_fetch(footprints: gpd.GeoDataFrame, data_dir: Path) -> list[Chunk]:
+def tcvis_to_fetch(footprints: gpd.GeoDataFrame, data_dir: Path, *, year: int | None = None) -> list[Chunk]:
     """Return what loads of tiles would fetch, without asking the network.
 
     Args:
         footprints: Outlines of the tiles, with many points an edge.
         data_dir: The cube's icechunk folder, or the folder that it is to be in.
+        year: Last year of the trends, 2019, 2020, 2022 or 2024; None for the newest, in the cube for all images.
 
     Raises:
         DataError: If the cube is damaged.
     """
     needed = [part for parts in _parts_of_all(footprints) for part in parts]
-    return missing_in(tcvis_path(data_dir), _with_margin(needed))
+    return missing_in(tcvis_path(data_dir, year), _with_margin(needed), year)
 
 
-def tcvis_staged(footprints: gpd.GeoDataFrame, data_dir: Path) -> list[bool]:
+def tcvis_staged(footprints: gpd.GeoDataFrame, data_dir: Path, *, year: int | None = None) -> list[bool]:
     """Tell for each tile whether an offline load finds all that it needs; see `tcvis_to_fetch`."""
     try:
-        cube = open_cube(tcvis_path(data_dir), accessor().extent, STAGE_WITH)
+        cube = open_cube(tcvis_path(data_dir, year), accessor(year).extent, STAGE_WITH)
         filled = filled_area(cube)
     except (MissingDataError, DataError):
         return [False] * len(footprints)
@@ -141,12 +142,12 @@ def _joined(windows: list[xr.Dataset]) -> xr.Dataset:
     )
 
 
-def _described(trends: xr.Dataset) -> xr.Dataset:
+def _described(trends: xr.Dataset, year: int | None) -> xr.Dataset:
     for name in _VARIABLES.values():
         label = name.removeprefix("tc_").capitalize()
         trends[name].attrs = {
             "long_name": f"Tasselled-cap {label} trend",
-            "data_source": "TCVIS, twenty years of Landsat",
+            "data_source": f"TCVIS, {'twenty years of Landsat' if year is None else f'Landsat of {period(year)}'}",
             "nodata": 0,
         }
     return trends

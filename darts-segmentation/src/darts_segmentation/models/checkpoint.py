@@ -46,6 +46,8 @@ class Checkpoint:
     """Arguments of `segmentation_models_pytorch.create_model`; `encoder_weights` is None, whatever the file says."""
     bands: tuple[str, ...]
     """Bands in the order of the network's input channels."""
+    model_input: Mapping[str, Any]
+    """What it says of the input that the network was trained on (`sensor`, `tcvis_year`, ...), empty if nothing."""
     container: Container
     """The file itself."""
     stored: Mapping[str, StoredTensor]
@@ -79,7 +81,7 @@ def save_checkpoint(
         model_config: Arguments of `segmentation_models_pytorch.create_model`, `arch` among them; plain values only.
         bands: Bands in the order of the network's input channels.
         state_dict: Weights by name; half-precision weights make a smaller file and are widened on loading.
-        metadata: Plain values worth keeping, such as how the model was trained.
+        metadata: Plain values worth keeping, such as how the model was trained; `input` is what `read_input` gives.
 
     Raises:
         CheckpointError: If the band list does not fit the network, so that the file could not be read back.
@@ -107,6 +109,15 @@ def read_bands(path: Path) -> tuple[str, ...]:
     return read_checkpoint(path).bands
 
 
+def read_input(path: Path) -> Mapping[str, Any]:
+    """Return what a checkpoint says of the input that its network was trained on, empty if nothing.
+
+    Raises:
+        CheckpointError: If the file is not a usable checkpoint.
+    """
+    return read_checkpoint(path).model_input
+
+
 def read_checkpoint(path: Path) -> Checkpoint:
     """Return the content of a checkpoint of any accepted layout; weights stay on disk until they are used.
 
@@ -121,7 +132,14 @@ def read_checkpoint(path: Path) -> Checkpoint:
     bands = _bands_of(path, config, content)
     _check_bands(path, bands, model_config)
     stored = _checked_weights(path, weights)
-    return Checkpoint(path=path, model_config=model_config, bands=bands, container=container, stored=stored)
+    return Checkpoint(
+        path=path,
+        model_config=model_config,
+        bands=bands,
+        model_input=_input_of(content),
+        container=container,
+        stored=stored,
+    )
 
 
 def model_id(path: Path) -> str:
@@ -213,6 +231,16 @@ def _bands_of(path: Path, config: Mapping[str, Any], content: Mapping[str, Any])
             if found is not None and not isinstance(found, str):
                 return _band_names(path, found)
     raise CheckpointError(f"{path} does not say which bands it needs (bands or input_combination). {_CONVERT}")
+
+
+def _input_of(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a file says of the input, at its top or among what is worth keeping; anything else is passed over."""
+    metadata = content.get("metadata")
+    kept = metadata.get("input") if isinstance(metadata, dict) else None
+    for found in (content.get("input"), kept):
+        if isinstance(found, dict):
+            return {str(key): value for key, value in found.items()}
+    return {}
 
 
 def _band_names(path: Path, found: object) -> tuple[str, ...]:

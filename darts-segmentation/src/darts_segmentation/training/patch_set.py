@@ -208,7 +208,7 @@ class PatchSet:
             counts: What became of its patches.
         """
         self._flush(len(rows))
-        metadata = rows if self.metadata.empty else pd.concat([self.metadata, rows], ignore_index=True)
+        metadata = rows if self.metadata.empty else _joined(self.metadata, rows)
         self._commit(metadata if len(rows) else self.metadata, {**self.samples, sample_id: counts})
 
     def _commit(self, metadata: gpd.GeoDataFrame, samples: Mapping[str, Counts]) -> None:
@@ -262,6 +262,18 @@ def _json_writer(content: Any) -> Callable[[Path], object]:
 def _no_rows() -> gpd.GeoDataFrame:
     columns = {name: pd.Series([], dtype=dtype) for name, dtype in COLUMNS.items()}
     return gpd.GeoDataFrame(columns, geometry=gpd.GeoSeries([], crs=CRS))
+
+
+def _joined(one: gpd.GeoDataFrame, other: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Return the rows of both; whole numbers stay whole where only one has their column."""
+    tables = [one, other]
+    alone = set(one.columns) ^ set(other.columns)
+    whole = {
+        name for table in tables for name in alone & set(table.columns) if pd.api.types.is_integer_dtype(table[name])
+    }
+    return pd.concat(
+        [table.astype(dict.fromkeys(whole & set(table.columns), "Int64")) for table in tables], ignore_index=True
+    )
 
 
 def _whole_samples(metadata: gpd.GeoDataFrame, length: int) -> gpd.GeoDataFrame:

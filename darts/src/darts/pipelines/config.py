@@ -29,7 +29,11 @@ class FeatureRun(FeatureParameters):
         raise NotImplementedError
 
     def with_paths(self) -> Self:
-        """Return a copy with every location filled in; doing it again changes nothing."""
+        """Return a copy with every location filled in; doing it again changes nothing.
+
+        Raises:
+            ConfigError: If parameters of an auxiliary layer contradict each other.
+        """
         from darts.pipelines.auxiliary import LAYERS
 
         cubes: dict[str, Any] = {
@@ -38,7 +42,10 @@ class FeatureRun(FeatureParameters):
             )
             for layer in LAYERS.values()
         }
-        return replace(self, **cubes)
+        run = replace(self, **cubes)
+        for layer in LAYERS.values():
+            layer.check(run)
+        return run
 
     def to_config(self) -> dict[str, Any]:
         """Return the parameters as a config file holds them; a run from it, wherever, gives the same results."""

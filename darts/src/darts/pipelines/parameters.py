@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from darts.pipelines.sources.registry import DEFAULT_CATALOG, SCENE_CATALOGS
 from darts.utils.numbers import check_numbers
 from darts_utils.errors import ConfigError
-from darts_utils.parameters import check_overlap, quality_level_number
+from darts_utils.parameters import check_overlap, check_tcvis_year, quality_level_number
 from darts_utils.paths import DefaultPaths, settle_paths
 
 SCENE_SELECTORS = ("scene_ids", "scene_id_file", "tile_ids", "aoi_file")
@@ -70,7 +70,22 @@ class AuxiliaryParameters(Parameters, metaclass=_TakesBaseFolders):
     arcticdem_dir: Path | None = None
     """ArcticDEM datacube, `{aux}/arcticdem_{resolution}m.icechunk` if not given."""
     tcvis_dir: Path | None = None
-    """TCVIS datacube, `{aux}/tcvis.icechunk` if not given."""
+    """TCVIS datacube for all images, or a folder of datacubes; `{aux}/tcvis.icechunk` if not given. Where that is not
+    there, `TCTrend{year}.icechunk` beside it serves, by the year of each image."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditionParameters(Parameters):
+    """Which editions of auxiliary data are read."""
+
+    tcvis_year: int | None = None
+    """Last of the twenty years of the trends (2019, 2020, 2022, 2024); if not given, tcvis_dir serves, or the year of
+    each image decides."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        super().__post_init__()
+        check_tcvis_year(self.tcvis_year)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -380,6 +395,7 @@ class FeatureParameters(
     EndpointParameters,
     EarthEngineParameters,
     DeviceParameters,
+    EditionParameters,
     AuxiliaryParameters,
 ):
     """What it takes to make features of images, for maps as well as for training."""

@@ -2,13 +2,14 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from pathlib import Path
 
-from darts.pipelines.auxiliary import layers_of
+from darts.pipelines.auxiliary import Request, layers_of
+from darts.pipelines.auxiliary.seen import say_unseen
 from darts.pipelines.base import Pipeline
 from darts.pipelines.execution import execute
 from darts.pipelines.fetch.connect import ask_at_given_addresses, plan_and_connect
@@ -25,7 +26,7 @@ from darts.pipelines.tiles import Executor, Outcome, Result, RunReport, Source, 
 from darts.utils.console import run_view
 from darts_export.products import check_bands, missing_files, needed_variables
 from darts_segmentation import EnsembleV1
-from darts_segmentation.models.checkpoint import read_bands
+from darts_segmentation.models.checkpoint import read_bands, read_input
 from darts_segmentation.network import precision_of
 from darts_utils.errors import OutputError
 from darts_utils.files import make_folder, remove_parts
@@ -146,6 +147,7 @@ def run_pipeline(pipeline: Pipeline, open_engine: OpenEngine = on_this_machine) 
     with open_engine(run) as engine:
         making = making_of(run.parameters, engine.models, run.source.resolution_m)
         skipped, todo = _split(run, run.finished(lambda: making.recipe))
+        _say_unseen(run, todo)
         plan = plan_and_connect(run.parameters, run.source, todo, run.features, n_done=len(skipped))
         return _map(run, engine.executor(plan, making), todo, skipped)
 
@@ -168,10 +170,17 @@ def _map(run: Resolved, executor: Executor, todo: list[TileRef], skipped: list[O
 def _dry_run(run: Resolved) -> RunReport:
     """Show what would be done and fetched; nothing is made on disk."""
     skipped, todo = _split(run, run.finished(lambda: run.recipe(run.models_on_disk())))
+    _say_unseen(run, todo)
     layers = layers_of(run.features)
     plan = make_plan(run.parameters, run.source, todo, layers=layers, n_done=len(skipped), loads=True)
     show_plan(plan, with_tiles=True)
     return RunReport((), run.results, lacks_data=plan.offline and plan.lacks)
+
+
+def _say_unseen(run: Resolved, todo: Sequence[TileRef]) -> None:
+    """Say if models saw other editions of auxiliary layers than tiles are read with."""
+    inputs = {name: read_input(file) for name, file in run.models.items()}
+    say_unseen(inputs, run.model_bands, Request(run.parameters, run.source.resolution_m), todo)
 
 
 def _prepare_folder(results: Path) -> None:

@@ -145,10 +145,10 @@ class _LoadLayer:
 
     def __call__(self, work: Work) -> Work:
         given = loaded(work)
-        layer, request = self.layer, Request(self.parameters, self.source.resolution_m)
+        layer, request = self.layer, Request(self.parameters, self.source.resolution_m, work.ref)
         stage_with = self.source.stage_command(work.ref)
         found = layer.load(request, geobox_of(given.tile), bands=self.features, stage_with=stage_with)
-        cube = layer.cube_name(request.resolution_m)
+        cube = layer.cube_name(request.resolution_m, layer.edition(request))
         snapshot = cube_snapshot(layer.cube(request), f"{cube}.icechunk")
         inputs = {**given.inputs, "cubes": {**given.inputs.get("cubes", {}), cube: snapshot}}
         return replace(given, inputs=inputs, auxiliary={**given.auxiliary, layer.name: found})

@@ -15,6 +15,7 @@ from darts.datasets.build.pipelines import TrainingData, as_function
 from darts.datasets.build.regions import Regions, fetch_boundaries, regions_of
 from darts.datasets.build.samples import Collection, Collector, Sample
 from darts.datasets.build.summary import show_rows_of, show_summary
+from darts.pipelines.auxiliary import Request, editions_of, layers_of
 from darts.pipelines.config import absolute
 from darts.pipelines.execution import execute
 from darts.pipelines.fetch.connect import ask_at_given_addresses, plan_and_connect
@@ -157,7 +158,14 @@ class BuildRun:
         """Return a hash of all that decides the features of a tile, so that a cache never gives others."""
         source, radii = self.collection.source, (self.parameters.tpi_outer_radius, self.parameters.tpi_inner_radius)
         image, _ = source.identity(ref)
-        return sha256_of([RESULT_VERSION, image, source.resolution_m, radii, sorted(self.builder.bands)])[:16]
+        decides = [RESULT_VERSION, image, source.resolution_m, radii, sorted(self.builder.bands)]
+        editions = self._editions(ref)
+        return sha256_of([*decides, editions] if editions else decides)[:16]
+
+    def _editions(self, ref: TileRef) -> dict[str, int]:
+        """Return the editions of auxiliary layers that the features of a tile are made of."""
+        request = Request(self.parameters, self.collection.source.resolution_m, ref)
+        return editions_of(layers_of(self.builder.bands), request)
 
     def _add(self, work: Work) -> Work:
         """Add the patches of all samples of a tile."""
@@ -165,7 +173,8 @@ class BuildRun:
         for sample in self._lacking(work.ref):
             cut = self.collector.cut(given.tile, sample)
             region = self.regions.names[sample.image.image_id]
-            self.builder.add_tile(cut.tile, cut.labels, region, sample.sample_id, cut.extent, cut.metadata)
+            metadata = {**cut.metadata, **self._editions(work.ref)}
+            self.builder.add_tile(cut.tile, cut.labels, region, sample.sample_id, cut.extent, metadata)
         return Work(work.ref)
 
 

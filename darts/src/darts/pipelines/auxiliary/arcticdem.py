@@ -33,11 +33,15 @@ class ArcticDem(AuxiliaryLayer):
         """Return where the cube of a resolution lies by default."""
         return paths.arcticdem(resolution_m)
 
-    def cube_name(self, resolution_m: MosaicResolution) -> str:
+    def cube_name(self, resolution_m: MosaicResolution, edition: int | None = None) -> str:  # noqa: ARG002
         """Return the name of the cube of a resolution."""
         return f"arcticdem_{resolution_m}m"
 
-    def identity(self, resolution_m: MosaicResolution) -> Mapping[str, Any]:
+    def identity(
+        self,
+        resolution_m: MosaicResolution,
+        edition: int | None = None,  # noqa: ARG002
+    ) -> Mapping[str, Any]:
         """Return name, version and pixel size of the mosaic."""
         return {"name": "arcticdem", "version": "4.1", "resolution_m": resolution_m}
 

@@ -1,6 +1,7 @@
 """What a run, or the preparation of one, is going to fetch: known before anything is fetched."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -95,28 +96,47 @@ def make_plan(
         names = [layer.name for layer in layers]
         return replace(plan, layers={name: {} for name in names}, chunks=dict.fromkeys(names, 0))
     request = Request(parameters, source.resolution_m)
+    served = {layer: list(_by_cube(layer, request, todo, footprints)) for layer in layers}
     if offline:
-        unstaged = {layer.name: _unstaged(layer, request, footprints) for layer in layers}
+        unstaged = {layer.name: _unstaged(layer, served[layer]) for layer in layers}
         counts = {layer: len(tiles) for layer, tiles in unstaged.items()}
         return replace(plan, layers=unstaged, chunks=counts, outlined=frozenset(footprints.tile_id))
     chunks = {
-        layer.name: _outlines((layer.to_fetch if loads else layer.missing)(request, footprints), footprints)
+        layer.name: [
+            (outlines, _outlines((layer.to_fetch if loads else layer.missing)(one, outlines), outlines))
+            for one, outlines in served[layer]
+        ]
         for layer in layers
     }
     reach_m = max(layer.reach_m(request) for layer in LAYERS.values())
     near_m = reach_m if loads else _NEAR_M
     return replace(
         plan,
-        layers={layer: _by_tile(footprints, outlines, near_m) for layer, outlines in chunks.items()},
-        chunks={layer: len(outlines) for layer, outlines in chunks.items()},
+        layers={layer: _by_tile(cubes, near_m) for layer, cubes in chunks.items()},
+        chunks={layer: sum(len(missing) for _, missing in cubes) for layer, cubes in chunks.items()},
         outlined=frozenset(footprints.tile_id),
     )
 
 
-def _unstaged(layer: AuxiliaryLayer, request: Request, footprints: "gpd.GeoDataFrame") -> dict[str, int]:
+def _by_cube(
+    layer: AuxiliaryLayer, request: Request, todo: Sequence[TileRef], footprints: "gpd.GeoDataFrame"
+) -> Iterator[tuple[Request, "gpd.GeoDataFrame"]]:
+    """Yield the outlines of the tiles that each cube of a layer serves, with what it is asked."""
+    refs = {ref.tile_id: ref for ref in todo}
+    requests = [request.of(refs[tile_id]) for tile_id in footprints.tile_id]
+    cubes = [layer.cube(one) for one in requests]
+    for cube in dict.fromkeys(cubes):
+        yield requests[cubes.index(cube)], footprints[[one == cube for one in cubes]]
+
+
+def _unstaged(layer: AuxiliaryLayer, served: Sequence[tuple[Request, "gpd.GeoDataFrame"]]) -> dict[str, int]:
     """Return the tiles for which an offline load will find that a datacube lacks something."""
-    staged = layer.staged(request, footprints)
-    return {str(tile_id): 1 for tile_id, there in zip(footprints.tile_id, staged, strict=True) if not there}
+    return {
+        str(tile_id): 1
+        for request, footprints in served
+        for tile_id, there in zip(footprints.tile_id, layer.staged(request, footprints), strict=True)
+        if not there
+    }
 
 
 def _outlines(missing: "Sequence[Chunk]", footprints: "gpd.GeoDataFrame") -> "gpd.GeoSeries":
@@ -129,8 +149,11 @@ def _outlines(missing: "Sequence[Chunk]", footprints: "gpd.GeoDataFrame") -> "gp
     return outlines.segmentize(edge / 20).to_crs(footprints.crs)
 
 
-def _by_tile(footprints: "gpd.GeoDataFrame", chunks: "gpd.GeoSeries", near_m: float) -> dict[str, int]:
-    """Return how many of the chunks lie under each tile or beside it, within some metres."""
-    around = footprints.set_geometry(footprints.buffer(near_m, join_style="mitre"))
-    met = around.iloc[chunks.sindex.query(around.geometry, predicate="intersects")[0]]
-    return {str(tile_id): int(count) for tile_id, count in met.tile_id.value_counts().items()}
+def _by_tile(cubes: Sequence[tuple["gpd.GeoDataFrame", "gpd.GeoSeries"]], near_m: float) -> dict[str, int]:
+    """Return how many chunks of its cube lie under each tile or beside it, within some metres."""
+    counts: Counter[str] = Counter()
+    for footprints, chunks in cubes:
+        around = footprints.set_geometry(footprints.buffer(near_m, join_style="mitre"))
+        met = around.iloc[chunks.sindex.query(around.geometry, predicate="intersects")[0]]
+        counts.update(map(str, met.tile_id))
+    return dict(counts)

@@ -103,7 +103,7 @@ def _how_to_fetch(parameters: PipelineParameters, source: Source, plan: Plan, la
     request = Request(parameters, source.resolution_m)
 
     def download(name: str, ref: TileRef, on_bytes: OnBytes) -> None:
-        LAYERS[name].download(request, _footprint(source, ref), on_bytes)
+        LAYERS[name].download(request.of(ref), _footprint(source, ref), on_bytes)
 
     fetched: dict[str, Callable[[TileRef, OnBytes], None]] = {
         "images": source.download,

@@ -1,14 +1,14 @@
 """What decides the results of a tile: one document, its hash, and what differs between two of them."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from darts.pipelines.auxiliary import layers_of
+from darts.pipelines.auxiliary import LAYERS, AuxiliaryLayer, Request, editions_of, layers_of
 from darts.pipelines.parameters import PipelineParameters
-from darts.pipelines.tiles import MosaicResolution
+from darts.pipelines.tiles import MosaicResolution, TileRef
 from darts_utils.canonical import sha256_of
 from darts_utils.parameters import QUALITY_LEVELS
 
@@ -29,8 +29,10 @@ PARAMETERS = (
     "drop_cut_objects",
 )
 """Parameters that change a result."""
-NOT_YET = {"tta": "none", "skip_water": False, "tcvis_year": None}
+NOT_YET = {"tta": "none", "skip_water": False}
 """What a later release can vary, with what this one does: so that its results stay equal to those of today."""
+ONE_FOR_ALL = dict.fromkeys(filter(None, (layer.edition_parameter for layer in LAYERS.values())))
+"""Parameters of editions where no layer is read, or the cube that serves all tiles."""
 _HEADER_BYTES = 65_536
 
 
@@ -54,21 +56,28 @@ class Recipe:
 
     parameters: Mapping[str, Any]
     models: Mapping[str, str]
-    auxiliary: Mapping[str, Any]
+    layers: Sequence[AuxiliaryLayer]
+    """Those that models read."""
+    request: Request
+    """What they are asked, but for the tile."""
 
-    def document(self, image: Mapping[str, Any]) -> dict[str, Any]:
+    def document(self, ref: TileRef, image: Mapping[str, Any]) -> dict[str, Any]:
         """Return all that decides the results of a tile, as plain values.
 
         Args:
+            ref: The tile.
             image: What says which image it is, see `Source.identity`.
         """
+        request = self.request.of(ref)
         return {
             "result_version": RESULT_VERSION,
-            "parameters": dict(self.parameters),
+            "parameters": {**self.parameters, **ONE_FOR_ALL, **editions_of(self.layers, request)},
             "models": dict(self.models),
             "ensemble_card": None,
             "image": dict(image),
-            "auxiliary": dict(self.auxiliary),
+            "auxiliary": {
+                layer.name: dict(layer.identity(request.resolution_m, layer.edition(request))) for layer in self.layers
+            },
         }
 
 
@@ -88,18 +97,13 @@ def recipe_of(run: PipelineParameters, models: Models, resolution_m: MosaicResol
             "precision": models.precision,
         }
     )
-    return Recipe(parameters=parameters, models=models.ids, auxiliary=auxiliary_of(models.bands, resolution_m))
+    layers, request = layers_read(models.bands.values()), Request(run, resolution_m)
+    return Recipe(parameters=parameters, models=models.ids, layers=layers, request=request)
 
 
-def auxiliary_of(bands: Mapping[str, Sequence[str]], resolution_m: MosaicResolution) -> dict[str, Any]:
-    """Return the auxiliary data that models read, by name.
-
-    Args:
-        bands: Bands that each model reads.
-        resolution_m: Pixel size of the ArcticDEM mosaic that suits the images.
-    """
-    read = {band for names in bands.values() for band in names}
-    return {layer.name: dict(layer.identity(resolution_m)) for layer in layers_of(read)}
+def layers_read(bands: Collection[Sequence[str]]) -> tuple[AuxiliaryLayer, ...]:
+    """Return the auxiliary layers that models read, of the bands of each."""
+    return layers_of({band for names in bands for band in names})
 
 
 def _resolved(run: PipelineParameters, name: str) -> Any:

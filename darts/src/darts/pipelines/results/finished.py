@@ -106,7 +106,7 @@ class Finished:
     def _document(self, ref: TileRef, record: Mapping[str, Any]) -> dict[str, Any]:
         seen = record.get(SEEN)
         image, _ = self.source.identity(ref, seen if isinstance(seen, Mapping) else None)
-        return self.recipe().document(image)
+        return self.recipe().document(ref, image)
 
 
 def _is_of(fingerprint: object, document: Mapping[str, Any]) -> bool:

@@ -31,14 +31,14 @@ class Making:
 
     def metadata(self, work: Loaded) -> dict[str, Any]:
         """Return what is said of a tile; values that are none of text and numbers stand in its record only."""
-        document = self.recipe.document(work.inputs.get("image", {}))
+        document = self.recipe.document(work.ref, work.inputs.get("image", {}))
         attributes = {str(key): value for key, value in work.tile.attrs.items() if isinstance(value, str | int | float)}
         return {
             "DARTS_version": darts.__version__,
             "DARTS_pipeline": self.pipeline,
             "DARTS_tile_id": work.ref.tile_id,
             "DARTS_models": ", ".join(f"{name} {model_id}" for name, model_id in self.recipe.models.items()),
-            **{f"DARTS_{name}": value for name, value in self.recipe.parameters.items() if value is not None},
+            **{f"DARTS_{name}": value for name, value in document["parameters"].items() if value is not None},
             FINGERPRINT: fingerprint_of(document),
             **attributes,
             "acquired": acquired(work.tile),

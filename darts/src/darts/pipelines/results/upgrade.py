@@ -11,11 +11,12 @@ import pyarrow.parquet as pq
 
 from darts.pipelines.results.fingerprint import (
     NOT_YET,
+    ONE_FOR_ALL,
     PARAMETERS,
-    auxiliary_of,
     files_seen,
     fingerprint_of,
     image_of_files,
+    layers_read,
 )
 from darts.pipelines.results.finished import DOCUMENT, SEEN
 from darts.pipelines.sources.scenes import baseline_of
@@ -137,13 +138,16 @@ def _document(proof: _Proof) -> dict[str, Any]:
     return {
         "result_version": _EARLIER_VERSION,
         "parameters": {
-            **parameters, **NOT_YET, "clip_to_aoi": False,
+            **parameters, **NOT_YET, **ONE_FOR_ALL, "clip_to_aoi": False,
             "precision": "float32" if proof.config.get("device") == "cpu" else None,
         },
         "models": {file.stem: model_id(file) for file in models},
         "ensemble_card": None,
         "image": _image(proof, tags),
-        "auxiliary": auxiliary_of({file.stem: read_bands(file) for file in models}, _RESOLUTION_M[is_planet]),
+        "auxiliary": {
+            layer.name: dict(layer.identity(_RESOLUTION_M[is_planet]))
+            for layer in layers_read([read_bands(file) for file in models])
+        },
     }  # fmt: skip
 
 

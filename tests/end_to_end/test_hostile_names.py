@@ -24,7 +24,7 @@ def test_a_run_with_overwrite_replaces_no_folder_but_those_of_its_scenes(
     make_scene(tmp_path / "input" / "sentinel2" / "cdse-scenes", SCENE, size=(64, 70))
     hostile = [str(victim), "../../victim", "..", ".", "", "a\x00b", "x" * 300, SCENE, 5, ("a",)]
     monkeypatch.setattr(
-        "darts_acquisition.get_cdse_s2_sr_scene_ids_from_tile_ids",
+        "darts_acquisition.optical.cdse.catalog.CdseScenes.search",
         lambda *_, **__: {name: SimpleNamespace(id=name, geometry=None) for name in hostile},
     )
     command = ["inference", "sentinel2-sequential", "--tile-ids", "08WNB", "--years", "2024", "--overwrite", *SMALL]

@@ -56,9 +56,12 @@ def sound(sound_world):
     return made
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def _networks_are_built_once():
-    """Read each checkpoint once, for loading the sound one takes half of a trial; a spoiled one has other bytes."""
+    """Read each checkpoint once, for loading the sound one takes half of a trial; a spoiled one has other bytes.
+
+    No longer than a module: tests of other folders follow in the same process.
+    """
     from darts_segmentation import ensemble
 
     load = ensemble.load_member

@@ -149,7 +149,7 @@ class TileProducts:
                     pass  # fetching a result raises the error of its product
 
     def writer(self, band: str) -> Callable[[Path], None]:
-        """Return what writes a product into a folder; products that it needs are there."""
+        """Return what writes a product into a folder, which holds only what is written with it."""
         tile, subsets, tags = self._tile, self._subsets, tags_of(self._metadata)
         writers: dict[str, Callable[[Path], None]] = {
             "probabilities": lambda folder: _export_probabilities(tile, folder, subsets, tags),

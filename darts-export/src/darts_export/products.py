@@ -24,8 +24,9 @@ class Product:
     per_model: bool = False
     """Whether each ensemble subset has its own."""
     needs: tuple[str, ...] = ()
-    """Products whose files it tells of or is made from, `*` for all others: it is written after them, and made again
-    when files of theirs are added to a folder in which it lies."""
+    """Products that it tells of, `*` for all others: it is written after those of them that are asked for, and made
+    again when files of theirs are added to a folder in which it lies. It is made from the tile: their files may be
+    elsewhere."""
 
     def model_suffixes(self, ensemble_subsets: Sequence[str]) -> list[str]:
         """Return what is appended to its names, for the mean and for each model that has a result of its own."""

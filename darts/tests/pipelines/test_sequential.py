@@ -210,3 +210,20 @@ def test_a_terminal_that_closes_ends_a_run_like_ctrl_c_but_not_after_nohup(hang_
         signal.raise_signal(signal.SIGHUP)
     assert not interrupted.is_set()
     assert calls == [1]
+
+
+def test_a_panic_of_a_compiled_library_fails_a_tile_and_ends_no_run():
+    """Those of Rust are no exceptions as Python knows them."""
+
+    class PanicError(BaseException):
+        pass
+
+    def panic(work):
+        if work.ref.tile_id == "t1":
+            raise PanicError("index out of bounds")
+        return make_tile(work)
+
+    executor = SequentialExecutor([Stage("load", "prepare", panic)], budget_bytes=10**9)
+    ended = {event.ref.tile_id: event for event in executor.run(refs(3)) if isinstance(event, Outcome)}
+    assert [ended[f"t{i}"].status for i in range(3)] == ["success", "failed", "success"]
+    assert ended["t1"].error == "load: index out of bounds"

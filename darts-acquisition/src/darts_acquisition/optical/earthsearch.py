@@ -19,7 +19,7 @@ from darts_acquisition.catalog.takes import Take, baseline_number, take_of_produ
 from darts_acquisition.optical.sentinel2.catalog import OnBytes
 from darts_acquisition.optical.sentinel2.scaling import DN_SCALE, baseline_offset, known_baseline
 from darts_acquisition.optical.sentinel2.scene_store import RawScene
-from darts_acquisition.optical.sentinel2.stac_scenes import StacScenes, on_10_m_grid, times_10_m
+from darts_acquisition.optical.sentinel2.stac_scenes import StacScenes, on_10_m_grid, part_on_10_m_grid, times_10_m
 from darts_acquisition.optical.sentinel2.tile import SceneFormat
 from darts_acquisition.services.endpoints import ASSET_HOSTS, asset_hosts, endpoint
 from darts_acquisition.services.rasters.https import check_hosts, read_whole, read_window
@@ -174,12 +174,5 @@ class EarthSearchScenes(StacScenes):
         if window is None:
             checksum = asset.extra_fields.get("file:checksum")
             return on_10_m_grid(read_whole(STORAGE, url, checksum=checksum, on_bytes=on_bytes), url)
-        return _window_of(url, window, on_bytes)
-
-
-def _window_of(url: str, window: Window, on_bytes: OnBytes) -> xr.DataArray:
-    """Return the part of a raster under a window of the 10 m grid."""
-    raster = read_window(STORAGE, url, lambda grid: window.coarser(times_10_m(grid, url)), on_bytes)
-    times = times_10_m(raster.geobox, url)
-    inside = window.within(window.coarser(times).finer(times))
-    return on_10_m_grid(raster, url)[inside.rows, inside.columns]
+        raster = read_window(STORAGE, url, lambda grid: window.coarser(times_10_m(grid, url)), on_bytes)
+        return part_on_10_m_grid(raster, url, window)

@@ -159,7 +159,7 @@ class SequentialExecutor:
             start = time.time()
             try:
                 item.work = stage.run(item.work)
-            except Exception as error:
+            except BaseException as error:  # a panic of a library, too: for a dead thread the run would wait for ever
                 item.times.append(StageTime(stage.name, start, time.time()))
                 logger.debug("%s failed at %s", ref.tile_id, stage.name, exc_info=error)
                 self._end(failed(ref, stage.name, error, item.times))

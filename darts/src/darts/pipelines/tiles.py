@@ -242,7 +242,7 @@ class Executor(Protocol):
         ...
 
 
-def failed(ref: TileRef, where: str, error: Exception, times: Sequence[StageTime] = ()) -> Outcome:
+def failed(ref: TileRef, where: str, error: BaseException, times: Sequence[StageTime] = ()) -> Outcome:
     """Return the outcome of a tile that failed, with the stage and the reason in one line."""
     reason = " ".join(str(error).split()) or type(error).__name__
     return Outcome(

@@ -25,6 +25,7 @@ from darts_acquisition.services.rasters.files import Raster
 from darts_acquisition.services.retry import Service
 from darts_utils.errors import DataError, MissingDataError
 from darts_utils.names import is_id
+from darts_utils.rasters.window import Window
 
 logger = logging.getLogger(__name__)
 
@@ -142,6 +143,13 @@ def on_10_m_grid(raster: Raster, url: str) -> xr.DataArray:
     transform = raster.geobox.affine
     values = raster.values.repeat(times, axis=0).repeat(times, axis=1) if times > 1 else raster.values
     return wrap_xr(values, GeoBox(values.shape, transform * Affine.scale(1 / times), raster.geobox.crs))
+
+
+def part_on_10_m_grid(raster: Raster, url: str, window: Window) -> xr.DataArray:
+    """Return a window of the 10 m grid, of which a raster of 10, 20 or 60 m covers all and no more than it must."""
+    times = times_10_m(raster.geobox, url)
+    inside = window.within(window.coarser(times).finer(times))
+    return on_10_m_grid(raster, url)[inside.rows, inside.columns]
 
 
 def times_10_m(grid: GeoBox, url: str) -> int:

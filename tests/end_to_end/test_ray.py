@@ -155,7 +155,7 @@ def die_always(run, victim, work):
 
 
 def recorded(**kwargs):
-    """Return what is done about hooks, and a list of it."""
+    """Return hooks for failures, and the list in which they note that they were called."""
     from darts.pipelines.ray.executor import FailureHooks
 
     done = []

@@ -136,7 +136,8 @@ def regions(mask: xr.DataArray) -> gpd.GeoDataFrame:
     """Return one row for each component of a (y, x) bool mask that is connected by edges of pixels.
 
     Returns:
-        `Region_ID` int32 from 1 on, by the first pixel of each row by row, and the outline as a valid Polygon.
+        `Region_ID` int32 from 1 on, numbered by the first pixel of each component in reading order, and the outline
+        as a valid Polygon.
     """
     grid = geobox_of(mask)
     stretches = run_length_encode(mask.values)

@@ -228,7 +228,7 @@ class PathManager:
         return self.input / "sentinel2" / "grid"
 
     def sentinel2_raw_data(self, source: str) -> Path:
-        """Return the raw scene store of a Sentinel-2 source , such as `cdse`."""
+        """Return the raw scene store of a Sentinel-2 source, such as `cdse`."""
         return self.input / "sentinel2" / f"{source}-scenes"
 
     def train_data(self, pipeline: str, patch_size: int) -> Path:

@@ -10,8 +10,11 @@ import cyclopts
 import pytest
 
 from darts.cli import app
+from darts.pipelines.auxiliary import LAYERS
 from darts.pipelines.parameters import ExportParameters
+from darts.pipelines.sources.registry import SCENE_CATALOGS
 from darts_export.products import DEFAULT_BANDS, PRODUCTS
+from darts_utils.bands import INDICES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -53,3 +56,24 @@ def test_every_product_is_in_the_help():
 def test_what_is_exported_by_default_is_said_alike():
     (field,) = [field for field in dataclasses.fields(ExportParameters) if field.name == "export_bands"]
     assert tuple(field.default_factory()) == DEFAULT_BANDS
+
+
+@pytest.mark.parametrize("catalog", SCENE_CATALOGS)
+def test_every_source_has_a_column_in_the_comparison(catalog):
+    (head,) = re.findall(
+        r"^\| \|(.*Copernicus Data Space.*)\|$", (ROOT / "docs/guides/sources.md").read_text(), re.MULTILINE
+    )
+    assert f"(`{catalog}`" in head, "give it a column in docs/guides/sources.md"
+
+
+@pytest.mark.parametrize("layer", [layer.label for layer in LAYERS.values()])
+def test_every_auxiliary_layer_has_a_column_in_the_comparison(layer):
+    _, section = (ROOT / "docs/guides/sources.md").read_text().split("## Auxiliary data")
+    (head,) = re.findall(r"^\| \|(.*)\|$", section, re.MULTILINE)
+    assert layer in head, "give it a column in docs/guides/sources.md"
+
+
+@pytest.mark.parametrize("index", INDICES)
+def test_every_spectral_index_has_a_row(index):
+    rows = (ROOT / "docs/science/indices.md").read_text().splitlines()
+    assert [row for row in rows if row.startswith(f"| `{index}` |")], "give it a row in docs/science/indices.md"

@@ -101,7 +101,10 @@ def load_member(name: str, path: Path, device: torch.device) -> Member:
     """Return the network of a checkpoint, placed on a device."""
     loaded = load(path)
     network = place(loaded.network, device)
-    return Member(name=name, model=network, bands=loaded.bands, model_id=loaded.model_id)
+    card = loaded.card
+    return Member(
+        name=name, model=network, bands=card.band_names, model_id=loaded.model_id, temperature=card.temperature
+    )
 
 
 def _band(values: Array, attrs: dict[str, str | float]) -> xr.Variable:

@@ -26,6 +26,8 @@ class Member:
     """Its input channels in order."""
     model_id: str = ""
     """See `darts_segmentation.models.checkpoint.model_id`; empty for a network that is of no file."""
+    temperature: float = 1.0
+    """What its logits are divided by before the sigmoid."""
 
     @property
     def optical(self) -> frozenset[str]:
@@ -74,15 +76,23 @@ class NetworkGroup:
         bands: The union of their bands, in the order of a batch's channels.
         device: Where they run.
         keep_members: Whether each member's probabilities are returned, after the mean.
+        temperature: What the logits of the mean of several members are divided by, see `calibrated`.
     """
 
     def __init__(
-        self, members: Sequence[Member], bands: Sequence[str], device: torch.device, *, keep_members: bool
+        self,
+        members: Sequence[Member],
+        bands: Sequence[str],
+        device: torch.device,
+        *,
+        keep_members: bool,
+        temperature: float = 1.0,
     ) -> None:
         self._members = members
         self._channels = [_positions([bands.index(band) for band in member.bands]) for member in members]
         self._device = device
         self._keep_members = keep_members
+        self._temperature = temperature
         self._largest: int | None = None  # batch size that fits, once a larger one did not
 
     def launch(self, batch: Batch) -> Running:
@@ -131,6 +141,7 @@ class NetworkGroup:
                 kept.append(probabilities)
         if len(self._members) > 1:
             mean /= len(self._members)
+            mean = calibrated(mean, self._temperature)
         return torch.stack([mean, *kept]) if kept else mean[None]
 
     def _of_each_member(
@@ -157,6 +168,8 @@ class NetworkGroup:
             ) from error
         logits = output[0] if isinstance(output, tuple) else output  # a network with an auxiliary head gives two
         logits = logits[:, 0].float()
+        if member.temperature != 1:
+            logits = logits / member.temperature
         return torch.sigmoid(logits).add_(logits, alpha=0)  # 0 times infinity is NaN; its sigmoid would be 0 or 1
 
     def _autocast(self) -> AbstractContextManager[object]:
@@ -164,6 +177,14 @@ class NetworkGroup:
         if precision == "float32":
             return nullcontext()
         return torch.autocast("cuda", dtype=getattr(torch, precision))
+
+
+def calibrated(probabilities: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Return probabilities whose logits were divided by a temperature.
+
+    Method: temperature scaling, Guo et al. (2017), https://proceedings.mlr.press/v70/guo17a.html.
+    """
+    return probabilities if temperature == 1 else torch.sigmoid(torch.logit(probabilities) / temperature)
 
 
 def precision_of(device: torch.device) -> str:

@@ -1,11 +1,12 @@
-"""Model checkpoints, read as the untrusted files that they are.
+"""Models on disk, read as the untrusted files that they are, whatever their layout.
 
-A checkpoint holds the arguments of `segmentation_models_pytorch.create_model`, the ordered bands and the weights. Only
-tensors and plain containers are unpickled, so that a file from a stranger cannot run code; nothing is downloaded.
+A file holds the arguments of `segmentation_models_pytorch.create_model`, the ordered bands and the weights. Training
+writes `.safetensors` with a card in its header; `.pt` and `.ckpt` are read too: only tensors and plain containers are
+unpickled, so that a file from a stranger cannot run code. Nothing is downloaded.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ import torch
 from torch import nn
 
 from darts_segmentation.models.architecture import build, checked_arguments, outline
+from darts_segmentation.models.card import BandRange, ModelCard, check_ranges
 from darts_segmentation.models.container import Container, ContainerError, open_container
-from darts_segmentation.models.identity import identity
+from darts_segmentation.models.safe_file import SafeFile, card_id, is_safe_file
 from darts_segmentation.models.stored import StoredTensor
 from darts_segmentation.models.unpickling import UnknownObjectError
 from darts_segmentation.models.weight_names import by_own_names
-from darts_segmentation.models.weights import Weights, read_weights
+from darts_segmentation.models.weights import Weights, WeightsFile, read_weights
 from darts_segmentation.models.wording import brief, listed
 from darts_utils.bands import manager
 from darts_utils.errors import CheckpointError
@@ -38,20 +40,23 @@ _OMEGACONF = "Turn its configuration into plain containers with OmegaConf.to_con
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """What a checkpoint file says, checked for form but not yet built into a network."""
+    """What a file says of its model, checked for form but not yet built into a network."""
 
     path: Path
     """The file it came from."""
+    card: ModelCard
+    """All that it says; of layouts that say less, the rest is None."""
     model_config: Mapping[str, Any]
     """Arguments of `segmentation_models_pytorch.create_model`; `encoder_weights` is None, whatever the file says."""
-    bands: tuple[str, ...]
-    """Bands in the order of the network's input channels."""
-    model_input: Mapping[str, Any]
-    """What it says of the input that the network was trained on (`sensor`, `tcvis_year`, ...), empty if nothing."""
-    container: Container
+    file: WeightsFile
     """The file itself."""
     stored: Mapping[str, StoredTensor]
     """Its weights by the names in the file, not read yet."""
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Bands in the order of the network's input channels."""
+        return self.card.band_names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +65,18 @@ class LoadedModel:
 
     network: nn.Module
     """On the CPU, in evaluation mode, with float32 weights."""
-    bands: tuple[str, ...]
-    """Bands in the order of the network's input channels."""
-    model_id: str
-    """See `model_id`."""
+    card: ModelCard
+    """What is known of it, its id among it."""
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Bands in the order of the network's input channels."""
+        return self.card.band_names
+
+    @property
+    def model_id(self) -> str:
+        """See `model_id`."""
+        return str(self.card.model_id)
 
 
 def save_checkpoint(
@@ -101,45 +114,55 @@ def save_checkpoint(
 
 
 def read_bands(path: Path) -> tuple[str, ...]:
-    """Return the bands that a checkpoint needs, in channel order, without reading its weights or building a network.
+    """Return the bands that a model needs, in channel order, without reading its weights or building a network.
 
     Raises:
-        CheckpointError: If the file is not a usable checkpoint.
+        CheckpointError: If the file is not a usable model.
     """
     return read_checkpoint(path).bands
 
 
 def read_input(path: Path) -> Mapping[str, Any]:
-    """Return what a checkpoint says of the input that its network was trained on, empty if nothing.
+    """Return what a file says of the input that its network was trained on, empty if nothing.
 
     Raises:
-        CheckpointError: If the file is not a usable checkpoint.
+        CheckpointError: If the file is not a usable model.
     """
-    return read_checkpoint(path).model_input
+    return read_checkpoint(path).card.input or {}
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Return the content of a checkpoint of any accepted layout; weights stay on disk until they are used.
+    """Return the content of a model file of any accepted layout; weights stay on disk until they are used.
 
     Raises:
         CheckpointError: If the file is missing, damaged, unsafe or incomplete; the message says which and what to do.
     """
     path = Path(path)
-    container = _open(path)
+    opened = _open(path)
+    checkpoint = _of_card(opened) if isinstance(opened, SafeFile) else _of_pickle(opened)
+    _check_bands(path, checkpoint.bands, checkpoint.model_config)
+    check_ranges(path, checkpoint.card.bands)
+    return checkpoint
+
+
+def _of_card(file: SafeFile) -> Checkpoint:
+    """Return what a file with a card says."""
+    if not file.stored:
+        raise CheckpointError(f"{file.path} holds no weights. Copy it again.")
+    config = checked_arguments(file.path, file.card.architecture)
+    return Checkpoint(path=file.path, card=file.card, model_config=config, file=file, stored=file.stored)
+
+
+def _of_pickle(container: Container) -> Checkpoint:
+    """Return what a file of torch says, in whatever layout."""
+    path = container.path
     content = _plain_dict(path, container.content, "the content")
     config, weights = _split(path, content)
     model_config = checked_arguments(path, _plain_dict(path, config.get("model"), "config.model"))
-    bands = _bands_of(path, config, content)
-    _check_bands(path, bands, model_config)
+    bands = tuple(BandRange(name=name) for name in _bands_of(path, config, content))
+    card = ModelCard(architecture=model_config, bands=bands, input=_input_of(content) or None)
     stored = _checked_weights(path, weights)
-    return Checkpoint(
-        path=path,
-        model_config=model_config,
-        bands=bands,
-        model_input=_input_of(content),
-        container=container,
-        stored=stored,
-    )
+    return Checkpoint(path=path, card=card, model_config=model_config, file=container, stored=stored)
 
 
 def model_id(path: Path) -> str:
@@ -151,23 +174,36 @@ def model_id(path: Path) -> str:
         CheckpointError: If the file is not a usable checkpoint or its weights do not fit its architecture.
     """
     checkpoint = read_checkpoint(path)
-    return _identity(checkpoint, _fitting_weights(checkpoint))
+    return str(_identified(checkpoint, _fitting_weights(checkpoint)).model_id)
 
 
-def load(path: Path) -> LoadedModel:
-    """Return the network of a checkpoint, on the CPU in evaluation mode with float32 weights, its bands and its id.
+def read_model(path: Path) -> tuple[ModelCard, Weights]:
+    """Return the card of a model, its id verified or computed, and its weights in the types that the file has.
 
     Raises:
-        CheckpointError: If the file is not a usable checkpoint or its weights do not fit its architecture.
+        CheckpointError: If the file is not a usable model or its weights do not fit its architecture.
     """
     checkpoint = read_checkpoint(path)
     weights = _fitting_weights(checkpoint)
+    return _identified(checkpoint, weights), weights
+
+
+def load(path: Path) -> LoadedModel:
+    """Return the network of a file, on the CPU in evaluation mode with float32 weights, and its card.
+
+    Raises:
+        CheckpointError: If the file is not a usable model, its weights do not fit its architecture, or are not those
+            that its id was made of.
+    """
+    checkpoint = read_checkpoint(path)
+    weights = _fitting_weights(checkpoint)
+    card = _identified(checkpoint, weights)
     network = build(checkpoint.path, checkpoint.model_config)
     with torch.no_grad():
         for name, weight in network.state_dict().items():
             weight.copy_(weights[name])
     network.eval().requires_grad_(requires_grad=False)
-    return LoadedModel(network=network, bands=checkpoint.bands, model_id=_identity(checkpoint, weights))
+    return LoadedModel(network=network, card=card)
 
 
 def load_model(path: Path) -> tuple[nn.Module, tuple[str, ...]]:
@@ -180,9 +216,11 @@ def load_model(path: Path) -> tuple[nn.Module, tuple[str, ...]]:
     return model.network, model.bands
 
 
-def _open(path: Path) -> Container:
+def _open(path: Path) -> Container | SafeFile:
     try:
-        return open_container(path)
+        return SafeFile(path) if path.is_file() and is_safe_file(path) else open_container(path)
+    except CheckpointError:
+        raise
     except ContainerError as error:
         raise CheckpointError(f"{path} {error}") from error
     except UnknownObjectError as error:
@@ -283,10 +321,20 @@ def _fitting_weights(checkpoint: Checkpoint) -> Weights:
     wanted = outline(checkpoint.path, checkpoint.model_config)
     stored = by_own_names(checkpoint.path, checkpoint.stored, wanted)
     network = f"{checkpoint.model_config['arch']} with {checkpoint.model_config['encoder_name']}"
-    return read_weights(network, checkpoint.container, stored, wanted)
+    return read_weights(network, checkpoint.file, stored, wanted)
 
 
-def _identity(checkpoint: Checkpoint, weights: Weights) -> str:
-    """Return the id of a model of which the file says neither ranges of bands nor input nor calibration."""
-    bands = [{"name": name, "low": None, "high": None} for name in checkpoint.bands]
-    return identity(weights, checkpoint.model_config, bands)
+def _identified(checkpoint: Checkpoint, weights: Weights) -> ModelCard:
+    """Return the card with the id of the model.
+
+    Raises:
+        CheckpointError: If the file says another id, because it was damaged or changed.
+    """
+    card = checkpoint.card
+    found = card_id(replace(card, input=None) if card.model_id is None else card, weights)
+    if card.model_id not in (None, found):
+        raise CheckpointError(
+            f"{checkpoint.path} is not what was written: its weights and card have the id {found[:12]}, but it says"
+            f" {brief(card.model_id)[:14]}. Copy it again."
+        )
+    return replace(card, model_id=found)

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 import torch
 
-from darts_segmentation.models.container import Container, ContainerError
+from darts_segmentation.models.container import ContainerError
 from darts_segmentation.models.stored import StoredTensor
 from darts_segmentation.models.wording import listed
 from darts_utils.errors import CheckpointError
@@ -17,14 +18,35 @@ _NUMBERS = "float16, bfloat16, float32 or float64"
 type Weights = dict[str, torch.Tensor]
 
 
+class WeightsFile(Protocol):
+    """A file whose tensors are read one by one, after they were described."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        ...
+
+    def holds(self, stored: StoredTensor) -> bool:
+        """Return whether the file has all numbers that a tensor claims."""
+        ...
+
+    def tensor(self, stored: StoredTensor) -> torch.Tensor:
+        """Return a tensor that the file holds.
+
+        Raises:
+            ContainerError: If its bytes are not those that were written.
+        """
+        ...
+
+
 def read_weights(
-    network: str, container: Container, stored: Mapping[str, StoredTensor], wanted: Mapping[str, torch.Tensor]
+    network: str, file: WeightsFile, stored: Mapping[str, StoredTensor], wanted: Mapping[str, torch.Tensor]
 ) -> Weights:
     """Return all weights of a network, in the types that the file has for them.
 
     Args:
         network: What they are for, for messages.
-        container: The file.
+        file: The file.
         stored: Its weights, by the network's own names as far as possible.
         wanted: The network's weights without their memory, see `architecture.outline`.
 
@@ -32,13 +54,13 @@ def read_weights(
         CheckpointError: If a weight is missing, unexpected, of another shape or type, not in the file, or not finite
             as the network would have it.
     """
-    path = container.path
+    path = file.path
     _check_fit(path, network, stored, wanted)
     for name, weight in stored.items():
         _check_type(path, name, weight.dtype, wanted[name].dtype)
-        if not container.holds(weight):
+        if not file.holds(weight):
             raise CheckpointError(f"{path} is damaged: it does not hold the weight {listed([name])}. Copy it again.")
-    return {name: _number(path, name, container, weight, wanted[name].dtype) for name, weight in stored.items()}
+    return {name: _number(path, name, file, weight, wanted[name].dtype) for name, weight in stored.items()}
 
 
 def _check_fit(
@@ -66,10 +88,10 @@ def _check_type(path: Path, name: str, given: torch.dtype, wanted: torch.dtype) 
     )
 
 
-def _number(path: Path, name: str, container: Container, stored: StoredTensor, wanted: torch.dtype) -> torch.Tensor:
+def _number(path: Path, name: str, file: WeightsFile, stored: StoredTensor, wanted: torch.dtype) -> torch.Tensor:
     """Return a weight whose values are finite in the type that the network computes in."""
     try:
-        weight = container.tensor(stored)
+        weight = file.tensor(stored)
     except ContainerError as error:
         raise CheckpointError(f"{path} {error}") from error
     if not torch.isfinite(weight.to(wanted)).all():

@@ -131,7 +131,7 @@ def _window(path, accessor, one, names):
         ~accessor.extent.affine @ corner for corner in ((left, top), (right, bottom))
     )
     window = accessor.extent[round(row) : round(last_row), round(column) : round(last_column)]
-    return cube.read(dict.fromkeys(names, "fub"), window)
+    return cube.read(dict.fromkeys(names, "fubi"), window)
 
 
 def add_to_earth_engine(one, server):

@@ -75,10 +75,11 @@ def with_values(patch, value, where=(4, 3, 3)):
 def with_labels(patch, change):
     def make(make_set):
         folder = make_set()
-        y = zarr.open_array(folder / "data.zarr" / "y", config={"write_empty_chunks": True})
+        y = zarr.open_array(folder / "data.zarr" / "y")
         label = y[patch]
         change(label)
-        y[patch] = label
+        with zarr.config.set({"array.write_empty_chunks": True}):
+            zarr.open_array(folder / "data.zarr" / "y")[patch] = label
         return folder
 
     return make

@@ -130,7 +130,8 @@ def test_bands_of_another_range_are_refused(file):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda said: said.update(format="other"), "has a card that is not of darts-model. Use a model that DARTS wrote."),
+        (lambda said: said.update(format="other"), "has a card that is not of darts-model. Use a model that DARTS"
+         " wrote."),
         (lambda said: said.update(format_version=9), "has the format version 9, but 1 is known. Update DARTS."),
         (lambda said: said.update(bands="red"), "has the band None, but an object with name, low and high is needed."
          " Write the file anew."),

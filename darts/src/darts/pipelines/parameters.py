@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from darts.pipelines.sources.registry import DEFAULT_CATALOG, SCENE_CATALOGS
-from darts.utils.numbers import check_numbers
 from darts_utils.errors import ConfigError
+from darts_utils.numbers import check_numbers
 from darts_utils.parameters import check_overlap, check_tcvis_year, quality_level_number
 from darts_utils.paths import DefaultPaths, settle_paths
 

@@ -10,8 +10,8 @@ from typing import Any
 import cyclopts
 from cyclopts.argument import update_argument_collection
 
-from darts.utils.numbers import check_text
 from darts_utils.errors import ConfigError
+from darts_utils.numbers import check_text
 from darts_utils.paths import user_path
 from darts_utils.text import read_text
 

@@ -190,7 +190,7 @@ class RemoteFile:
         if response.status_code != 206 or not size.isdigit() or not first.startswith(f"{start}-"):
             raise ServiceError(
                 f"{self._service.name}: {self._url} is not read by ranges of bytes (it answered "
-                f"{response.status_code} {said or 'without Content-Range'}). Fetch whole scenes, without an area to clip to."
+                f"{response.status_code} {said or 'without Content-Range'}). Fetch whole scenes, not an area of them."
             )
         kind = (response.headers.get("ETag"), int(size))
         if self._kind not in (None, kind):

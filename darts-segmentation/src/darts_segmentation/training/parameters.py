@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from darts_segmentation.training.augmentations import DEFAULT_AUGMENTATIONS, check_names
+from darts_segmentation.training.augmentations import DEFAULT_AUGMENTATIONS, check_augmentation
 from darts_segmentation.training.folds import SplitParameters
 from darts_segmentation.training.losses import LOSSES
 from darts_utils.errors import ConfigError
@@ -109,7 +109,8 @@ class HyperParameters(TrainingParameters):
         unknown = [name for name in self.loss.split("+") if name.strip() not in LOSSES]
         if unknown:
             raise ConfigError(f"loss is {self.loss!r}, but known ones are {', '.join(LOSSES)}, alone or as focal+dice.")
-        check_names(self.augmentations)
+        for name in self.augmentations:
+            check_augmentation(name)
 
     @property
     def augmentations(self) -> tuple[str, ...]:

@@ -225,7 +225,7 @@ def test_faults_that_pass_are_tried_again(items, cogs, tmp_path, kind):
 @pytest.mark.parametrize(
     ("kind", "error", "said"),
     [
-        ("whole", ServiceError, "is not read by ranges of bytes (it answered 200 without Content-Range). Leave --clip"),
+        ("whole", ServiceError, "is not read by ranges of bytes (it answered 200 without Content-Range). Fetch whole"),
         (404, MissingDataError, "Earth Search storage: there is no https://localhost"),
         (403, ServiceError, "was refused: 403"),
         ("https://elsewhere.example/a.tif", ServiceError, "leads to https://elsewhere.example/a.tif, which is not ask"),

@@ -157,7 +157,7 @@ class NetworkGroup:
     def _probabilities(self, member: Member, inputs: torch.Tensor) -> torch.Tensor:
         """Return (n, y, x) float32 from 0 to 1; NaN where the network's numbers have overflowed."""
         try:
-            with self._autocast():
+            with autocast_of(self._device):
                 output = member.model(inputs.contiguous(memory_format=torch.channels_last))
         except torch.cuda.OutOfMemoryError:
             raise
@@ -172,12 +172,6 @@ class NetworkGroup:
             logits = logits / member.temperature
         return torch.sigmoid(logits).add_(logits, alpha=0)  # 0 times infinity is NaN; its sigmoid would be 0 or 1
 
-    def _autocast(self) -> AbstractContextManager[object]:
-        precision = precision_of(self._device)
-        if precision == "float32":
-            return nullcontext()
-        return torch.autocast("cuda", dtype=getattr(torch, precision))
-
 
 def calibrated(probabilities: torch.Tensor, temperature: float) -> torch.Tensor:
     """Return probabilities whose logits were divided by a temperature.
@@ -185,6 +179,12 @@ def calibrated(probabilities: torch.Tensor, temperature: float) -> torch.Tensor:
     Method: temperature scaling, Guo et al. (2017), https://proceedings.mlr.press/v70/guo17a.html.
     """
     return probabilities if temperature == 1 else torch.sigmoid(torch.logit(probabilities) / temperature)
+
+
+def autocast_of(device: torch.device) -> AbstractContextManager[object]:
+    """Return a context in which networks compute in the numbers of a device, see `precision_of`."""
+    precision = precision_of(device)
+    return nullcontext() if precision == "float32" else torch.autocast("cuda", dtype=getattr(torch, precision))
 
 
 def precision_of(device: torch.device) -> str:

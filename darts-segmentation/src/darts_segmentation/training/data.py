@@ -260,22 +260,24 @@ class DartsDataModule(LightningDataModule):
         self._seed = seed
         self._batches: PatchBatches | None = None
 
-    def train_dataloader(self) -> DataLoader[Batch]:
-        """Return the training patches, anew in each epoch."""
+    def train_batches(self) -> EpochBatches:
+        """Return the order of the training patches."""
         chosen = self.data.split.train
         positive = ~self.data.patches.metadata["empty"].to_numpy(dtype=bool)[chosen]
         rank, n_ranks = self._ranks()
-        return self._loader(
-            EpochBatches(
-                chosen,
-                self._batch_size,
-                self._seed,
-                positive=positive,
-                positive_share=self._parameters.positive_share,
-                rank=rank,
-                n_ranks=n_ranks,
-            )
+        return EpochBatches(
+            chosen,
+            self._batch_size,
+            self._seed,
+            positive=positive,
+            positive_share=self._parameters.positive_share,
+            rank=rank,
+            n_ranks=n_ranks,
         )
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Return the training patches, anew in each epoch."""
+        return self._loader(self.train_batches())
 
     def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
         """Return the validation patches, nothing if there are none."""

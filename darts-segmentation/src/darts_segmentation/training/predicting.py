@@ -1,0 +1,56 @@
+"""Logits of patches, computed as a map computes them: the same numbers, the same device."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import torch
+from torch import nn
+
+from darts_segmentation.network import Member, autocast_of, place
+from darts_segmentation.training.data import Batch
+
+type Predict = Callable[[torch.Tensor], torch.Tensor]
+"""(n, band, y, x) float32 to (n, y, x) float32 logits, both on the device."""
+
+
+def predictor(network: nn.Module, device: torch.device, temperature: float = 1.0) -> Predict:
+    """Return what gives the logits of one network.
+
+    Args:
+        network: The network; it is placed on the device, in evaluation mode.
+        device: Where it runs.
+        temperature: What its logits are divided by.
+    """
+    network = place(network, device)
+
+    def predict(x: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode(), autocast_of(device):
+            output = network(x.contiguous(memory_format=torch.channels_last))
+        logits = output[0] if isinstance(output, tuple) else output
+        return logits[:, 0].float() / temperature
+
+    return predict
+
+
+def ensemble_predictor(members: Sequence[Member], bands: Sequence[str], device: torch.device) -> Predict:
+    """Return what gives the logits of the mean probability of several networks, each with its own temperature.
+
+    Args:
+        members: The networks.
+        bands: Bands of the patches, in order; each network finds its own among them.
+        device: Where they run.
+    """
+    predictors = [predictor(member.model, device, member.temperature) for member in members]
+    channels = [[list(bands).index(band) for band in member.bands] for member in members]
+
+    def predict(x: torch.Tensor) -> torch.Tensor:
+        each = [torch.sigmoid(one(x[:, chosen])) for one, chosen in zip(predictors, channels, strict=True)]
+        return torch.logit(torch.stack(each).mean(dim=0))
+
+    return predict
+
+
+def predicted(predict: Predict, batches: Iterable[Batch], device: torch.device) -> Iterator[tuple[Batch, torch.Tensor]]:
+    """Yield each batch with its logits, (n, y, x) float32, on the host."""
+    for batch in batches:
+        yield batch, predict(batch["x"].to(device, non_blocking=True)).cpu()
+

@@ -1,0 +1,245 @@
+"""A training run from patches to a calibrated model, in one folder."""
+
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from darts_segmentation.models.card import BandRange, ModelCard
+from darts_segmentation.models.checkpoint import load
+from darts_segmentation.models.safe_file import write_model
+from darts_segmentation.training.calibration import Calibration, calibrate, fitted_on
+from darts_segmentation.training.data import DartsDataModule, InOrder, LearningData, PatchBatches, open_learning_data
+from darts_segmentation.training.domain import described_input, domain_of, input_statistics
+from darts_segmentation.training.estimate import expected_duration
+from darts_segmentation.training.evaluation import evaluate
+from darts_segmentation.training.figures import draw_run
+from darts_segmentation.training.fit import Fitting, best_checkpoint, fit
+from darts_segmentation.training.history import History, Silent, TrainingView
+from darts_segmentation.training.module import TrainedNetwork
+from darts_segmentation.training.networks import architecture_of, new_network, start_from
+from darts_segmentation.training.parameters import CommonParameters, RunParameters
+from darts_segmentation.training.predicting import predictor
+from darts_segmentation.training.runs import RUNS, RunFolder, decisive, open_run, plain
+from darts_utils.errors import ConfigError
+from darts_utils.machine.devices import decide_device
+from darts_utils.paths import PathManager, visible_folders
+
+type OnValidation = Callable[[int, Mapping[str, float]], None]
+
+_VERSIONS = ("darts-segmentation", "torch", "lightning", "segmentation-models-pytorch")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedRun:
+    """A run that has ended."""
+
+    run: RunFolder
+    card: ModelCard
+    """Of its model."""
+    scores: Mapping[str, float]
+    """Of the best epoch on the validation patches, empty without any."""
+    seconds: float
+
+
+def training_set(given: Path | None, paths: PathManager) -> Path:
+    """Return the folder of the training set that was given, else the newest one.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    if given is not None:
+        return given
+    found = [folder for folder in visible_folders(paths.training) if (folder / "config.toml").is_file()]
+    if not found:
+        raise ConfigError(
+            f"there is no training set in {paths.training}. Make one with `darts training create-dataset`, or name one "
+            "with --train-data-dir."
+        )
+    return max(found, key=lambda folder: (folder / "config.toml").stat().st_mtime_ns)
+
+
+def train(
+    parameters: RunParameters,
+    paths: PathManager,
+    *,
+    view: TrainingView | None = None,
+    parent: Path | None = None,
+    on_validation: OnValidation | None = None,
+) -> TrainedRun:
+    """Train a network and write its model; a run that was interrupted goes on.
+
+    Args:
+        parameters: What is learned, on what, and how.
+        paths: Default locations.
+        view: What shows how it goes.
+        parent: Folder of runs, `{artifacts}/_runs` if not given.
+        on_validation: Called after each validation; may raise to end the run.
+
+    Raises:
+        ConfigError: If parameters are wrong, or an unfinished run of this name was begun with others.
+        DataError: If the training set cannot be learned from, or the loss is no number.
+        KeyboardInterrupt: If it was interrupted; the same call goes on.
+    """
+    start, view = time.monotonic(), view or Silent()
+    folder = training_set(parameters.train_data_dir, paths)
+    data = open_learning_data(folder, parameters.bands, parameters)
+    architecture = architecture_of(parameters, len(data.bands))
+    parent = (parameters.artifact_dir or paths.artifacts) / RUNS if parent is None else parent
+    run = open_run(parent, parameters.run_name, _decides(parameters, data), _described(folder, data, architecture))
+    with run.held():
+        return _train(Work(parameters, data, run, architecture, view), on_validation, start)
+
+
+@dataclass(frozen=True)
+class Work:
+    """A run, and all that it is made of."""
+
+    parameters: RunParameters
+    data: LearningData
+    run: RunFolder
+    architecture: dict[str, Any]
+    view: TrainingView
+
+    @property
+    def device(self) -> torch.device:
+        """Where a network is evaluated."""
+        return decide_device("cpu" if self.parameters.accelerator == "cpu" else None)
+
+
+def _train(work: Work, on_validation: OnValidation | None, start: float) -> TrainedRun:
+    given, data = work.parameters, work.data
+    torch.manual_seed(given.random_seed)
+    network = new_network(given, work.architecture, data.patches.patch_shape[1])
+    if given.weights_from_checkpoint is not None:
+        start_from(network, work.architecture, data.bands, given.weights_from_checkpoint)
+    module = DartsDataModule(data, given, batch_size=given.batch_size, seed=given.random_seed)
+    steps = -(-len(module.train_batches()) // given.accumulate_batches)
+    learner = TrainedNetwork(
+        network,
+        architecture=work.architecture,
+        bands=data.bands,
+        parameters=given,
+        seed=given.random_seed,
+        epochs=given.max_epochs,
+        steps_per_epoch=steps,
+    )
+    _say_beginning(work, learner, len(module.train_batches()))
+    history = History(
+        work.run.metrics, every=given.log_every_n_steps, view=work.view, on_validation=on_validation
+    )
+    fit(Fitting(learner, module, work.run, given, history))
+    return _finish(work, history, start)
+
+
+def _say_beginning(work: Work, learner: TrainedNetwork, n_batches: int) -> None:
+    """Say what begins, or goes on, and how long it may take where that is long."""
+    going_on = work.run.last.is_file()
+    work.view.say(f"{'Going on with' if going_on else 'Training'} {work.run.folder.name} ({work.data.split.describe()})")
+    if work.device.type == "cpu" and not going_on:
+        line = expected_duration(learner, work.data, work.parameters, n_batches)
+        work.view.say(line)
+
+
+def _finish(work: Work, history: History, start: float) -> TrainedRun:
+    """Calibrate the best epoch, write the model, and return what became of the run."""
+    loaded = load(best_checkpoint(work.run))
+    predict = predictor(loaded.network, work.device)
+    metrics: dict[str, Any] = {}
+    calibration = None
+    for role in ("val", "test"):
+        chosen = getattr(work.data.split, role)
+        if len(chosen):
+            batches = reader(work.data, chosen, work.parameters)
+            if role == "val":
+                calibration = calibrate(predict, batches, work.device)
+            temperature = 1.0 if calibration is None else calibration.temperature
+            metrics[role] = evaluate(predict, batches(), work.device, temperature=temperature).scores()
+    card = _card(work, calibration, metrics, history)
+    card = write_model(work.run.model, card, loaded.network.state_dict())
+    before, after = (None, None) if calibration is None else (calibration.before, calibration.after)
+    draw_run(work.run.figures, history.rows, before, after)
+    scores = {f"val/{name}": value for name, value in (metrics.get("val") or {}).items()}
+    return TrainedRun(run=work.run, card=card, scores=scores, seconds=time.monotonic() - start)
+
+
+def reader(data: LearningData, chosen: Any, parameters: CommonParameters) -> Callable[[], Any]:
+    """Return what gives some patches in batches, each time anew."""
+    batches = PatchBatches(data.patches, data.channels)
+    return lambda: (batches[indices] for indices in InOrder(chosen, parameters.batch_size))
+
+
+def _card(
+    work: Work, calibration: Calibration | None, metrics: Mapping[str, Any], history: History
+) -> ModelCard:
+    data, table = work.data, work.data.patches.metadata
+    best = history.best
+    return ModelCard(
+        name=work.run.name,
+        version="1",
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        architecture=work.architecture,
+        bands=tuple(BandRange.of(band) for band in data.bands),
+        input=described_input(data),
+        calibration=None if calibration is None else calibration.to_card(fitted_on(data)),
+        thresholds=None if calibration is None else calibration.thresholds(),
+        training={
+            **_provenance(),
+            "patch_set": data.patches.id,
+            "patch_set_name": data.patches.folder.name,
+            "split": {role: list(names) for role, names in data.split.regions.items()},
+            "seed": work.parameters.random_seed,
+            "epochs": int(history.rows[-1]["epoch"]) + 1 if history.rows else 0,
+            "best_epoch": None if best is None else best[1],
+            "hyperparameters": decisive(work.parameters),
+            "metrics": {role: _finite(scores) for role, scores in metrics.items()},
+        },
+        domain=domain_of(table.iloc[data.split.train]),
+        input_statistics=input_statistics(data),
+    )
+
+
+def _finite(scores: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: round(value, 6) if abs(value) < float("inf") else None for name, value in scores.items()}
+
+
+def _decides(parameters: RunParameters, data: LearningData) -> dict[str, Any]:
+    """Return all on which depends what is learned."""
+    return {**decisive(parameters), "bands": list(data.bands), "patch_set": data.patches.id}
+
+
+def _described(folder: Path, data: LearningData, architecture: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what else is worth writing down about a run."""
+    return {
+        "train_data_dir": plain(folder),
+        "architecture": {name: plain(value) for name, value in architecture.items()},
+        "split": {
+            "method": data.split.method,
+            "fold_method": data.split.fold_method,
+            "regions": {role: list(names) for role, names in data.split.regions.items()},
+            "patches": {role: len(getattr(data.split, role)) for role in ("train", "val", "test")},
+        },
+        **_provenance(),
+    }
+
+
+def _provenance() -> dict[str, Any]:
+    return {"versions": {name: version(name) for name in _VERSIONS}, "git_commit": _commit()}
+
+
+def _commit() -> str | None:
+    """Return the commit of the working folder, None if it is no repository."""
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None
+

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from darts_segmentation.models.architecture import checked_arguments
 from darts_segmentation.models.card import KEY, ModelCard, check_ranges, parse_card, read_header
@@ -108,5 +108,5 @@ def write_model(path: Path, card: ModelCard, weights: Mapping[str, torch.Tensor]
     own = {name: weight.detach().cpu().contiguous().clone() for name, weight in weights.items()}  # none shares memory
     card = card.with_(model_id=card_id(card, own))
     with atomic_file(path) as part:
-        save_file(own, part, metadata={"format": "pt", KEY: canonical(card.to_json()).decode()})
+        part.write_bytes(save(own, metadata={"format": "pt", KEY: canonical(card.to_json()).decode()}))
     return card

@@ -51,7 +51,7 @@ class PatchBatches(Dataset[Batch]):
         """Return what another process needs; it gets threads of its own."""
         return {**self.__dict__, "_readers": None}
 
-    def __getitem__(self, chosen: Sequence[int]) -> Batch:
+    def __getitem__(self, chosen: Sequence[int] | Array) -> Batch:
         """Return some patches as a batch.
 
         Raises:
@@ -61,7 +61,7 @@ class PatchBatches(Dataset[Batch]):
         x, y = self._read(chosen) if self._kept is None else (self._kept[0][indices], self._kept[1][indices])
         return {"x": x, "y": y, "sun": self._sun[indices], "index": indices}
 
-    def _read(self, chosen: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _read(self, chosen: Sequence[int] | Array) -> tuple[torch.Tensor, torch.Tensor]:
         """Return patches from the disk, several read at once: to copy them takes longer than to find them."""
         n_bands, height, width = self._patches.patch_shape
         n_bands = n_bands if self._channels is None else len(self._channels)
@@ -99,7 +99,8 @@ def _sun_of(patches: PatchSet) -> Array:
     table = patches.metadata
     if not set(SUN) <= set(table.columns):
         return np.full((len(table), 2), np.nan, dtype=np.float32)
-    return table[list(SUN)].to_numpy(dtype=np.float32)
+    sun: Array = table[list(SUN)].to_numpy(dtype=np.float32)
+    return sun
 
 
 class EpochBatches(Sampler[list[int]]):
@@ -155,7 +156,10 @@ class EpochBatches(Sampler[list[int]]):
         if self._share is None or self._positive is None or self._positive.all() or not self._positive.any():
             return self._indices
         n_with = round(self._share * len(self._indices))
-        groups = ((self._indices[self._positive], n_with), (self._indices[~self._positive], len(self._indices) - n_with))
+        groups = (
+            (self._indices[self._positive], n_with),
+            (self._indices[~self._positive], len(self._indices) - n_with),
+        )
         return np.concatenate([_drawn(rng, group, n) for group, n in groups])
 
 
@@ -308,4 +312,3 @@ class DartsDataModule(LightningDataModule):
             persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),
         )
-

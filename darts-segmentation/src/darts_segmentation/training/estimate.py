@@ -40,7 +40,7 @@ def expected_duration(learner: TrainedNetwork, data: LearningData, given: RunPar
 
 
 def _step(learner: TrainedNetwork, x: torch.Tensor, y: torch.Tensor) -> None:
-    learner.loss(learner(x), y).backward()
+    torch.autograd.backward(learner.loss(learner(x), y))
 
 
 def _hours(hours: float) -> str:

@@ -39,7 +39,11 @@ def learning_curves(rows: Sequence[Mapping[str, float]]) -> "Figure":
     figure, (left, right) = new_figure(9, 3.4, 2)
     for name, label, colour in (("train/loss_epoch", "training", _BLUE), ("val/loss", "validation", _ORANGE)):
         _line(left, rows, name, label, colour)
-    for name, label, colour in ((MONITORED, "IoU", _BLUE), ("val/Recall", "recall", _ORANGE), ("val/Precision", "precision", _GREY)):
+    for name, label, colour in (
+        (MONITORED, "IoU", _BLUE),
+        ("val/Recall", "recall", _ORANGE),
+        ("val/Precision", "precision", _GREY),
+    ):
         _line(right, rows, name, label, colour)
     left.set(xlabel="epoch", ylabel="loss", title="Loss")
     right.set(xlabel="epoch", ylim=(0, 1), title="Validation, at probability 0.5")
@@ -86,7 +90,9 @@ def precision_recall_curve(scores: ScoreCounts) -> "Figure":
     return figure
 
 
-def draw_run(folder: Path, rows: Sequence[Mapping[str, float]], before: ScoreCounts | None, after: ScoreCounts | None) -> None:
+def draw_run(
+    folder: Path, rows: Sequence[Mapping[str, float]], before: ScoreCounts | None, after: ScoreCounts | None
+) -> None:
     """Write the pictures of a run that has ended."""
     made: dict[str, Callable[[], Any]] = {"learning-curves": lambda: learning_curves(rows)}
     if before is not None and after is not None and before.has_both:

@@ -206,7 +206,9 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def _advice(size: int, fits: int) -> str:
     if not fits:
-        return "not even one patch fits into memory in training. Choose a smaller encoder, or patches of a smaller size."
+        return (
+            "not even one patch fits into memory in training. Choose a smaller encoder, or patches of a smaller size."
+        )
     return f"batch_size {size} does not fit into memory, but {fits} does. Use --batch-size {fits}."
 
 
@@ -225,7 +227,7 @@ def fitting_size(work: Fitting, size: int) -> int:
 
 def _fits(module: TrainedNetwork, batch: Mapping[str, torch.Tensor]) -> bool:
     try:
-        module.loss(module(batch["x"].to(module.device)), batch["y"].to(module.device)).backward()
+        torch.autograd.backward(module.loss(module(batch["x"].to(module.device)), batch["y"].to(module.device)))
     except RuntimeError as error:
         if is_out_of_memory(error):
             return False

@@ -111,8 +111,13 @@ class History(Callback):
         self._scores = {}
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:  # noqa: ARG002  (the signature of Lightning)
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,  # noqa: ARG002  (the signature of Lightning)
+        batch_idx: int,
+    ) -> None:
         """Keep the loss now and then, and look whether it is a number: both make the device wait."""
         if (batch_idx + 1) % self._every == 0 or batch_idx + 1 == trainer.num_training_batches:
             _checked(pl_module)
@@ -120,8 +125,8 @@ class History(Callback):
             self.rows.append({"epoch": trainer.current_epoch, "step": trainer.global_step, "train/loss": float(loss)})
             self._view.step(trainer.current_epoch, batch_idx + 1, int(trainer.num_training_batches))
 
-    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """Keep the scores of a validation."""
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Keep the scores of a validation: only now are they those of this one."""
         if not trainer.sanity_checking:
             scores = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
             self._scores = scores

@@ -24,7 +24,7 @@ from darts_segmentation.metrics.histogram import LogitHistogram
 from darts_segmentation.training.augmentations import Augmenter
 from darts_segmentation.training.data import Batch
 from darts_segmentation.training.labels import IGNORED
-from darts_segmentation.training.losses import ignore_edges, make_loss
+from darts_segmentation.training.losses import Loss, ignore_edges, make_loss
 from darts_segmentation.training.parameters import HyperParameters
 from darts_utils.errors import DataError
 
@@ -45,6 +45,52 @@ _METRICS = {
 def pixel_metrics(prefix: str) -> MetricCollection:
     """Return the metrics of pixels at probability 0.5, by their documented names."""
     return MetricCollection({name: metric(ignore_index=IGNORED) for name, metric in _METRICS.items()}, prefix=prefix)
+
+
+class StageScores(nn.Module):
+    """The scores of all patches of a stage, summed batch by batch.
+
+    Args:
+        stage: Name of the stage, before the name of each score.
+        loss: Its loss.
+    """
+
+    def __init__(self, stage: str, loss: Loss) -> None:
+        super().__init__()
+        self._stage = stage
+        self._loss = loss
+        self.pixels = pixel_metrics(f"{stage}/")
+        self.losses = MeanMetric()
+        self.histogram = LogitHistogram()
+
+    def update(self, output: torch.Tensor, labels: torch.Tensor) -> None:
+        """Score a batch.
+
+        Args:
+            output: (n, 1, y, x) logits.
+            labels: (n, y, x) uint8.
+        """
+        logits = output.float()
+        self.losses.update(self._loss(logits, labels), weight=len(labels))
+        self.pixels.update(logits[:, 0], labels.int())
+        self.histogram.update(logits[:, 0], labels)
+
+    def compute(self) -> dict[str, float]:
+        """Return all scores by their documented names, and begin anew.
+
+        Raises:
+            DataError: If the network gave logits that are not numbers.
+        """
+        counts = self.histogram.scores()
+        scores = {
+            f"{self._stage}/loss": float(self.losses.compute()),
+            **{name: float(value) for name, value in self.pixels.compute().items()},
+            f"{self._stage}/AUROC": counts.auroc(),
+            f"{self._stage}/AveragePrecision": counts.average_precision(),
+        }
+        for metric in (self.losses, self.pixels, self.histogram):
+            metric.reset()
+        return scores
 
 
 class TrainedNetwork(LightningModule):
@@ -73,24 +119,21 @@ class TrainedNetwork(LightningModule):
     ) -> None:
         super().__init__()
         self.model = network.to(memory_format=torch.channels_last)
-        self.loss = make_loss(
-            parameters.loss, alpha=parameters.focal_loss_alpha, gamma=parameters.focal_loss_gamma
-        )
+        self.loss = make_loss(parameters.loss, alpha=parameters.focal_loss_alpha, gamma=parameters.focal_loss_gamma)
         # as other releases keep them, so that a checkpoint is a model that every reader knows
         self.save_hyperparameters({"config": {"model": dict(architecture), "bands": list(bands)}})
-        self._parameters = parameters
+        self._given = parameters
         self._augmenter = Augmenter(parameters.augmentations, bands)
         self._seed = seed
         self._epochs, self._steps_per_epoch = epochs, steps_per_epoch
-        self._metrics = nn.ModuleDict({f"of_{stage}": pixel_metrics(f"{stage}/") for stage in ("val", "test")})
-        self._losses = nn.ModuleDict({f"of_{stage}": MeanMetric() for stage in ("val", "test")})
-        self._histograms = nn.ModuleDict({f"of_{stage}": LogitHistogram() for stage in ("val", "test")})
+        self._val, self._test = StageScores("val", self.loss), StageScores("test", self.loss)
         self._first_failure = torch.tensor(-1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return (n, 1, y, x) logits."""
         output = self.model(x.contiguous(memory_format=torch.channels_last))
-        return output[0] if isinstance(output, tuple) else output  # a network with an auxiliary head gives two
+        logits: torch.Tensor = output[0] if isinstance(output, tuple) else output  # some give that of a head besides
+        return logits
 
     def on_train_epoch_start(self) -> None:
         """Let everything random in an epoch depend on its number alone, so that a run can go on from any epoch."""
@@ -105,7 +148,7 @@ class TrainedNetwork(LightningModule):
         """Return the loss of a batch, its patches changed."""
         generator = torch.Generator().manual_seed(self._seed_of(batch_idx + 1))
         x, y = self._augmenter(batch["x"], batch["y"], batch["sun"], generator)
-        loss = self.loss(self(x), ignore_edges(y, self._parameters.ignore_edge_px))
+        loss = self.loss(self(x), ignore_edges(y, self._given.ignore_edge_px))
         self._note_failure(loss.detach(), batch_idx)
         self.log("train/loss", loss.detach(), on_step=True, on_epoch=True, batch_size=len(x), sync_dist=True)
         return loss
@@ -123,52 +166,24 @@ class TrainedNetwork(LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002  (the signature of Lightning)
         """Score a batch of validation patches."""
-        self._score("val", batch)
+        self._val.update(self(batch["x"]), batch["y"])
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002  (the signature of Lightning)
         """Score a batch of test patches."""
-        self._score("test", batch)
-
-    def _score(self, stage: str, batch: Batch) -> None:
-        logits, y = self(batch["x"]).float(), batch["y"]
-        self._losses[f"of_{stage}"].update(self.loss(logits, y), weight=len(y))
-        self._metrics[f"of_{stage}"].update(logits[:, 0], y.int())
-        self._histograms[f"of_{stage}"].update(logits[:, 0], y)
+        self._test.update(self(batch["x"]), batch["y"])
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of all validation patches."""
-        self._log_scores("val")
+        self.log_dict(self._val.compute())
 
     def on_test_epoch_end(self) -> None:
         """Log the scores of all test patches."""
-        self._log_scores("test")
-
-    def _log_scores(self, stage: str) -> None:
-        scores = self.scores(stage)
-        self.log_dict(scores, rank_zero_only=False)
-        for group in (self._metrics, self._losses, self._histograms):
-            group[f"of_{stage}"].reset()
-
-    def scores(self, stage: str) -> dict[str, float]:
-        """Return all scores of the patches that were seen, by their documented names.
-
-        Raises:
-            DataError: If the network gave logits that are not numbers.
-        """
-        counts = self._histograms[f"of_{stage}"].scores()
-        return {
-            f"{stage}/loss": float(self._losses[f"of_{stage}"].compute()),
-            **{name: float(value) for name, value in self._metrics[f"of_{stage}"].compute().items()},
-            f"{stage}/AUROC": counts.auroc(),
-            f"{stage}/AveragePrecision": counts.average_precision(),
-        }
+        self.log_dict(self._test.compute())
 
     def configure_optimizers(self) -> Any:
         """Return AdamW, and how its learning rate changes: by step, so that a warm-up can be shorter than an epoch."""
-        given = self._parameters
-        optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=given.learning_rate, weight_decay=given.weight_decay
-        )
+        given = self._given
+        optimizer = torch.optim.AdamW(self.model.parameters(), lr=given.learning_rate, weight_decay=given.weight_decay)
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, LearningRate(given, epochs=self._epochs, steps_per_epoch=self._steps_per_epoch)
         )

@@ -25,7 +25,7 @@ def predictor(network: nn.Module, device: torch.device, temperature: float = 1.0
     def predict(x: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode(), autocast_of(device):
             output = network(x.contiguous(memory_format=torch.channels_last))
-        logits = output[0] if isinstance(output, tuple) else output
+        logits: torch.Tensor = output[0] if isinstance(output, tuple) else output
         return logits[:, 0].float() / temperature
 
     return predict
@@ -53,4 +53,3 @@ def predicted(predict: Predict, batches: Iterable[Batch], device: torch.device) 
     """Yield each batch with its logits, (n, y, x) float32, on the host."""
     for batch in batches:
         yield batch, predict(batch["x"].to(device, non_blocking=True)).cpu()
-

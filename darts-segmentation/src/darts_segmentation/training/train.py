@@ -131,9 +131,7 @@ def _train(work: Work, on_validation: OnValidation | None, start: float) -> Trai
         steps_per_epoch=steps,
     )
     _say_beginning(work, learner, len(module.train_batches()))
-    history = History(
-        work.run.metrics, every=given.log_every_n_steps, view=work.view, on_validation=on_validation
-    )
+    history = History(work.run.metrics, every=given.log_every_n_steps, view=work.view, on_validation=on_validation)
     fit(Fitting(learner, module, work.run, given, history))
     return _finish(work, history, start)
 
@@ -141,7 +139,9 @@ def _train(work: Work, on_validation: OnValidation | None, start: float) -> Trai
 def _say_beginning(work: Work, learner: TrainedNetwork, n_batches: int) -> None:
     """Say what begins, or goes on, and how long it may take where that is long."""
     going_on = work.run.last.is_file()
-    work.view.say(f"{'Going on with' if going_on else 'Training'} {work.run.folder.name} ({work.data.split.describe()})")
+    work.view.say(
+        f"{'Going on with' if going_on else 'Training'} {work.run.folder.name} ({work.data.split.describe()})"
+    )
     if work.device.type == "cpu" and not going_on:
         line = expected_duration(learner, work.data, work.parameters, n_batches)
         work.view.say(line)
@@ -175,9 +175,7 @@ def reader(data: LearningData, chosen: Any, parameters: CommonParameters) -> Cal
     return lambda: (batches[indices] for indices in InOrder(chosen, parameters.batch_size))
 
 
-def _card(
-    work: Work, calibration: Calibration | None, metrics: Mapping[str, Any], history: History
-) -> ModelCard:
+def _card(work: Work, calibration: Calibration | None, metrics: Mapping[str, Any], history: History) -> ModelCard:
     data, table = work.data, work.data.patches.metadata
     best = history.best
     return ModelCard(
@@ -236,10 +234,7 @@ def _provenance() -> dict[str, Any]:
 def _commit() -> str | None:
     """Return the commit of the working folder, None if it is no repository."""
     try:
-        done = subprocess.run(
-            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10
-        )
+        done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10)
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip() or None
-

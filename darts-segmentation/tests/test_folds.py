@@ -58,8 +58,8 @@ def splits(table, parameters):
     try:
         return list(every_fold(table, parameters))
     except ConfigError as error:
-        allowed = ("no patch is left", "there is one", "total_folds is", "subsample is")
-        assert str(error).startswith(allowed), error
+        if not str(error).startswith(("no patch is left", "there is one", "total_folds is", "subsample is")):
+            raise
         return []
 
 

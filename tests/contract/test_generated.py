@@ -34,4 +34,6 @@ def test_every_key_of_the_example_is_known_and_none_is_left_out(tmp_path):
 
 CLI_ONLY = {"optical", "aux", "force", "sensor", "help", "version", "h", "shell", "output", "add_to_startup"}
 CLI_ONLY |= {"train_data_dir", "threads", "number"}  # of training sets
+CLI_ONLY |= {"data_split_method", "data_split_by", "fold_method", "total_folds", "fold", "subsample", "buffer_m"}
+CLI_ONLY |= {"random_seed", "bands"}  # of training sets that are divided
 CLI_ONLY |= {"write_labels"}  # of the demo

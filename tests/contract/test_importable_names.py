@@ -21,6 +21,10 @@ NAMES = {
     "calculate_curvature calculate_topographic_position_index",
     "darts_segmentation": "SMPSegmenter EnsembleV1",
     "darts_segmentation.segment": "SMPSegmenter",
+    "darts_segmentation.metrics": "BinaryInstanceF1Score BinaryInstancePrecision BinaryInstanceRecall "
+    "BinaryBoundaryIoU",
+    "darts_segmentation.training.hparams": "parse_hyperparameters",
+    "darts_segmentation.training.scoring": "score_from_runs",
     "darts_segmentation.training.prepare_training": "TrainDatasetBuilder",
     "darts_utils.bands": "BandCodec BandManager manager",
     "darts_utils.toml": "write_function_args_to_config_file",

@@ -66,14 +66,13 @@ def _match_components(rows: Array, columns: Array, weight: Array, largest_table:
     heights = np.bincount(of_node[:n_rows], minlength=n_components)
     widths = np.bincount(of_node[n_rows:], minlength=n_components)
     is_star = np.minimum(heights, widths)[of_pair] == 1
-    kept = [_heaviest_of_each_star(np.flatnonzero(is_star), of_pair, weight)]
-    # a loop over the few components in which there is a choice of more than one pair
+    stars = _heaviest_of_each_star(np.flatnonzero(is_star), of_pair, weight)
+    # one by one only the few components in which more than one pair can be kept
     tangled = np.flatnonzero(~is_star)
     tangled = tangled[np.argsort(of_pair[tangled], kind="stable")]
-    for pairs in np.split(tangled, np.flatnonzero(np.diff(of_pair[tangled])) + 1):
-        if len(pairs):
-            kept.append(pairs[_match_tangle(rows[pairs], columns[pairs], weight[pairs], largest_table)])
-    return np.concatenate(kept)
+    tangles = np.split(tangled, np.flatnonzero(np.diff(of_pair[tangled])) + 1) if len(tangled) else []
+    matched = (pairs[_match_tangle(rows[pairs], columns[pairs], weight[pairs], largest_table)] for pairs in tangles)
+    return np.concatenate([stars, *matched])
 
 
 def _heaviest_of_each_star(pairs: Array, of_pair: Array, weight: Array) -> Array:

@@ -9,6 +9,7 @@ import zarr
 
 from darts.datasets.inspect.checks import BAND_ORDER
 from darts.datasets.inspect.validate import validate_dataset
+from darts_segmentation.training.folds import SplitParameters
 from darts_utils.bands import TRAINING_BANDS, manager
 
 N, SIZE = 7, 24
@@ -287,3 +288,68 @@ def test_wrong_usage_is_one_line_and_status_2(make_set, darts, tmp_path):
     assert darts("training", "validate-dataset", tmp_path / "no") == (2, "", f"Error: {tmp_path / 'no'} {what}\n")
     code, out, err = darts("training", "validate-dataset", make_set(), "--threads", "0")
     assert (code, out, err) == (2, "", "Error: threads is 0 but must be positive. Use 1 or more.\n")
+
+
+def by_image(table):
+    """Return the metadata with a sample for each patch, and the last patch beside the one before."""
+    table.loc[6, "geometry"] = table.geometry[5]
+    return table.assign(sample_id=[f"scene {n}" for n in range(N)])
+
+
+def test_the_roles_of_each_split_and_fold_are_shown_if_asked_for(make_set, darts):
+    folder = with_table(by_image)(make_set)
+    code, out, err = darts(
+        "training", "validate-dataset", folder, "--data-split-method", "region", "--data-split-by", "Yukon",
+        "--total-folds", "2", "--random-seed", "1",
+    )  # fmt: skip
+    lines = out.splitlines()
+    start = lines.index("Split by region, 2 folds by region")
+    assert lines[start + 1 : start + 7] == [
+        "Roles (fold, role, patches, with slumps, without, regions):",
+        "all: test: 2: 2: 0: Yukon",
+        "0: validation: 3: 1: 2: Inuvik",
+        "0: training: 2: 0: 2: No Region",
+        "1: validation: 2: 0: 2: No Region",
+        "1: training: 3: 1: 2: Inuvik",
+    ]
+    assert (code, err) == (0, "")
+    assert "Split by" not in darts("training", "validate-dataset", folder)[1]
+
+
+def test_a_subsample_and_a_set_without_test_or_validation_are_shown(make_set):
+    folder = with_table(by_image)(make_set)
+    whole = SplitParameters(data_split_method="none", fold_method="none", subsample=4)
+    report = validate_dataset(folder, split=whole)
+    assert report.split == "Split by none, no validation"
+    assert [row.cells[:3] for row in report.roles] == [("all", "test", 0), ("all", "training", 4)]
+    assert report.roles[0].cells == ("all", "test", 0, 0, 0, "none")
+    by_sample = validate_dataset(folder, split=SplitParameters(total_folds=3))
+    assert by_sample.split == "Split by sample, 3 folds by kfold"
+    assert sum(row.positives + row.negatives for row in by_sample.roles if row.role != "training") == N
+
+
+def test_a_set_that_cannot_be_divided_so_is_refused_in_a_line(make_set, darts):
+    folder = with_table(by_image)(make_set)
+    code, out, err = darts(
+        "training", "validate-dataset", folder, "--data-split-method", "region", "--total-folds", "9"
+    )
+    what = "total_folds is 9 but beside the test there are 2 regions. Lower it to 2 or less."
+    assert (code, out, err) == (2, "", f"Error: {what}\n")
+
+
+def test_metadata_that_are_too_damaged_to_be_divided_are_a_problem_among_others(make_set):
+    folder = with_table(lambda table: table.drop(columns="sample_id"))(make_set)
+    report = validate_dataset(folder, split=SplitParameters())
+    assert [problem.kind for problem in report.problems] == [
+        "it lacks sample_id", "the metadata of the training set lack sample_id. Make the set anew.",
+    ]  # fmt: skip
+    assert report.split is None
+
+
+def test_bands_that_the_set_does_not_have_are_a_problem_and_unknown_ones_a_mistake(make_set, darts):
+    folder = make_set()
+    code, out, err = darts("training", "validate-dataset", folder, "--bands", "red", "--bands", "pan")
+    known = ", ".join(BAND_ORDER)
+    assert (code, out, err) == (2, "", f"Error: no band is called pan. Known ones are {known}.\n")
+    assert found(folder, bands=["red", "slope"]) == {}
+    assert found(folder, bands=["red", "ndwi"]) == {"the set has no ndwi": ["config.toml"]}

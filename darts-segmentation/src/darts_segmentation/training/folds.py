@@ -40,17 +40,17 @@ class SplitParameters:
     """How a training set is divided into training, validation and test."""
 
     data_split_method: SplitMethod | None = None
-    """What the test patches have in common: whole regions (`region`), whole samples (`sample`), samples drawn until they
-    are a share of the patches (`random`), or no test (`none`). Not given: by region where the set has at least four
-    regions, else by sample. Regions that share a sample count as one."""
+    """What is kept for test: whole regions (`region`), whole samples (`sample`), samples drawn until they are a share
+    of the patches (`random`), or nothing (`none`). Not given: by region where the set has at least four regions, else
+    by sample. Regions that share a sample count as one."""
     data_split_by: list[str] | None = None
-    """Regions or samples for test, by name; for `random` their share, such as 0.2. Not given: a fifth, drawn by seed."""
+    """Regions or samples for test, by name; for `random` their share, such as 0.2. Not given: a fifth, by seed."""
     fold_method: FoldMethod | None = None
     """How the rest is divided into folds, of which one is for validation: by sample (`kfold`; `stratified`, with like
     shares of patches with slumps; `shuffle`, a fifth for five folds drawn anew for each), by region (`region`,
     `region-stratified`), or no validation (`none`). Not given: by region if the test is, else `kfold`."""
     total_folds: int = 5
-    """Number of folds. Where this is left as it is, and there are fewer regions or samples, one fold for each of them."""
+    """Number of folds. If this is left as it is, and there are fewer regions or samples, one fold for each of them."""
     fold: int = 0
     """The fold that is for validation, from 0."""
     subsample: int | None = None
@@ -123,7 +123,7 @@ def make_split(metadata: gpd.GeoDataFrame, parameters: SplitParameters) -> Split
     method, is_test = _test(table, parameters)
     fold_method = _fold_method(method, parameters)
     is_val, total_folds = _validation(table, ~is_test, fold_method, parameters)
-    by_region = (is_test if method == "region" else False) | (is_val if fold_method in _BY_REGION else False)
+    by_region = (is_test & (method == "region")) | (is_val & (fold_method in _BY_REGION))
     is_near = _near(table, ~(is_test | is_val), by_region, parameters.buffer_m)
     _check_training(~(is_test | is_val | is_near), f"All lies within buffer_m ({parameters.buffer_m:g} m) of the rest.")
     masks: dict[Role, Array] = {"train": ~(is_test | is_val | is_near), "val": is_val, "test": is_test}
@@ -246,7 +246,7 @@ def _named(table: gpd.GeoDataFrame, what: str, names: Sequence[str]) -> Array:
             if name in set(table[columns[other]]):
                 hint = f"It is a {other}: set data_split_method to {other}."
             raise ConfigError(f"data_split_by names the {what} {name!r}, which the set does not have. {hint}")
-    return table[columns[what]].isin(names).to_numpy()
+    return np.isin(table[columns[what]].to_numpy(dtype=object), names)
 
 
 def _fold_method(method: SplitMethod, parameters: SplitParameters) -> FoldMethod:
@@ -293,7 +293,7 @@ def _fold(groups: Array, positive: Array, method: FoldMethod, total: int, parame
     """Return (n) bool, which patches of the pool are in the fold."""
     seed, number = parameters.random_seed, parameters.fold
     if method in ("stratified", "region-stratified"):
-        return stratified_folds(groups, positive, total, seed) == number
+        return np.asarray(stratified_folds(groups, positive, total, seed) == number)
     folds = (
         GroupShuffleSplit(total, test_size=1 / total, random_state=seed)
         if method == "shuffle"
@@ -307,7 +307,7 @@ def _fold(groups: Array, positive: Array, method: FoldMethod, total: int, parame
 def _near(table: gpd.GeoDataFrame, is_train: Array, is_kept_apart: Array, buffer_m: float) -> Array:
     """Return which training patches are too near to those that must be kept apart."""
     is_near = np.zeros(len(table), dtype=bool)
-    if np.any(is_kept_apart):
+    if is_kept_apart.any():
         is_near[is_train] = near(table.geometry[is_train], table.geometry[is_kept_apart], buffer_m)
     return is_near
 

@@ -67,7 +67,7 @@ def choose_groups(groups: Array, share: float, seed: int) -> Array:
 
 
 def stratified_folds(groups: Array, positive: Array, n_folds: int, seed: int) -> Array:
-    """Return the fold of each patch: groups dealt out so that folds have like shares of patches with and without slumps.
+    """Return the fold of each patch; folds have whole groups, and like shares of patches with and without slumps.
 
     The largest groups go first, each to the fold that has least of what the group has. scikit-learn's
     `StratifiedGroupKFold` does about the same but may leave a fold empty (groups of 1, 5, 59 and 1 patches in four
@@ -138,4 +138,4 @@ def subsample(strata: Array, number: int, seed: int) -> Array:
     rank = np.empty(len(strata), dtype=int)
     by_stratum = order[np.argsort(strata[order], kind="stable")]
     rank[by_stratum] = np.arange(len(strata)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return rank < quota[strata]
+    return np.asarray(rank < quota[strata])

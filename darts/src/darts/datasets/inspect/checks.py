@@ -9,7 +9,7 @@ import pandas as pd
 
 from darts.datasets.inspect.reading import BACKGROUND, IGNORED, SLUMP, TrainingSet
 from darts_utils.bands import INDICES, TRAINING_BANDS
-from darts_utils.errors import DataError
+from darts_utils.errors import ConfigError, DataError
 from darts_utils.rasters.arrays import Array
 
 BAND_ORDER = (*TRAINING_BANDS, *(name for name in INDICES if name not in TRAINING_BANDS))
@@ -71,6 +71,20 @@ def band_problems(training_set: TrainingSet) -> Iterator[Problem]:
         yield Problem(f"no band is called {', '.join(unknown)}", "config.toml")
     elif list(bands) != sorted(set(bands), key=BAND_ORDER.index):
         yield Problem(f"its bands are not in the order {' '.join(BAND_ORDER)}", "config.toml")
+
+
+def lacking_bands(training_set: TrainingSet, wanted: Sequence[str]) -> Iterator[Problem]:
+    """Yield which of some bands the set does not have.
+
+    Raises:
+        ConfigError: If no band has one of the names.
+    """
+    unknown = [band for band in wanted if band not in BAND_ORDER]
+    if unknown:
+        raise ConfigError(f"no band is called {', '.join(unknown)}. Known ones are {', '.join(BAND_ORDER)}.")
+    lacking = [band for band in wanted if band not in (training_set.bands or wanted)]
+    if lacking:
+        yield Problem(f"the set has no {', '.join(lacking)}", "config.toml")
 
 
 def table_problems(training_set: TrainingSet) -> Iterator[Problem]:

@@ -7,9 +7,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from cyclopts import Parameter
 
 from darts.datasets.inspect.checks import (
     PatchReport,
@@ -18,12 +19,15 @@ from darts.datasets.inspect.checks import (
     check_patch,
     duplicate_problems,
     flag_problems,
+    lacking_bands,
     layout_problems,
     table_problems,
 )
 from darts.datasets.inspect.reading import TrainingSet, open_training_set
+from darts.datasets.inspect.roles import RoleRow, role_rows
 from darts.utils.console import show_rows
 from darts.utils.terminal import is_plain, output_console, say
+from darts_segmentation.training.folds import SplitParameters
 from darts_utils.errors import ConfigError
 
 _EXAMPLES = 5
@@ -40,6 +44,10 @@ class ValidationReport:
     """For each region: name, patches, empty patches, pixels of background, slump, ignored. The last row is all."""
     bands: tuple[tuple[str, float, float, float], ...]
     """For each band: name, lowest, mean and highest value."""
+    split: str | None = None
+    """What was divided how, if it was asked for."""
+    roles: tuple[RoleRow, ...] = ()
+    """What is for test, and for validation and training of each fold, if it was asked for."""
 
     @property
     def exit_code(self) -> int:
@@ -47,23 +55,37 @@ class ValidationReport:
         return 1 if self.problems else 0
 
 
-def validate_dataset(train_data_dir: Path, *, threads: int | None = None) -> ValidationReport:
+def validate_dataset(
+    train_data_dir: Path,
+    *,
+    threads: int | None = None,
+    bands: list[str] | None = None,
+    split: Annotated[SplitParameters | None, Parameter(name="*")] = None,
+) -> ValidationReport:
     """Check a training set: layout, metadata, band list, every patch and its label.
+
+    If anything is said of how to divide it, it is shown what would be for training, validation and test in each fold.
 
     Args:
         train_data_dir: Folder with data.zarr, metadata.parquet and config.toml.
         threads: Patches read at once; as many as there are cores, up to 8, if not given.
+        bands: Bands that a model is to be trained with; all of them must be in the set.
+        split: How to divide it, to see what comes out; None to see nothing of it.
 
     Returns:
         The report, which is also printed; the exit status is 1 if there are problems.
 
     Raises:
-        ConfigError: If there is no training set, or the number of threads is not positive.
+        ConfigError: If there is no training set, the number of threads is not positive, a band is unknown, or the set
+            cannot be divided so.
     """
     if threads is not None and threads < 1:
         raise ConfigError(f"threads is {threads} but must be positive. Use 1 or more.")
     training_set = open_training_set(train_data_dir)
     problems = [*layout_problems(training_set), *band_problems(training_set), *table_problems(training_set)]
+    problems += lacking_bands(training_set, bands or ())
+    line, roles, unsplit = role_rows(training_set, split)
+    problems += unsplit
     workers = min(os.cpu_count() or 1, _MOST_THREADS) if threads is None else threads
     patches = _readable(training_set)
     reports = list(_progress(_in_order(partial(check_patch, training_set), patches, workers), len(patches)))
@@ -76,6 +98,8 @@ def validate_dataset(train_data_dir: Path, *, threads: int | None = None) -> Val
         problems=tuple(problems),
         balance=tuple(_balance(training_set, reports)),
         bands=tuple(_band_rows(training_set, reports)),
+        split=line,
+        roles=roles,
     )
     _show(report)
     return report
@@ -156,6 +180,11 @@ def _show(report: ValidationReport) -> None:
     )
     rows = [(name, *(f"{value:.3f}" for value in values)) for name, *values in report.bands]
     _table("Bands", ("band", "lowest", "mean", "highest"), rows)
+    if report.split is not None:
+        say(report.split)
+        _table(
+            "Roles", ("fold", "role", "patches", "with slumps", "without", "regions"), [r.cells for r in report.roles]
+        )
     places: dict[str, list[str]] = defaultdict(list)
     for problem in report.problems:
         places[problem.kind].append(problem.where)

@@ -44,6 +44,30 @@ def count_objects(pred_mask: Array, true_mask: Array, iou: float) -> ObjectCount
         ConfigError: If the threshold is not within 0 to 1.
         DataError: If the masks are not two rasters of one shape.
     """
+    matched = match_objects(pred_mask, true_mask, iou)
+    tp = int(matched.hits.sum())
+    return ObjectCounts(tp=tp, fp=len(matched.hits) - tp, fn=matched.n_true - tp)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MatchedObjects:
+    """Predicted objects, and which of them have a true one of their own."""
+
+    predicted: Array
+    """(y, x) int32, the number of each pixel's object from 1 on, 0 where there is none."""
+    hits: Array
+    """(n) bool for each object, the first for number 1."""
+    n_true: int
+    """How many true objects there are."""
+
+
+def match_objects(pred_mask: Array, true_mask: Array, iou: float) -> MatchedObjects:
+    """Return the predicted objects with whether each has a true one of its own, see `count_objects`.
+
+    Raises:
+        ConfigError: If the threshold is not within 0 to 1.
+        DataError: If the masks are not two rasters of one shape.
+    """
     check_iou(iou)
     if pred_mask.ndim != 2 or pred_mask.shape != true_mask.shape:
         raise DataError(f"masks must be (y, x) of one shape, but are {pred_mask.shape} and {true_mask.shape}.")
@@ -51,8 +75,10 @@ def count_objects(pred_mask: Array, true_mask: Array, iou: float) -> ObjectCount
     n_true, true = _labelled(true_mask)
     predicted, actual, overlap = _overlaps(pred, true, n_true)
     is_pair = overlap >= iou
-    tp = len(match_one_to_one(predicted[is_pair], actual[is_pair], overlap[is_pair]))
-    return ObjectCounts(tp=tp, fp=n_pred - tp, fn=n_true - tp)
+    chosen = match_one_to_one(predicted[is_pair], actual[is_pair], overlap[is_pair])
+    hits = np.zeros(n_pred, dtype=bool)
+    hits[predicted[is_pair][chosen] - 1] = True
+    return MatchedObjects(predicted=pred, hits=hits, n_true=n_true)
 
 
 def check_iou(iou: float) -> None:

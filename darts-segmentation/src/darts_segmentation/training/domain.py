@@ -29,7 +29,9 @@ def domain_of(table: gpd.GeoDataFrame) -> dict[str, Any]:
         A MultiPolygon, cut at the antimeridian as RFC 7946 asks.
     """
     projected = table.to_crs(METRES)
-    hulls = [projected.geometry[table["region"] == name].union_all().convex_hull for name in sorted(set(table["region"]))]
+    hulls = [
+        projected.geometry[table["region"] == name].union_all().convex_hull for name in sorted(set(table["region"]))
+    ]
     degrees = gpd.GeoSeries([hull.segmentize(_SEGMENT_M) for hull in hulls], crs=METRES).to_crs("EPSG:4326")
     parts = [part for hull in degrees for part in _cut(hull)]
     rounded = [shapely.set_precision(part, 10**-_DIGITS) for part in parts]

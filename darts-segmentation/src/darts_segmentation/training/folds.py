@@ -36,8 +36,8 @@ _MOST_NAMES = 6
 
 
 @dataclass(frozen=True, kw_only=True)
-class SplitParameters:
-    """How a training set is divided into training, validation and test."""
+class DivisionParameters:
+    """How a training set is divided into test and folds."""
 
     data_split_method: SplitMethod | None = None
     """What is kept for test: whole regions (`region`), whole samples (`sample`), samples drawn until they are a share
@@ -51,14 +51,20 @@ class SplitParameters:
     `region-stratified`), or no validation (`none`). Not given: by region if the test is, else `kfold`."""
     total_folds: int = 5
     """Number of folds. If this is left as it is, and there are fewer regions or samples, one fold for each of them."""
-    fold: int = 0
-    """The fold that is for validation, from 0."""
     subsample: int | None = None
     """Use so many patches at most, drawn by seed after the division: from training, validation and test in proportion,
     with and without slumps. So regions and samples keep their roles."""
     buffer_m: float = 1000.0
     """Where test or validation is by region, leave out training patches within this distance of one of theirs, in
     metres of EPSG:3413."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitParameters(DivisionParameters):
+    """How a training set is divided into training, validation and test."""
+
+    fold: int = 0
+    """The fold that is for validation, from 0."""
     random_seed: int = 42
     """Seed of all that is drawn. The test patches depend on it unless they are named."""
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from darts_segmentation.training.augmentations import DEFAULT_AUGMENTATIONS, check_augmentation
-from darts_segmentation.training.folds import SplitParameters
+from darts_segmentation.training.folds import DivisionParameters, SplitParameters
 from darts_segmentation.training.losses import LOSSES
+from darts_segmentation.training.scoring import DEFAULT_METRICS, ScoreStrategy
 from darts_utils.errors import ConfigError
 from darts_utils.names import check_name
 from darts_utils.numbers import check_numbers
@@ -212,6 +213,71 @@ class RunParameters(CommonParameters, SplitParameters):
     def run_name(self) -> str:
         """Name of the run."""
         return f"{self.model_arch}-{self.model_encoder}".lower() if self.name is None else self.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepeatParameters(TrainingParameters):
+    """How often the same is trained, and how the runs become one score."""
+
+    n_folds: int | None = None
+    """Folds to train, from the first on; all if not given."""
+    n_randoms: int = 3
+    """Seeds to train each fold with: 42, 21, 69, then drawn."""
+    scoring_metric: list[str] | None = None
+    """Metrics that a run is scored by, each with `:higher` or `:lower`; val/JaccardIndex and val/Recall if not given."""
+    multi_score_strategy: ScoreStrategy = "harmonic"
+    """How the metrics of a run become one: their harmonic, arithmetic or geometric mean, or the least of them."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        super().__post_init__()
+        _check(self, 1, "n_folds", "n_randoms")
+
+    @property
+    def scored_by(self) -> tuple[str, ...]:
+        """The metrics that a run is scored by."""
+        return DEFAULT_METRICS if self.scoring_metric is None else tuple(self.scoring_metric)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossValidationParameters(CommonParameters, RepeatParameters, DivisionParameters):
+    """A cross-validation."""
+
+    cv_name: str | None = None
+    """Name of the cross-validation; made of architecture and encoder if not given."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        super().__post_init__()
+        if self.cv_name is not None:
+            check_name(self.cv_name, "cv_name")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneParameters(CommonParameters, RepeatParameters, DivisionParameters):
+    """A search for hyperparameters."""
+
+    tune_name: str | None = None
+    """Name of the search; made of architecture and encoder if not given."""
+    n_trials: int | Literal["grid"] = 100
+    """Settings to try in all, by all processes together; `grid` tries every combination."""
+    hpconfig: Path | None = None
+    """YAML or TOML file with the distributions, under `hyperparameters`; if not given, learning rate, gamma, focal
+    gamma and batch size are searched."""
+    sampler: Literal["tpe", "random"] = "tpe"
+    """How settings are drawn: by what was good so far, or at random."""
+    prune: bool = False
+    """End a trial early whose IoU is below the median of the others, from epoch 5 on."""
+    retrain_and_test: bool = False
+    """Train once more with the best settings, and test that model."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        super().__post_init__()
+        if self.n_trials != "grid":
+            _check(self, 1, "n_trials")
+        if self.tune_name is not None:
+            check_name(self.tune_name, "tune_name")
 
 
 NOT_DECISIVE = frozenset({

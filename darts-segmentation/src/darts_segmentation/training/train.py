@@ -3,7 +3,7 @@
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -72,6 +72,7 @@ def train(
     view: TrainingView | None = None,
     parent: Path | None = None,
     on_validation: OnValidation | None = None,
+    division_seed: int | None = None,
 ) -> TrainedRun:
     """Train a network and write its model; a run that was interrupted goes on.
 
@@ -81,6 +82,7 @@ def train(
         view: What shows how it goes.
         parent: Folder of runs, `{artifacts}/_runs` if not given.
         on_validation: Called after each validation; may raise to end the run.
+        division_seed: Seed of the division into folds, where it is not that of the run.
 
     Raises:
         ConfigError: If parameters are wrong, or an unfinished run of this name was begun with others.
@@ -89,10 +91,13 @@ def train(
     """
     start, view = time.monotonic(), view or Silent()
     folder = training_set(parameters.train_data_dir, paths)
-    data = open_learning_data(folder, parameters.bands, parameters)
+    division = parameters if division_seed is None else replace(parameters, random_seed=division_seed)
+    data = open_learning_data(folder, parameters.bands, division)
     architecture = architecture_of(parameters, len(data.bands))
     parent = (parameters.artifact_dir or paths.artifacts) / RUNS if parent is None else parent
-    run = open_run(parent, parameters.run_name, _decides(parameters, data), _described(folder, data, architecture))
+    run = open_run(
+        parent, parameters.run_name, _decides(parameters, data, division), _described(folder, data, architecture)
+    )
     with run.held():
         return _train(Work(parameters, data, run, architecture, view), on_validation, start)
 
@@ -165,8 +170,15 @@ def _finish(work: Work, history: History, start: float) -> TrainedRun:
     card = write_model(work.run.model, card, loaded.network.state_dict())
     before, after = (None, None) if calibration is None else (calibration.before, calibration.after)
     draw_run(work.run.figures, history.rows, before, after)
-    scores = {f"val/{name}": value for name, value in (metrics.get("val") or {}).items()}
+    scores = {**_best_row(history), **{f"val/{name}": value for name, value in (metrics.get("val") or {}).items()}}
     return TrainedRun(run=work.run, card=card, scores=scores, seconds=time.monotonic() - start)
+
+
+def _best_row(history: History) -> dict[str, float]:
+    """Return what was logged of the best epoch."""
+    best = history.best
+    rows = [row for row in history.rows if best is not None and row["epoch"] == best[1] and "val/loss" in row]
+    return {name: value for name, value in rows[0].items() if name.startswith("val/")} if rows else {}
 
 
 def reader(data: LearningData, chosen: Any, parameters: CommonParameters) -> Callable[[], Any]:
@@ -207,9 +219,10 @@ def _finite(scores: Mapping[str, float]) -> dict[str, float | None]:
     return {name: round(value, 6) if abs(value) < float("inf") else None for name, value in scores.items()}
 
 
-def _decides(parameters: RunParameters, data: LearningData) -> dict[str, Any]:
+def _decides(parameters: RunParameters, data: LearningData, division: RunParameters) -> dict[str, Any]:
     """Return all on which depends what is learned."""
-    return {**decisive(parameters), "bands": list(data.bands), "patch_set": data.patches.id}
+    divided = {"division_seed": division.random_seed}
+    return {**decisive(parameters), **divided, "bands": list(data.bands), "patch_set": data.patches.id}
 
 
 def _described(folder: Path, data: LearningData, architecture: Mapping[str, Any]) -> dict[str, Any]:

@@ -60,3 +60,16 @@ def test_a_missing_band_is_named():
     message = "NDVI needs the bands red and nir, but the tile lacks nir. Load them."
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         calculate_ndvi(tile)
+
+
+@pytest.mark.parametrize("name", [name for name, index in INDICES.items() if index.difference is not None])
+def test_an_index_that_says_it_is_a_normalised_difference_is_one(name):
+    """Augmentations of training make it anew from changed reflectance, by what it says."""
+    index = INDICES[name]
+    rng = np.random.default_rng(1)
+    bands = {band: rng.uniform(-0.1, 1.2, (20, 30)).astype(np.float32) for band in index.inputs}
+    one, other = (bands[band].clip(0, 1).astype(float) for band in index.difference)
+    tile = xr.Dataset({band: (("y", "x"), values) for band, values in bands.items()})
+    made = calculate_index(tile, name).values
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_allclose(made, (one - other) / (one + other), atol=1e-6)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from darts_segmentation.model_input import OPTICAL_BANDS
+from darts_segmentation.model_units import picked
 from darts_utils.errors import ConfigError, DataError
 
 logger = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ class NetworkGroup:
         temperature: float = 1.0,
     ) -> None:
         self._members = members
-        self._channels = [_positions([bands.index(band) for band in member.bands]) for member in members]
+        self._channels = [picked([bands.index(band) for band in member.bands]) for member in members]
         self._device = device
         self._keep_members = keep_members
         self._temperature = temperature
@@ -199,12 +200,6 @@ def place(model: nn.Module, device: torch.device) -> nn.Module:
     model = model.to(device)
     model.to(memory_format=torch.channels_last)
     return model.eval()
-
-
-def _positions(channels: list[int]) -> list[int] | slice:
-    """Return channels as a slice where they follow one another, which picks them without a copy."""
-    first, behind = channels[0], channels[-1] + 1
-    return slice(first, behind) if channels == list(range(first, behind)) else channels
 
 
 def _part(batch: Batch, start: int, size: int) -> Batch:

@@ -267,6 +267,11 @@ TRAINING_BANDS = (
 """The bands of training data, in the order of its arrays."""
 
 
+FLAT_GRADIENT = 1e-5
+"""Below this gradient (1 cm in 1 km) ground is flat: it has no aspect, which is -1 in memory and 0 for a network.
+float32 elevations of a resampled lake differ by as much."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SpectralIndex:
     """A band that is made of optical bands, pixel by pixel; whoever asks for it by name gets it."""
@@ -277,6 +282,8 @@ class SpectralIndex:
     """Where the function is that makes it, `module:name`: arrays of the inputs go in, an array comes out."""
     long_name: str
     codec: BandCodec
+    difference: tuple[str, str] | None = None
+    """The bands a and b if it is (a - b) / (a + b), both clipped to 0..1 first: then it can follow changes of light."""
 
 
 INDICES = {
@@ -285,12 +292,14 @@ INDICES = {
         function="darts_preprocessing.indices:ndvi",
         long_name="Normalised difference vegetation index",
         codec=BandCodec.ndi(),
+        difference=("nir", "red"),
     ),
     "ndwi": SpectralIndex(
         inputs=("green", "nir"),
         function="darts_preprocessing.indices:ndwi",
         long_name="Normalised difference water index",
         codec=BandCodec.ndi(),
+        difference=("green", "nir"),
     ),
 }
 """The spectral indices: to add one, add it here, and write its function."""

@@ -3,6 +3,9 @@
 A message says what is wrong, with the value, what would be right, and what to do. Commands print it as one line.
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class DartsError(Exception):
     """Base of every error that DARTS raises on purpose."""
@@ -50,3 +53,10 @@ class OutputError(DartsError, OSError):
     """Results cannot be written."""
 
     exit_code = 2
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the end of a message about a name that is not known: " Did you mean ...?", or nothing if none is near."""
+    by_lower = {one.lower(): one for one in sorted(known)}
+    near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
+    return f" Did you mean {by_lower[near[0]]}?" if near else ""

@@ -13,6 +13,7 @@ from darts_preprocessing.blocks import DEVICE_BLOCK_PX, ROW_BLOCK_ROWS, Block, f
 from darts_preprocessing.terrain.derivatives_device import DeviceWindow
 from darts_preprocessing.terrain.derivatives_kernel import write_terrain
 from darts_preprocessing.terrain.meridian_convergence import MeridianConvergence
+from darts_utils.bands import FLAT_GRADIENT
 from darts_utils.grid import pixel_size_m
 from darts_utils.machine.devices import DeviceSpec, decide_device
 from darts_utils.rasters.arrays import Array
@@ -20,9 +21,6 @@ from darts_utils.tile import geobox_of
 
 if TYPE_CHECKING:
     import torch
-
-FLAT_GRADIENT = 1e-5
-"""Below this gradient (1 cm in 1 km) ground is flat: float32 elevations of a resampled lake differ by as much."""
 
 _ATTRIBUTES = {
     "slope": {"long_name": "Slope", "units": "degrees"},

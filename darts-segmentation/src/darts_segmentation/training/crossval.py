@@ -83,7 +83,17 @@ def cross_validate(
         for seed in seeds(parameters.n_randoms):
             for fold in range(n_folds(parameters, paths)):
                 view.say(f"Seed {seed}, fold {fold}")
-                rows.append(_run(parameters, paths, folder, seed, fold, view, on_first_run if not rows else None))
+                rows.append(
+                    _run(
+                        parameters,
+                        paths,
+                        folder,
+                        seed=seed,
+                        fold=fold,
+                        view=view,
+                        on_validation=on_first_run if not rows else None,
+                    )
+                )
                 _write(folder / _TABLE, pd.DataFrame(rows))
     table = score_runs(pd.DataFrame(rows), parameters.scored_by, parameters.multi_score_strategy)
     _write(folder / _TABLE, table)
@@ -114,6 +124,7 @@ def _run(
     parameters: CrossValidationParameters,
     paths: PathManager,
     folder: Path,
+    *,
     seed: int,
     fold: int,
     view: TrainingView,
@@ -139,7 +150,7 @@ def _keep(run: RunFolder, values: Mapping[str, float]) -> None:
 
 
 def _row(run: RunFolder, seed: int, fold: int) -> dict[str, Any]:
-    """Return what is known of a finished run; one that was killed between its model and its scores has those of the card."""
+    """Return what is known of a finished run; if it was killed before its scores were written, those of its card."""
     file = run.folder / "scores.yaml"
     if file.is_file():
         scores = yaml.safe_load(file.read_text(encoding="utf-8"))

@@ -224,7 +224,7 @@ class RepeatParameters(TrainingParameters):
     n_randoms: int = 3
     """Seeds to train each fold with: 42, 21, 69, then drawn."""
     scoring_metric: list[str] | None = None
-    """Metrics that a run is scored by, each with `:higher` or `:lower`; val/JaccardIndex and val/Recall if not given."""
+    """Metrics that score a run, each with `:higher` or `:lower`; val/JaccardIndex and val/Recall if not given."""
     multi_score_strategy: ScoreStrategy = "harmonic"
     """How the metrics of a run become one: their harmonic, arithmetic or geometric mean, or the least of them."""
 

@@ -1,4 +1,4 @@
-"""The search for hyperparameters: trials of cross-validations, shared by any number of processes, killed at any time."""
+"""The search for hyperparameters: trials of cross-validations, shared by any number of processes."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager

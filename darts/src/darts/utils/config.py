@@ -10,7 +10,7 @@ from typing import Any
 import cyclopts
 from cyclopts.argument import update_argument_collection
 
-from darts_utils.errors import ConfigError
+from darts_utils.errors import ConfigError, did_you_mean
 from darts_utils.numbers import check_text
 from darts_utils.paths import user_path
 from darts_utils.text import read_text
@@ -112,8 +112,7 @@ class ConfigParser:
         self._report_beside(known)
         for key in unknown:
             if key not in known:
-                near = difflib.get_close_matches(key, sorted(known), n=1, cutoff=0.5)
-                hint = f" Did you mean {near[0]}?" if near else ""
+                hint = did_you_mean(key, known)
                 logger.warning("%s: no darts command knows the key %s, it is ignored.%s", self._file, key, hint)
 
     def _report_beside(self, known: Collection[str]) -> None:

@@ -185,6 +185,18 @@ training_data_app.command(
     name="sentinel2",
     help="Make training data of Sentinel-2 scenes, with slumps digitised on PlanetScope images.",
 )
+for _names, _function, _words in (
+    (("train-smp", "train"), "train_smp", "Train a network on a training set, and write it as a calibrated model."),
+    (("test-smp", "test"), "test_smp", "Test a model on patches that it has not learned from."),
+    (("crossval-smp", "cross-validate"), "crossval_smp", "Train every fold with several seeds, and score the runs."),
+    (("tune-smp", "tune"), "tune_smp", "Search for hyperparameters, by cross-validation."),
+    (
+        ("calibrate",),
+        "calibrate",
+        "Calibrate a model, or several as an ensemble, on patches they have not learned from.",
+    ),
+):
+    training_app.command(f"darts.training.commands:{_function}", name=_names, help=_words)
 training_app.command(
     "darts.datasets.inspect.validate:validate_dataset",
     name="validate-dataset",
@@ -264,7 +276,10 @@ def launcher(
 
 def _base_folders(arguments: Mapping[str, Any]) -> DefaultPaths:
     """Return the base folders that a command was given; those of the config file, if it has no parameters for them."""
-    given = (getattr(value, "default_dirs", None) for value in arguments.values())
+    given = (
+        value if isinstance(value, DefaultPaths) else getattr(value, "default_dirs", None)
+        for value in arguments.values()
+    )
     of_command = next((folders for folders in given if folders is not None), None)
     if of_command is not None:
         return of_command

@@ -12,7 +12,7 @@ from darts_segmentation.metrics.objects import match_objects
 from darts_segmentation.metrics.scores import ScoreCounts
 from darts_segmentation.training.data import Batch, LearningData
 from darts_segmentation.training.labels import IGNORED, SLUMP
-from darts_segmentation.training.predicting import Predict, predicted
+from darts_segmentation.training.predicting import Predictor, predicted
 from darts_utils.core_mean import core_mean
 from darts_utils.errors import ConfigError
 from darts_utils.rasters.arrays import Array
@@ -89,22 +89,21 @@ def tier_threshold(scores: Array, right: Array, precision: float) -> float | Non
     return round(float(ordered[judged][n_kept - 1]), _DIGITS) if n_kept else None
 
 
-def calibrate(predict: Predict, batches: Callable[[], Iterable[Batch]], device: torch.device) -> Calibration:
+def calibrate(predict: Predictor, batches: Callable[[], Iterable[Batch]]) -> Calibration:
     """Fit temperature and thresholds to patches.
 
     Args:
         predict: Gives logits.
         batches: Gives the patches, each time anew: they are gone through twice.
-        device: Where networks run.
     """
     histogram = LogitHistogram()
-    for batch, logits in predicted(predict, batches(), device):
+    for batch, logits in predicted(predict, batches()):
         histogram.update(logits, batch["y"])
     counts = histogram.scores()
     temperature = round(counts.fit_temperature(), _DIGITS)
     scored = [
         scored_objects(torch.sigmoid(one / temperature).numpy(), labels.numpy())
-        for batch, logits in predicted(predict, batches(), device)
+        for batch, logits in predicted(predict, batches())
         for one, labels in zip(logits, batch["y"], strict=True)
     ]
     scores, right = (np.concatenate(column) for column in zip(*scored, strict=True))

@@ -209,8 +209,16 @@ class LearningData:
         return None if list(self.bands) == own else [own.index(band) for band in self.bands]
 
 
-def open_learning_data(folder: Path, bands: Sequence[str] | None, split: SplitParameters) -> LearningData:
+def open_learning_data(
+    folder: Path, bands: Sequence[str] | None, split: SplitParameters, *, learns: bool = True
+) -> LearningData:
     """Return a training set with its split.
+
+    Args:
+        folder: The set.
+        bands: Bands to read, None for all of the set.
+        split: How it is divided.
+        learns: Whether a network is to learn from the training patches.
 
     Raises:
         ConfigError: If there is no set, it lacks a band, or cannot be split like this.
@@ -232,7 +240,8 @@ def open_learning_data(folder: Path, bands: Sequence[str] | None, split: SplitPa
     if not len(patches):
         raise DataError(f"the training set in {folder} has no patches. Add labelled images to it.")
     data = LearningData(patches=patches, bands=wanted, split=make_split(patches.metadata, split))
-    _check_classes(data)
+    if learns:
+        _check_classes(data)
     return data
 
 

@@ -14,7 +14,7 @@ from darts_segmentation.metrics.objects import count_objects
 from darts_segmentation.metrics.scores import ScoreCounts
 from darts_segmentation.training.data import Batch
 from darts_segmentation.training.labels import IGNORED, SLUMP
-from darts_segmentation.training.predicting import Predict, predicted
+from darts_segmentation.training.predicting import Predictor, predicted
 from darts_utils.rasters.arrays import Array
 
 OBJECT_IOUS = (0.3, 0.5)
@@ -47,20 +47,17 @@ class Evaluation:
         }
 
 
-def evaluate(
-    predict: Predict, batches: Iterable[Batch], device: torch.device, *, temperature: float = 1.0
-) -> Evaluation:
+def evaluate(predict: Predictor, batches: Iterable[Batch], *, temperature: float = 1.0) -> Evaluation:
     """Return the scores of a network over patches, at probability 0.5.
 
     Args:
         predict: Gives logits.
         batches: The patches.
-        device: Where the network runs.
         temperature: What logits are divided by.
     """
     histogram = LogitHistogram()
     rows: list[dict[str, int]] = []
-    for batch, logits in predicted(predict, batches, device):
+    for batch, logits in predicted(predict, batches):
         scaled = logits / temperature
         histogram.update(scaled, batch["y"])
         for index, one, labels in zip(batch["index"].tolist(), scaled.numpy(), batch["y"].numpy(), strict=True):

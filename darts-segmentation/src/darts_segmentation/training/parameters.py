@@ -280,6 +280,62 @@ class TuneParameters(CommonParameters, RepeatParameters, DivisionParameters):
             check_name(self.tune_name, "tune_name")
 
 
+@dataclass(frozen=True, kw_only=True)
+class UseParameters(TrainingParameters, SplitParameters):
+    """What is done with models that are trained, on patches of a set."""
+
+    train_data_dir: Path | None = None
+    """Folder of the training set; the newest one in the training folder if not given."""
+    batch_size: int = 8
+    """Patches at once."""
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
+    """What computes."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        super().__post_init__()
+        _check(self, 1, "batch_size")
+
+    @property
+    def asks_for_division(self) -> bool:
+        """Whether anything is said about which patches are for test."""
+        return any(getattr(self, field.name) != field.default for field in fields(SplitParameters))
+
+    def division(self) -> SplitParameters:
+        """Return how the set is divided."""
+        return SplitParameters(**{field.name: getattr(self, field.name) for field in fields(SplitParameters)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestParameters(UseParameters):
+    """The test of a model."""
+
+    __test__ = False  # it is no test, whatever pytest thinks of its name
+
+    model_file: Path | None = None
+    """The model; that of the newest run if neither it nor a name is given."""
+    name: str | None = None
+    """Name of the run whose model is tested."""
+    artifact_dir: Path | None = None
+    """Folder of the runs, the artifacts folder if not given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrateParameters(UseParameters):
+    """The calibration of models that are there."""
+
+    name: str | None = None
+    """Name of the ensemble, of which several models need one."""
+    force: bool = False
+    """Calibrate on patches whose scenes or regions a model has learned from too; the card says so."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        super().__post_init__()
+        if self.name is not None:
+            check_name(self.name, "name")
+
+
 NOT_DECISIVE = frozenset({
     "artifact_dir", "train_data_dir", "in_memory", "num_workers", "log_every_n_steps", "tensorboard", "wandb_entity",
     "wandb_project", "accelerator", "devices", "num_nodes", "strategy", "plot_every_n_val_epochs", "plot_augmentations",

@@ -1,6 +1,7 @@
 """Logits of patches, computed as a map computes them: the same numbers, the same device."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -8,11 +9,21 @@ from torch import nn
 from darts_segmentation.network import Member, autocast_of, place
 from darts_segmentation.training.data import Batch
 
-type Predict = Callable[[torch.Tensor], torch.Tensor]
-"""(n, band, y, x) float32 to (n, y, x) float32 logits, both on the device."""
+
+@dataclass(frozen=True)
+class Predictor:
+    """Gives logits of patches."""
+
+    device: torch.device
+    function: Callable[[torch.Tensor], torch.Tensor]
+    """(n, band, y, x) float32 to (n, y, x) float32 logits, both on the device."""
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """Return (n, y, x) float32 logits of (n, band, y, x) float32 patches, on the host."""
+        return self.function(x.to(self.device, non_blocking=True)).cpu()
 
 
-def predictor(network: nn.Module, device: torch.device, temperature: float = 1.0) -> Predict:
+def predictor(network: nn.Module, device: torch.device, temperature: float = 1.0) -> Predictor:
     """Return what gives the logits of one network.
 
     Args:
@@ -28,10 +39,10 @@ def predictor(network: nn.Module, device: torch.device, temperature: float = 1.0
         logits: torch.Tensor = output[0] if isinstance(output, tuple) else output
         return logits[:, 0].float() / temperature
 
-    return predict
+    return Predictor(device, predict)
 
 
-def ensemble_predictor(members: Sequence[Member], bands: Sequence[str], device: torch.device) -> Predict:
+def ensemble_predictor(members: Sequence[Member], bands: Sequence[str], device: torch.device) -> Predictor:
     """Return what gives the logits of the mean probability of several networks, each with its own temperature.
 
     Args:
@@ -43,13 +54,13 @@ def ensemble_predictor(members: Sequence[Member], bands: Sequence[str], device: 
     channels = [[list(bands).index(band) for band in member.bands] for member in members]
 
     def predict(x: torch.Tensor) -> torch.Tensor:
-        each = [torch.sigmoid(one(x[:, chosen])) for one, chosen in zip(predictors, channels, strict=True)]
+        each = [torch.sigmoid(one.function(x[:, chosen])) for one, chosen in zip(predictors, channels, strict=True)]
         return torch.logit(torch.stack(each).mean(dim=0))
 
-    return predict
+    return Predictor(device, predict)
 
 
-def predicted(predict: Predict, batches: Iterable[Batch], device: torch.device) -> Iterator[tuple[Batch, torch.Tensor]]:
+def predicted(predict: Predictor, batches: Iterable[Batch]) -> Iterator[tuple[Batch, torch.Tensor]]:
     """Yield each batch with its logits, (n, y, x) float32, on the host."""
     for batch in batches:
-        yield batch, predict(batch["x"].to(device, non_blocking=True)).cpu()
+        yield batch, predict(batch["x"])

@@ -24,7 +24,7 @@ from darts_segmentation.training.fit import Fitting, best_checkpoint, fit
 from darts_segmentation.training.history import History, Silent, TrainingView
 from darts_segmentation.training.module import TrainedNetwork
 from darts_segmentation.training.networks import architecture_of, new_network, start_from
-from darts_segmentation.training.parameters import CommonParameters, RunParameters
+from darts_segmentation.training.parameters import RunParameters
 from darts_segmentation.training.predicting import predictor
 from darts_segmentation.training.runs import RUNS, RunFolder, decisive, open_run, plain
 from darts_utils.errors import ConfigError
@@ -99,7 +99,7 @@ def train(
         parent, parameters.run_name, _decides(parameters, data, division), _described(folder, data, architecture)
     )
     with run.held():
-        return _train(Work(parameters, data, run, architecture, view), on_validation, start)
+        return _train(Work(parameters, data, run, architecture, view, division.random_seed), on_validation, start)
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,7 @@ class Work:
     run: RunFolder
     architecture: dict[str, Any]
     view: TrainingView
+    division_seed: int
 
     @property
     def device(self) -> torch.device:
@@ -161,11 +162,11 @@ def _finish(work: Work, history: History, start: float) -> TrainedRun:
     for role in ("val", "test"):
         chosen = getattr(work.data.split, role)
         if len(chosen):
-            batches = reader(work.data, chosen, work.parameters)
+            batches = reader(work.data, chosen, work.parameters.batch_size)
             if role == "val":
-                calibration = calibrate(predict, batches, work.device)
+                calibration = calibrate(predict, batches)
             temperature = 1.0 if calibration is None else calibration.temperature
-            metrics[role] = evaluate(predict, batches(), work.device, temperature=temperature).scores()
+            metrics[role] = evaluate(predict, batches(), temperature=temperature).scores()
     card = _card(work, calibration, metrics, history)
     card = write_model(work.run.model, card, loaded.network.state_dict())
     before, after = (None, None) if calibration is None else (calibration.before, calibration.after)
@@ -181,10 +182,10 @@ def _best_row(history: History) -> dict[str, float]:
     return {name: value for name, value in rows[0].items() if name.startswith("val/")} if rows else {}
 
 
-def reader(data: LearningData, chosen: Any, parameters: CommonParameters) -> Callable[[], Any]:
+def reader(data: LearningData, chosen: Any, batch_size: int) -> Callable[[], Any]:
     """Return what gives some patches in batches, each time anew."""
     batches = PatchBatches(data.patches, data.channels)
-    return lambda: (batches[indices] for indices in InOrder(chosen, parameters.batch_size))
+    return lambda: (batches[indices] for indices in InOrder(chosen, batch_size))
 
 
 def _card(work: Work, calibration: Calibration | None, metrics: Mapping[str, Any], history: History) -> ModelCard:
@@ -205,6 +206,7 @@ def _card(work: Work, calibration: Calibration | None, metrics: Mapping[str, Any
             "patch_set_name": data.patches.folder.name,
             "split": {role: list(names) for role, names in data.split.regions.items()},
             "seed": work.parameters.random_seed,
+            "division_seed": work.division_seed,
             "epochs": int(history.rows[-1]["epoch"]) + 1 if history.rows else 0,
             "best_epoch": None if best is None else best[1],
             "hyperparameters": decisive(work.parameters),

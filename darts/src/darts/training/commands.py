@@ -1,0 +1,183 @@
+"""The commands of training: each shows what it does, and what came out in one table."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from darts.training.view import ConsoleView
+from darts.utils.console import duration, show_rows
+from darts.utils.terminal import say
+from darts_segmentation.training.calibrating import Calibrated, calibrate_models
+from darts_segmentation.training.crossval import CrossValidation, cross_validate
+from darts_segmentation.training.parameters import (
+    CalibrateParameters,
+    CrossValidationParameters,
+    RunParameters,
+    TestParameters,
+    TuneParameters,
+)
+from darts_segmentation.training.testing import TestResult, assess
+from darts_segmentation.training.train import TrainedRun, train
+from darts_segmentation.training.tune import Tuning, tune
+from darts_utils.paths import DefaultPaths, PathManager, user_path
+
+type Folders = Annotated[DefaultPaths | None, Parameter(name="*")]
+
+_SHOWN = ("JaccardIndex", "F1Score", "Precision", "Recall", "ObjectF1@0.3", "ObjectF1@0.5", "AUROC", "ECE")
+
+
+def train_smp(
+    *, run: Annotated[RunParameters | None, Parameter(name="*")] = None, default_dirs: Folders = None
+) -> TrainedRun:
+    """Train a network on a training set, and write it as a calibrated model.
+
+    Killed or interrupted, the same command goes on from the last epoch.
+
+    Args:
+        run: What is trained, on what, and how.
+        default_dirs: Base folders of all default locations.
+    """
+    view = ConsoleView()
+    with _says_how_to_go_on(view):
+        trained = train(RunParameters() if run is None else run, _paths(default_dirs), view=view)
+    _show_trained(trained)
+    return trained
+
+
+def _show_trained(trained: TrainedRun) -> None:
+    metrics = (trained.card.training or {}).get("metrics") or {}
+    if metrics:
+        roles = list(metrics)
+        rows = [(name, *(_number(metrics[role].get(name)) for role in roles)) for name in _SHOWN]
+        show_rows("Scores of the best epoch", ("score", *roles), rows)
+    thresholds = trained.card.thresholds or {}
+    if trained.card.is_calibrated:
+        tiers = ", ".join(f"{name} {_number(thresholds.get(name))}" for name in ("low", "medium", "high"))
+        say(f"Calibrated: temperature {trained.card.temperature:.3f}; thresholds of objects: {tiers}")
+    say(f"Trained in {duration(trained.seconds)}")
+    say(f"Model: {trained.run.model}")
+    say(f"Test it:  darts training test-smp --name {trained.run.name}")
+    say(f"Map with it:  darts inference sentinel2-sequential --model-files {trained.run.model}")
+
+
+def test_smp(
+    *, test: Annotated[TestParameters | None, Parameter(name="*")] = None, default_dirs: Folders = None
+) -> TestResult:
+    """Test a model on patches that it has not learned from: scores by region with intervals, pictures, one page.
+
+    Args:
+        test: Which model, and on what.
+        default_dirs: Base folders of all default locations.
+    """
+    tested = assess(TestParameters() if test is None else test, _paths(default_dirs), view=ConsoleView())
+    rows = [
+        (row.score, _number(row.value), "" if row.low != row.low else f"{row.low:.3f} to {row.high:.3f}")
+        for row in tested.scores[tested.scores["region"] == "all"].itertuples()
+        if row.score in (*_SHOWN, "BoundaryIoU", "AveragePrecision")
+    ]
+    show_rows("Scores over all regions", ("score", "value", "95 % interval"), rows)
+    say(f"Page: {tested.folder / 'report.html'}")
+    return tested
+
+
+def crossval_smp(
+    *,
+    validation: Annotated[CrossValidationParameters | None, Parameter(name="*")] = None,
+    default_dirs: Folders = None,
+) -> CrossValidation:
+    """Train every fold with several seeds, and score the runs together.
+
+    Args:
+        validation: What is trained, and how it is scored.
+        default_dirs: Base folders of all default locations.
+    """
+    view, given = ConsoleView(), CrossValidationParameters() if validation is None else validation
+    with _says_how_to_go_on(view):
+        result = cross_validate(given, _paths(default_dirs), view=view)
+    names = [name.removesuffix(":higher").removesuffix(":lower") for name in given.scored_by]
+    rows = [
+        (
+            row["run_name"],
+            *(_number(row[name]) for name in names),
+            _number(row["score"]),
+            "yes" if row["is_unstable"] else "",
+        )
+        for row in result.runs.to_dict("records")
+    ]
+    show_rows("Runs", ("run", *names, "score", "unstable"), rows)
+    say(f"Score: {result.score:.4f}{' (there are unstable runs)' if result.is_unstable else ''}")
+    say(f"Table: {result.folder / 'run_infos.parquet'}")
+    return result
+
+
+def tune_smp(
+    *, search: Annotated[TuneParameters | None, Parameter(name="*")] = None, default_dirs: Folders = None
+) -> Tuning:
+    """Search for hyperparameters, by cross-validation; several processes can share the search.
+
+    Args:
+        search: What is searched, and how.
+        default_dirs: Base folders of all default locations.
+    """
+    view, given = ConsoleView(), TuneParameters() if search is None else search
+    with _says_how_to_go_on(view):
+        result = tune(given, _paths(default_dirs), view=view)
+    columns = [name for name in result.trials if name not in ("error", "folder")]
+    rows = [tuple(_cell(row[name]) for name in columns) for row in result.trials.to_dict("records")]
+    show_rows("Trials", tuple(columns), rows)
+    if result.best is not None:
+        say(f"Best: {', '.join(f'{name} {_cell(value)}' for name, value in result.best.items())}")
+    say(f"Table: {result.folder}")
+    if result.model is not None:
+        _show_trained(result.model)
+    return result
+
+
+def calibrate(
+    *models: Path,
+    fit: Annotated[CalibrateParameters | None, Parameter(name="*")] = None,
+    default_dirs: Folders = None,
+) -> Calibrated:
+    """Calibrate a model, or several as an ensemble, on patches that they have not learned from.
+
+    Args:
+        models: The models; one is written anew with its temperature, several get an ensemble card beside them.
+        fit: On what.
+        default_dirs: Base folders of all default locations.
+    """
+    files = [user_path(file) for file in models]
+    given = CalibrateParameters() if fit is None else fit
+    result = calibrate_models(files, given, _paths(default_dirs), view=ConsoleView())
+    rows = [("temperature", "", _number(result.card["temperature"]))]
+    for name, words in (("ece", "calibration error"), ("nll", "negative log likelihood")):
+        rows.append((words, _number(result.card[f"{name}_before"]), _number(result.card[f"{name}_after"])))
+    show_rows("Calibration", ("", "before", "after"), rows)
+    say("Thresholds: " + ", ".join(f"{name} {_number(value)}" for name, value in result.thresholds.items()))
+    say(f"Written: {result.file}")
+    return result
+
+
+def _paths(folders: DefaultPaths | None) -> PathManager:
+    return PathManager(DefaultPaths() if folders is None else folders)
+
+
+@contextmanager
+def _says_how_to_go_on(view: ConsoleView) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        view.say("The last epoch that had ended is kept. The same command goes on from there.")
+        raise
+
+
+def _number(value: Any) -> str:
+    return "none" if value is None or value != value else f"{value:.3f}"
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return "" if value != value else f"{value:.5g}"
+    return "" if value is None else str(value)

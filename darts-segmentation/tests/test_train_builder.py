@@ -1,6 +1,8 @@
 """The builder of training data: features and labels on their pixels, what is left out, and going on with a set."""
 
+import hashlib
 import json
+import struct
 
 import geopandas as gpd
 import numpy as np
@@ -12,7 +14,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 
-from darts_segmentation.training import PatchSet, TrainDatasetBuilder, burn_labels
+from darts_segmentation.training import Counts, PatchSet, TrainDatasetBuilder, burn_labels
 from darts_utils.bands import manager
 from darts_utils.errors import ConfigError, DataError
 
@@ -70,8 +72,8 @@ def test_every_patch_holds_the_normalised_bands_and_labels_of_its_pixels(tmp_pat
         np.testing.assert_allclose(corner, [left, top - 320, left + 320, top], atol=1e-3)
     assert metadata.crs == "EPSG:4326"
     assert list(metadata.columns) == [
-        "z_idx", "patch_id", "region", "sample_id", "empty", "x", "y", "patch_idx_x", "patch_idx_y", "planet_id",
-        "geometry",
+        "z_idx", "patch_id", "region", "sample_id", "empty", "x", "y", "patch_idx_x", "patch_idx_y", "sun_azimuth",
+        "sun_elevation", "planet_id", "geometry",
     ]  # fmt: skip
 
 
@@ -288,3 +290,107 @@ def test_inputs_are_not_altered(tmp_path):
     builder(tmp_path).add_tile(tile, labels, "Land", "image", labels)
     xr.testing.assert_identical(tile, before)
     assert labels.equals(labels_before)
+
+
+def with_sun(tile, azimuth, elevation):
+    return tile.assign_attrs(azimuth=azimuth, elevation=elevation)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ((171.5, 33.25), (171.5, 33.25)), ((np.float32(171.5), 0), (171.5, 0)), ((None, None), (np.nan, np.nan)),
+        ((np.nan, 33.0), (np.nan, 33)), ((400.0, -3.0), (np.nan, np.nan)), (("south", 20.0), (np.nan, 20)),
+    ],
+)  # fmt: skip
+def test_each_patch_knows_where_the_sun_stood_if_the_tile_does(tmp_path, given, kept):
+    made = builder(tmp_path)
+    made.add_tile(with_sun(make_tile(), *given), slumps(), "Land", "image")
+    _, _, metadata = read(tmp_path)
+    assert (metadata.sun_azimuth.dtype, metadata.sun_elevation.dtype) == (np.float64, np.float64)
+    np.testing.assert_array_equal(metadata[["sun_azimuth", "sun_elevation"]], np.tile(kept, (len(metadata), 1)))
+
+
+def test_a_set_of_an_earlier_release_is_read_and_gets_the_sun_with_what_is_added(tmp_path):
+    made = builder(tmp_path)
+    made.add_tile(make_tile(), slumps((5, 5, 20, 20)), "Land", "old", metadata={"n": 1})
+    made.finalize()
+    path = tmp_path / "metadata.parquet"
+    gpd.read_parquet(path).drop(columns=["sun_azimuth", "sun_elevation"]).to_parquet(path)
+    before, n_old = PatchSet(tmp_path).id, len(PatchSet(tmp_path))
+    assert PatchSet(tmp_path).read(0)[0].shape == (3, 32, 32)
+    more = builder(tmp_path, append=True)
+    more.add_tile(with_sun(make_tile(1), 170.0, 30.0), slumps(), "Land", "new", metadata={"n": 2})
+    more.finalize()
+    _, _, metadata = read(tmp_path)
+    assert metadata.sun_azimuth[:n_old].isna().all()
+    assert (metadata.sun_azimuth[n_old:] == 170).all()
+    assert (metadata.sun_elevation[n_old:] == 30).all()
+    assert metadata.crs == "EPSG:4326"
+    assert list(metadata.n) == [1] * n_old + [2] * (len(metadata) - n_old)
+    assert PatchSet(tmp_path).id != before
+
+
+def id_by_the_page(folder):
+    """Return the id of a set as the documentation has it, from what zarr and geopandas read."""
+    _, y, metadata = read(folder)
+    hashed = b"y" + struct.pack("<QQ", *y.shape[1:])
+    for row in metadata.sort_values("patch_id", key=lambda names: names.str.encode("utf-8")).itertuples():
+        name = row.patch_id.encode()
+        hashed += struct.pack("<Q", len(name)) + name + y[row.z_idx].tobytes()
+    return hashlib.sha256(hashed).hexdigest()
+
+
+def images(numbers):
+    return {f"image {n}é": (make_tile(n), slumps((5 + n, 5, 20 + n, 20))) for n in numbers}
+
+
+def test_the_id_of_a_set_is_the_hash_of_names_and_labels_in_whatever_order_and_files(tmp_path):
+    ids = set()
+    for name, numbers, shard_size in (("a", (0, 1, 10), None), ("b", (10, 0, 1), None), ("c", (1, 10, 0), 4)):
+        made = builder(tmp_path / name, shard_size=shard_size)
+        for sample, (tile, labels) in images(numbers).items():
+            made.add_tile(tile, labels, "Land", sample)
+        made.finalize()
+        ids |= {PatchSet(tmp_path / name).id, id_by_the_page(tmp_path / name)}
+    assert len(ids) == 1
+    assert len(ids.pop()) == 64
+
+
+def test_the_id_of_a_set_changes_with_names_and_labels_and_not_with_features(tmp_path):
+    def id_of(name, sample="image", tile=None, box=(5, 5, 20, 20), **more):
+        made = builder(tmp_path / name, **more)
+        made.add_tile(make_tile() if tile is None else tile, slumps(box), "Land", sample)
+        return PatchSet(tmp_path / name).id
+
+    first = id_of("first")
+    assert id_of("other features", tile=make_tile(5)) == first
+    assert (
+        len({first, id_of("name", "image 2"), id_of("label", box=(5, 5, 20, 21)), id_of("none", nopositive=True)}) == 4
+    )
+
+
+def test_a_set_whose_patches_cannot_be_told_apart_or_read_has_no_id(tmp_path):
+    made = builder(tmp_path)
+    made.add_tile(make_tile(), slumps(), "Land", "image")
+    made.finalize()
+    old = gpd.read_parquet(tmp_path / "metadata.parquet")
+    old.assign(patch_id="same").to_parquet(tmp_path / "metadata.parquet")
+    with pytest.raises(DataError, match=r"have the same patch_id as others\. Make the data anew\.$"):
+        PatchSet(tmp_path).id
+    old.to_parquet(tmp_path / "metadata.parquet")
+    (tmp_path / "data.zarr" / "y" / "c" / "2" / "0" / "0").unlink()
+    with pytest.raises(DataError, match=r"^patch 2 in .* is damaged"):
+        PatchSet(tmp_path).id
+
+
+def test_the_id_follows_what_is_added(tmp_path):
+    opened = PatchSet.create(tmp_path, 3, 32, {})
+    opened.open()
+    source = tmp_path / "source"
+    builder(source).add_tile(make_tile(), slumps(), "Land", "image")
+    x, y, metadata = read(source)
+    empty = opened.id
+    opened.write(0, x, y)
+    opened.commit(metadata, "image", Counts(patches=len(x)))
+    assert empty != opened.id == PatchSet(tmp_path).id == PatchSet(source).id

@@ -100,6 +100,10 @@ def inference_tile(pipeline, tile_id):
     return work.tile
 
 
+def sun_of(world):
+    return world.place.sun_azimuth, world.place.sun_elevation
+
+
 def centres(tile, window):
     """Return x and y on the map of the pixel centres in a window."""
     return np.meshgrid(tile.x.values[window[1]], tile.y.values[window[0]])
@@ -130,6 +134,7 @@ def test_planet_patches_are_the_features_of_inference_and_labels_lie_on_their_pi
             positives += np.count_nonzero(y[row.z_idx] == 1)
         assert set(rows.planet_id) == {sample_id}
         assert set(rows.region) == {"Demo Coast"}
+        assert set(zip(rows.sun_azimuth, rows.sun_elevation, strict=True)) == {sun_of(planet.world)}
     assert positives > 100
     assert 0 < (y == 2).sum() < y.size
 
@@ -166,6 +171,7 @@ def test_labels_are_moved_to_where_sentinel2_has_the_slumps(shifted, matched, mo
     assert (y == 1).sum() > 20
     assert set(rows.sample_id) == {f"{shifted.scene_id}_{orthotile.image_id}"}
     assert set(rows.s2_id) == {shifted.scene_id}
+    assert set(zip(rows.sun_azimuth, rows.sun_elevation, strict=True)) == {sun_of(shifted.world)}
     recorded = rows[["x_offset", "y_offset", "reliability", "ssim_improvement"]].drop_duplicates()
     assert recorded.to_numpy().tolist() == [[13.0, 26.0, 0.9, 0.1]]
     ((aoi, *options),) = matched
@@ -282,7 +288,8 @@ def test_patches_do_not_depend_on_what_the_cache_held(planet, tmp_path):
     preprocess_planet_train_data(**given, train_data_dir=tmp_path / "warm")
     assert same_sets(tmp_path / "warm", tmp_path / "cold")
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
-    x, _, _ = read_set(tmp_path / "cold")
+    x, _, cold = read_set(tmp_path / "cold")
+    assert set(zip(cold.sun_azimuth, cold.sun_elevation, strict=True)) == {sun_of(planet.world)}
     exact, _, metadata = read_set(planet.folder)
     exact = exact[metadata.sample_id == scene.name]
     np.testing.assert_allclose(x, exact, atol=2e-3)

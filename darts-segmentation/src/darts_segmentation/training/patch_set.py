@@ -1,5 +1,6 @@
 """Patches on disk: `data.zarr` with `x` and `y`, `metadata.parquet`, `samples.json`; they always agree in length."""
 
+import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -36,6 +37,8 @@ COLUMNS = {
     "patch_idx_y": "int64",
 }
 """Columns of the metadata that every source has, before `geometry`."""
+SUN_COLUMNS = {"sun_azimuth": "float64", "sun_elevation": "float64"}
+"""Further ones: where the sun stood, in degrees, NaN where unknown. Sets of the release 0.2 have none."""
 CRS = "EPSG:4326"
 _DATA = "data.zarr"
 _NAMES = {
@@ -72,6 +75,7 @@ class PatchSet:
                 f"the training data in {folder} is damaged ({error}). Make it anew with --no-append, or elsewhere."
             ) from error
         self._writers = {name: self._writer(name) for name in "xy"}
+        self._id: str | None = None
 
     @classmethod
     def create(
@@ -137,6 +141,36 @@ class PatchSet:
         """(band, y, x) of a patch."""
         _, bands, height, width = self._arrays["x"]["shape"]
         return bands, height, width
+
+    @property
+    def id(self) -> str:
+        """SHA-256 over the names of the patches and their labels, as 64 hexadecimal digits; `x` is no part of it.
+
+        It does not depend on the order in which samples were added, nor on how many patches share a file. All labels
+        are read, one at a time, when it is asked for first and after each change. What is hashed is, in this order:
+
+        - `y`, then the number of rows and of columns of a patch, each as 8 bytes, the lowest first;
+        - for each patch, by its `patch_id` (in the order of UTF-8): the length of that name in bytes, as 8 bytes, the
+          lowest first; the name in UTF-8; its labels, a byte a pixel, row by row.
+
+        Raises:
+            DataError: If two patches have one name, or a label is lost or damaged.
+        """
+        if self._id is None:
+            self._id = self._hash()
+        return self._id
+
+    def _hash(self) -> str:
+        _, height, width = self.patch_shape
+        digest = hashlib.sha256(b"y" + height.to_bytes(8, "little") + width.to_bytes(8, "little"))
+        by_name = dict(zip(self.metadata["patch_id"], self.metadata["z_idx"], strict=True))
+        if len(by_name) < len(self):
+            raise DataError(f"patches in {self.folder} have the same patch_id as others. Make the data anew.")
+        for name, index in sorted(by_name.items()):  # the order of Python's text is that of its bytes in UTF-8
+            encoded = name.encode()
+            digest.update(len(encoded).to_bytes(8, "little") + encoded)
+            digest.update(np.ascontiguousarray(self._read_array("y", index)).data)
+        return digest.hexdigest()
 
     def read(self, index: int) -> tuple[Array, Array]:
         """Return a patch: (band, y, x) float32 from 0 to 1, and its labels, (y, x) uint8.
@@ -216,7 +250,7 @@ class PatchSet:
             array["shape"][0] = len(metadata)
         arrays = {f"{name}.json": _json_writer(array) for name, array in self._arrays.items()}
         self._commits.commit({**arrays, **_descriptions(metadata, samples)})
-        self.metadata, self.samples = metadata, dict(samples)
+        self.metadata, self.samples, self._id = metadata, dict(samples), None
 
     def seal(self) -> None:
         """Make the set one of plain files, without what was written but never became part of it."""
@@ -260,7 +294,7 @@ def _json_writer(content: Any) -> Callable[[Path], object]:
 
 
 def _no_rows() -> gpd.GeoDataFrame:
-    columns = {name: pd.Series([], dtype=dtype) for name, dtype in COLUMNS.items()}
+    columns = {name: pd.Series([], dtype=dtype) for name, dtype in {**COLUMNS, **SUN_COLUMNS}.items()}
     return gpd.GeoDataFrame(columns, geometry=gpd.GeoSeries([], crs=CRS))
 
 

@@ -1,6 +1,7 @@
 """Tiles and labels become a set of patches on disk."""
 
 import logging
+import math
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -110,7 +111,8 @@ class TrainDatasetBuilder:
         """Add the patches of a tile, all or none of them; a sample that is in the set already is left as it is.
 
         Args:
-            tile: All bands in memory representation, and `quality_data_mask` if there is one.
+            tile: All bands in memory representation, and `quality_data_mask` if there is one. Its attributes `azimuth`
+                and `elevation` say where the sun stood, in degrees.
             labels: Outlines of slumps in any CRS, may be empty; it is not changed.
             region: Name of the region.
             sample_id: Name of the sample, unique in the set.
@@ -133,7 +135,8 @@ class TrainDatasetBuilder:
         burned = burn_labels(geobox, labels, extent, quality)
         places, counts = self._rules.select(bands, burned)
         self._write(places, bands, burned)
-        rows = self._rows(places, burned, geobox, {"region": region, "sample_id": sample_id, **(metadata or {})})
+        described = {"region": region, "sample_id": sample_id, **_sun_of(tile.attrs), **(metadata or {})}
+        rows = self._rows(places, burned, geobox, described)
         self._set.commit(rows, sample_id, counts)
         return counts
 
@@ -192,6 +195,19 @@ class TrainDatasetBuilder:
         ]
         outlines = gpd.GeoSeries([_outline(place, geobox) for place in places], crs=str(geobox.crs)).to_crs(CRS)
         return gpd.GeoDataFrame(rows, geometry=outlines, crs=CRS)
+
+
+def _sun_of(attributes: Mapping[Any, Any]) -> dict[str, float]:
+    """Return the columns that say where the sun stood, NaN for what is unknown or no such angle.
+
+    The limits are those within which hillshade follows the sun, so that it can be made again from these columns.
+    """
+    limits = {"azimuth": (-360, 360), "elevation": (0, 90)}
+    given = {name: (attributes.get(name), *bounds) for name, bounds in limits.items()}
+    return {
+        f"sun_{name}": float(angle) if isinstance(angle, int | float | np.number) and low <= angle <= high else math.nan
+        for name, (angle, low, high) in given.items()
+    }
 
 
 def _features(place: Place, bands: Mapping[str, Array]) -> Array:

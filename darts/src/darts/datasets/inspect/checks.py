@@ -8,15 +8,14 @@ import numpy as np
 import pandas as pd
 
 from darts.datasets.inspect.reading import BACKGROUND, IGNORED, SLUMP, TrainingSet
+from darts_segmentation.training.patch_set import COLUMNS
+from darts_segmentation.training.selection import LEAST_LABELLED
 from darts_utils.bands import INDICES, TRAINING_BANDS
 from darts_utils.errors import ConfigError, DataError
 from darts_utils.rasters.arrays import Array
 
 BAND_ORDER = (*TRAINING_BANDS, *(name for name in INDICES if name not in TRAINING_BANDS))
 """Order of the bands in every training set and model; indices beyond those of every set come last."""
-LEAST_LABELLED = 0.1
-"""Share of a patch that must be labelled."""
-COLUMNS = ("z_idx", "patch_id", "region", "sample_id", "empty", "x", "y", "patch_idx_x", "patch_idx_y", "geometry")
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def table_problems(training_set: TrainingSet) -> Iterator[Problem]:
     table, name = training_set.metadata, "metadata.parquet"
     if table is None:
         return
-    missing = [column for column in COLUMNS if column not in table.columns]
+    missing = [column for column in (*COLUMNS, "geometry") if column not in table.columns]
     if missing:
         yield Problem(f"it lacks {', '.join(missing)}", name)
     for array_name, array in (("x", training_set.x), ("y", training_set.y)):

@@ -73,10 +73,11 @@ def test_smp(
         default_dirs: Base folders of all default locations.
     """
     tested = assess(TestParameters() if test is None else test, _paths(default_dirs), view=ConsoleView())
+    overall = tested.scores[tested.scores["region"] == "all"].to_dict("records")
     rows = [
-        (row.score, _number(row.value), "" if row.low != row.low else f"{row.low:.3f} to {row.high:.3f}")
-        for row in tested.scores[tested.scores["region"] == "all"].itertuples()
-        if row.score in (*_SHOWN, "BoundaryIoU", "AveragePrecision")
+        (str(row["score"]), _number(row["value"]), _interval(row["low"], row["high"]))
+        for row in overall
+        if row["score"] in (*_SHOWN, "BoundaryIoU", "AveragePrecision")
     ]
     show_rows("Scores over all regions", ("score", "value", "95 % interval"), rows)
     say(f"Page: {tested.folder / 'report.html'}")
@@ -127,7 +128,7 @@ def tune_smp(
         result = tune(given, _paths(default_dirs), view=view)
     columns = [name for name in result.trials if name not in ("error", "folder")]
     rows = [tuple(_cell(row[name]) for name in columns) for row in result.trials.to_dict("records")]
-    show_rows("Trials", tuple(columns), rows)
+    show_rows("Trials", tuple(map(str, columns)), rows)
     if result.best is not None:
         say(f"Best: {', '.join(f'{name} {_cell(value)}' for name, value in result.best.items())}")
     say(f"Table: {result.folder}")
@@ -171,6 +172,10 @@ def _says_how_to_go_on(view: ConsoleView) -> Iterator[None]:
     except KeyboardInterrupt:
         view.say("The last epoch that had ended is kept. The same command goes on from there.")
         raise
+
+
+def _interval(low: float, high: float) -> str:
+    return "" if low != low else f"{low:.3f} to {high:.3f}"
 
 
 def _number(value: Any) -> str:

@@ -133,7 +133,7 @@ def test_planet_patches_are_the_features_of_inference_and_labels_lie_on_their_pi
             np.testing.assert_array_equal(y[row.z_idx], expected_labels(tile, window, slumps, footprint))
             positives += np.count_nonzero(y[row.z_idx] == 1)
         assert set(rows.planet_id) == {sample_id}
-        assert set(rows.region) == {"Demo Coast"}
+        assert set(rows.region) == {f"Demo Coast {SEED}"}
         assert set(zip(rows.sun_azimuth, rows.sun_elevation, strict=True)) == {sun_of(planet.world)}
     assert positives > 100
     assert 0 < (y == 2).sum() < y.size

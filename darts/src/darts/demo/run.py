@@ -30,6 +30,8 @@ class _Written:
     truth: Path
     by_hand: str
     """The command that maps it, without the folders."""
+    create_dataset: str
+    """The command that makes training data of it, without the labels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +55,8 @@ def _as_sentinel2(world: World, folder: Path) -> _Written:
         truth=written.truth,
         by_hand=f"darts inference sentinel2-sequential --offline --fast-dir {home} --large-dir {home} "
         f"--scene-ids {written.scene_id}",
+        create_dataset=f"darts training create-dataset sentinel2 --offline --fast-dir {home} --large-dir {home} "
+        "--patch-size 128",
     )
 
 
@@ -66,6 +70,8 @@ def _as_planet(world: World, folder: Path) -> _Written:
         truth=written.truth,
         by_hand=f"darts inference planet-sequential --offline --fast-dir {home} --large-dir {home} "
         f"--models-dir {_short(written.models_dir)} --image-ids {' '.join(ids)}",
+        create_dataset=f"darts training create-dataset planet --offline --fast-dir {home} --large-dir {home} "
+        f"--data-dir {home}/input/planet --patch-size 256",
     )
 
 
@@ -96,7 +102,7 @@ def demo(
         size: Edge of the world in pixels of 10 m; if not given, 1024, and 512 for Planet, whose pixels are finer.
         folder: Where the world and the results go; further worlds are added to what is there.
         sensor: What the world is written as.
-        write_labels: Also write label and footprint layers, to make training data of Planet images.
+        write_labels: Also write label and footprint layers, to make training data.
 
     Raises:
         ConfigError: If seed or size are out of range.
@@ -116,21 +122,19 @@ def demo(
             _show_score(image_id, compare_with_truth(results[image_id], written.truth), alone=len(results) == 1)
         _show_where(written, [results[image_id] for image_id in written.image_ids])
     if write_labels:
-        _write_labels(world, folder)
+        _write_labels(world, folder, written, sensor)
     return report
 
 
-def _write_labels(world: World, folder: Path) -> None:
+def _write_labels(world: World, folder: Path, written: _Written, sensor: str) -> None:
     """Write label layers, and say how training data is made with them."""
-    from darts.demo.labels import write_labels
+    from darts.demo.labels import planet_images, sentinel2_image, write_labels
 
-    layers, home = write_labels(world, folder), _short(folder)
+    images = planet_images(world) if sensor == "planet" else sentinel2_image(world)
+    layers = write_labels(world, folder, images)
     say(f"\nLabels: {_short(layers.labels)}")
-    say("Training data of Planet images (demo --sensor planet) with them:")
-    say(
-        f"  darts training create-dataset planet --offline --fast-dir {home} --large-dir {home} --data-dir "
-        f"{home}/input/planet --labels-dir {_short(layers.labels_dir)} --patch-size 256"
-    )
+    say("Training data with them (repeat the demo with other seeds first: each is a district of its own):")
+    say(f"  {written.create_dataset} --labels-dir {_short(layers.labels_dir)}")
 
 
 def _show_score(image_id: str, score: Score, *, alone: bool) -> None:

@@ -46,6 +46,8 @@ class Sentinel2Collector(Collector):
     def collect(self, labels: Layer, footprints: Layer) -> Collection:
         """Return a sample for each footprint that a scene matches; those of a scene follow one another.
 
+        A footprint of a Sentinel-2 scene stands for that scene, and nothing is searched for it.
+
         Args:
             labels: The label layers.
             footprints: The footprint layers.
@@ -54,15 +56,16 @@ class Sentinel2Collector(Collector):
             _ = self._planet_images  # a wrong folder is told before hours of work
         footprints = footprints.drop(footprints.rows["date"].isna(), "no date, neither in the id nor beside it")
         matched_rows = match(labels, footprints)
-        items = self._matches(matched_rows.images)
-        matched = [image for image in matched_rows.images if items.get(image.image_id) is not None]
-        scenes = {str(items[image.image_id].id): items[image.image_id] for image in matched}
-        refs = {scene_id: tile_ref(scene_id) for scene_id in sorted(scenes)}
+        items = self._matches(image for image in matched_rows.images if not _is_scene(image))
+        scene_of = {image.image_id: image.image_id for image in matched_rows.images if _is_scene(image)}
+        scene_of |= {image_id: str(item.id) for image_id, item in items.items() if item is not None}
+        refs = {scene_id: tile_ref(scene_id) for scene_id in sorted(set(scene_of.values()))}
         by_scene: dict[str, list[Sample]] = {scene_id: [] for scene_id in refs}
+        matched = [image for image in matched_rows.images if image.image_id in scene_of]
         for image in matched:
-            by_scene[str(items[image.image_id].id)].append(_sample(image, str(items[image.image_id].id)))
+            by_scene[scene_of[image.image_id]].append(_sample(image, scene_of[image.image_id]))
         return Collection(
-            source=self._source(scenes),
+            source=self._source(refs, {str(item.id): item for item in items.values() if item is not None}),
             matched=matched_rows,
             samples={refs[scene_id]: samples for scene_id, samples in by_scene.items()},
             tally=[("footprints that no scene matches", len(matched_rows.images) - len(matched))],
@@ -93,7 +96,7 @@ class Sentinel2Collector(Collector):
             )
         return {str(image_id): item for image_id, item in found.items()}
 
-    def _source(self, scenes: Mapping[str, Any]) -> SceneSource:
+    def _source(self, scenes: Iterable[str], items: Mapping[str, Any]) -> SceneSource:
         source = SceneSource(
             SceneParameters(
                 scene_ids=list(scenes),
@@ -103,7 +106,7 @@ class Sentinel2Collector(Collector):
                 offline=self.parameters.offline,
             )
         )
-        source.items = dict(scenes)
+        source.items = dict(items)
         return source
 
     def cut(self, tile: xr.Dataset, sample: Sample) -> Cut:
@@ -145,7 +148,14 @@ class Sentinel2Collector(Collector):
         return images
 
 
+def _is_scene(image: AnnotatedImage) -> bool:
+    """Tell whether slumps were drawn on a Sentinel-2 scene itself."""
+    return image.datasource.casefold().startswith("sentinel")
+
+
 def _sample(image: AnnotatedImage, scene_id: str) -> Sample:
+    if image.image_id == scene_id:
+        return Sample(sample_id=scene_id, image=image, metadata={"s2_id": scene_id, "planet_id": ""})
     return Sample(
         sample_id=f"{scene_id}_{image.image_id}",
         image=image,

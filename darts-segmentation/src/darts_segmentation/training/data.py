@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from darts_segmentation.training.folds import Split, SplitParameters, make_split
 from darts_segmentation.training.parameters import PatchSetParameters
-from darts_segmentation.training.patch_set import PatchSet
+from darts_segmentation.training.patch_set import SUN_COLUMNS, PatchSet
 from darts_utils.errors import ConfigError, DataError
 from darts_utils.rasters.arrays import Array
 
@@ -26,7 +26,6 @@ type Batch = dict[str, torch.Tensor]
 NaN where unknown, and `index` (n) int64."""
 
 _READERS = min(8, os.cpu_count() or 1)
-SUN = ("sun_azimuth", "sun_elevation")
 
 
 class PatchBatches(Dataset[Batch]):
@@ -97,9 +96,9 @@ class PatchBatches(Dataset[Batch]):
 def _sun_of(patches: PatchSet) -> Array:
     """Return (n, 2) float32 azimuth and elevation; sets of earlier releases do not say them."""
     table = patches.metadata
-    if not set(SUN) <= set(table.columns):
+    if not set(SUN_COLUMNS) <= set(table.columns):
         return np.full((len(table), 2), np.nan, dtype=np.float32)
-    sun: Array = table[list(SUN)].to_numpy(dtype=np.float32)
+    sun: Array = table[list(SUN_COLUMNS)].to_numpy(dtype=np.float32, copy=True)
     return sun
 
 

@@ -35,7 +35,16 @@ def architecture_of(parameters: HyperParameters, n_bands: int) -> dict[str, Any]
             f"model_encoder is {encoder!r}, which neither segmentation-models-pytorch nor timm (tu-...) has.{hint}"
         )
     given = {"arch": parameters.model_arch, "encoder_name": encoder, "in_channels": n_bands, "classes": 1}
-    return checked_arguments(Path(parameters.model_encoder), given)
+    if parameters.encoder_depth != HyperParameters.encoder_depth:
+        given["encoder_depth"] = parameters.encoder_depth
+    if parameters.decoder_channels is not None:
+        given["decoder_channels"] = list(parameters.decoder_channels)
+    try:
+        return checked_arguments(Path(encoder), given)
+    except CheckpointError as error:
+        raise ConfigError(
+            f"{parameters.model_arch} takes neither encoder_depth nor decoder_channels, or not both. Leave them out."
+        ) from error
 
 
 def new_network(parameters: HyperParameters, architecture: dict[str, Any], patch_size: int) -> nn.Module:

@@ -68,6 +68,13 @@ class HyperParameters(TrainingParameters):
     """Encoder of segmentation-models-pytorch, or of timm with `tu-` before its name."""
     model_encoder_weights: str | None = None
     """Pretrained weights to start the encoder with, such as imagenet; they are downloaded."""
+    encoder_depth: int = 5
+    """How many times the encoder halves the resolution; with 4 a network is smaller and sees less around a pixel."""
+    decoder_channels: list[int] | None = None
+    """Channels of the decoder from coarse to fine, as many as the encoder is deep; those of the architecture if not
+    given, which are many for a small encoder."""
+    half_weights: bool = False
+    """Keep the weights of the model in half precision: half the size, and next to no difference."""
     augment: list[str] | None = None
     """Changes that patches go through; D4, RandomBrightnessContrast, MultiplicativeNoise and DropLayer if not given."""
     learning_rate: float = 1e-3
@@ -101,7 +108,12 @@ class HyperParameters(TrainingParameters):
         """Check the values."""
         super().__post_init__()
         _check(self, 0, "learning_rate", "gamma", above=True)
-        _check(self, 1, "batch_size", "accumulate_batches")
+        _check(self, 1, "batch_size", "accumulate_batches", "encoder_depth")
+        if self.decoder_channels is not None and len(self.decoder_channels) != self.encoder_depth:
+            raise ConfigError(
+                f"decoder_channels are {len(self.decoder_channels)} numbers, but encoder_depth is {self.encoder_depth}."
+                " Give one for each."
+            )
         _check(self, 0, "warmup_epochs", "weight_decay", "gradient_clip", "ignore_edge_px", "focal_loss_gamma")
         for name in ("focal_loss_alpha", "ema_decay"):
             value = getattr(self, name)

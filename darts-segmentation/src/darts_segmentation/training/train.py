@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from darts_segmentation.models.card import BandRange, ModelCard
 from darts_segmentation.models.checkpoint import load
@@ -156,6 +157,8 @@ def _say_beginning(work: Work, learner: TrainedNetwork, n_batches: int) -> None:
 def _finish(work: Work, history: History, start: float) -> TrainedRun:
     """Calibrate the best epoch, write the model, and return what became of the run."""
     loaded = load(best_checkpoint(work.run))
+    if work.parameters.half_weights:
+        loaded.network.half().float()  # what is scored is what is written
     predict = predictor(loaded.network, work.device)
     metrics: dict[str, Any] = {}
     calibration = None
@@ -168,11 +171,17 @@ def _finish(work: Work, history: History, start: float) -> TrainedRun:
             temperature = 1.0 if calibration is None else calibration.temperature
             metrics[role] = evaluate(predict, batches(), temperature=temperature).scores()
     card = _card(work, calibration, metrics, history)
-    card = write_model(work.run.model, card, loaded.network.state_dict())
+    card = write_model(work.run.model, card, _weights(loaded.network, half=work.parameters.half_weights))
     before, after = (None, None) if calibration is None else (calibration.before, calibration.after)
     draw_run(work.run.figures, history.rows, before, after)
     scores = {**_best_row(history), **{f"val/{name}": value for name, value in (metrics.get("val") or {}).items()}}
     return TrainedRun(run=work.run, card=card, scores=scores, seconds=time.monotonic() - start)
+
+
+def _weights(network: nn.Module, *, half: bool) -> dict[str, torch.Tensor]:
+    """Return the weights of a network as they are written."""
+    weights: dict[str, torch.Tensor] = network.state_dict()
+    return {name: value.half() if half and value.is_floating_point() else value for name, value in weights.items()}
 
 
 def _best_row(history: History) -> dict[str, float]:

@@ -27,13 +27,13 @@ def expected_duration(learner: TrainedNetwork, data: LearningData, given: RunPar
     with torch.random.fork_rng(devices=[]):
         copy = deepcopy(learner)
         copy.train()
-        _step(copy, batch["x"][:1], batch["y"][:1])  # makes what is made once
+        _step(copy, batch["x"], batch["y"])  # makes what is made once for batches of this shape
         start = time.monotonic()
         _step(copy, batch["x"], batch["y"])
         step_s = time.monotonic() - start
     n_validated = len(data.split.val) / given.check_val_every_n_epoch / 3  # a validation costs a third of a step
     hours = step_s * (n_batches + n_validated / max(len(patches), 1)) * given.max_epochs / 3600
-    line = f"On this CPU {given.max_epochs} epochs take about {_hours(hours)}"
+    line = f"On this CPU {given.max_epochs} epochs take about {_duration(hours)}"
     if hours > _LONG_HOURS and given.model_encoder != SMALL_ENCODER:
         line += f"; --model-encoder {SMALL_ENCODER} is many times as fast, fewer --max-epochs shorten it too"
     return f"{line}."
@@ -43,5 +43,8 @@ def _step(learner: TrainedNetwork, x: torch.Tensor, y: torch.Tensor) -> None:
     torch.autograd.backward(learner.loss(learner(x), y))
 
 
-def _hours(hours: float) -> str:
-    return f"{hours:.1f} hours" if hours >= 1 else f"{max(1, round(hours * 60))} minutes"
+def _duration(hours: float) -> str:
+    if hours >= 1:
+        return f"{hours:.1f} hours"
+    minutes = max(1, round(hours * 60))
+    return "1 minute" if minutes == 1 else f"{minutes} minutes"

@@ -42,34 +42,39 @@ class _Sensor:
     """What is written."""
     size_px: int
     """Edge of a world if none is given, in pixels of 10 m."""
-    write: Callable[[World, Path], _Written]
+    write: Callable[[World, Path, list[Path] | None], _Written]
+    """Takes the world, the folder, and models to map with, None for the demo's own."""
 
 
-def _as_sentinel2(world: World, folder: Path) -> _Written:
+def _as_sentinel2(world: World, folder: Path, models: list[Path] | None) -> _Written:
     written = write_world(world, folder)
     paths = DefaultPaths(fast_dir=folder, large_dir=folder)
     home = _short(folder)
     return _Written(
-        pipeline=Sentinel2Pipeline(scene_ids=[written.scene_id], default_dirs=paths, offline=True, overwrite=True),
+        pipeline=Sentinel2Pipeline(
+            scene_ids=[written.scene_id], default_dirs=paths, offline=True, overwrite=True, model_files=models
+        ),
         image_ids=(written.scene_id,),
         truth=written.truth,
         by_hand=f"darts inference sentinel2-sequential --offline --fast-dir {home} --large-dir {home} "
-        f"--scene-ids {written.scene_id}",
+        f"--scene-ids {written.scene_id}{_named(models)}",
         create_dataset=f"darts training create-dataset sentinel2 --offline --fast-dir {home} --large-dir {home} "
         "--patch-size 128",
     )
 
 
-def _as_planet(world: World, folder: Path) -> _Written:
+def _as_planet(world: World, folder: Path, models: list[Path] | None) -> _Written:
     written = write_planet_world(world, folder)
     paths = DefaultPaths(fast_dir=folder, large_dir=folder, models_dir=written.models_dir)
     home, ids = _short(folder), (written.orthotile.name, written.scene.name)
     return _Written(
-        pipeline=PlanetPipeline(image_ids=list(ids), default_dirs=paths, offline=True, overwrite=True),
+        pipeline=PlanetPipeline(
+            image_ids=list(ids), default_dirs=paths, offline=True, overwrite=True, model_files=models
+        ),
         image_ids=ids,
         truth=written.truth,
         by_hand=f"darts inference planet-sequential --offline --fast-dir {home} --large-dir {home} "
-        f"--models-dir {_short(written.models_dir)} --image-ids {' '.join(ids)}",
+        f"--models-dir {_short(written.models_dir)} --image-ids {' '.join(ids)}{_named(models)}",
         create_dataset=f"darts training create-dataset planet --offline --fast-dir {home} --large-dir {home} "
         f"--data-dir {home}/input/planet --patch-size 256",
     )
@@ -94,6 +99,7 @@ def demo(
     folder: Path = Path("darts-demo"),
     sensor: Literal["sentinel2", "planet"] = "sentinel2",
     write_labels: bool = False,
+    model_files: list[Path] | None = None,
 ) -> RunReport:
     """Map slumps in a made-up stretch of Arctic coast and compare them with the truth; needs no account.
 
@@ -103,6 +109,7 @@ def demo(
         folder: Where the world and the results go; further worlds are added to what is there.
         sensor: What the world is written as.
         write_labels: Also write label and footprint layers, to make training data.
+        model_files: Models to map with instead of the demo's own.
 
     Raises:
         ConfigError: If seed or size are out of range.
@@ -113,7 +120,7 @@ def demo(
     say(f"Making the world of seed {seed}, {size / 100:g} x {size / 100:g} km, in {folder}")
     start = time.monotonic()
     world = make_world(seed, size)
-    written = kind.write(world, folder)
+    written = kind.write(world, folder, None if model_files is None else [user_path(file) for file in model_files])
     say(f"Made in {time.monotonic() - start:.1f} s: {kind.contents}")
     report = written.pipeline.run()
     if report.exit_code == 0:
@@ -158,6 +165,11 @@ def _show_where(written: _Written, folders: list[Path]) -> None:
     say(f"  {_short(written.truth)} (the truth)")
     say("\nThe same mapping by hand:")
     say(f"  {written.by_hand}")
+
+
+def _named(models: list[Path] | None) -> str:
+    """Return how models are named in a command."""
+    return "" if models is None else f" --model-files {' '.join(map(_short, models))}"
 
 
 def _short(path: Path) -> str:

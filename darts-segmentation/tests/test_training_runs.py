@@ -1,0 +1,323 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from training_sets import make_set
+
+from darts_segmentation.models.card import read_card
+from darts_segmentation.models.checkpoint import load, load_model
+from darts_segmentation.training import fit as fit_module
+from darts_segmentation.training.fit import best_checkpoint
+from darts_segmentation.training.history import read_rows
+from darts_segmentation.training.module import LearningRate, TrainedNetwork
+from darts_segmentation.training.parameters import HyperParameters, RunParameters
+from darts_segmentation.training.runs import find_runs
+from darts_segmentation.training.train import train
+from darts_utils.errors import ConfigError, DataError, OutputError
+from darts_utils.paths import DefaultPaths, PathManager
+
+PATHS = PathManager(DefaultPaths())
+SMALL = {
+    "model_encoder": "tu-mobilenetv2_050", "encoder_depth": 3, "decoder_channels": [16, 8, 8], "batch_size": 4,
+    "loss": "bce+dice", "learning_rate": 3e-3, "accelerator": "cpu", "check_val_every_n_epoch": 1, "max_epochs": 3,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("sets") / "coast"
+    make_set(path)
+    return path
+
+
+class Lines:
+    """Keeps what is shown."""
+
+    def __init__(self):
+        self.said, self.epochs = [], []
+
+    def say(self, line):
+        self.said.append(line)
+
+    def step(self, epoch, done, total):
+        pass
+
+    def epoch(self, summary):
+        self.epochs.append(summary)
+
+
+def run(folder, tmp_path, view=None, **changes):
+    given = RunParameters(**{**SMALL, "train_data_dir": folder, "artifact_dir": tmp_path, "name": "run", **changes})
+    return train(given, PATHS, view=view)
+
+
+@pytest.fixture(scope="session")
+def unbroken(folder, tmp_path_factory):
+    return run(folder, tmp_path_factory.mktemp("unbroken"), ema_decay=0.9, max_epochs=4)
+
+
+def rows_of(trained):
+    return list(read_rows(trained.run.metrics))
+
+
+def test_a_run_leaves_what_is_documented(unbroken):
+    folder = unbroken.run.folder
+    assert folder.parent.name == "_runs"
+    assert folder.name.startswith("run-")
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    best = [name for name in names if name.startswith("checkpoints/epoch=")]
+    assert names - {".lock"} == {
+        "metrics.csv", "hparams.yaml", "checkpoints/last.ckpt", "run.safetensors", "figures/learning-curves.png",
+        "figures/reliability.png", "figures/precision-recall.png", *best,
+    }  # fmt: skip
+    assert len(best) == 1
+    assert {"epoch", "step", "train/loss", "val/JaccardIndex", "val/AUROC"} <= set().union(*rows_of(unbroken))
+
+
+def test_the_scores_of_an_epoch_are_its_own(unbroken):
+    """Those of the best checkpoint, computed anew, stand in the row of its epoch."""
+    best = max((row for row in rows_of(unbroken) if "val/JaccardIndex" in row), key=lambda row: row["val/JaccardIndex"])
+    metrics = unbroken.card.training["metrics"]["val"]
+    for name in ("JaccardIndex", "Accuracy", "Precision", "Recall", "F1Score", "Specificity", "CohenKappa", "AUROC"):
+        assert metrics[name] == pytest.approx(best[f"val/{name}"], abs=2e-4), name
+    assert f"epoch={best['epoch']:.0f}-" in best_checkpoint(unbroken.run).name
+
+
+def test_the_model_says_what_it_is(unbroken, folder):
+    card = read_card(unbroken.run.model)
+    assert card == unbroken.card
+    assert card.input == {"sensor": ["sentinel2"], "pixel_size_m": 10.0, "patch_size": 64}
+    split = card.training["split"]
+    assert sorted(split["train"] + split["val"] + split["test"]) == [f"Region {n}" for n in range(4)]
+    assert card.calibration["fitted_on"]["regions"] == split["val"]
+    assert not card.calibration["fitted_on"]["shares_regions"]
+    assert card.calibration["nll_after"] <= card.calibration["nll_before"]
+    assert set(card.thresholds) == {"low", "medium", "high", "best_f1"}
+    assert set(card.input_statistics) == set(card.band_names)
+    assert card.domain["type"] == "MultiPolygon"
+    assert len(card.domain["coordinates"]) == len(split["train"])
+    assert (card.training["seed"], card.training["epochs"]) == (42, 4)
+
+
+def test_a_checkpoint_of_lightning_that_a_run_keeps_is_a_model_too(unbroken):
+    network, bands = load_model(best_checkpoint(unbroken.run))
+    assert bands == unbroken.card.band_names
+    theirs = load(unbroken.run.model).network.state_dict()
+    assert all(torch.equal(weight, theirs[name]) for name, weight in network.state_dict().items())
+
+
+def test_the_same_seed_gives_the_same_model_whatever_reads_the_patches(folder, tmp_path):
+    one = run(folder, tmp_path / "a")
+    other = run(folder, tmp_path / "b", in_memory=True)
+    third = run(folder, tmp_path / "c", num_workers=2)
+    assert one.card.model_id == other.card.model_id == third.card.model_id
+    assert run(folder, tmp_path / "d", random_seed=1).card.model_id != one.card.model_id
+
+
+class Stopped(Exception):
+    pass
+
+
+@pytest.mark.parametrize("after", [0, 2])
+def test_a_run_that_was_stopped_goes_on_to_the_same_end(folder, tmp_path, unbroken, after):
+    def stop(epoch, _):
+        if epoch == after:
+            raise Stopped
+
+    given = {**SMALL, "train_data_dir": folder, "artifact_dir": tmp_path, "name": "run", "ema_decay": 0.9, "max_epochs": 4}
+    with pytest.raises(Stopped):
+        train(RunParameters(**given), PATHS, on_validation=stop)
+    view = Lines()
+    trained = train(RunParameters(**given), PATHS, view=view)
+    assert len(find_runs(tmp_path / "_runs", "run")) == 1
+    expected = rows_of(unbroken)
+    found = rows_of(trained)
+    assert [row["epoch"] for row in found] == [row["epoch"] for row in expected]
+    for row, wanted in zip(found, expected, strict=True):
+        assert row == pytest.approx(wanted, abs=1e-4)
+    assert view.said[0].startswith("Going on with run-" if after else "Training run-")
+
+
+CHILD = """
+import sys, torch
+torch.set_num_threads(1)
+from pathlib import Path
+from darts_segmentation.training.parameters import RunParameters
+from darts_segmentation.training.train import train
+from darts_utils.paths import DefaultPaths, PathManager
+given = {**SMALL_GIVEN, "train_data_dir": Path(sys.argv[1]), "artifact_dir": Path(sys.argv[2]), "name": "run"}
+train(RunParameters(**given, ema_decay=0.9), PathManager(DefaultPaths()))
+""".replace("SMALL_GIVEN", repr({**SMALL, "max_epochs": 4}))
+
+
+def child(folder, artifacts):
+    return subprocess.Popen([sys.executable, "-c", CHILD, str(folder), str(artifacts)], stderr=subprocess.PIPE)
+
+
+def test_a_run_that_is_killed_at_any_moment_goes_on_to_the_same_end(folder, tmp_path, unbroken):
+    moments = torch.rand(int(os.environ.get("DARTS_TEST_KILLS", "2")), generator=torch.Generator().manual_seed(3))
+    start = time.monotonic()
+    with child(folder, tmp_path / "timed") as process:
+        assert process.wait() == 0
+    whole_s = time.monotonic() - start
+    for moment in moments.tolist():
+        with child(folder, tmp_path / "killed") as process:
+            time.sleep(whole_s * (0.3 + 0.7 * moment))
+            process.send_signal(signal.SIGKILL)
+        for checkpoint in (tmp_path / "killed").rglob("*.ckpt"):
+            torch.load(checkpoint, weights_only=True)  # whole
+    with child(folder, tmp_path / "killed") as process:
+        assert process.wait() == 0
+    runs = find_runs(tmp_path / "killed" / "_runs", "run")
+    found = list(read_rows(runs[0].metrics))
+    for row, wanted in zip(found, rows_of(unbroken), strict=True):
+        assert row == pytest.approx(wanted, abs=1e-4)
+    assert all(one.is_finished for one in runs)
+
+
+def test_other_parameters_do_not_go_on_with_an_unfinished_run(folder, tmp_path):
+    def stop(*_):
+        raise Stopped
+
+    given = {**SMALL, "train_data_dir": folder, "artifact_dir": tmp_path, "name": "run"}
+    with pytest.raises(Stopped):
+        train(RunParameters(**given), PATHS, on_validation=stop)
+    with pytest.raises(ConfigError) as caught:
+        train(RunParameters(**{**given, "gamma": 0.8, "num_workers": 1}), PATHS)
+    name = find_runs(tmp_path / "_runs", "run")[0].folder.name
+    assert str(caught.value) == (
+        f"the run {name} is unfinished and was begun with gamma 0.9 (now 0.8). Give the same to go on, another --name to "
+        "begin anew, or delete its folder."
+    )
+
+
+def test_a_finished_name_gets_a_new_id(folder, tmp_path):
+    one, other = run(folder, tmp_path, max_epochs=1), run(folder, tmp_path, max_epochs=1)
+    assert one.run.folder != other.run.folder
+    assert yaml.safe_load((one.run.folder / "hparams.yaml").read_text())["parameters"]["max_epochs"] == 1
+
+
+def test_a_loss_that_is_no_number_names_epoch_and_batch_and_keeps_the_best(folder, tmp_path, monkeypatch):
+    plain = TrainedNetwork.training_step
+
+    def step(self, batch, batch_idx):
+        loss = plain(self, batch, batch_idx)
+        return loss * float("nan") if (self.current_epoch, batch_idx) == (1, 2) else loss
+
+    def noted(self, batch, batch_idx):
+        loss = step(self, batch, batch_idx)
+        self._note_failure(loss.detach(), batch_idx)
+        return loss
+
+    monkeypatch.setattr(TrainedNetwork, "training_step", noted)
+    with pytest.raises(DataError, match=r"the loss is no number in epoch 1, batch 2: training went astray"):
+        run(folder, tmp_path)
+    assert best_checkpoint(find_runs(tmp_path / "_runs", "run")[0]).is_file()
+
+
+def test_memory_that_is_not_enough_says_the_batch_that_fits(folder, tmp_path, monkeypatch):
+    plain = TrainedNetwork.forward
+
+    def forward(self, x):
+        if len(x) > 2 and not torch.is_inference_mode_enabled():
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return plain(self, x)
+
+    monkeypatch.setattr(TrainedNetwork, "forward", forward)
+    monkeypatch.setattr("darts_segmentation.training.train.expected_duration", lambda *_: "")
+    with pytest.raises(ConfigError) as caught:
+        run(folder, tmp_path)
+    assert str(caught.value) == "batch_size 4 does not fit into memory, but 2 does. Use --batch-size 2."
+
+
+def test_a_full_disk_is_one_line(folder, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("darts_segmentation.training.checkpoints.torch.save", full)
+    with pytest.raises(OutputError, match=r"checkpoints/.*No space left on device"):
+        run(folder, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model_encoder": "resnet43"}, "model_encoder is 'resnet43', which neither segmentation-models-pytorch nor timm"
+         " (tu-...) has. Near it: resnet34"),
+        ({"model_arch": "Unot"}, "model_arch is 'Unot', but known ones are unet,"),
+        ({"bands": ["red", "swir"]}, "bands are red, swir, but the training set in"),
+        ({"loss": "cosine"}, "loss is 'cosine', but known ones are focal, dice, jaccard, lovasz, bce"),
+        ({"augment": ["Rotate"]}, "'Rotate' is no augmentation"),
+        ({"decoder_channels": [8, 8]}, "decoder_channels are 2 numbers, but encoder_depth is 3."),
+        ({"gamma": 0.0}, "gamma is 0.0 but must be above 0."),
+        ({"positive_share": 70.0}, "positive_share is 70.0 but must be from 0 to 1."),
+        ({"devices": ["many"]}, "devices are many, but numbers of devices, how many, or auto is needed."),
+        ({"wandb_project": "x"}, "--wandb-project needs the package wandb, which is not installed."),
+    ],
+)  # fmt: skip
+def test_mistakes_are_one_line(folder, tmp_path, changes, message, monkeypatch):
+    monkeypatch.setattr(fit_module.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(ConfigError) as caught:
+        run(folder, tmp_path, **changes)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_set_without_a_slump_teaches_nothing(folder, tmp_path):
+    from darts_segmentation.training import PatchSet
+
+    patches = PatchSet(folder)
+    copy = tmp_path / "empty"
+    import shutil
+
+    shutil.copytree(folder, copy)
+    patches.metadata.assign(empty=True).to_parquet(copy / "metadata.parquet")
+    with pytest.raises(DataError, match="none of the 16 training patches has a slump"):
+        run(copy, tmp_path)
+
+
+@pytest.mark.parametrize("schedule", ["exponential", "cosine"])
+def test_the_learning_rate_follows_its_formula(schedule):
+    rate = LearningRate(
+        HyperParameters(lr_schedule=schedule, gamma=0.5, warmup_epochs=2), epochs=10, steps_per_epoch=4
+    )
+    assert [rate(step) for step in range(8)] == pytest.approx([n / 8 for n in range(1, 9)])
+    if schedule == "exponential":
+        assert [rate(step) for step in (8, 11, 12, 16)] == [1, 1, 0.5, 0.25]
+    else:
+        assert [rate(step) for step in (8, 24, 40)] == pytest.approx([1, 0.5, 0])
+
+
+def test_a_run_without_validation_keeps_its_last_epoch(folder, tmp_path):
+    trained = run(folder, tmp_path, fold_method="none", max_epochs=2)
+    assert trained.card.calibration is None
+    assert best_checkpoint(trained.run).name == "last.ckpt"
+    assert not trained.scores
+
+
+def test_weights_of_another_model_are_a_start(folder, tmp_path, unbroken):
+    trained = run(folder, tmp_path, weights_from_checkpoint=unbroken.run.model, learning_rate=1e-9, max_epochs=1)
+    start, end = (load(one.run.model).network.state_dict() for one in (unbroken, trained))
+    name = "segmentation_head.0.weight"
+    assert torch.allclose(start[name], end[name], atol=1e-6)
+    with pytest.raises(Exception, match=r"cannot be started from: it has decoder_channels"):
+        run(folder, tmp_path, weights_from_checkpoint=unbroken.run.model, decoder_channels=[16, 8, 4], name="other")
+
+
+def test_ctrl_c_keeps_the_last_epoch(folder, tmp_path):
+    def interrupt(epoch, _):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    given = RunParameters(**{**SMALL, "train_data_dir": folder, "artifact_dir": tmp_path, "name": "run"})
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        train(given, PATHS, on_validation=interrupt)
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert Path(find_runs(tmp_path / "_runs", "run")[0].last).is_file()

@@ -130,7 +130,14 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_end(folder, tmp_path, unbrok
         if epoch == after:
             raise Stopped
 
-    given = {**SMALL, "train_data_dir": folder, "artifact_dir": tmp_path, "name": "run", "ema_decay": 0.9, "max_epochs": 4}
+    given = {
+        **SMALL,
+        "train_data_dir": folder,
+        "artifact_dir": tmp_path,
+        "name": "run",
+        "ema_decay": 0.9,
+        "max_epochs": 4,
+    }
     with pytest.raises(Stopped):
         train(RunParameters(**given), PATHS, on_validation=stop)
     view = Lines()
@@ -284,9 +291,7 @@ def test_a_set_without_a_slump_teaches_nothing(folder, tmp_path):
 
 @pytest.mark.parametrize("schedule", ["exponential", "cosine"])
 def test_the_learning_rate_follows_its_formula(schedule):
-    rate = LearningRate(
-        HyperParameters(lr_schedule=schedule, gamma=0.5, warmup_epochs=2), epochs=10, steps_per_epoch=4
-    )
+    rate = LearningRate(HyperParameters(lr_schedule=schedule, gamma=0.5, warmup_epochs=2), epochs=10, steps_per_epoch=4)
     assert [rate(step) for step in range(8)] == pytest.approx([n / 8 for n in range(1, 9)])
     if schedule == "exponential":
         assert [rate(step) for step in (8, 11, 12, 16)] == [1, 1, 0.5, 0.25]

@@ -1,15 +1,18 @@
 """Networks on a device: one batch of patches in, their probabilities out."""
 
 import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import nn
 
 from darts_segmentation.model_input import OPTICAL_BANDS
 from darts_segmentation.model_units import picked
+from darts_segmentation.symmetry import VIEWS, View
 from darts_utils.errors import ConfigError, DataError
 
 logger = logging.getLogger(__name__)
@@ -74,16 +77,30 @@ class NetworkGroup:
         members: The networks.
         bands: The union of their bands, in the order of a batch's channels.
         device: Where they run.
-        keep_members: Whether each member's probabilities are returned, after the mean.
+        keep_members: Whether each member's probabilities are returned, last.
+        views: What each member sees of a patch; its probability is that of the mean of their logits.
+        sun_deg: Azimuth clockwise from true north, and elevation above the horizon; NaN where unknown.
+        with_variance: Whether the variance of the probabilities of all members and views is returned, after the mean.
     """
 
     def __init__(
-        self, members: Sequence[Member], bands: Sequence[str], device: torch.device, *, keep_members: bool
+        self,
+        members: Sequence[Member],
+        bands: Sequence[str],
+        device: torch.device,
+        *,
+        keep_members: bool,
+        views: Sequence[View] = VIEWS[:1],
+        sun_deg: tuple[float, float] = (math.nan, math.nan),
+        with_variance: bool = False,
     ) -> None:
         self._members = members
         self._channels = [picked([bands.index(band) for band in member.bands]) for member in members]
         self._device = device
         self._keep_members = keep_members
+        self._views = views
+        self._sun = torch.tensor([sun_deg], dtype=torch.float32, device=device)
+        self._with_variance = with_variance
         self._largest: int | None = None  # batch size that fits, once a larger one did not
 
     def launch(self, batch: Batch) -> Running:
@@ -120,10 +137,11 @@ class NetworkGroup:
 
     @torch.inference_mode()
     def _outputs(self, batch: Batch) -> torch.Tensor:
-        """Return (output, n, y, x) float32 on the device: the mean, then the members if they are kept."""
+        """Return (output, n, y, x) float32 on the device: the mean, the variance if wanted, the members if kept."""
         inputs = batch.inputs.to(self._device, non_blocking=True)
         valid = {key: mask.to(self._device, non_blocking=True) for key, mask in batch.valid.items()}
-        each = self._of_each_member(inputs, valid)
+        variance = Variance() if self._with_variance else None
+        each = self._of_each_member(inputs, valid, variance)
         mean = next(each)
         kept = [mean.clone()] if self._keep_members else []
         for probabilities in each:
@@ -132,20 +150,37 @@ class NetworkGroup:
                 kept.append(probabilities)
         if len(self._members) > 1:
             mean /= len(self._members)
-        return torch.stack([mean, *kept]) if kept else mean[None]
+        outputs = [mean, *([] if variance is None else [variance.value]), *kept]
+        return torch.stack(outputs) if len(outputs) > 1 else mean[None]
 
     def _of_each_member(
-        self, inputs: torch.Tensor, valid: Mapping[frozenset[str], torch.Tensor]
+        self, inputs: torch.Tensor, valid: Mapping[frozenset[str], torch.Tensor], variance: "Variance | None"
     ) -> Iterator[torch.Tensor]:
         """Yield what each member makes of its channels, 0 where it does not see what it needs."""
         for member, channels in zip(self._members, self._channels, strict=True):
             chosen = inputs[:, channels]
             if valid:
                 chosen = chosen * valid[member.optical][:, None]
-            yield self._probabilities(member, chosen)
+            yield self._of_all_views(member, chosen, variance)
 
-    def _probabilities(self, member: Member, inputs: torch.Tensor) -> torch.Tensor:
-        """Return (n, y, x) float32 from 0 to 1; NaN where the network's numbers have overflowed."""
+    def _of_all_views(self, member: Member, inputs: torch.Tensor, variance: "Variance | None") -> torch.Tensor:
+        """Return (n, y, x) float32 from 0 to 1, of the mean of the views' logits; each view's go into the variance."""
+        total = reduce(torch.add, self._of_each_view(member, inputs, variance))
+        return _probabilities(total if len(self._views) == 1 else total / len(self._views))
+
+    def _of_each_view(
+        self, member: Member, inputs: torch.Tensor, variance: "Variance | None"
+    ) -> Iterator[torch.Tensor]:
+        """Yield the logits of each view, turned back."""
+        sun = self._sun.expand(len(inputs), -1)
+        for view in self._views:
+            logits = view.undo(self._logits(member, view.apply(inputs, member.bands, sun)))
+            if variance is not None:
+                variance.add(_probabilities(logits))
+            yield logits
+
+    def _logits(self, member: Member, inputs: torch.Tensor) -> torch.Tensor:
+        """Return (n, y, x) float32."""
         try:
             with self._autocast():
                 output = member.model(inputs.contiguous(memory_format=torch.channels_last))
@@ -156,15 +191,45 @@ class NetworkGroup:
                 f"the model {member.name} cannot work on patches of {inputs.shape[-2]} x {inputs.shape[-1]} pixels"
                 f" ({type(error).__name__}: {' '.join(str(error).split())[:200]}). Change patch_size, or leave it out."
             ) from error
-        logits = output[0] if isinstance(output, tuple) else output  # a network with an auxiliary head gives two
-        logits = logits[:, 0].float()
-        return torch.sigmoid(logits).add_(logits, alpha=0)  # 0 times infinity is NaN; its sigmoid would be 0 or 1
+        logits: torch.Tensor = (
+            output[0] if isinstance(output, tuple) else output
+        )  # a network with an auxiliary head gives two
+        return logits[:, 0].float()
 
     def _autocast(self) -> AbstractContextManager[object]:
         precision = precision_of(self._device)
         if precision == "float32":
             return nullcontext()
         return torch.autocast("cuda", dtype=getattr(torch, precision))
+
+
+class Variance:
+    """The variance of values that come one after another, without keeping them; Welford (1962), doi:10.2307/1266577."""
+
+    def __init__(self) -> None:
+        self._n = 0
+        self._mean = torch.empty(0)
+        self._squares = torch.empty(0)
+
+    def add(self, values: torch.Tensor) -> None:
+        """Count values in, float32 of the same shape each time."""
+        self._n += 1
+        if self._n == 1:
+            self._mean, self._squares = values.clone(), torch.zeros_like(values)
+            return
+        from_mean = values - self._mean
+        self._mean += from_mean / self._n
+        self._squares += from_mean.mul_(values - self._mean)
+
+    @property
+    def value(self) -> torch.Tensor:
+        """The mean squared distance from the mean, 0 or above; NaN where a value was."""
+        return (self._squares / self._n).clamp_min_(0)
+
+
+def _probabilities(logits: torch.Tensor) -> torch.Tensor:
+    """Return probabilities from 0 to 1; NaN where the network's numbers have overflowed."""
+    return torch.sigmoid(logits).add_(logits, alpha=0)  # 0 times infinity is NaN; its sigmoid would be 0 or 1
 
 
 def precision_of(device: torch.device) -> str:

@@ -24,7 +24,6 @@ def test_every_product_has_the_files_of_the_contract():
         "prediction_extent.gpkg",
         "prediction_extent.parquet",
         "thumbnail.jpg",
-        "uncertainty.tif",
         "optical.tif",
         "dem.tif",
         "tcvis.tif",

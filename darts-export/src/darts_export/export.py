@@ -59,9 +59,8 @@ def export_tile(  # noqa: PLR0917  (the public signature)
         tile: A tile from `prepare_export`, in memory representation, with georeference.
         out_dir: Folder of the tile; its parents are made.
         bands: What to export: `probabilities` (uint8 percent, 255 = no data), `binarized` (uint8 0/1), `polygonized`
-            (GeoPackage and GeoParquet), `extent` (likewise), `thumbnail` (JPEG), `uncertainty` (as
-            `probabilities`), `optical`, `dem` (slope and relative elevation), `tcvis`, `metadata` (JSON), or any band
-            of the tile as a raster of its own.
+            (GeoPackage and GeoParquet), `extent` (likewise), `thumbnail` (JPEG), `optical`, `dem` (slope and relative
+            elevation), `tcvis`, `metadata` (JSON), or any band of the tile as a raster of its own.
         ensemble_subsets: Names of models whose own probabilities, masks and polygons are exported too.
         metadata: Written as JSON, and what of it is one value also as tags of the rasters and metadata of the tables.
             The JSON file also has the figures of the tile, and the time of export as `DARTS_exportdate`; the others do

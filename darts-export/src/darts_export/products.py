@@ -44,7 +44,6 @@ PRODUCTS = {
     ),
     "extent": Product(stem="prediction_extent", suffixes=(".gpkg", ".parquet"), variables=("extent",)),
     "thumbnail": Product(stem="thumbnail", suffixes=(".jpg",)),
-    "uncertainty": Product(stem="uncertainty", suffixes=(".tif",), variables=("uncertainty",)),
     "optical": Product(stem="optical", suffixes=(".tif",), variables=("red", "green", "blue", "nir")),
     "dem": Product(stem="dem", suffixes=(".tif",), variables=("slope", "relative_elevation")),
     "tcvis": Product(stem="tcvis", suffixes=(".tif",), variables=("tc_brightness", "tc_greenness", "tc_wetness")),

@@ -235,13 +235,11 @@ class ExportParameters(Parameters):
     export_bands: list[str] = field(
         default_factory=lambda: ["probabilities", "binarized", "polygonized", "extent", "thumbnail"]
     )
-    """probabilities, binarized, polygonized, extent, thumbnail, optical, dem, tcvis, uncertainty, metadata, or names of
-    bands."""
+    """probabilities, binarized, polygonized, extent, thumbnail, optical, dem, tcvis, metadata, or names of bands."""
     write_model_outputs: bool = False
     """Also write the result of each model, not only that of the ensemble."""
     uncertainty: bool = False
-    """Also write uncertainty.tif: how far models, and the views of tta, differ; the same as that name in
-    export_bands."""
+    """Also write uncertainty.tif, how far models and the views of tta differ; as that band in export_bands does."""
     overwrite: bool = False
     """Make tiles again that are there already."""
     keep_old: bool = False

@@ -80,6 +80,14 @@ def test_probabilities_are_percent_with_255_for_no_data(make_tile, opened):
     assert (raster.dtypes, raster.nodata, raster.scales, raster.units) == (("uint8",), 255, (1.0,), ("percent",))
 
 
+def test_uncertainty_is_percent_like_probabilities(make_tile, opened):
+    tile = make_tile()
+    tile["uncertainty"] = tile["probabilities"]
+    raster, other = (opened(raster_bytes(tile, [name])) for name in ("uncertainty", "probabilities"))
+    np.testing.assert_array_equal(raster.read(1), other.read(1))
+    assert (raster.dtypes, raster.nodata, raster.scales, raster.units) == (("uint8",), 255, (1.0,), ("percent",))
+
+
 def test_masks_are_0_and_1(make_tile, opened):
     tile = make_tile()
     raster = opened(raster_bytes(tile, ["binarized_segmentation"]))

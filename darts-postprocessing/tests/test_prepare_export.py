@@ -59,6 +59,15 @@ def test_probabilities_are_unknown_outside_of_the_extent_and_unchanged_inside(ma
     assert prepared["probabilities"].dtype == np.float32
 
 
+def test_uncertainty_is_masked_like_probabilities_if_it_is_there(make_tile):
+    tile = make_tile()
+    assert "uncertainty" not in prepare_export(tile)
+    tile["uncertainty"] = tile["probabilities"] / 2
+    prepared = prepare_export(tile, quality_level=1)
+    np.testing.assert_array_equal(prepared["uncertainty"], prepared["probabilities"] / 2)
+    assert np.isnan(prepared["uncertainty"]).any()
+
+
 def test_each_subset_gets_its_own_results(make_tile):
     tile = make_tile(models=("with_tcvis", "without_tcvis"))
     prepared = prepare_export(tile, ensemble_subsets=["with_tcvis", "without_tcvis"], min_object_size=5)

@@ -345,7 +345,10 @@ def worlds(tmp_path_factory):
 PIPELINES = {"s2": (Sentinel2Pipeline, Sentinel2RayPipeline), "planet": (PlanetPipeline, PlanetRayPipeline)}
 RESULTS = ["probabilities", "binarized", "polygonized", "extent", "thumbnail"]
 INPUTS = ["optical", "dem", "tcvis", "metadata", "slope"]
-MORE = {"s2": {"write_model_outputs": True, "export_bands": [*RESULTS, *INPUTS]}, "planet": {"debug_data": True}}
+MORE = {
+    "s2": {"write_model_outputs": True, "export_bands": [*RESULTS, *INPUTS]},
+    "planet": {"debug_data": True, "tta": "minimal", "uncertainty": True},
+}
 """Results that a run does not write by default."""
 
 

@@ -62,8 +62,8 @@ def raster_bytes(tile: xr.Dataset, names: Sequence[str], tags: Mapping[str, Any]
 
     Returns:
         The file. Bands are in the disk representation of their codec, with scale, offset and no-data value set:
-        reflectance uint16, continuous features int16, trends and masks uint8; probabilities are plain percent
-        (uint8, 255 = no data). A band without a codec keeps its dtype.
+        reflectance uint16, continuous features int16, trends and masks uint8; probabilities, and their
+        uncertainty, are plain percent (uint8, 255 = no data). A band without a codec keeps its dtype.
 
     Raises:
         GridError: If the tile has no georeference.
@@ -139,7 +139,10 @@ def _raster_band(values: xr.Variable, name: str, unit: str) -> _RasterBand:
         return _RasterBand(name=name, values=values, dtype=_on_disk(values.dtype), nodata=nodata)
     codec = manager[name]
     dtype = _on_disk(np.dtype(codec.disk_dtype))
-    if name.split("-")[0] == "probabilities":  # percent as it stands, without a scale that viewers would apply
+    if name.split("-")[0] in (
+        "probabilities",
+        "uncertainty",
+    ):  # percent as it stands, without a scale that viewers would apply
         return _RasterBand(name=name, values=values, dtype=dtype, codec=codec, nodata=codec.fill_value, unit="percent")
     return _RasterBand(
         name=name,

@@ -32,7 +32,8 @@ def prepare_export(  # noqa: PLR0917  (the public signature)
 
     Args:
         tile: Holds `probabilities` and `probabilities-{model}` of each subset, (y, x) float32 from 0 to 1, NaN where
-            unknown, and `quality_data_mask`, (y, x) uint8, 0 invalid, 1 low, 2 high quality (above level 0 only).
+            unknown, and `quality_data_mask`, (y, x) uint8, 0 invalid, 1 low, 2 high quality (above level 0 only); if
+            wanted `uncertainty`, as `probabilities`.
         bin_threshold: Probability, from 0 to 1, that a slump must exceed.
         mask_erosion_size: Pixels by which valid ground shrinks around invalid ground, as a disk; not at level 0.
         min_object_size: Fewest pixels that a slump must have.
@@ -46,7 +47,8 @@ def prepare_export(  # noqa: PLR0917  (the public signature)
     Returns:
         A new tile with, all (y, x): `extent` bool; `probabilities` float32, NaN outside of the extent;
         `binarized_segmentation` bool, True = slump; `cut_segmentation` bool, True = pixel of a slump that is cut, see
-        `darts_postprocessing.binarize.find_slumps`; and the latter three as `{band}-{model}` for each subset.
+        `darts_postprocessing.binarize.find_slumps`; and the latter three as `{band}-{model}` for each subset;
+        and `uncertainty`, if the tile has it, as `probabilities`.
 
     Raises:
         ConfigError: If a parameter is out of its range.
@@ -67,6 +69,8 @@ def prepare_export(  # noqa: PLR0917  (the public signature)
         )
         made |= _slump_bands(slumps, suffix)
         made[f"probabilities{suffix}"] = _only_within(probabilities, extent.values)
+    if "uncertainty" in tile:
+        made["uncertainty"] = _only_within(tile["uncertainty"], extent.values)
     return tile.assign(made)
 
 
@@ -98,11 +102,11 @@ def _extent(tile: xr.Dataset, level: int, erosion_px: int, edge_px: int) -> xr.D
     return xr.DataArray(extent, dims=template.dims, coords=template.coords, name="extent", attrs=attributes)
 
 
-def _only_within(probabilities: xr.DataArray, extent: Array) -> xr.Variable:
-    """Return probabilities with NaN outside of the extent."""
-    values = probabilities.values
+def _only_within(band: xr.DataArray, extent: Array) -> xr.Variable:
+    """Return a float32 band with NaN outside of the extent."""
+    values = band.values
     masked = np.empty_like(values)
     for rows in row_blocks(len(extent)):
         np.copyto(masked[rows], values[rows])
         np.copyto(masked[rows], np.nan, where=~extent[rows])
-    return probabilities.variable.copy(data=masked)
+    return band.variable.copy(data=masked)

@@ -12,6 +12,7 @@ from darts_segmentation.network import Member, place
 from darts_segmentation.patches import Patching
 from darts_utils.errors import ConfigError
 from darts_utils.machine.devices import DeviceSpec, decide_device
+from darts_utils.parameters import Tta, check_tta, check_uncertainty
 from darts_utils.rasters.arrays import Array
 
 _ATTRS: dict[str, str | float] = {
@@ -19,6 +20,13 @@ _ATTRS: dict[str, str | float] = {
     "units": "1",
     "valid_min": 0.0,
     "valid_max": 1.0,
+}
+
+_UNCERTAINTY_ATTRS: dict[str, str | float] = {
+    "long_name": "Standard deviation of the probabilities of all models and views",
+    "units": "1",
+    "valid_min": 0.0,
+    "valid_max": 0.5,
 }
 
 
@@ -69,6 +77,9 @@ class EnsembleV1:
         batch_size: int = Patching.batch_size,
         reflection: int = Patching.reflection,
         keep_inputs: bool = False,
+        *,
+        tta: Tta = "none",
+        uncertainty: bool = False,
     ) -> xr.Dataset:
         """Return the tile with `probabilities`, the mean of all networks.
 
@@ -79,19 +90,32 @@ class EnsembleV1:
             batch_size: Patches that go through the networks at once; the result does not depend on it.
             reflection: Pixels by which the tile is mirrored at its edges before it is cut.
             keep_inputs: Whether `probabilities-{model}` is added for each network.
+            tta: Test-time augmentation: how many views of a patch each network sees (none 1, minimal 2, standard 4,
+                full 8). The probability of a network is that of the mean of their logits. Aspect turns with a view, and
+                hillshade is made anew with the attributes `azimuth` and `elevation` of the tile.
+            uncertainty: Whether `uncertainty` is added, the standard deviation of the probabilities of all networks
+                and views.
 
         Returns:
             A new tile; the added bands are float32 from 0 to 1, NaN where `quality_data_mask` is 0 or an optical
             band is missing.
 
         Raises:
-            ConfigError: If a patch parameter is illegal or does not go with another one.
+            ConfigError: If a patch parameter is illegal or does not go with another one, there are no such views, or
+                one network and one view have no spread.
             DataError: If the tile lacks a band, or a network gives no finite probability for a valid pixel; the message
                 names the model.
         """
         patching = Patching(patch_size=patch_size, overlap=overlap, batch_size=batch_size, reflection=reflection)
-        prediction = predict(tile, self.members, patching, self.device, keep_members=keep_inputs)
+        check_tta(tta)
+        if uncertainty:
+            check_uncertainty(tta, len(self.members))
+        prediction = predict(
+            tile, self.members, patching, self.device, keep_members=keep_inputs, tta=tta, uncertainty=uncertainty
+        )
         added = {"probabilities": _band(prediction.mean, _ATTRS)}
+        if prediction.uncertainty is not None:
+            added["uncertainty"] = _band(prediction.uncertainty, _UNCERTAINTY_ATTRS)
         for name, values in prediction.members.items():
             added[f"probabilities-{name}"] = _band(values, {**_ATTRS, "model": name})
         return tile.assign(added)

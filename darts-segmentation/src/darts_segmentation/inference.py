@@ -13,7 +13,9 @@ from darts_segmentation.model_input import BandStack, check_bands
 from darts_segmentation.network import Member, NetworkGroup, Running
 from darts_segmentation.patch_loader import PatchBatch, PatchLoader
 from darts_segmentation.patches import Patch, Patching, patch_grid
+from darts_segmentation.symmetry import VIEWS
 from darts_utils.errors import DataError
+from darts_utils.parameters import TTA_VIEWS, Tta
 from darts_utils.rasters.arrays import Array
 
 _HOST_BATCH_PX = 2**20
@@ -30,10 +32,19 @@ class Prediction:
     """The arithmetic mean of all members."""
     members: dict[str, Array]
     """Each member's own, by name; empty unless asked for."""
+    uncertainty: Array | None
+    """Standard deviation of the probabilities of all members and views, 0 to 0.5; None unless asked for."""
 
 
 def predict(
-    tile: xr.Dataset, members: Sequence[Member], patching: Patching, device: torch.device, *, keep_members: bool = False
+    tile: xr.Dataset,
+    members: Sequence[Member],
+    patching: Patching,
+    device: torch.device,
+    *,
+    keep_members: bool = False,
+    tta: Tta = "none",
+    uncertainty: bool = False,
 ) -> Prediction:
     """Return the probabilities of a tile.
 
@@ -46,6 +57,9 @@ def predict(
         patching: How the tile is cut.
         device: Where the networks run.
         keep_members: Whether each member's probabilities are returned too.
+        tta: How many views of a patch each member sees, see `darts_utils.parameters.TTA_VIEWS`.
+        uncertainty: Whether the spread of members and views is returned too. It is found patch by patch, and where
+            patches overlap their variances are blended like their probabilities.
 
     Raises:
         DataError: If the tile lacks a band, or a network gives no finite probability for a valid pixel.
@@ -55,10 +69,20 @@ def predict(
     stack = BandStack(tile, bands)
     multiple = math.lcm(*(member.multiple for member in members))
     grid = patch_grid(stack.shape, patching, multiple, stack.origin)
-    group = NetworkGroup(members, bands, device, keep_members=keep_members)
+    group = NetworkGroup(
+        members,
+        bands,
+        device,
+        keep_members=keep_members,
+        views=VIEWS[: TTA_VIEWS[tta]],
+        sun_deg=sun_of(tile),
+        with_variance=uncertainty,
+    )
 
+    everyone: frozenset[str] = frozenset().union(*(member.optical for member in members))
     names = [member.name for member in members] if keep_members else []
-    totals = [np.zeros(stack.shape, dtype=np.float32) for _ in range(1 + len(names))]
+    needs = [everyone] * (1 + uncertainty) + [member.optical for member in members][: len(names)]
+    totals = [np.zeros(stack.shape, dtype=np.float32) for _ in needs]
     size = patching.batch_size if device.type == "cuda" else _host_batch(grid.patch_shape, patching.batch_size)
     optical_sets = {member.optical for member in members}
     loader = PatchLoader(stack, grid, optical_sets, size, pin=device.type == "cuda")
@@ -66,22 +90,32 @@ def predict(
         for total, part in zip(totals, values, strict=True):
             patch.add_to(total, part)
 
-    everyone: frozenset[str] = frozenset().union(*(member.optical for member in members))
-    optical = [everyone, *(member.optical for member in members)][: len(totals)]
-    for total, needed in zip(totals, optical, strict=True):
+    for total, needed in zip(totals, needs, strict=True):
         np.minimum(total, 1, out=total)  # shares add up to 1 only to within rounding
         if n_lost := stack.blank_invalid(total, needed):
-            _refuse_not_finite(tile, members, patching, device, n_lost)
-    return Prediction(mean=totals[0], members=dict(zip(names, totals[1:], strict=True)))
+            _refuse_not_finite(tile, members, patching, device, n_lost, tta)
+    mean, *rest = totals
+    spread = np.sqrt(rest[0], out=rest.pop(0)) if uncertainty else None
+    return Prediction(mean=mean, members=dict(zip(names, rest, strict=True)), uncertainty=spread)
 
 
-def _refuse_not_finite(
-    tile: xr.Dataset, members: Sequence[Member], patching: Patching, device: torch.device, n_lost: int
+def sun_of(tile: xr.Dataset) -> tuple[float, float]:
+    """Return azimuth and elevation of a tile's sun in degrees, NaN for what its attributes do not tell."""
+    return _angle(tile.attrs.get("azimuth"), -360, 360), _angle(tile.attrs.get("elevation"), 0, 90)
+
+
+def _angle(value: object, lowest: float, highest: float) -> float:
+    """Return a number within limits, NaN for anything else."""
+    return float(value) if isinstance(value, int | float | np.number) and lowest <= value <= highest else math.nan
+
+
+def _refuse_not_finite(  # noqa: PLR0917  (what `predict` got)
+    tile: xr.Dataset, members: Sequence[Member], patching: Patching, device: torch.device, n_lost: int, tta: Tta
 ) -> NoReturn:
     """Fail for the member whose numbers are not finite; the mean does not tell whose, so each is run by itself."""
     if len(members) > 1:
         for member in members:
-            predict(tile, [member], patching, device)
+            predict(tile, [member], patching, device, tta=tta)
     name = " + ".join(member.name for member in members)
     raise DataError(
         f"the model {name} gives no finite probability for {n_lost} valid pixels: its numbers are too large to compute"

@@ -1,15 +1,18 @@
 """Networks on a device: one batch of patches in, their probabilities out."""
 
 import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import nn
 
 from darts_segmentation.model_input import OPTICAL_BANDS
 from darts_segmentation.model_units import picked
+from darts_segmentation.symmetry import VIEWS, View
 from darts_utils.errors import ConfigError, DataError
 
 logger = logging.getLogger(__name__)
@@ -76,7 +79,10 @@ class NetworkGroup:
         members: The networks.
         bands: The union of their bands, in the order of a batch's channels.
         device: Where they run.
-        keep_members: Whether each member's probabilities are returned, after the mean.
+        keep_members: Whether each member's probabilities are returned, last.
+        views: What each member sees of a patch; its probability is that of the mean of their logits.
+        sun_deg: Azimuth clockwise from true north, and elevation above the horizon; NaN where unknown.
+        with_variance: Whether the variance of the probabilities of all members and views is returned, after the mean.
         temperature: What the logits of the mean of several members are divided by, see `calibrated`.
     """
 
@@ -87,12 +93,18 @@ class NetworkGroup:
         device: torch.device,
         *,
         keep_members: bool,
+        views: Sequence[View] = VIEWS[:1],
+        sun_deg: tuple[float, float] = (math.nan, math.nan),
+        with_variance: bool = False,
         temperature: float = 1.0,
     ) -> None:
         self._members = members
         self._channels = [picked([bands.index(band) for band in member.bands]) for member in members]
         self._device = device
         self._keep_members = keep_members
+        self._views = views
+        self._sun = torch.tensor([sun_deg], dtype=torch.float32, device=device)
+        self._with_variance = with_variance
         self._temperature = temperature
         self._largest: int | None = None  # batch size that fits, once a larger one did not
 
@@ -130,10 +142,11 @@ class NetworkGroup:
 
     @torch.inference_mode()
     def _outputs(self, batch: Batch) -> torch.Tensor:
-        """Return (output, n, y, x) float32 on the device: the mean, then the members if they are kept."""
+        """Return (output, n, y, x) float32 on the device: the mean, the variance if wanted, the members if kept."""
         inputs = batch.inputs.to(self._device, non_blocking=True)
         valid = {key: mask.to(self._device, non_blocking=True) for key, mask in batch.valid.items()}
-        each = self._of_each_member(inputs, valid)
+        variance = Variance() if self._with_variance else None
+        each = self._of_each_member(inputs, valid, variance)
         mean = next(each)
         kept = [mean.clone()] if self._keep_members else []
         for probabilities in each:
@@ -143,20 +156,37 @@ class NetworkGroup:
         if len(self._members) > 1:
             mean /= len(self._members)
             mean = calibrated(mean, self._temperature)
-        return torch.stack([mean, *kept]) if kept else mean[None]
+        outputs = [mean, *([] if variance is None else [variance.value]), *kept]
+        return torch.stack(outputs) if len(outputs) > 1 else mean[None]
 
     def _of_each_member(
-        self, inputs: torch.Tensor, valid: Mapping[frozenset[str], torch.Tensor]
+        self, inputs: torch.Tensor, valid: Mapping[frozenset[str], torch.Tensor], variance: "Variance | None"
     ) -> Iterator[torch.Tensor]:
         """Yield what each member makes of its channels, 0 where it does not see what it needs."""
         for member, channels in zip(self._members, self._channels, strict=True):
             chosen = inputs[:, channels]
             if valid:
                 chosen = chosen * valid[member.optical][:, None]
-            yield self._probabilities(member, chosen)
+            yield self._of_all_views(member, chosen, variance)
 
-    def _probabilities(self, member: Member, inputs: torch.Tensor) -> torch.Tensor:
-        """Return (n, y, x) float32 from 0 to 1; NaN where the network's numbers have overflowed."""
+    def _of_all_views(self, member: Member, inputs: torch.Tensor, variance: "Variance | None") -> torch.Tensor:
+        """Return (n, y, x) float32 from 0 to 1, of the mean of the views' logits; each view's go into the variance."""
+        total = reduce(torch.add, self._of_each_view(member, inputs, variance))
+        return _probabilities(total if len(self._views) == 1 else total / len(self._views))
+
+    def _of_each_view(
+        self, member: Member, inputs: torch.Tensor, variance: "Variance | None"
+    ) -> Iterator[torch.Tensor]:
+        """Yield the logits of each view, turned back."""
+        sun = self._sun.expand(len(inputs), -1)
+        for view in self._views:
+            logits = view.undo(self._logits(member, view.apply(inputs, member.bands, sun)))
+            if variance is not None:
+                variance.add(_probabilities(logits))
+            yield logits
+
+    def _logits(self, member: Member, inputs: torch.Tensor) -> torch.Tensor:
+        """Return (n, y, x) float32, divided by the temperature of the member."""
         try:
             with autocast_of(self._device):
                 output = member.model(inputs.contiguous(memory_format=torch.channels_last))
@@ -167,11 +197,10 @@ class NetworkGroup:
                 f"the model {member.name} cannot work on patches of {inputs.shape[-2]} x {inputs.shape[-1]} pixels"
                 f" ({type(error).__name__}: {' '.join(str(error).split())[:200]}). Change patch_size, or leave it out."
             ) from error
-        logits = output[0] if isinstance(output, tuple) else output  # a network with an auxiliary head gives two
-        logits = logits[:, 0].float()
-        if member.temperature != 1:
-            logits = logits / member.temperature
-        return torch.sigmoid(logits).add_(logits, alpha=0)  # 0 times infinity is NaN; its sigmoid would be 0 or 1
+        # a network with an auxiliary head gives two
+        logits = (output[0] if isinstance(output, tuple) else output)[:, 0].float()
+        scaled: torch.Tensor = logits if member.temperature == 1 else logits / member.temperature
+        return scaled
 
 
 def calibrated(probabilities: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -186,6 +215,35 @@ def autocast_of(device: torch.device) -> AbstractContextManager[object]:
     """Return a context in which networks compute in the numbers of a device, see `precision_of`."""
     precision = precision_of(device)
     return nullcontext() if precision == "float32" else torch.autocast("cuda", dtype=getattr(torch, precision))
+
+
+class Variance:
+    """The variance of values that come one after another, without keeping them; Welford (1962), doi:10.2307/1266577."""
+
+    def __init__(self) -> None:
+        self._n = 0
+        self._mean = torch.empty(0)
+        self._squares = torch.empty(0)
+
+    def add(self, values: torch.Tensor) -> None:
+        """Count values in, float32 of the same shape each time."""
+        self._n += 1
+        if self._n == 1:
+            self._mean, self._squares = values.clone(), torch.zeros_like(values)
+            return
+        from_mean = values - self._mean
+        self._mean += from_mean / self._n
+        self._squares += from_mean.mul_(values - self._mean)
+
+    @property
+    def value(self) -> torch.Tensor:
+        """The mean squared distance from the mean, 0 or above; NaN where a value was."""
+        return (self._squares / self._n).clamp_min_(0)
+
+
+def _probabilities(logits: torch.Tensor) -> torch.Tensor:
+    """Return probabilities from 0 to 1; NaN where the network's numbers have overflowed."""
+    return torch.sigmoid(logits).add_(logits, alpha=0)  # 0 times infinity is NaN; its sigmoid would be 0 or 1
 
 
 def precision_of(device: torch.device) -> str:

@@ -8,6 +8,7 @@ import xarray as xr
 from darts_segmentation.ensemble import EnsembleV1
 from darts_segmentation.patches import Patching
 from darts_utils.machine.devices import DeviceSpec
+from darts_utils.parameters import Tta
 
 
 class SMPSegmenter:
@@ -48,6 +49,9 @@ class SMPSegmenter:
         overlap: int = Patching.overlap,
         batch_size: int = Patching.batch_size,
         reflection: int = Patching.reflection,
+        *,
+        tta: Tta = "none",
+        uncertainty: bool = False,
     ) -> xr.Dataset:
         """Return the tile with `probabilities`; see `EnsembleV1.segment_tile`.
 
@@ -57,10 +61,18 @@ class SMPSegmenter:
             overlap: Pixels that neighbouring patches share at least.
             batch_size: Patches that go through the network at once; the result does not depend on it.
             reflection: Pixels by which the tile is mirrored at its edges before it is cut.
+            tta: How many views of a patch the network sees.
+            uncertainty: Whether `uncertainty` is added, the standard deviation of the views' probabilities.
 
         Returns:
             A new tile; `probabilities` is float32 from 0 to 1, NaN on invalid pixels.
         """
         return self._ensemble.segment_tile(
-            tile, patch_size=patch_size, overlap=overlap, batch_size=batch_size, reflection=reflection
+            tile,
+            patch_size=patch_size,
+            overlap=overlap,
+            batch_size=batch_size,
+            reflection=reflection,
+            tta=tta,
+            uncertainty=uncertainty,
         )

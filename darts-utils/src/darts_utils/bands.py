@@ -327,6 +327,7 @@ manager = BandManager(
         "arcticdem_data_mask": BandCodec(memory_dtype="uint8", disk_dtype="bool", valid_range=(0, 1)),
         "probabilities": BandCodec.percentage(),
         "probabilities-*": BandCodec.percentage(),
+        "uncertainty": BandCodec.percentage(),
         "binarized_segmentation": BandCodec.bool(),
         "binarized_segmentation-*": BandCodec.bool(),
         "cut_segmentation": BandCodec.bool(),

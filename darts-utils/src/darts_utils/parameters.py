@@ -9,6 +9,11 @@ type QualityLevel = Literal[0, 1, 2, "none", "low_quality", "high_quality"]
 QUALITY_LEVELS = {"none": 0, "low_quality": 1, "high_quality": 2}
 """Least quality of ground that counts: all of it, low quality and better, high quality only."""
 
+type Tta = Literal["none", "minimal", "standard", "full"]
+
+TTA_VIEWS: dict[Tta, int] = {"none": 1, "minimal": 2, "standard": 4, "full": 8}
+"""Views of a patch that test-time augmentation averages: each set holds those before it."""
+
 TCVIS_YEARS = (2019, 2020, 2022, 2024)
 """Last years of the twenty that trends of Landsat were made of."""
 
@@ -23,6 +28,29 @@ def quality_level_number(level: QualityLevel | int) -> int:
     if number not in QUALITY_LEVELS.values():
         raise ConfigError(f"quality_level is {level!r} but must be none (0), low_quality (1) or high_quality (2).")
     return int(number)
+
+
+def check_tta(tta: str) -> None:
+    """Refuse a set of views that there is not.
+
+    Raises:
+        ConfigError: If there is none of this name.
+    """
+    if tta not in TTA_VIEWS:
+        raise ConfigError(f"tta is {tta!r} but must be {', '.join(TTA_VIEWS)}: 1, 2, 4 or 8 views of each patch.")
+
+
+def check_uncertainty(tta: Tta, n_models: int) -> None:
+    """Refuse the spread of one model that sees one view.
+
+    Raises:
+        ConfigError: If nothing varies.
+    """
+    if n_models * TTA_VIEWS[tta] == 1:
+        raise ConfigError(
+            "uncertainty is the spread of models and of views, but there is one model, and tta none shows it one view. "
+            "Add a model, or --tta minimal, standard or full, or leave uncertainty out."
+        )
 
 
 def check_overlap(overlap: int, patch_size: int) -> None:

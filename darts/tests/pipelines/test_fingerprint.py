@@ -35,6 +35,7 @@ def document(run=RUN, models=MODELS, image=IMAGE):
         {"patch_size": 512}, {"overlap": 128}, {"reflection": 3}, {"binarization_threshold": 0.6},
         {"mask_erosion_size": 3}, {"edge_erosion_size": 3}, {"min_object_size": 3}, {"quality_level": 2},
         {"tpi_outer_radius": 90}, {"tpi_inner_radius": 20}, {"drop_cut_objects": True},
+        {"tta": "full"},
     ],
     ids=lambda other: next(iter(other)),
 )  # fmt: skip
@@ -49,7 +50,7 @@ def test_parameters_that_change_a_result_are_in_it(other):
     [
         {"batch_size": 1}, {"device": "cpu"}, {"export_bands": ["optical"]}, {"write_model_outputs": True},
         {"offline": True}, {"cdse_stac_url": "http://mirror"}, {"edge_erosion_size": 10},
-        {"quality_level": "low_quality"}, {"overwrite": True},
+        {"quality_level": "low_quality"}, {"overwrite": True}, {"uncertainty": True},
     ],
     ids=lambda other: next(iter(other)),
 )  # fmt: skip

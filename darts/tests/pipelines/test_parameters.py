@@ -69,7 +69,7 @@ def test_nothing_else_is_a_parameter_but_what_the_docs_say():
         "arcticdem_index_url",
         "ee_url",
     }
-    results = {"drop_cut_objects", "keep_old", "metadata_dir", "clip_to_aoi", "tcvis_year"}
+    results = {"drop_cut_objects", "keep_old", "metadata_dir", "clip_to_aoi", "tcvis_year", "tta", "uncertainty"}
     assert extra == {"default_dirs", "max_memory_gb", "dry_run", "yes"} | endpoints | results
 
 
@@ -85,6 +85,7 @@ def test_nothing_else_is_a_parameter_but_what_the_docs_say():
         ({"batch_size": 0}, "batch_size is 0 but must be positive. Use 1 or more."),
         ({"reflection": -3}, "reflection is -3 but must not be negative. Use 0 or more."),
         ({"reflection": 99_999}, "reflection is 99999 px but must be at most 4096: networks see no farther. Lower it."),
+        ({"tta": "all"}, "tta is 'all' but must be none, minimal, standard, full: 1, 2, 4 or 8 views of each patch."),
         ({"tpi_outer_radius": -100}, "tpi_outer_radius is -100 but must be positive. Use 1 or more."),
         ({"tpi_inner_radius": -1}, "tpi_inner_radius is -1 but must not be negative. Use 0 or more."),
         (

@@ -60,6 +60,28 @@ def test_two_models_of_the_same_name_are_refused():
         Sentinel2Pipeline(model_files=[Path("x/a.pt"), Path("y/a.ckpt")]).resolved()
 
 
+@pytest.mark.parametrize("asked", [{"uncertainty": True}, {"export_bands": ["uncertainty"]}])
+def test_uncertainty_is_a_product_by_either_name_and_needs_something_that_varies(models, asked):
+    assert Sentinel2Pipeline(**asked).resolved().products[-1] == "uncertainty"
+    one = Sentinel2Pipeline(model_files=models / "a.pt", **asked)
+    for ask in (one.resolved, one.run):
+        with pytest.raises(ConfigError) as caught:
+            ask()
+        assert str(caught.value) == (
+            "uncertainty is the spread of models and of views, but there is one model, and tta none shows it one view. "
+            "Add a model, or --tta minimal, standard or full, or leave uncertainty out."
+        )
+    assert (
+        Sentinel2Pipeline(model_files=models / "a.pt", tta="minimal", **asked).resolved().products[-1] == "uncertainty"
+    )
+
+
+def test_products_are_named_once(models):
+    run = Sentinel2Pipeline(export_bands=["uncertainty", "binarized"], uncertainty=True)
+    assert run.products == ["uncertainty", "binarized"]
+    assert Sentinel2Pipeline(export_bands=["binarized"]).products == ["binarized"]
+
+
 def test_the_dumped_config_gives_the_same_run_again(models, tmp_path, darts, monkeypatch):
     run = Sentinel2Pipeline(
         scene_ids=["a", "b"], edge_erosion_size=0, device="cpu", default_dirs=DefaultPaths(aux_dir=Path("/a"))

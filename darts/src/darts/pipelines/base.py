@@ -9,6 +9,7 @@ from darts.pipelines.fetch.downloader import FetchReport
 from darts.pipelines.parameters import PipelineParameters
 from darts.pipelines.tiles import RunReport
 from darts_utils.errors import ConfigError
+from darts_utils.parameters import check_uncertainty
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +26,15 @@ class Pipeline(PipelineParameters, FeatureRun):
         """Return a copy with every location and the list of models filled in; resolving it again changes nothing.
 
         Raises:
-            ConfigError: If there is no model, or two models have the same name.
+            ConfigError: If there is no model, two models have the same name, or the spread of one that sees one view
+                is asked for.
         """
+        models = list(self.models_by_name().values())
+        if "uncertainty" in self.products:
+            check_uncertainty(self.tta, len(models))
         return replace(
             self.with_paths(),
-            model_files=list(self.models_by_name().values()),
+            model_files=models,
             write_model_outputs=self.write_model_outputs and not isinstance(self.model_files, Path),
         )
 
@@ -68,7 +73,7 @@ class Pipeline(PipelineParameters, FeatureRun):
             ServiceError: If scenes must be searched for, and the catalogue does not answer.
             OutputError: If the results folder cannot be written to.
         """
-        self.models_by_name()  # told before seconds of imports
+        self.resolved()  # what is wrong is told before seconds of imports
         from darts.pipelines.run import run_pipeline
 
         return run_pipeline(self)

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from darts.pipelines.sources.registry import DEFAULT_CATALOG, SCENE_CATALOGS
 from darts_utils.errors import ConfigError
 from darts_utils.numbers import check_numbers
-from darts_utils.parameters import check_overlap, check_tcvis_year, quality_level_number
+from darts_utils.parameters import check_overlap, check_tcvis_year, check_tta, quality_level_number
 from darts_utils.paths import DefaultPaths, settle_paths
 
 SCENE_SELECTORS = ("scene_ids", "scene_id_file", "tile_ids", "aoi_file")
@@ -182,10 +182,13 @@ class InferenceParameters(PatchParameters):
     """Patches that a network sees at once, on the CPU no more than a megapixel of them; less needs less memory."""
     reflection: int = 0
     """Pixels by which the tile's border is mirrored outwards before it is cut into patches."""
+    tta: Literal["none", "minimal", "standard", "full"] = "none"
+    """Test-time augmentation: models see 1, 2, 4 or 8 views of each patch, which takes as many times as long."""
 
     def __post_init__(self) -> None:
         """Check the values."""
         super().__post_init__()
+        check_tta(self.tta)
         _check_positive("batch_size", self.batch_size)
         _check_not_negative("reflection", self.reflection)
         if self.reflection > _WIDEST_REFLECTION_PX:
@@ -235,6 +238,8 @@ class ExportParameters(Parameters):
     """probabilities, binarized, polygonized, extent, thumbnail, optical, dem, tcvis, metadata, or names of bands."""
     write_model_outputs: bool = False
     """Also write the result of each model, not only that of the ensemble."""
+    uncertainty: bool = False
+    """Also write uncertainty.tif, how far models and the views of tta differ; as that band in export_bands does."""
     overwrite: bool = False
     """Make tiles again that are there already."""
     keep_old: bool = False
@@ -249,6 +254,11 @@ class ExportParameters(Parameters):
             raise ConfigError("export_bands is empty, so nothing would be written. Name at least one product.")
         if self.overwrite and self.keep_old:
             raise ConfigError("overwrite makes tiles again that keep_old leaves alone. Give one of them.")
+
+    @property
+    def products(self) -> list[str]:
+        """All products that are asked for, by whatever parameter."""
+        return list(dict.fromkeys([*self.export_bands, *(["uncertainty"] if self.uncertainty else [])]))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,7 +64,7 @@ class Resolved:
     def features(self) -> frozenset[str]:
         """Bands that the models or the exports read."""
         read = {band for bands in self.model_bands.values() for band in bands}
-        return frozenset(read) | needed_variables(self.parameters.export_bands)
+        return frozenset(read) | needed_variables(self.parameters.products)
 
     def load_models(self) -> EnsembleV1:
         """Return the models, on the device."""
@@ -85,7 +85,7 @@ class Resolved:
     def finished(self, recipe: Callable[[], Recipe]) -> Finished:
         """Return what tells which tiles are done."""
         run = self.parameters
-        products, models = with_record(run.export_bands), subsets(run, list(self.models))
+        products, models = with_record(run.products), subsets(run, list(self.models))
         lacking = partial(missing_files, bands=products, ensemble_subsets=models)
         return Finished(folder=self.results, lacking=lacking, recipe=cache(recipe), source=self.source)
 
@@ -140,7 +140,7 @@ def on_this_machine(run: Resolved, models: EnsembleV1 | None = None) -> Iterator
 def run_pipeline(pipeline: Pipeline, open_engine: OpenEngine = on_this_machine) -> RunReport:
     """Map all selected tiles and return how each ended, see `Pipeline.run`."""
     run = resolve(pipeline)
-    check_bands(run.parameters.export_bands)
+    check_bands(run.parameters.products)
     if run.parameters.dry_run:
         return _dry_run(run)
     _prepare_folder(run.results)

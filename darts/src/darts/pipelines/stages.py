@@ -189,14 +189,16 @@ class _Segment:
             batch_size=self.parameters.batch_size,
             reflection=self.parameters.reflection,
             keep_inputs=self.parameters.write_model_outputs,
+            tta=self.parameters.tta,
+            uncertainty="uncertainty" in self.parameters.products,
         )
-        kept = tile if self.parameters.debug_data else _only_exported(tile, self.parameters.export_bands)
+        kept = tile if self.parameters.debug_data else _only_exported(tile, self.parameters.products)
         return replace(given, tile=kept)
 
 
-def _only_exported(tile: xr.Dataset, export_bands: Sequence[str]) -> xr.Dataset:
+def _only_exported(tile: xr.Dataset, products: Sequence[str]) -> xr.Dataset:
     """Return the tile without the bands that only the models needed: a full scene has gigabytes of them."""
-    keep = needed_variables(export_bands)
+    keep = needed_variables(products)
     return tile[[name for name in tile.data_vars if name in keep or is_said(str(name))]]
 
 
@@ -239,7 +241,7 @@ class _Export:
         facts = export_tile(
             given.tile,
             self.results / work.ref.output_folder,
-            bands=with_record(self.parameters.export_bands),
+            bands=with_record(self.parameters.products),
             ensemble_subsets=subsets(self.parameters, self.model_names),
             metadata=metadata,
             debug=self.parameters.debug_data,
@@ -266,9 +268,9 @@ def _say_missing(ref: TileRef, share: float | None) -> None:
         logger.warning("%s: features are missing on %s %% of the mapped ground", ref.tile_id, percent)
 
 
-def with_record(export_bands: Sequence[str]) -> list[str]:
+def with_record(products: Sequence[str]) -> list[str]:
     """Return the products that a run writes: those asked for, and always the record, without which none is finished."""
-    return list(dict.fromkeys([*export_bands, "metadata"]))
+    return list(dict.fromkeys([*products, "metadata"]))
 
 
 def subsets(parameters: PipelineParameters, model_names: Sequence[str]) -> list[str]:

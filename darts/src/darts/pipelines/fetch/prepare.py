@@ -53,7 +53,7 @@ def _layers(parameters: Pipeline, *, all_layers: bool) -> tuple[AuxiliaryLayer, 
     if all_layers:
         return tuple(LAYERS.values())
     read = {band for file in parameters.models_by_name().values() for band in read_bands(file)}
-    return layers_of(read | needed_variables(parameters.export_bands))
+    return layers_of(read | needed_variables(parameters.products))
 
 
 def _check_kept(parameters: PipelineParameters, *, optical: bool) -> None:

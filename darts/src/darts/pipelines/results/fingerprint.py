@@ -27,9 +27,10 @@ PARAMETERS = (
     "tpi_outer_radius",
     "tpi_inner_radius",
     "drop_cut_objects",
+    "tta",
 )
-"""Parameters that change a result."""
-NOT_YET = {"tta": "none", "skip_water": False}
+"""Parameters that change a result. `uncertainty` is none: it adds a file, which these decide like all others."""
+NOT_YET = {"skip_water": False}
 """What a later release can vary, with what this one does: so that its results stay equal to those of today."""
 ONE_FOR_ALL = dict.fromkeys(filter(None, (layer.edition_parameter for layer in LAYERS.values())))
 """Parameters of editions where no layer is read, or the cube that serves all tiles."""

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 _EARLIER_VERSION = 1
 """Result version of all releases that wrote no fingerprint."""
 _RESOLUTION_M: dict[bool, MosaicResolution] = {True: 2, False: 10}
-_DEFAULTS = {"drop_cut_objects": True}
+_DEFAULTS = {"drop_cut_objects": True, "tta": "none"}
 """Parameters that earlier releases lacked, with what they did."""
 
 

@@ -199,8 +199,8 @@ def test_other_parameters_do_not_go_on_with_an_unfinished_run(folder, tmp_path):
         train(RunParameters(**{**given, "gamma": 0.8, "num_workers": 1}), PATHS)
     name = find_runs(tmp_path / "_runs", "run")[0].folder.name
     assert str(caught.value) == (
-        f"the run {name} is unfinished and was begun with gamma 0.9 (now 0.8). Give the same to go on, another --name to "
-        "begin anew, or delete its folder."
+        f"the run {name} is unfinished and was begun with gamma 0.9 (now 0.8). Give the same to go on, another --name "
+        "to begin anew, or delete its folder."
     )
 
 
@@ -255,8 +255,8 @@ def test_a_full_disk_is_one_line(folder, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model_encoder": "resnet43"}, "model_encoder is 'resnet43', which neither segmentation-models-pytorch nor timm"
-         " (tu-...) has. Near it: resnet34"),
+        ({"model_encoder": "resnet43"}, "model_encoder is 'resnet43', which neither segmentation-models-pytorch nor"
+         " timm (tu-...) has. Near it: resnet34"),
         ({"model_arch": "Unot"}, "model_arch is 'Unot', but known ones are unet,"),
         ({"bands": ["red", "swir"]}, "bands are red, swir, but the training set in"),
         ({"loss": "cosine"}, "loss is 'cosine', but known ones are focal, dice, jaccard, lovasz, bce"),

@@ -8,6 +8,7 @@ import xarray as xr
 
 from darts_segmentation.inference import predict
 from darts_segmentation.models.checkpoint import load
+from darts_segmentation.models.ensemble_card import find_ensemble_card
 from darts_segmentation.network import Member, place
 from darts_segmentation.patches import Patching
 from darts_utils.errors import ConfigError
@@ -33,6 +34,9 @@ _UNCERTAINTY_ATTRS: dict[str, str | float] = {
 class EnsembleV1:
     """Several networks whose probabilities are averaged; each sees its own bands in its own order.
 
+    Logits are divided by the temperature of each model. If an ensemble card of exactly these models lies beside one of
+    them, the logit of their mean is divided by that of the card.
+
     Args:
         model_dict: Checkpoints by the name that their results get.
         device: Where the networks run, see `darts_utils.machine.devices`. On the CPU they are up to twice as fast in a
@@ -40,7 +44,7 @@ class EnsembleV1:
 
     Raises:
         ConfigError: If there is no model, or no such device.
-        CheckpointError: If a checkpoint cannot be used.
+        CheckpointError: If a checkpoint or an ensemble card cannot be used.
     """
 
     def __init__(self, model_dict: Mapping[str, Path | str], device: DeviceSpec | torch.device = None) -> None:
@@ -48,6 +52,9 @@ class EnsembleV1:
             raise ConfigError("an ensemble needs at least one model but got none. Give the path of a checkpoint.")
         self.device = decide_device(device)
         self.members = tuple(load_member(name, Path(path), self.device) for name, path in model_dict.items())
+        folders = [Path(path).parent for path in model_dict.values()]
+        ids = [member.model_id for member in self.members]
+        self.card = find_ensemble_card(folders, ids) if len(ids) > 1 else None
 
     @property
     def model_names(self) -> list[str]:
@@ -111,7 +118,14 @@ class EnsembleV1:
         if uncertainty:
             check_uncertainty(tta, len(self.members))
         prediction = predict(
-            tile, self.members, patching, self.device, keep_members=keep_inputs, tta=tta, uncertainty=uncertainty
+            tile,
+            self.members,
+            patching,
+            self.device,
+            keep_members=keep_inputs,
+            tta=tta,
+            uncertainty=uncertainty,
+            temperature=1.0 if self.card is None else self.card.temperature,
         )
         added = {"probabilities": _band(prediction.mean, _ATTRS)}
         if prediction.uncertainty is not None:

@@ -45,6 +45,7 @@ def predict(
     keep_members: bool = False,
     tta: Tta = "none",
     uncertainty: bool = False,
+    temperature: float = 1.0,
 ) -> Prediction:
     """Return the probabilities of a tile.
 
@@ -60,6 +61,7 @@ def predict(
         tta: How many views of a patch each member sees, see `darts_utils.parameters.TTA_VIEWS`.
         uncertainty: Whether the spread of members and views is returned too. It is found patch by patch, and where
             patches overlap their variances are blended like their probabilities.
+        temperature: What the logit of the mean of several members is divided by.
 
     Raises:
         DataError: If the tile lacks a band, or a network gives no finite probability for a valid pixel.
@@ -77,6 +79,7 @@ def predict(
         views=VIEWS[: TTA_VIEWS[tta]],
         sun_deg=sun_of(tile),
         with_variance=uncertainty,
+        temperature=temperature,
     )
 
     everyone: frozenset[str] = frozenset().union(*(member.optical for member in members))

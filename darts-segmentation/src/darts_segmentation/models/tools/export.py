@@ -44,7 +44,7 @@ class Exported:
     patch_size: int | None
     """The one edge of patches that it takes, None if any multiple of `stride` will do."""
     stride: int
-    """Edges of patches must be multiples of it."""
+    """Edges of patches must be multiples of it, of no fewer than two."""
 
 
 def export(
@@ -137,7 +137,7 @@ def _trace(network: nn.Module, example: torch.Tensor, stride: int | None = None)
     """Return the graph for any number of patches, and for edges of any multiple of a stride if that is given."""
     shapes: dict[int, Any] = {0: Dim("n")}
     if stride is not None:
-        rows, columns = (Dim(name, min=1, max=_MOST_STRIDES) for name in ("rows", "columns"))
+        rows, columns = (Dim(name, min=2, max=_MOST_STRIDES) for name in ("rows", "columns"))
         shapes |= {2: stride * rows, 3: stride * columns}
     with _quiet():
         return torch.export.export(network, (example,), dynamic_shapes=(shapes,))

@@ -110,6 +110,6 @@ def _that_work(file: Path, model: LoadedModel) -> tuple[torch.Tensor, torch.Tens
         with suppress(Exception):  # networks raise all kinds for a size that they were not made for
             return patches, logits_of(model.network, patches)
     raise CheckpointError(
-        f"{file} has a network that cannot work on patches of {' or '.join(map(str, edges))} pixels. State the size that"
-        " it was trained with by `darts models pack --trained-patch-size`."
+        f"{file} has a network that cannot work on patches of {' or '.join(map(str, edges))} pixels. State the size"
+        " that it was trained with by `darts models pack --trained-patch-size`."
     )

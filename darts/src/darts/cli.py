@@ -202,7 +202,7 @@ for _names, _function, _words in (
 for _name, _function, _words in (
     ("list", "list_models", "Show what is in the models folder."),
     ("show", "show_model", "Show all that a model says of itself."),
-    ("pack", "pack", "Write an older model as .safetensors, with what you state about it."),
+    ("pack", "pack_model", "Write an older model as .safetensors, with what you state about it."),
     ("verify", "verify_models", "Check hash, bands, weights and a forward pass of models."),
     ("convert", "convert_model", "Write a Lightning checkpoint, or another older layout, as .safetensors."),
     ("export", "export_model", "Write the network of a model for other programs, as .pt2 or ONNX."),

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from darts_segmentation.models.checkpoint import LoadedModel, load
-from darts_segmentation.models.tools.pack import is_known
+from darts_segmentation.models.tools.statement import is_known
 from darts_utils.errors import CheckpointError, DartsError
 
 _SEED = 20

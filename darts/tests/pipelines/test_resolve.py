@@ -51,7 +51,7 @@ def test_no_model_is_one_clear_line(tmp_path):
     with pytest.raises(ConfigError) as caught:
         Sentinel2Pipeline().resolved()
     assert str(caught.value) == (
-        f"there is no model (*.pt) in {tmp_path / 'models'}. Put one there, or name one with --model-files."
+        f"there is no model (*.safetensors, *.pt) in {tmp_path / 'models'}. Put one there, or name one with --model-files."
     )
 
 

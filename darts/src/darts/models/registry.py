@@ -119,7 +119,7 @@ def _entry(file: Path, number: int, said: Any) -> Entry:
             f"the registry {file} has no text for {', '.join(lacking) or 'licence'} in its model {number}. Correct it."
         )
     try:
-        return Entry(**{**texts, "sha256": texts["sha256"].lower()})  # type: ignore[arg-type, union-attr]  # checked above
+        return Entry(**{**texts, "sha256": texts["sha256"].lower()})  # type: ignore[union-attr]  # checked above
     except ConfigError as error:
         raise ConfigError(f"the registry {file}, model {number}: {error}") from error
 

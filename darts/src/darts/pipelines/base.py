@@ -68,7 +68,7 @@ class Pipeline(PipelineParameters, FeatureRun):
         return models
 
     def _default_models(self) -> list[Path]:
-        """Return the models of the models folder that suit the images of this pipeline, or do not say what they suit."""
+        """Return the models of the models folder but those that say they were trained on another sensor."""
         folder, found = self.paths.models, self.paths.model_files()
         others = {file: sensors for file in found if (sensors := _sensors(file)) and self.trained_on not in sensors}
         usable = [file for file in found if file not in others]
@@ -79,7 +79,7 @@ class Pipeline(PipelineParameters, FeatureRun):
             )
         if not usable:
             raise ConfigError(
-                f"no model in {folder} is of {self.trained_on}: {listed}. Put one there, or name one with --model-files."
+                f"no model in {folder} is of {self.trained_on}: {listed}. Put one there, or name one by --model-files."
             )
         if others:
             logger.warning("models of another sensor than %s are left out: %s", self.trained_on, listed)

@@ -1,9 +1,9 @@
 """Default locations: flag > environment > working folder, and nothing is made."""
 
-from dataclasses import logging
+import logging
+from dataclasses import dataclass
 from pathlib import Path
 
-import dataclass
 import pytest
 
 from darts_utils.errors import ConfigError

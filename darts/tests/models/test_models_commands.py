@@ -127,7 +127,7 @@ def test_sound_models_are_told_from_broken_ones_by_line_and_status(darts, folder
     assert out.splitlines() == [
         f"sound: {folder / 'coast.safetensors'}: id {own}, 2 bands (ranges of this release), all weights finite,"
         " forward pass finite and the same for any batch",
-        f"failed: {folder / 'odd.safetensors'} is damaged or cut short and cannot be read. Copy it again.",
+        f"failed: {folder / 'odd.safetensors'} is not a model checkpoint. Give a .pt or .ckpt file written by torch.",
     ]
     code, out, _ = darts("models", "verify", folder / "older.pt", "--log-plain")
     assert code == 0
@@ -164,6 +164,6 @@ def test_an_export_says_how_far_it_is_from_the_network_and_what_is_no_part_of_it
     assert written == "Written: c.pt2"
     assert inputs == "Input: n x 2 bands (red, slope), 0 to 1; edges: 16 x 16 pixels only"
     assert re.fullmatch(
-        r"Largest difference from the network: \S+ of the range of logits \(0\.0001 allowed\)", difference
+        r"Largest difference from the network: \S+ of the range of its logits \(0\.0001 allowed\)", difference
     )
     assert output == ("Output: logits. The temperature is no part of the graph: probability = sigmoid(logit / 1.25)")

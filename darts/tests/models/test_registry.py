@@ -35,8 +35,8 @@ def test_an_address_names_its_file():
         ("http://example.org/a.pt", HASH, "url is 'http://example.org/a.pt' but must begin with https://. There is no"
          " other way."),
         ("file:///a.pt", HASH, "url is 'file:///a.pt' but must begin with https://. There is no other way."),
-        ("https://example.org/a.zip", HASH, "url is 'https://example.org/a.zip' but must end in .safetensors, .pt, .ckpt."
-         " Name the file itself."),
+        ("https://example.org/a.zip", HASH, "url is 'https://example.org/a.zip' but must end in .safetensors, .pt,"
+         " .ckpt. Name the file itself."),
         ("https://example.org/a.pt", "abc", "sha256 is 'abc' but must be 64 hexadecimal digits. Correct it."),
     ],
 )  # fmt: skip

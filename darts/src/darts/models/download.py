@@ -20,14 +20,13 @@ MODELS = Service(
 _PIECE_BYTES = 2**20
 
 
-def fetch_model(entry: Entry, folder: Path, *, overwrite: bool = False, service: Service = MODELS) -> tuple[Path, bool]:
+def fetch_model(entry: Entry, folder: Path, *, overwrite: bool = False) -> tuple[Path, bool]:
     """Return where a model lies, and whether it was fetched; not if it was there already.
 
     Args:
         entry: The model.
         folder: Where it is kept, as its name with the suffix of its address.
         overwrite: Whether another file of that name is replaced.
-        service: With what manners it is asked for.
 
     Raises:
         DataError: If what comes has another hash; nothing is kept then.
@@ -39,7 +38,7 @@ def fetch_model(entry: Entry, folder: Path, *, overwrite: bool = False, service:
         return target, False
     if target.exists() and not overwrite:
         raise OutputError(f"{target} is there already, but is not {entry.url}. Add --overwrite, or rename it.")
-    fetch_file(service, entry.url, target, check=lambda part: _check(entry, part))
+    fetch_file(MODELS, entry.url, target, check=lambda part: _check(entry, part))
     return target, True
 
 

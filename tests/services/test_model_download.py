@@ -16,10 +16,14 @@ from darts_utils.errors import ServiceError
 
 MODEL = bytes(range(256)) * 500
 SHA256 = hashlib.sha256(MODEL).hexdigest()
-QUICK = Service(
-    name="model download", advice="Try later.", limiter=Limiter(connections=2), leads_to=download.MODELS.leads_to,
-    policy=RetryPolicy(attempts=3, first_wait_s=0.01, longest_wait_s=0.02, read_timeout_s=5, try_timeout_s=5),
-)  # fmt: skip
+LEADS_TO = download.MODELS.leads_to
+
+
+def quick():
+    """Return the service with quick retries; a new one, because a service remembers that it was given up on."""
+    policy = RetryPolicy(attempts=3, first_wait_s=0.01, longest_wait_s=0.02, read_timeout_s=5, try_timeout_s=5)
+    limiter = Limiter(connections=2)
+    return Service(name="model download", advice="Try later.", limiter=limiter, leads_to=LEADS_TO, policy=policy)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +36,7 @@ def server(authority, monkeypatch, tmp_path, tmp_path_factory):
     bundle = tmp_path_factory.mktemp("trust") / "ca.pem"
     authority.cert_pem.write_to_path(bundle)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
-    monkeypatch.setattr(download, "MODELS", QUICK)
+    monkeypatch.setattr(download, "MODELS", quick())
     monkeypatch.chdir(tmp_path)
     one = CogServer(authority)
     one.files["/files/coast.pt"] = MODEL

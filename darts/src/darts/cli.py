@@ -70,7 +70,7 @@ training_app = cyclopts.App(name="training", group=subcommands_group, help="Pred
 app.command(training_app)
 training_data_app = cyclopts.App(name="create-dataset", help="Dataset creation")
 training_app.command(training_data_app)
-models_app = cyclopts.App(name="models", group=subcommands_group, help="Model files")
+models_app = cyclopts.App(name="models", group=subcommands_group, help="Model files", config=config_parser.folders_only)
 app.command(models_app)
 app.register_install_completion_command(group=utilities_group)
 

@@ -157,6 +157,26 @@ def test_code_of_a_file_runs_only_if_it_is_trusted_and_that_is_said_first(darts,
     assert read_card(tmp_path / "objects.safetensors").band_names == ("red", "slope")
 
 
+def test_a_config_file_decides_where_models_are_and_neither_what_is_trusted_nor_what_is_replaced(
+    darts, folder, tmp_path, weights
+):
+    file = tmp_path / "objects.ckpt"
+    torch.save({"config": Settings(model=MODEL, bands=["red", "slope"]), "state_dict": weights}, file)
+    folder.rename(tmp_path / "elsewhere")
+    keys = f'models_dir = "{tmp_path / "elsewhere"}"\npatch_size = 17\noverwrite = true\ntrust = true\n'
+    (tmp_path / "config.toml").write_text(f"[darts]\n{keys}")
+    code, out, err = darts("models", "show", "coast", "--log-plain")
+    assert (code, "name: coast" in out.splitlines()) == (0, True)
+    assert err.count("no darts command knows the key trust, it is ignored") == 1
+    assert "overwrite" not in err
+    code, out, _ = darts("models", "convert", file, "--log-plain")
+    assert (code, out) == (2, "")
+    older = tmp_path / "elsewhere" / "older.pt"
+    code, _, err = darts("models", "pack", older, "--out", tmp_path / "elsewhere" / "coast.safetensors", "--log-plain")
+    assert (code, "is there already" in err) == (2, True)
+    assert darts("models", "export", older, "--out", "a.pt2", "--patch-size", "16", "--log-plain")[0] == 0
+
+
 def test_an_export_says_how_far_it_is_from_the_network_and_what_is_no_part_of_it(darts, folder):
     code, out, err = darts("models", "export", folder / "coast.safetensors", "--patch-size", "16", "--out", "c.pt2")
     assert (code, err) == (0, "")

@@ -33,7 +33,7 @@ COMMANDS: dict[str, type] = {
 }
 EXAMPLES = {
     "scene_ids": ["S2B_MSIL2A_20240720T200909_N0510_R128_T08WNB_20240720T234418"],
-    "model_files": ["models/with_tcvis.pt", "models/without_tcvis.pt"],
+    "model_files": ["models/with_tcvis.safetensors", "models/without_tcvis.safetensors"],
     "months": [7, 8],
     "years": [2023, 2024],
     "tile_ids": ["08WNB"],

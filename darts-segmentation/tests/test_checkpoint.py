@@ -19,8 +19,8 @@ MODEL = {
 }
 BANDS = ["red", "ndvi", "slope"]
 CONVERT = (
-    "Only tensors and plain containers are read: on a machine where you trust the file, load it with torch and write it"
-    " anew with darts_segmentation.models.checkpoint.save_checkpoint."
+    "Only tensors and plain containers are read: if you trust who wrote it, `darts models convert FILE --trust` runs"
+    " the code in it and writes it anew."
 )
 
 

@@ -23,8 +23,8 @@ MODEL = {
     "classes": 1,
 }
 ADVICE = (
-    "Only tensors and plain containers are read: on a machine where you trust the file, load it with torch and write it"
-    " anew with darts_segmentation.models.checkpoint.save_checkpoint."
+    "Only tensors and plain containers are read: if you trust who wrote it, `darts models convert FILE --trust` runs"
+    " the code in it and writes it anew."
 )
 HARMLESS = {
     "train_data_dir": Path("/data/train"),
@@ -151,6 +151,6 @@ def test_a_configuration_of_omegaconf_is_refused_with_the_way_to_convert_it(nami
     with pytest.raises(CheckpointError) as caught:
         read_checkpoint(path)
     assert str(caught.value) == (
-        f"{path} holds the object omegaconf.dictconfig.DictConfig that could run code on loading and was refused. Turn"
-        f" its configuration into plain containers with OmegaConf.to_container first. {ADVICE}"
+        f"{path} holds the object omegaconf.dictconfig.DictConfig that could run code on loading and was refused."
+        f" {ADVICE}"
     )

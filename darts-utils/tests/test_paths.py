@@ -1,5 +1,6 @@
 """Default locations: flag > environment > working folder, and nothing is made."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,6 +131,16 @@ def test_hidden_files_are_no_models_and_the_case_of_a_suffix_does_not_matter(tmp
     (tmp_path / "models" / "linked.pt").symlink_to(tmp_path / "elsewhere" / "c.pt")
     assert [path.name for path in PathManager().model_files()] == ["A.PT", "b.pt", "linked.pt"]
     assert visible_files(tmp_path / "nowhere", ".pt") == []
+
+
+def test_of_models_of_one_stem_the_safetensors_wins_and_that_is_said(tmp_path, caplog):
+    (tmp_path / "models").mkdir()
+    for name in ("b.pt", "b.safetensors", "a.safetensors", "c.pt"):
+        (tmp_path / "models" / name).touch()
+    with caplog.at_level(logging.INFO):
+        found = PathManager().model_files()
+    assert [path.name for path in found] == ["a.safetensors", "b.safetensors", "c.pt"]
+    assert caplog.messages == ["of models that are there as .safetensors and .pt the former are used: b"]
 
 
 def test_a_link_to_what_is_gone_counts_so_that_nothing_goes_on_without_it_unawares(tmp_path):

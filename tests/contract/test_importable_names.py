@@ -23,6 +23,7 @@ NAMES = {
     "darts_segmentation.segment": "SMPSegmenter",
     "darts_segmentation.metrics": "BinaryInstanceF1Score BinaryInstancePrecision BinaryInstanceRecall "
     "BinaryBoundaryIoU",
+    "darts_segmentation.training": "convert_lightning_checkpoint",
     "darts_segmentation.training.hparams": "parse_hyperparameters",
     "darts_segmentation.training.scoring": "score_from_runs",
     "darts_segmentation.training.prepare_training": "TrainDatasetBuilder",

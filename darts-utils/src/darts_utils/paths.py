@@ -160,8 +160,16 @@ class PathManager:
         return self._folder("models", self.fast)
 
     def model_files(self) -> list[Path]:
-        """Return the model checkpoints in their folder, `*.pt`, by name."""
-        return visible_files(self.models, ".pt")
+        """Return the models in their folder, `*.safetensors` and `*.pt`, by name; of one stem the former wins.
+
+        A checkpoint that was converted stays beside what it became, and a model must not count twice.
+        """
+        safe = {file.stem: file for file in visible_files(self.models, ".safetensors")}
+        older = {file.stem: file for file in visible_files(self.models, ".pt")}
+        twice = sorted(safe.keys() & older.keys())
+        if twice:
+            logger.info("of models that are there as .safetensors and .pt the former are used: %s", ", ".join(twice))
+        return sorted((older | safe).values())
 
     @property
     def aux(self) -> Path:

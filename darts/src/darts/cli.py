@@ -70,6 +70,8 @@ training_app = cyclopts.App(name="training", group=subcommands_group, help="Pred
 app.command(training_app)
 training_data_app = cyclopts.App(name="create-dataset", help="Dataset creation")
 training_app.command(training_data_app)
+models_app = cyclopts.App(name="models", group=subcommands_group, help="Model files", config=config_parser.folders_only)
+app.command(models_app)
 app.register_install_completion_command(group=utilities_group)
 
 
@@ -197,6 +199,16 @@ for _names, _function, _words in (
     ),
 ):
     training_app.command(f"darts.training.commands:{_function}", name=_names, help=_words)
+for _name, _function, _words in (
+    ("list", "list_models", "Show what is in the models folder."),
+    ("show", "show_model", "Show all that a model says of itself."),
+    ("pack", "pack_model", "Write an older model as .safetensors, with what you state about it."),
+    ("verify", "verify_models", "Check hash, bands, weights and a forward pass of models."),
+    ("convert", "convert_model", "Write a Lightning checkpoint, or another older layout, as .safetensors."),
+    ("export", "export_model", "Write the network of a model for other programs, as .pt2 or ONNX."),
+    ("get", "get_model", "Fetch a model over https; it appears only if its hash is right."),
+):
+    models_app.command(f"darts.models.commands:{_function}", name=_name, help=_words)
 training_app.command(
     "darts.datasets.inspect.validate:validate_dataset",
     name="validate-dataset",

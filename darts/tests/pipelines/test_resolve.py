@@ -1,13 +1,20 @@
 """Resolving: flag > environment > default, models by file stem, and the record of it."""
 
+import json
+import logging
+import struct
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from darts.pipelines.memory import memory_budget_bytes
+from darts.pipelines.planet import PlanetPipeline
+from darts.pipelines.run import Resolved
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
-from darts_utils.errors import ConfigError
+from darts_segmentation.models.card import BandRange, ModelCard
+from darts_utils.errors import CheckpointError, ConfigError
 from darts_utils.paths import DefaultPaths
 from darts_utils.toml import write_toml
 
@@ -51,8 +58,82 @@ def test_no_model_is_one_clear_line(tmp_path):
     with pytest.raises(ConfigError) as caught:
         Sentinel2Pipeline().resolved()
     assert str(caught.value) == (
-        f"there is no model (*.pt) in {tmp_path / 'models'}. Put one there, or name one with --model-files."
+        f"there is no model (*.safetensors, *.pt) in {tmp_path / 'models'}. Put one there, or name one with"
+        " --model-files."
     )
+
+
+def with_card(folder, name, **said):
+    """Write the header of a model without its weights, which nobody reads before a run begins."""
+    card = {"format": "darts-model", "format_version": 1, "bands": [], "architecture": {}, **said}
+    raw = json.dumps({"__metadata__": {"darts": json.dumps(card)}}).encode()
+    file = folder / name
+    file.write_bytes(struct.pack("<Q", len(raw)) + raw)
+    return file
+
+
+def test_of_one_stem_the_safetensors_wins(models):
+    safe = with_card(models, "b.safetensors")
+    assert Sentinel2Pipeline().resolved().model_files == [models / "a.pt", safe]
+
+
+def test_models_of_another_sensor_are_left_out_of_the_default_and_said_once(models, caplog):
+    with_card(models, "mine.safetensors", input={"sensor": ["sentinel2"]})
+    with_card(models, "both.safetensors", input={"sensor": ["planet", "sentinel2"]})
+    with_card(models, "theirs.safetensors", input={"sensor": ["planet"]})
+    with caplog.at_level(logging.WARNING):
+        chosen = Sentinel2Pipeline().with_models()
+        again = chosen.resolved().models_by_name()
+    assert list(again) == ["a", "b", "both", "mine"]
+    assert caplog.messages == ["models of another sensor than sentinel2 are left out: theirs.safetensors (planet)"]
+    assert list(PlanetPipeline().models_by_name()) == ["a", "b", "both", "theirs"]
+
+
+def test_a_folder_with_models_of_other_sensors_only_is_one_clear_line(tmp_path):
+    (tmp_path / "models").mkdir()
+    with_card(tmp_path / "models", "theirs.safetensors", input={"sensor": "planet"})
+    with pytest.raises(ConfigError) as caught:
+        Sentinel2Pipeline().models_by_name()
+    assert str(caught.value) == (
+        f"no model in {tmp_path / 'models'} is of sentinel2: theirs.safetensors (planet). Put one there, or name one by"
+        " --model-files."
+    )
+
+
+def test_a_model_that_was_named_is_used_whatever_its_sensor(models):
+    file = with_card(models, "theirs.safetensors", input={"sensor": ["planet"]})
+    run = Sentinel2Pipeline(model_files=file).with_models()
+    assert (run.model_files, run.models_by_name()) == (file, {"theirs": file})
+
+
+def test_a_model_of_the_folder_that_is_none_stops_the_run(models):
+    (models / "odd.safetensors").write_bytes(b"no")
+    with pytest.raises(CheckpointError, match=r"odd\.safetensors is damaged or cut short"):
+        Sentinel2Pipeline().models_by_name()
+
+
+def test_cards_are_read_once_and_one_calibrated_model_gives_calibrated_probabilities(models, monkeypatch):
+    cards = {
+        "a": ModelCard(architecture={}, bands=(BandRange(name="red"),), calibration={"temperature": 1.0}),
+        "b": ModelCard(architecture={}, bands=(BandRange(name="nir"), BandRange(name="red"))),
+    }
+    read = []
+
+    def read_checkpoint(file):
+        read.append(file.stem)
+        return SimpleNamespace(card=cards[file.stem])
+
+    monkeypatch.setattr("darts.pipelines.run.read_checkpoint", read_checkpoint)
+
+    def run(*names):
+        files = {name: models / f"{name}.pt" for name in names}
+        return Resolved(parameters=Sentinel2Pipeline(), source=None, models=files, results=models)
+
+    both = run("a", "b")
+    assert both.model_bands == {"a": ("red",), "b": ("nir", "red")}
+    assert (both.is_calibrated, run("a").is_calibrated, run("b").is_calibrated) == (False, True, False)
+    assert both.features >= {"red", "nir"}
+    assert read == ["a", "b", "a", "b"]
 
 
 def test_two_models_of_the_same_name_are_refused():

@@ -16,6 +16,8 @@ from darts_acquisition.services.retry import Service, TransientError
 from darts_utils.errors import ServiceError
 
 _MOST_REDIRECTS = 5
+ANYWHERE = "*"
+"""In place of a host that a service may lead to: any by https, for files that are held against a hash afterwards."""
 _PORTS = {"http": 80, "https": 443}
 _under_way = threading.local()
 """The sockets on which a thread waits for an answer, while `within` watches it."""
@@ -94,11 +96,16 @@ class ServiceSession(requests.Session):
 def _check_redirect(service: Service, url: str, target: str) -> None:
     source, goal = urlsplit(url), urlsplit(target)
     is_downgrade = goal.scheme != "https" and (goal.scheme, source.scheme) != ("http", "http")
-    if is_downgrade or not (same_host(source, goal) or _is_below(goal.hostname, service.leads_to)):
+    may_lead = ANYWHERE in service.leads_to or same_host(source, goal) or _is_below(goal.hostname, service.leads_to)
+    if is_downgrade or not may_lead:
         raise ServiceError(
             f"{service.name}: {url.partition('?')[0]} leads to {target.partition('?')[0]}, which is not asked: only "
-            f"{', '.join([str(source.hostname), *service.leads_to])} may be. {service.advice}"
+            f"{_allowed(source, service)} may be. {service.advice}"
         )
+
+
+def _allowed(source: SplitResult, service: Service) -> str:
+    return "https" if ANYWHERE in service.leads_to else ", ".join([str(source.hostname), *service.leads_to])
 
 
 def same_host(one: SplitResult, other: SplitResult) -> bool:

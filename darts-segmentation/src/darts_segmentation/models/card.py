@@ -91,8 +91,9 @@ class ModelCard:
     @property
     def sensors(self) -> frozenset[str]:
         """Sensors that it was trained on, empty where that is not known."""
-        said = (self.input or {}).get("sensor") or ()
-        return frozenset([said] if isinstance(said, str) else said)
+        said = (self.input or {}).get("sensor")
+        names = said if isinstance(said, list) else [said]
+        return frozenset(name for name in names if isinstance(name, str))
 
     def to_json(self) -> dict[str, Any]:
         """Return it as it stands in a file."""

@@ -32,10 +32,9 @@ VERSION = 1
 """Version of our own format that is written, and the newest that is read."""
 
 _CONVERT = (
-    "Only tensors and plain containers are read: on a machine where you trust the file, load it with torch and write it"
-    " anew with darts_segmentation.models.checkpoint.save_checkpoint."
+    "Only tensors and plain containers are read: if you trust who wrote it, `darts models convert FILE --trust` runs"
+    " the code in it and writes it anew."
 )
-_OMEGACONF = "Turn its configuration into plain containers with OmegaConf.to_container first. "
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,10 +234,7 @@ def _open(path: Path) -> Container | SafeFile:
 
 def _refusal(path: Path, name: str) -> str:
     """Return the line for a file that holds more than tensors and plain containers, and names something else."""
-    advice = _OMEGACONF if name.startswith("omegaconf.") else ""
-    return (
-        f"{path} holds the object {listed([name])} that could run code on loading and was refused. {advice}{_CONVERT}"
-    )
+    return f"{path} holds the object {listed([name])} that could run code on loading and was refused. {_CONVERT}"
 
 
 def _plain_dict(path: Path, value: object, name: str) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """What all pipelines share: their parameters, and the two things that they do."""
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 from darts.pipelines.config import FeatureRun, or_default
 from darts.pipelines.fetch.downloader import FetchReport
@@ -11,10 +12,15 @@ from darts.pipelines.tiles import RunReport
 from darts_utils.errors import ConfigError
 from darts_utils.parameters import check_uncertainty
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline(PipelineParameters, FeatureRun):
     """Parameters of a pipeline; a subclass says where its images come from."""
+
+    trained_on: ClassVar[str]
+    """What models for its images have been trained on, as their cards call it."""
 
     def with_paths(self) -> Self:
         """Return a copy with every location filled in; doing it again changes nothing."""
@@ -38,18 +44,25 @@ class Pipeline(PipelineParameters, FeatureRun):
             write_model_outputs=self.write_model_outputs and not isinstance(self.model_files, Path),
         )
 
+    def with_models(self) -> Self:
+        """Return a copy that names its models, so that they are chosen, and what is left out is said, once.
+
+        Raises:
+            ConfigError: If there is no model, or two models have the same name.
+            CheckpointError: If a model of the models folder cannot be read.
+        """
+        models = list(self.models_by_name().values())
+        return self if isinstance(self.model_files, Path) else replace(self, model_files=models)
+
     def models_by_name(self) -> dict[str, Path]:
-        """Return the checkpoints by file stem.
+        """Return the models by file stem; of the models folder all but those of another sensor.
 
         Raises:
             ConfigError: If there is none, or two have the same name.
+            CheckpointError: If a model of the models folder cannot be read.
         """
         if self.model_files is None:
-            files = self.paths.model_files()
-            if not files:
-                raise ConfigError(
-                    f"there is no model (*.pt) in {self.paths.models}. Put one there, or name one with --model-files."
-                )
+            files = self._default_models()
         else:
             files = [self.model_files] if isinstance(self.model_files, Path) else [Path(f) for f in self.model_files]
         models = {file.stem: file for file in files}
@@ -58,6 +71,24 @@ class Pipeline(PipelineParameters, FeatureRun):
         if len(models) < len(files):
             raise ConfigError(f"two models have the same name: {', '.join(map(str, files))}. Rename one.")
         return models
+
+    def _default_models(self) -> list[Path]:
+        """Return the models of the models folder but those that say they were trained on another sensor."""
+        folder, found = self.paths.models, self.paths.model_files()
+        others = {file: sensors for file in found if (sensors := _sensors(file)) and self.trained_on not in sensors}
+        usable = [file for file in found if file not in others]
+        listed = ", ".join(f"{file.name} ({' and '.join(sorted(sensors))})" for file, sensors in others.items())
+        if not found:
+            raise ConfigError(
+                f"there is no model (*.safetensors, *.pt) in {folder}. Put one there, or name one with --model-files."
+            )
+        if not usable:
+            raise ConfigError(
+                f"no model in {folder} is of {self.trained_on}: {listed}. Put one there, or name one by --model-files."
+            )
+        if others:
+            logger.warning("models of another sensor than %s are left out: %s", self.trained_on, listed)
+        return usable
 
     def run(self) -> RunReport:
         """Map all selected tiles and return how each ended; a failing tile does not end the run.
@@ -73,10 +104,11 @@ class Pipeline(PipelineParameters, FeatureRun):
             ServiceError: If scenes must be searched for, and the catalogue does not answer.
             OutputError: If the results folder cannot be written to.
         """
-        self.resolved()  # what is wrong is told before seconds of imports
+        chosen = self.with_models()
+        chosen.resolved()  # what is wrong is told before seconds of imports
         from darts.pipelines.run import run_pipeline
 
-        return run_pipeline(self)
+        return run_pipeline(chosen)
 
     def prepare_data(self, optical: bool = False, aux: bool = False, force: bool = False) -> FetchReport:
         """Fetch what a later run needs, so that it can be offline; what is there is not fetched again.
@@ -101,3 +133,12 @@ class Pipeline(PipelineParameters, FeatureRun):
         from darts.pipelines.fetch.prepare import prepare
 
         return prepare(self, optical=optical, aux=aux, all_layers=all_layers)
+
+
+def _sensors(file: Path) -> frozenset[str]:
+    """Return the sensors that a model of the models folder says it was trained on; nothing heavy is imported for it."""
+    if file.suffix.lower() != ".safetensors":
+        return frozenset()  # an older file tells only those who import torch
+    from darts_segmentation.models.card import read_card
+
+    return read_card(file).sensors

@@ -93,7 +93,8 @@ class PathParameters(AuxiliaryParameters):
     """Where models and results lie."""
 
     model_files: list[Path] | Path | None = None
-    """Model checkpoints; several make an ensemble. If not given, every `*.pt` file of the models folder is taken."""
+    """Model files; several make an ensemble. If not given, every `*.safetensors` and `*.pt` of the models folder
+    that was not trained on another sensor is taken."""
     output_data_dir: Path | None = None
     """Folder for the results, `{output}/{pipeline}` if not given."""
     metadata_dir: Path | None = None

@@ -22,6 +22,7 @@ class PlanetPipeline(PlanetParameters, Pipeline):
     """
 
     resolution_m: ClassVar[MosaicResolution] = 2
+    trained_on: ClassVar[str] = "planet"
 
     @property
     def pipeline_name(self) -> str:

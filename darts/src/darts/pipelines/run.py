@@ -26,7 +26,8 @@ from darts.pipelines.tiles import Executor, Outcome, Result, RunReport, Source, 
 from darts.utils.console import run_view
 from darts_export.products import check_bands, missing_files, needed_variables
 from darts_segmentation import EnsembleV1
-from darts_segmentation.models.checkpoint import read_bands, read_input
+from darts_segmentation.models.card import ModelCard
+from darts_segmentation.models.checkpoint import read_checkpoint
 from darts_segmentation.network import precision_of
 from darts_utils.errors import OutputError
 from darts_utils.files import make_folder, remove_parts
@@ -52,13 +53,23 @@ class Resolved:
     """The results folder."""
 
     @cached_property
-    def model_bands(self) -> Mapping[str, tuple[str, ...]]:
-        """Bands that each model reads; the weights are not loaded.
+    def cards(self) -> Mapping[str, ModelCard]:
+        """What each model says of itself; the weights are not loaded.
 
         Raises:
             CheckpointError: If a model cannot be used.
         """
-        return {name: read_bands(file) for name, file in self.models.items()}
+        return {name: read_checkpoint(file).card for name, file in self.models.items()}
+
+    @property
+    def model_bands(self) -> Mapping[str, tuple[str, ...]]:
+        """Bands that each model reads."""
+        return {name: card.band_names for name, card in self.cards.items()}
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether probabilities are calibrated: those of one calibrated model; a mean of several is not."""
+        return len(self.cards) == 1 and all(card.is_calibrated for card in self.cards.values())
 
     @cached_property
     def features(self) -> frozenset[str]:
@@ -145,9 +156,9 @@ def run_pipeline(pipeline: Pipeline, open_engine: OpenEngine = on_this_machine) 
         return _dry_run(run)
     _prepare_folder(run.results)
     with open_engine(run) as engine:
-        making = making_of(run.parameters, engine.models, run.source.resolution_m)
+        making = making_of(run.parameters, engine.models, run.source.resolution_m, is_calibrated=run.is_calibrated)
         skipped, todo = _split(run, run.finished(lambda: making.recipe))
-        _say_unseen(run, todo)
+        _say_cards(run, todo)
         plan = plan_and_connect(run.parameters, run.source, todo, run.features, n_done=len(skipped))
         return _map(run, engine.executor(plan, making), todo, skipped)
 
@@ -170,16 +181,21 @@ def _map(run: Resolved, executor: Executor, todo: list[TileRef], skipped: list[O
 def _dry_run(run: Resolved) -> RunReport:
     """Show what would be done and fetched; nothing is made on disk."""
     skipped, todo = _split(run, run.finished(lambda: run.recipe(run.models_on_disk())))
-    _say_unseen(run, todo)
+    _say_cards(run, todo)
     layers = layers_of(run.features)
     plan = make_plan(run.parameters, run.source, todo, layers=layers, n_done=len(skipped), loads=True)
     show_plan(plan, with_tiles=True)
     return RunReport((), run.results, lacks_data=plan.offline and plan.lacks)
 
 
-def _say_unseen(run: Resolved, todo: Sequence[TileRef]) -> None:
-    """Say if models saw other editions of auxiliary layers than tiles are read with."""
-    inputs = {name: read_input(file) for name, file in run.models.items()}
+def _say_cards(run: Resolved, todo: Sequence[TileRef]) -> None:
+    """Say if models saw another sensor, or other editions of auxiliary layers, than tiles are of."""
+    wanted = run.parameters.trained_on
+    others = {name: card.sensors for name, card in run.cards.items() if card.sensors and wanted not in card.sensors}
+    if others:
+        listed = ", ".join(f"{name} ({' and '.join(sorted(sensors))})" for name, sensors in others.items())
+        logger.warning("models trained on another sensor than %s are used, as you asked: %s", wanted, listed)
+    inputs = {name: card.input or {} for name, card in run.cards.items()}
     say_unseen(inputs, run.model_bands, Request(run.parameters, run.source.resolution_m), todo)
 
 

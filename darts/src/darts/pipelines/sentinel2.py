@@ -22,6 +22,7 @@ class Sentinel2Pipeline(SceneParameters, Pipeline):
     """
 
     resolution_m: ClassVar[MosaicResolution] = 10
+    trained_on: ClassVar[str] = "sentinel2"
 
     @property
     def pipeline_name(self) -> str:

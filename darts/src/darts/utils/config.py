@@ -4,6 +4,7 @@ import difflib
 import logging
 import tomllib
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from cyclopts.argument import update_argument_collection
 
 from darts_utils.errors import ConfigError, did_you_mean
 from darts_utils.numbers import check_text
-from darts_utils.paths import user_path
+from darts_utils.paths import DefaultPaths, user_path
 from darts_utils.text import read_text
 
 logger = logging.getLogger(__name__)
@@ -77,6 +78,25 @@ class ConfigParser:
             arguments: Where the values go.
         """
         self.apply_config(arguments)
+
+    def folders_only(
+        self,
+        app: cyclopts.App,  # noqa: ARG002  (the signature of the hook)
+        commands: tuple[str, ...],  # noqa: ARG002
+        arguments: cyclopts.ArgumentCollection,
+    ) -> None:
+        """Apply only the base folders to a command; the hook for commands whose other flags are typed each time.
+
+        What is trusted or replaced must not be decided by a key that was written for another command.
+
+        Args:
+            app: The app of the command; unused.
+            commands: Names of the command; unused.
+            arguments: Where the values go.
+        """
+        self._report_unknown(arguments)
+        values = self.values([field.name for field in fields(DefaultPaths)])
+        update_argument_collection(values, str(self._file), arguments, root_keys=(), allow_unknown=True)
 
     def apply_config(self, arguments: cyclopts.ArgumentCollection) -> None:
         """Give each key that the command knows to its argument, unless a flag did; report keys that no command knows.
@@ -146,11 +166,13 @@ def known_keys(app: cyclopts.App) -> set[str]:
 
 
 def _commands(app: cyclopts.App) -> Iterator[cyclopts.App]:
-    """Yield all commands below an app."""
+    """Yield all commands below an app whose flags can be keys of a config file."""
     for name in app:
         if name.startswith("-"):
             continue
         command = app[name]
+        if command.config:  # its own, see `ConfigParser.folders_only`
+            continue
         yield from _commands(command)
         if command.default_command is not None:
             yield command

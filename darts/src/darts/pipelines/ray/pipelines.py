@@ -27,11 +27,11 @@ class RayMixin(RayParameters, Pipeline):
         """Map all selected tiles on the cluster and return how each ended, see `Pipeline.run`."""
         from darts.pipelines.ray.cluster import check_installed
 
-        self.models_by_name()
+        chosen = self.with_models()
         check_installed()
         from darts.pipelines.ray.engine import run_on_cluster
 
-        return run_on_cluster(self)
+        return run_on_cluster(chosen)
 
 
 @dataclass(frozen=True, kw_only=True)

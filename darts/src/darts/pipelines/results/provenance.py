@@ -28,6 +28,8 @@ class Making:
     software: Mapping[str, str]
     device: str
     """What the networks run on."""
+    is_calibrated: bool
+    """Whether probabilities are calibrated, and thresholds of one scene thus mean the same in another."""
 
     def metadata(self, work: Loaded) -> dict[str, Any]:
         """Return what is said of a tile; values that are none of text and numbers stand in its record only."""
@@ -38,6 +40,7 @@ class Making:
             "DARTS_pipeline": self.pipeline,
             "DARTS_tile_id": work.ref.tile_id,
             "DARTS_models": ", ".join(f"{name} {model_id}" for name, model_id in self.recipe.models.items()),
+            "DARTS_calibrated": self.is_calibrated,
             **{f"DARTS_{name}": value for name, value in document["parameters"].items() if value is not None},
             FINGERPRINT: fingerprint_of(document),
             **attributes,
@@ -51,16 +54,22 @@ class Making:
         }
 
 
-def making_of(run: PipelineParameters, models: Models, resolution_m: MosaicResolution) -> Making:
+def making_of(
+    run: PipelineParameters, models: Models, resolution_m: MosaicResolution, *, is_calibrated: bool
+) -> Making:
     """Return how the tiles of a run are made.
 
     Args:
         run: Its parameters.
         models: Its models.
         resolution_m: Pixel size of the ArcticDEM mosaic that it reads.
+        is_calibrated: Whether its probabilities are calibrated.
     """
     recipe = recipe_of(run, models, resolution_m)
-    return Making(pipeline=run.pipeline_name, recipe=recipe, software=software(), device=models.device)
+    return Making(
+        pipeline=run.pipeline_name, recipe=recipe, software=software(), device=models.device,
+        is_calibrated=is_calibrated,
+    )  # fmt: skip
 
 
 def software() -> dict[str, str]:

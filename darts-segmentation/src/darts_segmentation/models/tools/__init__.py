@@ -1,0 +1,1 @@
+"""What is done with model files beside mapping: looked at, packed, checked, converted, exported."""

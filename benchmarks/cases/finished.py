@@ -27,6 +27,7 @@ N_FILES = len(expected_files(BANDS))
 RECIPE = Recipe(
     parameters={f"parameter {number}": number for number in range(16)},
     models={"with_tcvis": "a" * 64, "without_tcvis": "b" * 64},
+    ensemble_card=None,
     layers=tuple(LAYERS.values()),
     request=Request(Sentinel2Pipeline().with_paths(), 10),
 )

@@ -67,7 +67,7 @@ def _stages_and_tiles(folder: Path, ensemble: "EnsembleV1") -> tuple[list["Stage
 
     scene_ids = _copies(folder)
     run = resolve(scene_pipeline(folder, scene_ids=scene_ids))
-    making = making_of(run.parameters, models_of(ensemble), run.source.resolution_m, is_calibrated=run.is_calibrated)
+    making = making_of(run.parameters, models_of(ensemble), run.source.resolution_m)
     stages = build_stages(
         run.parameters, run.source, ensemble, features=run.features, making=making, results=run.results
     )

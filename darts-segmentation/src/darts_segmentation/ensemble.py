@@ -57,6 +57,12 @@ class EnsembleV1:
         self.card = find_ensemble_card(folders, ids) if len(ids) > 1 else None
 
     @property
+    def is_calibrated(self) -> bool:
+        """Whether its probabilities are: those of one calibrated network, or of a mean with an ensemble card."""
+        alone = self.members[0].card if len(self.members) == 1 else None
+        return self.card is not None or (alone is not None and alone.is_calibrated)
+
+    @property
     def model_names(self) -> list[str]:
         """Names of the networks, in the order given."""
         return [member.name for member in self.members]
@@ -141,7 +147,12 @@ def load_member(name: str, path: Path, device: torch.device) -> Member:
     network = place(loaded.network, device)
     card = loaded.card
     return Member(
-        name=name, model=network, bands=card.band_names, model_id=loaded.model_id, temperature=card.temperature
+        name=name,
+        model=network,
+        bands=card.band_names,
+        model_id=loaded.model_id,
+        temperature=card.temperature,
+        card=card,
     )
 
 

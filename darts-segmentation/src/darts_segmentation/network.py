@@ -12,6 +12,7 @@ from torch import nn
 
 from darts_segmentation.model_input import OPTICAL_BANDS
 from darts_segmentation.model_units import picked
+from darts_segmentation.models.card import ModelCard
 from darts_segmentation.symmetry import VIEWS, View
 from darts_utils.errors import ConfigError, DataError
 
@@ -32,6 +33,8 @@ class Member:
     """See `darts_segmentation.models.checkpoint.model_id`; empty for a network that is of no file."""
     temperature: float = 1.0
     """What its logits are divided by before the sigmoid."""
+    card: ModelCard | None = None
+    """What is known of it; None for a network that is of no file."""
 
     @property
     def optical(self) -> frozenset[str]:

@@ -66,11 +66,6 @@ class Resolved:
         """Bands that each model reads."""
         return {name: card.band_names for name, card in self.cards.items()}
 
-    @property
-    def is_calibrated(self) -> bool:
-        """Whether probabilities are calibrated: those of one calibrated model; a mean of several is not."""
-        return len(self.cards) == 1 and all(card.is_calibrated for card in self.cards.values())
-
     @cached_property
     def features(self) -> frozenset[str]:
         """Bands that the models or the exports read."""
@@ -156,7 +151,7 @@ def run_pipeline(pipeline: Pipeline, open_engine: OpenEngine = on_this_machine) 
         return _dry_run(run)
     _prepare_folder(run.results)
     with open_engine(run) as engine:
-        making = making_of(run.parameters, engine.models, run.source.resolution_m, is_calibrated=run.is_calibrated)
+        making = making_of(run.parameters, engine.models, run.source.resolution_m)
         skipped, todo = _split(run, run.finished(lambda: making.recipe))
         _say_cards(run, todo)
         plan = plan_and_connect(run.parameters, run.source, todo, run.features, n_done=len(skipped))
@@ -246,6 +241,8 @@ def models_of(ensemble: EnsembleV1) -> Models:
         bands=ensemble.model_bands,
         precision=precision_of(ensemble.device),
         device=device_name(ensemble.device),
+        ensemble_card=None if ensemble.card is None else ensemble.card.card_id,
+        is_calibrated=ensemble.is_calibrated,
     )
 
 

@@ -19,6 +19,7 @@ from darts_export.record import FINGERPRINT
 from darts_postprocessing import prepare_export
 from darts_preprocessing import preprocess_v2
 from darts_segmentation import EnsembleV1
+from darts_segmentation.familiarity import Familiarity
 from darts_utils.errors import DataError
 from darts_utils.tile import geobox_of
 
@@ -93,7 +94,7 @@ def feature_stages(
 
 def segment_stage(parameters: PipelineParameters, ensemble: EnsembleV1) -> Stage:
     """Return the stage from features to probabilities."""
-    return Stage("segment", "device", _Segment(parameters, ensemble))
+    return Stage("segment", "device", _Segment(parameters, ensemble, Familiarity(ensemble.members)))
 
 
 def result_stages(
@@ -179,9 +180,11 @@ class _Preprocess:
 class _Segment:
     parameters: PipelineParameters
     ensemble: EnsembleV1
+    familiarity: Familiarity
 
     def __call__(self, work: Work) -> Work:
         given = loaded(work)
+        self.familiarity.look(given.tile, work.ref.tile_id)
         tile = self.ensemble.segment_tile(
             given.tile,
             patch_size=self.parameters.patch_size,

@@ -49,6 +49,10 @@ class Models:
     """Numbers that they compute in: `float32`, `bfloat16` or `float16`."""
     device: str = ""
     """What they run on, for people."""
+    ensemble_card: str | None = None
+    """Hash of the ensemble card that calibrates their mean, None without."""
+    is_calibrated: bool = False
+    """Whether probabilities are calibrated: those of one calibrated model, or the mean of several by their card."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +61,7 @@ class Recipe:
 
     parameters: Mapping[str, Any]
     models: Mapping[str, str]
+    ensemble_card: str | None
     layers: Sequence[AuxiliaryLayer]
     """Those that models read."""
     request: Request
@@ -74,7 +79,7 @@ class Recipe:
             "result_version": RESULT_VERSION,
             "parameters": {**self.parameters, **ONE_FOR_ALL, **editions_of(self.layers, request)},
             "models": dict(self.models),
-            "ensemble_card": None,
+            "ensemble_card": self.ensemble_card,
             "image": dict(image),
             "auxiliary": {
                 layer.name: dict(layer.identity(request.resolution_m, layer.edition(request))) for layer in self.layers
@@ -99,7 +104,13 @@ def recipe_of(run: PipelineParameters, models: Models, resolution_m: MosaicResol
         }
     )
     layers, request = layers_read(models.bands.values()), Request(run, resolution_m)
-    return Recipe(parameters=parameters, models=models.ids, layers=layers, request=request)
+    return Recipe(
+        parameters=parameters,
+        models=models.ids,
+        ensemble_card=models.ensemble_card,
+        layers=layers,
+        request=request,
+    )
 
 
 def layers_read(bands: Collection[Sequence[str]]) -> tuple[AuxiliaryLayer, ...]:

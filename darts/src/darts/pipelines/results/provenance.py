@@ -54,21 +54,18 @@ class Making:
         }
 
 
-def making_of(
-    run: PipelineParameters, models: Models, resolution_m: MosaicResolution, *, is_calibrated: bool
-) -> Making:
+def making_of(run: PipelineParameters, models: Models, resolution_m: MosaicResolution) -> Making:
     """Return how the tiles of a run are made.
 
     Args:
         run: Its parameters.
         models: Its models.
         resolution_m: Pixel size of the ArcticDEM mosaic that it reads.
-        is_calibrated: Whether its probabilities are calibrated.
     """
     recipe = recipe_of(run, models, resolution_m)
     return Making(
         pipeline=run.pipeline_name, recipe=recipe, software=software(), device=models.device,
-        is_calibrated=is_calibrated,
+        is_calibrated=models.is_calibrated,
     )  # fmt: skip
 
 

@@ -1,0 +1,105 @@
+"""Whether a tile is like what a model was trained on: the ground, and the numbers."""
+
+import logging
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import shapely
+import xarray as xr
+
+from darts_segmentation.models.card import ModelCard
+from darts_segmentation.network import Member
+from darts_utils.bands import manager
+from darts_utils.rasters.arrays import Array
+from darts_utils.tile import geobox_of
+
+logger = logging.getLogger(__name__)
+
+_METRES = "EPSG:3413"
+_EVERY_PX = 16
+"""Step of the pixels that are looked at: a scene has a hundred million, of which half a million are enough."""
+_MEAN_SIGMA = 0.5
+"""Distance of a mean, in standard deviations of training, beyond which it drifts."""
+_SIGMA_RATIO = 1.25
+"""Ratio of standard deviations, either way, beyond which they drift."""
+_LEAST_PX = 100
+
+
+@dataclass(frozen=True)
+class Familiarity:
+    """Says of each model, once a run, that a tile lies elsewhere or looks otherwise than what it was trained on.
+
+    Such tiles are mapped all the same: what comes out is worth a look before it is believed.
+
+    Args:
+        members: The models; those that do not say what they were trained on are passed over.
+    """
+
+    members: Collection[Member]
+    _said: set[tuple[str, str]] = field(default_factory=set)
+
+    def look(self, tile: xr.Dataset, tile_id: str) -> None:
+        """Compare a preprocessed tile with what models were trained on."""
+        for member in self.members:
+            if member.card is None:
+                continue
+            if self._is_new(member, "ground") and is_outside(member.card.domain, tile):
+                self._said.add((member.name, "ground"))
+                logger.warning(
+                    "the model %s was not trained on the ground of %s; look at its results before you believe them",
+                    member.name, tile_id,
+                )  # fmt: skip
+            drifting = list(drifting_bands(member.card, tile)) if self._is_new(member, "numbers") else []
+            if drifting:
+                self._said.add((member.name, "numbers"))
+                logger.warning(
+                    "the model %s sees other numbers in %s than in training: %s",
+                    member.name, tile_id, "; ".join(drifting),
+                )  # fmt: skip
+
+    def _is_new(self, member: Member, what: str) -> bool:
+        return (member.name, what) not in self._said
+
+
+def is_outside(domain: Mapping[str, Any] | None, tile: xr.Dataset) -> bool:
+    """Tell whether no part of a tile lies on the ground that a model was trained on; not if that is not known."""
+    if not domain or not domain.get("coordinates"):
+        return False
+    degrees = gpd.GeoSeries([shapely.geometry.shape(domain)], crs="EPSG:4326")
+    outline = geobox_of(tile).extent
+    ground = gpd.GeoSeries([outline.geom], crs=str(outline.crs)).to_crs(_METRES)
+    parts = degrees.explode(ignore_index=True).segmentize(0.1).to_crs(_METRES)
+    return not bool(parts.intersects(ground.iloc[0]).any())
+
+
+def drifting_bands(card: ModelCard, tile: xr.Dataset) -> Iterator[str]:
+    """Yield in words each band whose mean or spread is another than in training, in the model representation.
+
+    A mean drifts when it is over half a standard deviation of training away, a standard deviation when it is over
+    1.25 times that of training, or under a 1.25th of it.
+    """
+    for band, said in (card.input_statistics or {}).items():
+        if band not in tile:
+            continue
+        values = _sampled(tile, band)
+        if len(values) < _LEAST_PX or not said.get("std"):
+            continue
+        away = (float(values.mean()) - said["mean"]) / said["std"]
+        ratio = float(values.std()) / said["std"]
+        if abs(away) > _MEAN_SIGMA:
+            yield f"{band} {'higher' if away > 0 else 'lower'} by {abs(away):.1f} standard deviations"
+        elif not 1 / _SIGMA_RATIO <= ratio <= _SIGMA_RATIO:
+            yield f"{band} spread {ratio:.2f} times as far"
+
+
+def _sampled(tile: xr.Dataset, band: str) -> Array:
+    """Return values of a band as a model sees them, of some valid pixels."""
+    window = (slice(None, None, _EVERY_PX), slice(None, None, _EVERY_PX))
+    values = manager[band].normalize(np.asarray(tile[band].variable[window].values))
+    if "quality_data_mask" not in tile:
+        return values.ravel()
+    valid = np.asarray(tile["quality_data_mask"].variable[window].values) != 0
+    return values[valid]

@@ -102,4 +102,5 @@ def _sampled(tile: xr.Dataset, band: str) -> Array:
     if "quality_data_mask" not in tile:
         return values.ravel()
     valid = np.asarray(tile["quality_data_mask"].variable[window].values) != 0
-    return values[valid]
+    seen: Array = values[valid]
+    return seen

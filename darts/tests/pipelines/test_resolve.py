@@ -11,7 +11,7 @@ import pytest
 
 from darts.pipelines.memory import memory_budget_bytes
 from darts.pipelines.planet import PlanetPipeline
-from darts.pipelines.run import Resolved
+from darts.pipelines.run import Resolved, say_cards
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts_segmentation.models.card import BandRange, ModelCard
 from darts_utils.errors import CheckpointError, ConfigError
@@ -110,6 +110,18 @@ def test_a_model_of_the_folder_that_is_none_stops_the_run(models):
     (models / "odd.safetensors").write_bytes(b"no")
     with pytest.raises(CheckpointError, match=r"odd\.safetensors is damaged or cut short"):
         Sentinel2Pipeline().models_by_name()
+
+
+def test_a_named_model_of_another_sensor_is_said_when_the_run_begins(models, monkeypatch, caplog):
+    card = ModelCard(architecture={}, bands=(BandRange(name="red"),), input={"sensor": ["planet"]})
+    monkeypatch.setattr("darts.pipelines.run.read_checkpoint", lambda _: SimpleNamespace(card=card))
+    source = SimpleNamespace(resolution_m=10)
+    run = Resolved(parameters=Sentinel2Pipeline(), source=source, models={"theirs": models / "a.pt"}, results=models)
+    with caplog.at_level(logging.WARNING):
+        say_cards(run, [])
+    assert caplog.messages == [
+        "models trained on another sensor than sentinel2 are used, as you asked: theirs (planet)"
+    ]
 
 
 def test_cards_are_read_once_and_one_calibrated_model_gives_calibrated_probabilities(models, monkeypatch):

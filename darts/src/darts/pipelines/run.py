@@ -153,7 +153,7 @@ def run_pipeline(pipeline: Pipeline, open_engine: OpenEngine = on_this_machine) 
     with open_engine(run) as engine:
         making = making_of(run.parameters, engine.models, run.source.resolution_m)
         skipped, todo = _split(run, run.finished(lambda: making.recipe))
-        _say_cards(run, todo)
+        say_cards(run, todo)
         plan = plan_and_connect(run.parameters, run.source, todo, run.features, n_done=len(skipped))
         return _map(run, engine.executor(plan, making), todo, skipped)
 
@@ -176,14 +176,14 @@ def _map(run: Resolved, executor: Executor, todo: list[TileRef], skipped: list[O
 def _dry_run(run: Resolved) -> RunReport:
     """Show what would be done and fetched; nothing is made on disk."""
     skipped, todo = _split(run, run.finished(lambda: run.recipe(run.models_on_disk())))
-    _say_cards(run, todo)
+    say_cards(run, todo)
     layers = layers_of(run.features)
     plan = make_plan(run.parameters, run.source, todo, layers=layers, n_done=len(skipped), loads=True)
     show_plan(plan, with_tiles=True)
     return RunReport((), run.results, lacks_data=plan.offline and plan.lacks)
 
 
-def _say_cards(run: Resolved, todo: Sequence[TileRef]) -> None:
+def say_cards(run: Resolved, todo: Sequence[TileRef]) -> None:
     """Say if models saw another sensor, or other editions of auxiliary layers, than tiles are of."""
     wanted = run.parameters.trained_on
     others = {name: card.sensors for name, card in run.cards.items() if card.sensors and wanted not in card.sensors}

@@ -1,5 +1,6 @@
-"""From tiles and digitised slumps to patches that networks learn from."""
+"""From tiles and annotated slumps to patches, and from patches to networks that find slumps."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from darts_segmentation.training.labels import burn_labels
@@ -9,13 +10,29 @@ from darts_segmentation.training.selection import Counts
 
 if TYPE_CHECKING:
     from darts_segmentation.models.tools.convert import convert_lightning_checkpoint
+    from darts_segmentation.training.functions import cross_validation_smp, test_smp, train_smp, tune_smp
 
-__all__ = ["Counts", "PatchSet", "TrainDatasetBuilder", "burn_labels", "convert_lightning_checkpoint"]
+_FUNCTIONS = "darts_segmentation.training.functions"
+_LATER = {
+    "convert_lightning_checkpoint": "darts_segmentation.models.tools.convert",
+    **dict.fromkeys(("cross_validation_smp", "test_smp", "train_smp", "tune_smp"), _FUNCTIONS),
+}
+"""What needs Lightning, which takes seconds to import, or nothing of patches."""
+
+__all__ = [
+    "Counts",
+    "PatchSet",
+    "TrainDatasetBuilder",
+    "burn_labels",
+    "convert_lightning_checkpoint",
+    "cross_validation_smp",
+    "test_smp",
+    "train_smp",
+    "tune_smp",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "convert_lightning_checkpoint":  # here, because making patches needs nothing of models
-        from darts_segmentation.models.tools.convert import convert_lightning_checkpoint
-
-        return convert_lightning_checkpoint
+    if name in _LATER:
+        return getattr(import_module(_LATER[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

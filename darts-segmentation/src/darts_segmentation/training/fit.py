@@ -21,6 +21,7 @@ from darts_segmentation.training.data import DartsDataModule
 from darts_segmentation.training.history import History
 from darts_segmentation.training.module import MONITORED, TrainedNetwork, check_finite
 from darts_segmentation.training.parameters import CommonParameters
+from darts_segmentation.training.pictures import Pictures
 from darts_segmentation.training.runs import RunFolder
 from darts_utils.errors import ConfigError
 
@@ -108,6 +109,8 @@ def callbacks_of(work: Fitting) -> list[Callback]:
         callbacks.append(
             EarlyStopping(MONITORED, mode="max", patience=given.early_stopping_patience, check_on_train_epoch_end=False)
         )
+    if work.validates:
+        callbacks.append(Pictures(work.run.figures, work.data.data, every=given.plot_every_n_val_epochs))
     return [*callbacks, *keep_checkpoints(work.run, given.save_top_k, validates=work.validates)]
 
 

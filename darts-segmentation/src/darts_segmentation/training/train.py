@@ -20,12 +20,13 @@ from darts_segmentation.training.data import DartsDataModule, InOrder, LearningD
 from darts_segmentation.training.domain import described_input, domain_of, input_statistics
 from darts_segmentation.training.estimate import expected_duration
 from darts_segmentation.training.evaluation import evaluate
-from darts_segmentation.training.figures import draw_run
+from darts_segmentation.training.figures import draw_run, save_figure
 from darts_segmentation.training.fit import Fitting, best_checkpoint, fit
 from darts_segmentation.training.history import History, Silent, TrainingView
 from darts_segmentation.training.module import TrainedNetwork
 from darts_segmentation.training.networks import architecture_of, new_network, start_from
 from darts_segmentation.training.parameters import RunParameters
+from darts_segmentation.training.pictures import draw_augmentations
 from darts_segmentation.training.predicting import predictor
 from darts_segmentation.training.runs import RUNS, RunFolder, decisive, open_run, plain
 from darts_utils.errors import ConfigError
@@ -138,6 +139,9 @@ def _train(work: Work, on_validation: OnValidation | None, start: float) -> Trai
         steps_per_epoch=steps,
     )
     _say_beginning(work, learner, len(module.train_batches()))
+    if given.plot_augmentations:
+        drawn = draw_augmentations(data, given.augmentations, given.random_seed)
+        save_figure(drawn, work.run.figures / "augmentations.png")
     history = History(work.run.metrics, every=given.log_every_n_steps, view=work.view, on_validation=on_validation)
     fit(Fitting(learner, module, work.run, given, history))
     return _finish(work, history, start)

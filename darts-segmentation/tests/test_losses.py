@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.ndimage import distance_transform_edt
 
-from darts_segmentation.training.losses import LOSSES, ignore_edges, make_loss
+from darts_segmentation.training.loop.losses import LOSSES, ignore_edges, make_loss
 from darts_utils.errors import ConfigError
 
 

@@ -12,12 +12,12 @@ from training_sets import make_set
 
 from darts_segmentation.models.card import read_card
 from darts_segmentation.models.checkpoint import load, load_model
-from darts_segmentation.training import fit as fit_module
-from darts_segmentation.training.fit import best_checkpoint
-from darts_segmentation.training.history import read_rows
-from darts_segmentation.training.module import LearningRate, TrainedNetwork
+from darts_segmentation.training.loop import fit as fit_module
+from darts_segmentation.training.loop.fit import best_checkpoint
+from darts_segmentation.training.loop.history import read_rows
+from darts_segmentation.training.loop.module import LearningRate, TrainedNetwork
+from darts_segmentation.training.loop.runs import find_runs
 from darts_segmentation.training.parameters import HyperParameters, RunParameters
-from darts_segmentation.training.runs import find_runs
 from darts_segmentation.training.train import train
 from darts_utils.errors import ConfigError, DataError, OutputError
 from darts_utils.paths import DefaultPaths, PathManager
@@ -247,7 +247,7 @@ def test_a_full_disk_is_one_line(folder, tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("darts_segmentation.training.checkpoints.torch.save", full)
+    monkeypatch.setattr("darts_segmentation.training.loop.checkpoints.torch.save", full)
     with pytest.raises(OutputError, match=r"checkpoints/.*No space left on device"):
         run(folder, tmp_path)
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from darts_utils.core_mean import core_mean
+from darts_utils.objects.core_mean import core_mean
 
 
 def test_the_core_is_the_part_above_the_75th_percentile():

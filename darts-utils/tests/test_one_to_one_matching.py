@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darts_utils.errors import DataError
-from darts_utils.matching import match_one_to_one
+from darts_utils.objects.matching import match_one_to_one
 
 
 def best_total(pairs):

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from darts_utils.errors import ConfigError, DataError
-from darts_utils.matching import match_one_to_one
+from darts_utils.objects.matching import match_one_to_one
 from darts_utils.rasters.arrays import Array
 
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from darts_segmentation.training.labels import burn_labels
 from darts_segmentation.training.patch_set import PatchSet
+from darts_segmentation.training.patches.selection import Counts
 from darts_segmentation.training.prepare_training import TrainDatasetBuilder
-from darts_segmentation.training.selection import Counts
 
 if TYPE_CHECKING:
     from darts_segmentation.models.tools.convert import convert_lightning_checkpoint

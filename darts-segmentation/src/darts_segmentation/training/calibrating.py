@@ -11,11 +11,11 @@ from darts_segmentation.models.checkpoint import read_model
 from darts_segmentation.models.ensemble_card import EnsembleCard, write_ensemble_card
 from darts_segmentation.models.safe_file import SUFFIX, write_model
 from darts_segmentation.network import Member
-from darts_segmentation.training.calibration import Calibration, calibrate, check_apart
+from darts_segmentation.training.assess.calibration import Calibration, calibrate, check_apart
+from darts_segmentation.training.assess.predicting import ensemble_predictor
 from darts_segmentation.training.data import LearningData, open_learning_data
-from darts_segmentation.training.history import Silent, TrainingView
+from darts_segmentation.training.loop.history import Silent, TrainingView
 from darts_segmentation.training.parameters import CalibrateParameters
-from darts_segmentation.training.predicting import ensemble_predictor
 from darts_segmentation.training.testing import division_of
 from darts_segmentation.training.train import reader, training_set
 from darts_utils.errors import CheckpointError, ConfigError

@@ -12,12 +12,12 @@ import yaml
 
 from darts_segmentation.models.card import read_card
 from darts_segmentation.training.data import open_learning_data
-from darts_segmentation.training.fit import best_checkpoint
-from darts_segmentation.training.folds import DivisionParameters, SplitParameters
-from darts_segmentation.training.history import Silent, TrainingView
+from darts_segmentation.training.loop.fit import best_checkpoint
+from darts_segmentation.training.loop.history import Silent, TrainingView
+from darts_segmentation.training.loop.runs import CROSS_VALIDATIONS, RunFolder, decisive, find_runs
 from darts_segmentation.training.parameters import CommonParameters, CrossValidationParameters, RunParameters
-from darts_segmentation.training.runs import CROSS_VALIDATIONS, RunFolder, decisive, find_runs
 from darts_segmentation.training.scoring import score_from_runs, score_runs
+from darts_segmentation.training.splits.folds import DivisionParameters, SplitParameters
 from darts_segmentation.training.train import OnValidation, train, training_set
 from darts_utils.errors import ConfigError
 from darts_utils.files import atomic_file, exclusive_lock, make_folder

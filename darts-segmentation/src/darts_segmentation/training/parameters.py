@@ -7,10 +7,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from darts_segmentation.training.augmentations import DEFAULT_AUGMENTATIONS, check_augmentation
-from darts_segmentation.training.folds import DivisionParameters, SplitParameters
-from darts_segmentation.training.losses import LOSSES
+from darts_segmentation.training.augment.augmentations import DEFAULT_AUGMENTATIONS, check_augmentation
+from darts_segmentation.training.loop.losses import LOSSES
 from darts_segmentation.training.scoring import DEFAULT_METRICS, ScoreStrategy
+from darts_segmentation.training.splits.folds import DivisionParameters, SplitParameters
 from darts_utils.errors import ConfigError
 from darts_utils.names import check_name
 from darts_utils.numbers import check_numbers

@@ -17,8 +17,8 @@ import pandas as pd
 import zarr
 from zarr.storage import LocalStore, StorePath
 
-from darts_segmentation.training.commits import Commits
-from darts_segmentation.training.selection import Counts
+from darts_segmentation.training.patches.commits import Commits
+from darts_segmentation.training.patches.selection import Counts
 from darts_utils.errors import DataError
 from darts_utils.files import atomic_file, atomic_folder, make_folder, remove_parts, sync_path
 from darts_utils.rasters.arrays import Array

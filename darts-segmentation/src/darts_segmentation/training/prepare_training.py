@@ -17,7 +17,7 @@ from odc.geo.geobox import GeoBox
 
 from darts_segmentation.training.labels import IGNORED, SLUMP, Vectors, burn_labels
 from darts_segmentation.training.patch_set import CRS, PatchSet
-from darts_segmentation.training.selection import Counts, Place, Rules
+from darts_segmentation.training.patches.selection import Counts, Place, Rules
 from darts_utils.bands import manager
 from darts_utils.errors import ConfigError, DataError
 from darts_utils.machine.devices import DeviceSpec

@@ -11,16 +11,16 @@ import pandas as pd
 
 from darts_segmentation.models.card import ModelCard
 from darts_segmentation.models.checkpoint import LoadedModel, load
+from darts_segmentation.training.assess.evaluation import Evaluation, evaluate, with_intervals
+from darts_segmentation.training.assess.predicting import Predictor, predictor
 from darts_segmentation.training.data import LearningData, open_learning_data
-from darts_segmentation.training.evaluation import Evaluation, evaluate, with_intervals
-from darts_segmentation.training.figures import precision_recall_curve, reliability_diagram, save_figure
-from darts_segmentation.training.folds import SplitParameters
-from darts_segmentation.training.history import Silent, TrainingView
+from darts_segmentation.training.figures.patch_pictures import draw_patches
+from darts_segmentation.training.figures.plots import precision_recall_curve, reliability_diagram, save_figure
+from darts_segmentation.training.figures.report import Picture, write_report
+from darts_segmentation.training.loop.history import Silent, TrainingView
+from darts_segmentation.training.loop.runs import RUNS, find_runs
 from darts_segmentation.training.parameters import TestParameters
-from darts_segmentation.training.patch_pictures import draw_patches
-from darts_segmentation.training.predicting import Predictor, predictor
-from darts_segmentation.training.report import Picture, write_report
-from darts_segmentation.training.runs import RUNS, find_runs
+from darts_segmentation.training.splits.folds import SplitParameters
 from darts_segmentation.training.train import reader, training_set
 from darts_utils.errors import ConfigError
 from darts_utils.files import atomic_file, make_folder

@@ -15,20 +15,20 @@ from torch import nn
 from darts_segmentation.models.card import BandRange, ModelCard
 from darts_segmentation.models.checkpoint import load
 from darts_segmentation.models.safe_file import write_model
-from darts_segmentation.training.calibration import Calibration, calibrate, fitted_on
+from darts_segmentation.training.assess.calibration import Calibration, calibrate, fitted_on
+from darts_segmentation.training.assess.domain import described_input, domain_of, input_statistics
+from darts_segmentation.training.assess.evaluation import evaluate
+from darts_segmentation.training.assess.predicting import predictor
 from darts_segmentation.training.data import DartsDataModule, InOrder, LearningData, PatchBatches, open_learning_data
-from darts_segmentation.training.domain import described_input, domain_of, input_statistics
-from darts_segmentation.training.estimate import expected_duration
-from darts_segmentation.training.evaluation import evaluate
-from darts_segmentation.training.figures import draw_run, save_figure
-from darts_segmentation.training.fit import Fitting, best_checkpoint, fit
-from darts_segmentation.training.history import History, Silent, TrainingView
-from darts_segmentation.training.module import TrainedNetwork
-from darts_segmentation.training.networks import architecture_of, new_network, start_from
+from darts_segmentation.training.figures.pictures import draw_augmentations
+from darts_segmentation.training.figures.plots import draw_run, save_figure
+from darts_segmentation.training.loop.estimate import expected_duration
+from darts_segmentation.training.loop.fit import Fitting, best_checkpoint, fit
+from darts_segmentation.training.loop.history import History, Silent, TrainingView
+from darts_segmentation.training.loop.module import TrainedNetwork
+from darts_segmentation.training.loop.networks import architecture_of, new_network, start_from
+from darts_segmentation.training.loop.runs import RUNS, RunFolder, decisive, open_run, plain
 from darts_segmentation.training.parameters import RunParameters
-from darts_segmentation.training.pictures import draw_augmentations
-from darts_segmentation.training.predicting import predictor
-from darts_segmentation.training.runs import RUNS, RunFolder, decisive, open_run, plain
 from darts_utils.errors import ConfigError
 from darts_utils.machine.devices import decide_device
 from darts_utils.paths import PathManager, visible_folders

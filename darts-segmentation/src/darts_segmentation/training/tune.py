@@ -12,7 +12,6 @@ import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
 from darts_segmentation.training.crossval import DIVISION_SEED, CrossValidation, cross_validate
-from darts_segmentation.training.history import Silent, TrainingView
 from darts_segmentation.training.hparams import (
     Distribution,
     grid_values,
@@ -20,7 +19,8 @@ from darts_segmentation.training.hparams import (
     read_hyperparameters,
     sample,
 )
-from darts_segmentation.training.module import MONITORED
+from darts_segmentation.training.loop.history import Silent, TrainingView
+from darts_segmentation.training.loop.module import MONITORED
 from darts_segmentation.training.parameters import (
     CommonParameters,
     CrossValidationParameters,

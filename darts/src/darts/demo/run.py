@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from darts.demo.compare import Score, compare_with_truth
+from darts.demo.labels import Annotated, planet_images, sentinel2_image, write_labels
 from darts.demo.world.make import World, make_world
 from darts.demo.world.planet import write_planet_world
 from darts.demo.world.write import write_world
@@ -32,6 +33,8 @@ class _Written:
     """The command that maps it, without the folders."""
     create_dataset: str
     """The command that makes training data of it, without the labels."""
+    annotated: tuple[Annotated, ...]
+    """The images that slumps are drawn on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +63,7 @@ def _as_sentinel2(world: World, folder: Path, models: list[Path] | None) -> _Wri
         f"--scene-ids {written.scene_id}{_named(models)}",
         create_dataset=f"darts training create-dataset sentinel2 --offline --fast-dir {home} --large-dir {home} "
         "--patch-size 128",
+        annotated=tuple(sentinel2_image(world)),
     )
 
 
@@ -77,6 +81,7 @@ def _as_planet(world: World, folder: Path, models: list[Path] | None) -> _Writte
         f"--models-dir {_short(written.models_dir)} --image-ids {' '.join(ids)}{_named(models)}",
         create_dataset=f"darts training create-dataset planet --offline --fast-dir {home} --large-dir {home} "
         f"--data-dir {home}/input/planet --patch-size 256",
+        annotated=tuple(planet_images(world)),
     )
 
 
@@ -129,16 +134,13 @@ def demo(
             _show_score(image_id, compare_with_truth(results[image_id], written.truth), alone=len(results) == 1)
         _show_where(written, [results[image_id] for image_id in written.image_ids])
     if write_labels:
-        _write_labels(world, folder, written, sensor)
+        _write_labels(world, folder, written)
     return report
 
 
-def _write_labels(world: World, folder: Path, written: _Written, sensor: str) -> None:
+def _write_labels(world: World, folder: Path, written: _Written) -> None:
     """Write label layers, and say how training data is made with them."""
-    from darts.demo.labels import planet_images, sentinel2_image, write_labels
-
-    images = planet_images(world) if sensor == "planet" else sentinel2_image(world)
-    layers = write_labels(world, folder, images)
+    layers = write_labels(world, folder, written.annotated)
     say(f"\nLabels: {_short(layers.labels)}")
     say("Training data with them (repeat the demo with other seeds first: each is a district of its own):")
     say(f"  {written.create_dataset} --labels-dir {_short(layers.labels_dir)}")

@@ -8,7 +8,7 @@ from darts.utils.terminal import is_plain, output_console, say
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from darts_segmentation.training.history import EpochSummary
+    from darts_segmentation.training.loop.history import EpochSummary
 
 
 class ConsoleView:

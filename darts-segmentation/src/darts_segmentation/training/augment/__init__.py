@@ -1,1 +1,1 @@
-"""What can be done to training patches, by kind; `darts_segmentation.training.augmentations` knows them by name."""
+"""What can be done to training patches, by kind; `augmentations` knows them by name."""

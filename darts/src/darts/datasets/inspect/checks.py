@@ -9,7 +9,7 @@ import pandas as pd
 
 from darts.datasets.inspect.reading import BACKGROUND, IGNORED, SLUMP, TrainingSet
 from darts_segmentation.training.patch_set import COLUMNS
-from darts_segmentation.training.selection import LEAST_LABELLED
+from darts_segmentation.training.patches.selection import LEAST_LABELLED
 from darts_utils.bands import INDICES, TRAINING_BANDS
 from darts_utils.errors import ConfigError, DataError
 from darts_utils.rasters.arrays import Array

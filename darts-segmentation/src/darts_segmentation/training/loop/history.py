@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import lightning as pl
 from lightning.pytorch.callbacks import Callback
 
-from darts_segmentation.training.module import MONITORED, TrainedNetwork, check_finite
+from darts_segmentation.training.loop.module import MONITORED, TrainedNetwork, check_finite
 from darts_utils.files import atomic_file
 
 _FIRST = ("epoch", "step")

@@ -8,8 +8,8 @@ import torch
 from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
-from darts_segmentation.training.module import MONITORED
-from darts_segmentation.training.runs import RunFolder
+from darts_segmentation.training.loop.module import MONITORED
+from darts_segmentation.training.loop.runs import RunFolder
 from darts_utils.errors import CheckpointError
 from darts_utils.files import atomic_file, make_folder
 from darts_utils.machine.disk import cannot_write

@@ -10,7 +10,7 @@ import geopandas as gpd
 import numpy as np
 from sklearn.model_selection import GroupKFold, GroupShuffleSplit
 
-from darts_segmentation.training.groups import (
+from darts_segmentation.training.splits.groups import (
     choose_groups,
     near,
     region_groups,

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from darts_segmentation.training.assess.predicting import Predictor
 from darts_segmentation.training.data import LearningData, PatchBatches
 from darts_segmentation.training.labels import IGNORED, SLUMP
-from darts_segmentation.training.predicting import Predictor
 from darts_utils.rasters.arrays import Array
 
 if TYPE_CHECKING:

@@ -16,13 +16,13 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAverag
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from darts_segmentation.training.checkpoints import WholeCheckpoints, keep_checkpoints
 from darts_segmentation.training.data import DartsDataModule
-from darts_segmentation.training.history import History
-from darts_segmentation.training.module import MONITORED, TrainedNetwork, check_finite
+from darts_segmentation.training.figures.pictures import Pictures
+from darts_segmentation.training.loop.checkpoints import WholeCheckpoints, keep_checkpoints
+from darts_segmentation.training.loop.history import History
+from darts_segmentation.training.loop.module import MONITORED, TrainedNetwork, check_finite
+from darts_segmentation.training.loop.runs import RunFolder
 from darts_segmentation.training.parameters import CommonParameters
-from darts_segmentation.training.pictures import Pictures
-from darts_segmentation.training.runs import RunFolder
 from darts_utils.errors import ConfigError
 
 _QUIET = ("lightning.pytorch", "lightning.fabric", "lightning_utilities")

@@ -6,7 +6,7 @@ from copy import deepcopy
 import torch
 
 from darts_segmentation.training.data import LearningData, PatchBatches
-from darts_segmentation.training.module import TrainedNetwork
+from darts_segmentation.training.loop.module import TrainedNetwork
 from darts_segmentation.training.parameters import RunParameters
 
 SMALL_ENCODER = "tu-mobilenetv2_050"

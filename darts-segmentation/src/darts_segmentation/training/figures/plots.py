@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from darts_segmentation.metrics.scores import ScoreCounts
-from darts_segmentation.training.module import MONITORED
+from darts_segmentation.training.loop.module import MONITORED
 from darts_utils.files import atomic_file, make_folder
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from darts_segmentation.metrics.boundary import boundaries
 from darts_segmentation.metrics.histogram import LogitHistogram
 from darts_segmentation.metrics.objects import count_objects
 from darts_segmentation.metrics.scores import ScoreCounts
+from darts_segmentation.training.assess.predicting import Predictor, predicted
 from darts_segmentation.training.data import Batch
 from darts_segmentation.training.labels import IGNORED, SLUMP
-from darts_segmentation.training.predicting import Predictor, predicted
 from darts_utils.rasters.arrays import Array
 
 OBJECT_IOUS = (0.3, 0.5)

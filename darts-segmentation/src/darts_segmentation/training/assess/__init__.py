@@ -1,0 +1,1 @@
+"""What a network makes of patches: predictions, scores, calibration."""

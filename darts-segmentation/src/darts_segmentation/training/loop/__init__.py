@@ -1,0 +1,1 @@
+"""The loop of training: network, losses, epochs, what is kept."""

@@ -1,0 +1,1 @@
+"""Patches chosen, and written in one step."""

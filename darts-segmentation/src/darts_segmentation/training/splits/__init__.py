@@ -1,0 +1,1 @@
+"""Which patches are for what."""

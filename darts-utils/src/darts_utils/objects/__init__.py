@@ -1,0 +1,1 @@
+"""Objects of rasters and maps: their scores, and which belong together."""

@@ -18,6 +18,13 @@ from darts.pipelines.planet import PlanetPipeline
 from darts.pipelines.ray.pipelines import PlanetRayPipeline, Sentinel2RayPipeline
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.training import PingoTrainingData, PlanetTrainingData, Sentinel2TrainingData
+from darts_segmentation.training.parameters import (
+    CalibrateParameters,
+    CrossValidationParameters,
+    RunParameters,
+    TestParameters,
+    TuneParameters,
+)
 from darts_utils.paths import DefaultPaths
 from darts_utils.toml import to_toml_value
 
@@ -31,6 +38,14 @@ COMMANDS: dict[str, type] = {
     "training create-dataset planet-pingo": PingoTrainingData,
     "training create-dataset sentinel2": Sentinel2TrainingData,
 }
+LEARNING: dict[str, type] = {
+    "training train-smp": RunParameters,
+    "training test-smp": TestParameters,
+    "training crossval-smp": CrossValidationParameters,
+    "training tune-smp": TuneParameters,
+    "training calibrate": CalibrateParameters,
+}
+"""Commands that train: in the tables, but not in the example, where keys such as batch_size are those of maps."""
 EXAMPLES = {
     "scene_ids": ["S2B_MSIL2A_20240720T200909_N0510_R128_T08WNB_20240720T234418"],
     "model_files": ["models/with_tcvis.safetensors", "models/without_tcvis.safetensors"],
@@ -66,7 +81,9 @@ EXAMPLES = {
 def groups(pipeline: type) -> Iterator[tuple[type, list[Field[Any]]]]:
     """Yield the parameter groups of a pipeline with the fields that each declares; base folders are one more."""
     for group in reversed(pipeline.__mro__):
-        if not is_dataclass(group) or group in (Parameters, PipelineParameters, Pipeline, pipeline):
+        if not is_dataclass(group) or group in (Parameters, PipelineParameters, Pipeline):
+            continue
+        if group is pipeline and issubclass(pipeline, Parameters):
             continue
         own = [field for field in fields(group) if field.name in group.__annotations__]
         plain = [field for field in own if field.name != "default_dirs"]
@@ -114,7 +131,7 @@ def parameters_page() -> str:
         "Made from the code by `docs/generate.py`. On the command line a parameter is a flag (`patch_size` is",
         "`--patch-size`), in `config.toml` a key of any table below `[darts]`, in Python a field of the pipeline.",
     ]
-    for command, pipeline in COMMANDS.items():
+    for command, pipeline in {**COMMANDS, **LEARNING}.items():
         lines += ["", f"## `darts {command}`"]
         for group, own in groups(pipeline):
             lines += ["", f"### {(group.__doc__ or '').split('.')[0].split(';')[0]}", ""]

@@ -101,8 +101,8 @@ def test_a_package_declares_exactly_what_it_imports(name):
 
 def test_extras_are_declared_and_installed_for_the_tests():
     for member, extras in EXTRAS.items():
-        (folder,) = [path for name, path in members().items() if DISTRIBUTION_OF.get(name, name.replace("_", "-")) == member]
-        project = tomllib.loads((folder.parents[1] / "pyproject.toml").read_text())["project"]
+        names = {DISTRIBUTION_OF.get(name, name.replace("_", "-")): path for name, path in members().items()}
+        project = tomllib.loads((names[member].parents[1] / "pyproject.toml").read_text())["project"]
         assert set(project["optional-dependencies"]) == extras
     development = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["dev"]
     assert f"darts-nextgen[{','.join(sorted(EXTRAS['darts-nextgen'] - NOT_INSTALLED))}]" in development

@@ -33,6 +33,15 @@ def folder(tmp_path_factory):
     return path
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_estimate():
+    """Leave out what takes as long as the small runs themselves."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("darts_segmentation.training.train.expected_duration", lambda *_: "")
+        patch.setattr("darts_segmentation.training.train.draw_run", lambda *_: None)
+        yield
+
+
 def given(kind, folder, artifacts, **changes):
     return kind(**{**SMALL, "train_data_dir": folder, "artifact_dir": artifacts, **changes})
 
@@ -149,6 +158,7 @@ def test_a_search_that_is_pruned_says_so(folder, tmp_path, monkeypatch):
     assert list(result.trials.state) == ["complete", "pruned"]
 
 
+N_KILLED = 4 if int(os.environ.get("DARTS_TEST_KILLS", "1")) > 1 else 2
 CHILD = """
 import sys, torch
 torch.set_num_threads(1)
@@ -158,8 +168,9 @@ from darts_segmentation.training.tune import tune
 from darts_utils.paths import DefaultPaths, PathManager
 given = {**SMALL_GIVEN, "train_data_dir": Path(sys.argv[1]), "artifact_dir": Path(sys.argv[2])}
 config = Path(sys.argv[2]) / "space.yaml"
-tune(TuneParameters(**given, tune_name="tune", n_folds=1, hpconfig=config, n_trials=4), PathManager(DefaultPaths()))
-""".replace("SMALL_GIVEN", repr(SMALL))
+search = TuneParameters(**given, tune_name="tune", n_folds=1, hpconfig=config, n_trials=N_TRIALS)
+tune(search, PathManager(DefaultPaths()))
+""".replace("SMALL_GIVEN", repr(SMALL)).replace("N_TRIALS", str(N_KILLED))
 
 
 def child(folder, artifacts):
@@ -167,8 +178,8 @@ def child(folder, artifacts):
 
 
 def test_a_search_that_is_killed_at_any_moment_loses_nothing(folder, tmp_path):
-    moments = torch.rand(int(os.environ.get("DARTS_TEST_KILLS", "2")), generator=torch.Generator().manual_seed(5))
-    whole = tune(search(folder, tmp_path / "whole", n_trials=4), PATHS)
+    moments = torch.rand(int(os.environ.get("DARTS_TEST_KILLS", "1")), generator=torch.Generator().manual_seed(5))
+    whole = tune(search(folder, tmp_path / "whole", n_trials=N_KILLED), PATHS)
     search(folder, tmp_path / "killed")
     start = time.monotonic()
     with child(folder, tmp_path / "killed") as process:
@@ -182,7 +193,7 @@ def test_a_search_that_is_killed_at_any_moment_loses_nothing(folder, tmp_path):
         assert process.wait() == 0
     assert time.monotonic() - start < 600
     table = pd.read_parquet(tmp_path / "killed" / "tune" / "tune.parquet")
-    assert list(table.state) == ["complete"] * 4
+    assert list(table.state) == ["complete"] * N_KILLED
     assert list(table.score) == pytest.approx(list(whole.trials.score), abs=1e-4)
 
 

@@ -21,6 +21,8 @@ OBJECT_IOUS = (0.3, 0.5)
 """Least IoU of matched objects."""
 BOUNDARY_PX = 2
 """Width of the boundary of an object, for boundary IoU."""
+UNSURE = (0.02, 0.98)
+"""Probabilities between which a calibration error says something: nearly all pixels lie outside."""
 REPEATS = 1000
 """Samples of a bootstrap."""
 INTERVAL = (2.5, 97.5)
@@ -44,6 +46,7 @@ class Evaluation:
             "AUROC": self.pixels.auroc(),
             "AveragePrecision": self.pixels.average_precision(),
             "ECE": self.pixels.ece(),
+            "ECE@0.02-0.98": self.pixels.ece(*UNSURE),
         }
 
 

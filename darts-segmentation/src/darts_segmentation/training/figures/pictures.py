@@ -45,11 +45,15 @@ class Pictures(Callback):
         validation = (trainer.current_epoch + 1) // max(int(trainer.check_val_every_n_epoch or 1), 1)
         if not trainer.is_global_zero or validation % self._every:
             return
-        predict = Predictor(pl_module.device, lambda x: pl_module(x)[:, 0].float())
+
+        @torch.no_grad()
+        def logits_of(x: torch.Tensor) -> torch.Tensor:
+            logits: torch.Tensor = pl_module(x)[:, 0].float()
+            return logits
+
         was_training = pl_module.training
         pl_module.eval()
-        with torch.inference_mode():
-            figure = draw_patches(self._data, self._chosen, predict, 1.0)
+        figure = draw_patches(self._data, self._chosen, Predictor(pl_module.device, logits_of), 1.0)
         pl_module.train(was_training)
         save_figure(figure, self._folder / f"validation-epoch={trainer.current_epoch}.png")
 

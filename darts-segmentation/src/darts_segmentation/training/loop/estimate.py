@@ -33,7 +33,8 @@ def expected_duration(learner: TrainedNetwork, data: LearningData, given: RunPar
         step_s = time.monotonic() - start
     n_validated = len(data.split.val) / given.check_val_every_n_epoch / 3  # a validation costs a third of a step
     hours = step_s * (n_batches + n_validated / max(len(patches), 1)) * given.max_epochs / 3600
-    line = f"On this CPU {given.max_epochs} epochs take about {_duration(hours)}"
+    epochs = "1 epoch takes" if given.max_epochs == 1 else f"{given.max_epochs} epochs take"
+    line = f"On this CPU {epochs} about {_duration(hours)}"
     if hours > _LONG_HOURS and given.model_encoder != SMALL_ENCODER:
         line += f"; --model-encoder {SMALL_ENCODER} is many times as fast, fewer --max-epochs shorten it too"
     return f"{line}."

@@ -60,7 +60,8 @@ def picture_of(x: Array, bands: Sequence[str]) -> Array:
     names = list(bands)
     chosen = [names.index(colour) for colour in _COLOURS] if set(_COLOURS) <= set(names) else [0, 0, 0]
     picture = x[chosen].transpose(1, 2, 0)
-    low, high = np.percentile(picture, _STRETCH)
+    seen = picture[x.any(axis=0)]
+    low, high = np.percentile(seen, _STRETCH) if len(seen) else (0.0, 1.0)
     stretched: Array = np.clip((picture - low) / max(high - low, 1e-6), 0, 1)
     return stretched
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from darts.training.view import ConsoleView
-from darts.utils.console import duration, show_rows
+from darts.utils.console import duration, show_table
 from darts.utils.terminal import say
 from darts_segmentation.training.calibrating import Calibrated, calibrate_models
 from darts_segmentation.training.crossval import CrossValidation, cross_validate
@@ -52,7 +52,7 @@ def _show_trained(trained: TrainedRun) -> None:
     if metrics:
         roles = list(metrics)
         rows = [(name, *(_number(metrics[role].get(name)) for role in roles)) for name in _SHOWN]
-        show_rows("Scores of the best epoch", ("score", *roles), rows)
+        show_table("Scores of the best epoch", ("score", *roles), rows)
     thresholds = trained.card.thresholds or {}
     if trained.card.is_calibrated:
         tiers = ", ".join(f"{name} {_number(thresholds.get(name))}" for name in ("low", "medium", "high"))
@@ -79,7 +79,7 @@ def test_smp(
         for row in overall
         if row["score"] in (*_SHOWN, "BoundaryIoU", "AveragePrecision")
     ]
-    show_rows("Scores over all regions", ("score", "value", "95 % interval"), rows)
+    show_table("Scores over all regions", ("score", "value", "95 % interval"), rows)
     say(f"Page: {tested.folder / 'report.html'}")
     return tested
 
@@ -108,7 +108,7 @@ def crossval_smp(
         )
         for row in result.runs.to_dict("records")
     ]
-    show_rows("Runs", ("run", *names, "score", "unstable"), rows)
+    show_table("Runs", ("run", *names, "score", "unstable"), rows)
     say(f"Score: {result.score:.4f}{' (there are unstable runs)' if result.is_unstable else ''}")
     say(f"Table: {result.folder / 'run_infos.parquet'}")
     return result
@@ -128,7 +128,7 @@ def tune_smp(
         result = tune(given, _paths(default_dirs), view=view)
     columns = [name for name in result.trials if name not in ("error", "folder")]
     rows = [tuple(_cell(row[name]) for name in columns) for row in result.trials.to_dict("records")]
-    show_rows("Trials", tuple(map(str, columns)), rows)
+    show_table("Trials", tuple(map(str, columns)), rows)
     if result.best is not None:
         say(f"Best: {', '.join(f'{name} {_cell(value)}' for name, value in result.best.items())}")
     say(f"Table: {result.folder}")
@@ -155,7 +155,7 @@ def calibrate(
     rows = [("temperature", "", _number(result.card["temperature"]))]
     for name, words in (("ece", "calibration error"), ("nll", "negative log likelihood")):
         rows.append((words, _number(result.card[f"{name}_before"]), _number(result.card[f"{name}_after"])))
-    show_rows("Calibration", ("", "before", "after"), rows)
+    show_table("Calibration", ("", "before", "after"), rows)
     say("Thresholds: " + ", ".join(f"{name} {_number(value)}" for name, value in result.thresholds.items()))
     say(f"Written: {result.file}")
     return result

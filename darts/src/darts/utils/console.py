@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -144,7 +144,12 @@ def show_tables(report: "RunReport") -> None:
     say(f"Results: {report.folder}")
 
 
-def show_rows(title: str, columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
+def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Show a table; plain lines have no head, so that their columns are named in the title."""
+    show_rows(f"{title} ({', '.join(column for column in columns if column)})" if is_plain() else title, columns, rows)
+
+
+def show_rows(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Show rows as a table on a terminal, else as a plain line each."""
     if not is_plain():
         _print_table(title, columns, rows)
@@ -154,7 +159,7 @@ def show_rows(title: str, columns: tuple[str, ...], rows: Iterable[tuple[Any, ..
         say(": ".join(map(str, row)))
 
 
-def _print_table(title: str, columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
+def _print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 

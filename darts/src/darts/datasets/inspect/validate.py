@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from cyclopts import Parameter
@@ -25,7 +25,7 @@ from darts.datasets.inspect.checks import (
 )
 from darts.datasets.inspect.reading import TrainingSet, open_training_set
 from darts.datasets.inspect.roles import RoleRow, role_rows
-from darts.utils.console import show_rows
+from darts.utils.console import show_table
 from darts.utils.terminal import is_plain, output_console, say
 from darts_segmentation.training.splits.folds import SplitParameters
 from darts_utils.errors import ConfigError
@@ -173,16 +173,16 @@ def _band_rows(training_set: TrainingSet, reports: Sequence[PatchReport]) -> Ite
 
 
 def _show(report: ValidationReport) -> None:
-    _table(
+    show_table(
         "Labels, share of all pixels",
         ("region", "patches", "without slump", "background", "slump", "ignored"),
         [(region, n, empty, *_shares(counts)) for region, n, empty, *counts in report.balance],
     )
     rows = [(name, *(f"{value:.3f}" for value in values)) for name, *values in report.bands]
-    _table("Bands", ("band", "lowest", "mean", "highest"), rows)
+    show_table("Bands", ("band", "lowest", "mean", "highest"), rows)
     if report.split is not None:
         say(report.split)
-        _table(
+        show_table(
             "Roles", ("fold", "role", "patches", "with slumps", "without", "regions"), [r.cells for r in report.roles]
         )
     places: dict[str, list[str]] = defaultdict(list)
@@ -190,15 +190,10 @@ def _show(report: ValidationReport) -> None:
         places[problem.kind].append(problem.where)
     if places:
         rows_of_problems = [(kind, len(where), _examples(where)) for kind, where in places.items()]
-        _table("Problems", ("problem", "number", "where"), rows_of_problems)
+        show_table("Problems", ("problem", "number", "where"), rows_of_problems)
     n = len(report.problems)
     said = "no problems" if n == 0 else f"{n} problem{'s' if n > 1 else ''}"
     say(f"{report.n_patches} patches checked: {said}")
-
-
-def _table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
-    """Show a table; plain lines have no head, so that their columns are named in the title."""
-    show_rows(f"{title} ({', '.join(columns)})" if is_plain() else title, columns, rows)
 
 
 def _shares(counts: Sequence[int]) -> list[str]:

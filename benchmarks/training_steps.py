@@ -162,7 +162,6 @@ def _learner(work: Work, given: RunParameters) -> TrainedNetwork:
         parameters=given,
         seed=1,
         epochs=given.max_epochs,
-        steps_per_epoch=3,
     )
 
 

@@ -265,7 +265,7 @@ def test_a_full_disk_is_one_line(folder, tmp_path, monkeypatch):
         ({"decoder_channels": [8, 8]}, "decoder_channels are 2 numbers, but encoder_depth is 3."),
         ({"gamma": 0.0}, "gamma is 0.0 but must be above 0."),
         ({"positive_share": 70.0}, "positive_share is 70.0 but must be from 0 to 1."),
-        ({"devices": ["many"]}, "devices are many, but numbers of devices, how many, or auto is needed."),
+        ({"devices": ["many"]}, "devices are many, but numbers of GPUs, or auto, are needed."),
         ({"wandb_project": "x"}, "--wandb-project needs the package wandb, which is not installed."),
     ],
 )  # fmt: skip

@@ -191,7 +191,7 @@ class ComputeParameters(TrainingParameters):
     strategy: str = "auto"
     """How several devices share the work: auto, ddp and others of Lightning."""
     devices: list[str] | None = None
-    """Numbers of the devices, or one text: auto, or how many; auto if not given."""
+    """Numbers of the GPUs, or on a CPU how many processes; all GPUs, or one process, if not given."""
     num_nodes: int = 1
     """Machines that train together."""
 

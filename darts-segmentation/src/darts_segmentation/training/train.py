@@ -27,7 +27,7 @@ from darts_segmentation.training.loop.fit import Fitting, best_checkpoint, fit
 from darts_segmentation.training.loop.history import History, Silent, TrainingView
 from darts_segmentation.training.loop.module import TrainedNetwork
 from darts_segmentation.training.loop.networks import architecture_of, new_network, start_from
-from darts_segmentation.training.loop.runs import RUNS, RunFolder, decisive, open_run, plain
+from darts_segmentation.training.loop.runs import RUNS, RunFolder, decisive, open_run, plain, rank
 from darts_segmentation.training.parameters import RunParameters
 from darts_utils.errors import ConfigError
 from darts_utils.machine.devices import decide_device
@@ -91,7 +91,7 @@ def train(
         DataError: If the training set cannot be learned from, or the loss is no number.
         KeyboardInterrupt: If it was interrupted; the same call goes on.
     """
-    start, view = time.monotonic(), view or Silent()
+    start, view = time.monotonic(), Silent() if view is None or rank() else view
     folder = training_set(parameters.train_data_dir, paths)
     division = parameters if division_seed is None else replace(parameters, random_seed=division_seed)
     data = open_learning_data(folder, parameters.bands, division)
@@ -128,7 +128,6 @@ def _train(work: Work, on_validation: OnValidation | None, start: float) -> Trai
     if given.weights_from_checkpoint is not None:
         start_from(network, work.architecture, data.bands, given.weights_from_checkpoint)
     module = DartsDataModule(data, given, batch_size=given.batch_size, seed=given.random_seed)
-    steps = -(-len(module.train_batches()) // given.accumulate_batches)
     learner = TrainedNetwork(
         network,
         architecture=work.architecture,
@@ -136,9 +135,9 @@ def _train(work: Work, on_validation: OnValidation | None, start: float) -> Trai
         parameters=given,
         seed=given.random_seed,
         epochs=given.max_epochs,
-        steps_per_epoch=steps,
     )
-    _say_beginning(work, learner, len(module.train_batches()))
+    if not rank():
+        _say_beginning(work, learner, len(module.train_batches()))
     if given.plot_augmentations:
         drawn = draw_augmentations(data, given.augmentations, given.random_seed)
         save_figure(drawn, work.run.figures / "augmentations.png")

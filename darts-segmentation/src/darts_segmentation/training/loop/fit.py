@@ -4,7 +4,7 @@ import importlib.util
 import logging
 import signal
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +60,8 @@ def fit(work: Fitting) -> None:
         trainer = make_trainer(work)
         trainer.fit(work.module, datamodule=work.data, ckpt_path=None if start is None else str(start))
         check_finite(work.module)
+    if not trainer.is_global_zero:  # one process calibrates and writes the model
+        raise SystemExit(0)
 
 
 def make_trainer(work: Fitting) -> Trainer:
@@ -72,7 +74,7 @@ def make_trainer(work: Fitting) -> Trainer:
     try:
         return Trainer(
             accelerator=given.accelerator,
-            devices=devices_of(given.devices),
+            devices=devices_of(given),
             strategy=given.strategy,
             num_nodes=given.num_nodes,
             precision="bf16-mixed" if trains_in_bfloat16(given) else "32-true",
@@ -147,18 +149,19 @@ def _require(module: str, flag: str) -> None:
         )
 
 
-def devices_of(devices: Sequence[str] | None) -> Any:
-    """Return devices as Lightning takes them.
+def devices_of(given: CommonParameters) -> Any:
+    """Return devices as Lightning takes them: numbers of GPUs, and how many processes on a CPU.
 
     Raises:
         ConfigError: If they are no numbers.
     """
-    if not devices or list(devices) == ["auto"]:
-        return "auto"
-    if not all(device.lstrip("-").isdigit() for device in devices):
-        raise ConfigError(f"devices are {', '.join(devices)}, but numbers of devices, how many, or auto is needed.")
+    devices = given.devices
+    if not devices or devices == ["auto"]:
+        return 1 if given.accelerator == "cpu" else "auto"
+    if not all(device.isdigit() for device in devices):
+        raise ConfigError(f"devices are {', '.join(devices)}, but numbers of GPUs, or auto, are needed.")
     numbers = [int(device) for device in devices]
-    return numbers[0] if len(numbers) == 1 else numbers
+    return numbers[0] if given.accelerator == "cpu" else numbers
 
 
 def trains_in_bfloat16(given: CommonParameters) -> bool:

@@ -123,7 +123,8 @@ class History(Callback):
             _checked(pl_module)
             loss = outputs["loss"] if isinstance(outputs, Mapping) else outputs
             self.rows.append({"epoch": trainer.current_epoch, "step": trainer.global_step, "train/loss": float(loss)})
-            self._view.step(trainer.current_epoch, batch_idx + 1, int(trainer.num_training_batches))
+            if trainer.is_global_zero:
+                self._view.step(trainer.current_epoch, batch_idx + 1, int(trainer.num_training_batches))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         """Keep the scores of a validation: only now are they those of this one."""
@@ -140,7 +141,8 @@ class History(Callback):
         if trainer.is_global_zero:
             write_rows(self._file, self.rows)
         self._seconds.append(time.monotonic() - self._start)
-        self._view.epoch(self._summary(trainer, loss))
+        if trainer.is_global_zero:
+            self._view.epoch(self._summary(trainer, loss))
         if self._scores and self._on_validation is not None:
             self._on_validation(trainer.current_epoch, self._scores)
 

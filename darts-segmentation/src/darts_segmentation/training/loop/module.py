@@ -103,7 +103,6 @@ class TrainedNetwork(LightningModule):
         parameters: How it learns.
         seed: With epoch and batch it decides every change of a patch.
         epochs: Epochs at most, for a schedule that ends with them.
-        steps_per_epoch: Steps of the optimiser in an epoch.
     """
 
     def __init__(
@@ -115,7 +114,6 @@ class TrainedNetwork(LightningModule):
         parameters: HyperParameters,
         seed: int,
         epochs: int,
-        steps_per_epoch: int,
     ) -> None:
         super().__init__()
         self.model = network.to(memory_format=torch.channels_last)
@@ -125,7 +123,7 @@ class TrainedNetwork(LightningModule):
         self._given = parameters
         self._augmenter = Augmenter(parameters.augmentations, bands)
         self._seed = seed
-        self._epochs, self._steps_per_epoch = epochs, steps_per_epoch
+        self._epochs = epochs
         self._val, self._test = StageScores("val", self.loss), StageScores("test", self.loss)
         self._first_failure = torch.tensor(-1)
 
@@ -183,9 +181,10 @@ class TrainedNetwork(LightningModule):
     def configure_optimizers(self) -> Any:
         """Return AdamW, and how its learning rate changes: by step, so that a warm-up can be shorter than an epoch."""
         given = self._given
+        steps = math.ceil(self.trainer.estimated_stepping_batches / self._epochs)  # of this process among several
         optimizer = torch.optim.AdamW(self.model.parameters(), lr=given.learning_rate, weight_decay=given.weight_decay)
         schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, LearningRate(given, epochs=self._epochs, steps_per_epoch=self._steps_per_epoch)
+            optimizer, LearningRate(given, epochs=self._epochs, steps_per_epoch=steps)
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

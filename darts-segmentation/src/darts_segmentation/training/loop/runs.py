@@ -2,13 +2,15 @@
 
 import os
 import re
+import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import yaml
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from darts_segmentation.training.parameters import NOT_DECISIVE
 from darts_utils.errors import ConfigError, DataError
@@ -17,6 +19,7 @@ from darts_utils.files import atomic_file, exclusive_lock, make_folder
 RUNS, CROSS_VALIDATIONS = "_runs", "_cross_validations"
 """Folders among the artifacts."""
 _PARAMETERS = "hparams.yaml"
+_WAIT_S = 120
 _ID = re.compile(r"[0-9a-f]{8}")
 
 
@@ -83,8 +86,15 @@ class RunFolder:
             part.write_text(yaml.safe_dump(dict(content), sort_keys=True, allow_unicode=True), encoding="utf-8")
 
     def held(self) -> AbstractContextManager[None]:
-        """Return a context in which no other process works on the run."""
+        """Return a context in which no other run works in the folder; processes that train together do."""
+        if rank():
+            return nullcontext()
         return exclusive_lock(self.folder / ".lock", timeout_s=0)
+
+
+def rank() -> int:
+    """Return the number of this process among those that train together; the first is 0."""
+    return int(getattr(rank_zero_only, "rank", 0) or 0)
 
 
 def decisive(parameters: Any) -> dict[str, Any]:
@@ -120,14 +130,24 @@ def open_run(parent: Path, name: str, decides: Mapping[str, Any], described: Map
     Raises:
         ConfigError: If there is an unfinished one that was begun otherwise.
     """
-    unfinished = [run for run in find_runs(parent, name) if not run.is_finished]
-    if unfinished:
-        _check_same(unfinished[-1], decides)
-        return unfinished[-1]
+    begun = _unfinished(parent, name)
+    if begun is not None:
+        _check_same(begun, decides)
+        return begun
     run = RunFolder(parent / f"{name}-{os.urandom(4).hex()}", name)
     make_folder(run.folder)
     run.write_parameters({"parameters": dict(decides), **described})
     return run
+
+
+def _unfinished(parent: Path, name: str) -> RunFolder | None:
+    """Return the run that goes on; processes that train together wait for what the first of them begins."""
+    give_up = time.monotonic() + (_WAIT_S if rank() else 0)
+    while True:
+        found = [run for run in find_runs(parent, name) if not run.is_finished]
+        if found or time.monotonic() > give_up:
+            return found[-1] if found else None
+        time.sleep(0.2)
 
 
 def _check_same(run: RunFolder, decides: Mapping[str, Any]) -> None:

@@ -226,6 +226,7 @@ def _ensemble(models: Sequence[Any]) -> "EnsembleV1":
     from darts_segmentation.network import Member, place
 
     ensemble = EnsembleV1.__new__(EnsembleV1)
+    ensemble.card = None
     ensemble.device = torch.device("cuda", 0)
     ensemble.members = tuple(
         Member(name=f"network-{index}", model=place(model, ensemble.device), bands=TRAINING_BANDS)

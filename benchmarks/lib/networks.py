@@ -29,6 +29,7 @@ def ensemble_without_network(n_models: int = 1) -> "EnsembleV1":
     keep_freed()  # as ensembles on the CPU do when they are made
     ensemble = EnsembleV1.__new__(EnsembleV1)
     ensemble.device = torch.device("cpu")
+    ensemble.card = None
     ensemble.members = tuple(
         Member(name=f"first-band-{index}", model=first_band(), bands=TRAINING_BANDS) for index in range(n_models)
     )

@@ -183,7 +183,7 @@ def test_a_search_that_is_killed_at_any_moment_loses_nothing(folder, tmp_path):
     search(folder, tmp_path / "killed")
     start = time.monotonic()
     with child(folder, tmp_path / "killed") as process:
-        time.sleep(6 + 6 * moments[0].item())
+        time.sleep(5 + 5 * moments[0].item())
         process.send_signal(signal.SIGKILL)
     for moment in moments[1:].tolist():
         with child(folder, tmp_path / "killed") as process:

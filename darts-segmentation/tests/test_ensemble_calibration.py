@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from conftest import make_tile
 from scipy.special import expit, logit
+from training_sets import make_tile
 
 from darts_segmentation import EnsembleV1
 from darts_segmentation.models.card import BandRange, ModelCard
@@ -36,7 +36,7 @@ def models(tmp_path, small_unet):
 
 def mapped(folder, *names):
     ensemble = EnsembleV1({name: folder / f"{name}.safetensors" for name in names}, "cpu")
-    tile = make_tile(64, 80)
+    tile, _ = make_tile(1, 0, 80)
     return ensemble, ensemble.segment_tile(tile, patch_size=64, overlap=16)["probabilities"].values.astype(np.float64)
 
 

@@ -351,3 +351,25 @@ def test_pictures_are_drawn_when_they_are_asked_for(folder, tmp_path):
     names = {path.name for path in trained.run.figures.iterdir()}
     assert {"augmentations.png", "validation-epoch=1.png"} <= names
     assert "validation-epoch=0.png" not in names
+
+
+def test_a_run_goes_on_from_its_own_epochs_and_not_again_from_where_it_began(folder, tmp_path, unbroken):
+    def stop(epoch, _):
+        if epoch == 4:
+            raise Stopped
+
+    begun = {
+        **SMALL,
+        "train_data_dir": folder,
+        "artifact_dir": tmp_path,
+        "name": "run",
+        "ema_decay": 0.9,
+        "max_epochs": 6,
+    }
+    given = RunParameters(**begun, continue_from_checkpoint=unbroken.run.last)
+    with pytest.raises(Stopped):
+        train(given, PATHS, on_validation=stop)
+    view = Lines()
+    trained = train(given, PATHS, view=view)
+    assert [summary.epoch for summary in view.epochs] == [4, 5]  # its epoch 4 had not ended
+    assert [row["epoch"] for row in rows_of(trained) if "train/loss_epoch" in row] == list(range(6))

@@ -148,7 +148,8 @@ class EpochBatches(Sampler[list[int]]):
         order = rng.permutation(self._balanced(rng))
         batches = [order[start : start + self._size] for start in range(0, len(order), self._size)]
         for number in range(len(self)):
-            yield [int(index) for index in batches[number * self._n_ranks + self._rank]]
+            mine = (number * self._n_ranks + self._rank) % len(batches)  # more processes than batches share them
+            yield [int(index) for index in batches[mine]]
 
     def _balanced(self, rng: np.random.Generator) -> Array:
         """Return as many patches as there are, with the share of slumps that was asked for."""

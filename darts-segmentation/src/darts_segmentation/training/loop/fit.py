@@ -55,7 +55,7 @@ def fit(work: Fitting) -> None:
         OutputError: If a checkpoint cannot be written.
     """
     given = work.parameters
-    start = given.continue_from_checkpoint or (work.run.last if work.run.last.is_file() else None)
+    start = work.run.last if work.run.last.is_file() else given.continue_from_checkpoint
     with _quiet(), _in_words(work):
         trainer = make_trainer(work)
         trainer.fit(work.module, datamodule=work.data, ckpt_path=None if start is None else str(start))

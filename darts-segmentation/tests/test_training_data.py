@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+import torch
+from training_sets import BANDS, make_set
+
+from darts_segmentation.training import PatchSet
+from darts_segmentation.training.data import DartsDataModule, EpochBatches, InOrder, PatchBatches, open_learning_data
+from darts_segmentation.training.parameters import PatchSetParameters
+from darts_segmentation.training.splits.folds import SplitParameters
+from darts_utils.errors import ConfigError, DataError
+
+
+@pytest.fixture(scope="session")
+def patches(tmp_path_factory):
+    return make_set(tmp_path_factory.mktemp("sets") / "coast")
+
+
+def drawn(sampler, epoch=0):
+    sampler.set_epoch(epoch)
+    return list(sampler)
+
+
+def test_each_epoch_has_an_order_of_its_own_and_always_the_same_one():
+    first, second = (EpochBatches(np.arange(20), 6, seed=3) for _ in range(2))
+    assert drawn(first, 4) == drawn(second, 4)
+    assert drawn(first, 4) != drawn(first, 5)
+    assert drawn(first, 4) != drawn(EpochBatches(np.arange(20), 6, seed=4), 4)
+    batches = drawn(first)
+    assert [len(batch) for batch in batches] == [6, 6, 6]
+    assert len({index for batch in batches for index in batch}) == 18
+
+
+def test_every_patch_has_its_turn():
+    sampler = EpochBatches(np.arange(20), 6, seed=3)
+    seen = {index for epoch in range(10) for batch in drawn(sampler, epoch) for index in batch}
+    assert seen == set(range(20))
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.9])
+def test_the_share_of_patches_with_slumps_is_what_was_asked_for(share):
+    positive = np.arange(40) < 8
+    sampler = EpochBatches(np.arange(40), 40, seed=1, positive=positive, positive_share=share)
+    (batch,) = drawn(sampler)
+    assert sum(positive[batch]) == round(40 * share)
+    counts = np.bincount(batch, minlength=40)
+    for group in (counts[:8], counts[8:]):
+        used = group if len(group) <= group.sum() else group[group > 0]
+        assert used.max() - used.min() <= 1  # none is drawn twice before all were drawn once
+
+
+def test_processes_that_train_together_share_the_batches():
+    parts = [EpochBatches(np.arange(24), 4, seed=2, rank=rank, n_ranks=3) for rank in range(3)]
+    each = [drawn(part, 1) for part in parts]
+    whole = drawn(EpochBatches(np.arange(24), 4, seed=2), 1)
+    assert sorted(batch for part in each for batch in part) == sorted(whole)
+    alone = [drawn(EpochBatches(np.arange(4), 4, seed=2, rank=rank, n_ranks=3)) for rank in range(3)]
+    assert [len(part) for part in alone] == [1, 1, 1]
+
+
+def test_evaluated_patches_come_once_each_and_in_order():
+    assert list(InOrder(np.arange(7), 3)) == [[0, 1, 2], [3, 4, 5], [6]]
+    halves = [list(InOrder(np.arange(7), 3, rank=rank, n_ranks=2)) for rank in range(2)]
+    assert sorted(index for half in halves for batch in half for index in batch) == list(range(7))
+
+
+def test_a_batch_is_what_the_set_holds_however_it_is_read(patches):
+    chosen = [5, 0, 9]
+    plain = PatchBatches(patches, None)[chosen]
+    kept = PatchBatches(patches, None).in_memory()[chosen]
+    for place, index in enumerate(chosen):
+        x, y = patches.read(index)
+        for batch in (plain, kept):
+            assert np.array_equal(batch["x"][place], x)
+            assert np.array_equal(batch["y"][place], y)
+    assert plain["index"].tolist() == chosen
+    assert plain["sun"].tolist() == [[170.0, 35.0]] * 3
+    assert (plain["x"].dtype, plain["y"].dtype) == (torch.float32, torch.uint8)
+
+
+def test_bands_come_in_the_order_that_was_asked_for(patches):
+    data = open_learning_data(patches.folder, ["slope", "red"], SplitParameters())
+    batch = PatchBatches(patches, data.channels)[[3]]
+    x, _ = patches.read(3)
+    assert np.array_equal(batch["x"][0], x[[BANDS.index("slope"), BANDS.index("red")]])
+
+
+def test_a_set_without_a_sun_has_none(patches, tmp_path):
+    import shutil
+
+    folder = tmp_path / "older"
+    shutil.copytree(patches.folder, folder)
+    patches.metadata.drop(columns=["sun_azimuth", "sun_elevation"]).to_parquet(folder / "metadata.parquet")
+    assert PatchBatches(PatchSet(folder), None)[[0]]["sun"].isnan().all()
+
+
+def test_memory_that_is_not_there_is_not_asked_for(patches, monkeypatch):
+    monkeypatch.setattr("darts_segmentation.training.data.os.sysconf", lambda name: 1)
+    with pytest.raises(ConfigError, match=r"^in_memory needs [0-9.]+ GiB, but 0\.0 GiB are free\. Leave it out\.$"):
+        PatchBatches(patches, None).in_memory()
+
+
+def test_validation_patches_are_those_of_the_split(patches):
+    data = open_learning_data(patches.folder, None, SplitParameters())
+    module = DartsDataModule(data, PatchSetParameters(), batch_size=3, seed=1)
+    seen = [int(index) for batch in module.val_dataloader() for index in batch["index"]]
+    assert seen == list(data.split.val)
+    nothing = open_learning_data(patches.folder, None, SplitParameters(fold_method="none"))
+    assert DartsDataModule(nothing, PatchSetParameters(), batch_size=3, seed=1).val_dataloader() == []
+
+
+def test_a_folder_without_a_set_is_one_line(tmp_path):
+    with pytest.raises(ConfigError, match="holds no training set"):
+        open_learning_data(tmp_path, None, SplitParameters())
+
+
+def test_a_damaged_patch_is_named(patches, tmp_path):
+    import shutil
+
+    folder = tmp_path / "damaged"
+    shutil.copytree(patches.folder, folder)
+    (folder / "data.zarr" / "x" / "c" / "4" / "0" / "0" / "0").write_bytes(b"short")
+    with pytest.raises(DataError, match=r"patch 4 in .* is damaged"):
+        PatchBatches(PatchSet(folder), None)[[4]]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, TypeAliasType, Union, get_args, get_origin
 
 import tomli_w
 from docstring_parser import parse_from_object
@@ -116,6 +116,8 @@ def type_of(field: Field[Any]) -> str:
 
 def type_of_hint(hint: Any) -> str:
     """Return a type hint as a person would write it."""
+    if isinstance(hint, TypeAliasType):
+        return type_of_hint(hint.__value__)
     if get_origin(hint) is Literal:
         return ", ".join(map(str, get_args(hint)))
     if get_origin(hint) is list:

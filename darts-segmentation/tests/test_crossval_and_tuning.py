@@ -34,6 +34,12 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    """As the processes that are killed have it: sums of several threads differ in their last digits."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
 def no_estimate():
     """Leave out what takes as long as the small runs themselves."""
     with pytest.MonkeyPatch.context() as patch:

@@ -52,6 +52,12 @@ class Lines:
         self.epochs.append(summary)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    """As the processes that are killed have it: sums of several threads differ in their last digits."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(autouse=True)
 def no_estimate(monkeypatch):
     """Time some steps in one test alone."""

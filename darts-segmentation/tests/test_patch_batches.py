@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -91,6 +93,20 @@ def test_a_set_without_a_sun_has_none(patches, tmp_path):
     shutil.copytree(patches.folder, folder)
     patches.metadata.drop(columns=["sun_azimuth", "sun_elevation"]).to_parquet(folder / "metadata.parquet")
     assert PatchBatches(PatchSet(folder), None)[[0]]["sun"].isnan().all()
+
+
+def test_a_set_of_another_release_says_its_bands_in_its_config(patches, tmp_path):
+    import shutil
+
+    folder = tmp_path / "older"
+    shutil.copytree(patches.folder, folder)
+    described = json.loads((folder / "data.zarr" / "zarr.json").read_text())
+    described["attributes"] = {}
+    (folder / "data.zarr" / "zarr.json").write_text(json.dumps(described))
+    assert PatchSet(folder).bands == BANDS
+    (folder / "config.toml").unlink()
+    with pytest.raises(DataError, match=r"names 0 bands, but has 7\. Make it anew\.$"):
+        open_learning_data(folder, None, SplitParameters())
 
 
 def test_memory_that_is_not_there_is_not_asked_for(patches, monkeypatch):

@@ -84,7 +84,7 @@ def test_a_run_leaves_what_is_documented(unbroken):
     assert folder.name.startswith("run-")
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     best = [name for name in names if name.startswith("checkpoints/epoch=")]
-    assert names - {".lock"} == {
+    assert names - {".lock", ".ended"} == {
         "metrics.csv", "hparams.yaml", "checkpoints/last.ckpt", "run.safetensors", "figures/learning-curves.png",
         "figures/reliability.png", "figures/precision-recall.png", *best,
     }  # fmt: skip
@@ -222,15 +222,11 @@ def test_a_loss_that_is_no_number_names_epoch_and_batch_and_keeps_the_best(folde
     plain = TrainedNetwork.training_step
 
     def step(self, batch, batch_idx):
-        loss = plain(self, batch, batch_idx)
-        return loss * float("nan") if (self.current_epoch, batch_idx) == (1, 2) else loss
+        if (self.current_epoch, batch_idx) == (1, 2):
+            batch["x"][:] = float("nan")
+        return plain(self, batch, batch_idx)
 
-    def noted(self, batch, batch_idx):
-        loss = step(self, batch, batch_idx)
-        self._note_failure(loss.detach(), batch_idx)
-        return loss
-
-    monkeypatch.setattr(TrainedNetwork, "training_step", noted)
+    monkeypatch.setattr(TrainedNetwork, "training_step", step)
     with pytest.raises(DataError, match=r"the loss is no number in epoch 1, batch 2: training went astray"):
         run(folder, tmp_path)
     assert best_checkpoint(find_runs(tmp_path / "_runs", "run")[0]).is_file()
@@ -379,3 +375,20 @@ def test_a_run_goes_on_from_its_own_epochs_and_not_again_from_where_it_began(fol
     trained = train(given, PATHS, view=view)
     assert [summary.epoch for summary in view.epochs] == [4, 5]  # its epoch 4 had not ended
     assert [row["epoch"] for row in rows_of(trained) if "train/loss_epoch" in row] == list(range(6))
+
+
+def test_a_run_that_was_killed_after_its_last_epoch_learns_no_more(folder, tmp_path, monkeypatch):
+    """One that stops early would go on from its checkpoint, to another end."""
+    given = RunParameters(**{**SMALL, "train_data_dir": folder, "artifact_dir": tmp_path, "name": "run"},
+                          early_stopping_patience=1)  # fmt: skip
+    with monkeypatch.context() as patch:
+        patch.setattr("darts_segmentation.training.train.calibrate", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            train(given, PATHS)
+    (begun,) = find_runs(tmp_path / "_runs", "run")
+    rows = list(read_rows(begun.metrics))
+    view = Lines()
+    trained = train(given, PATHS, view=view)
+    assert not view.epochs
+    assert rows_of(trained) == rows
+    assert trained.card.training["epochs"] == rows[-1]["epoch"] + 1

@@ -4,7 +4,7 @@ import pytest
 import shapely
 import shapely.affinity
 
-from darts_utils.geodesy import ground_areas_m2
+from darts_utils.objects.geodesy import ground_areas_m2
 
 
 def test_an_area_is_that_of_an_equal_area_projection():

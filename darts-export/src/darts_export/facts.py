@@ -9,7 +9,7 @@ import shapely
 import xarray as xr
 
 from darts_export.vector import missing_masks
-from darts_utils.geodesy import ground_areas_m2
+from darts_utils.objects.geodesy import ground_areas_m2
 from darts_utils.rasters.row_blocks import for_each_row_block
 from darts_utils.tile import geobox_of
 

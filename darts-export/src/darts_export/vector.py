@@ -11,7 +11,7 @@ import xarray as xr
 
 from darts_export import image
 from darts_export.polygonize import polygonize
-from darts_utils.geodesy import ground_areas_m2
+from darts_utils.objects.geodesy import ground_areas_m2
 from darts_utils.rasters.arrays import Array
 from darts_utils.rasters.run_length import RunLengthEncoding, connected_components, run_length_encode
 from darts_utils.tile import geobox_of

@@ -1,6 +1,6 @@
 """Keep the arguments of a call as TOML, so that it can be made again."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from inspect import signature
@@ -26,6 +26,15 @@ def to_toml_value(value: Any) -> Any:
     if isinstance(value, bool | int | float | str):
         return value
     return str(value)
+
+
+def values_of(table: Mapping[str, Any], key: str) -> Iterator[Any]:
+    """Yield the values of a key, in whatever table it stands: its own before those below."""
+    if key in table:
+        yield table[key]
+    for value in table.values():
+        if isinstance(value, Mapping):
+            yield from values_of(value, key)
 
 
 def write_toml(path: Path, content: Mapping[str, Any]) -> None:

@@ -5,7 +5,9 @@ from types import SimpleNamespace
 import pytest
 import xarray as xr
 
-from darts.pipelines.results.provenance import Making
+from darts.pipelines.results.fingerprint import Models
+from darts.pipelines.results.provenance import Making, making_of
+from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts_export.record import tags_of
 
 
@@ -19,3 +21,12 @@ def test_a_product_names_its_models_by_name_and_id_and_says_whether_they_are_cal
     assert said["DARTS_models"] == f"coast {'ab' * 32}, hills {'cd' * 32}"
     assert said["DARTS_calibrated"] is is_calibrated
     assert tags_of(said)["DARTS_calibrated"] is is_calibrated
+
+
+@pytest.mark.parametrize(
+    ("is_calibrated", "tta", "said"), [(True, "none", True), (True, "full", False), (False, "none", False)]
+)
+def test_the_mean_of_several_views_is_not_what_was_calibrated(is_calibrated, tta, said):
+    run = Sentinel2Pipeline(tta=tta).with_paths()
+    models = Models(ids={"m": "ab" * 32}, bands={"m": ["red"]}, precision="float32", is_calibrated=is_calibrated)
+    assert making_of(run, models, 10).is_calibrated is said

@@ -205,7 +205,7 @@ class LearningData:
     @property
     def channels(self) -> list[int] | None:
         """Positions of the bands in the set, None where they are all of it."""
-        own = list(self.patches.settings["bands"])
+        own = list(self.patches.bands)
         return None if list(self.bands) == own else [own.index(band) for band in self.bands]
 
 
@@ -227,9 +227,7 @@ def open_learning_data(
     if not PatchSet.is_in(folder):
         raise ConfigError(f"{folder} holds no training set. Make one with `darts training create-dataset`.")
     patches = PatchSet(folder)
-    own = tuple(patches.settings.get("bands") or ())
-    if not own:
-        raise DataError(f"the training set in {folder} does not say its bands. Make it anew.")
+    own = patches.bands
     wanted = own if bands is None else tuple(bands)
     lacking = [band for band in wanted if band not in own]
     if lacking or not wanted or len(set(wanted)) < len(wanted):

@@ -3,10 +3,12 @@
 import hashlib
 import json
 import logging
+import tomllib
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from shutil import rmtree
 from typing import Any, Self
@@ -22,6 +24,7 @@ from darts_segmentation.training.patches.selection import Counts
 from darts_utils.errors import DataError
 from darts_utils.files import atomic_file, atomic_folder, make_folder, remove_parts, sync_path
 from darts_utils.rasters.arrays import Array
+from darts_utils.toml import values_of
 
 logger = logging.getLogger(__name__)
 
@@ -135,6 +138,25 @@ class PatchSet:
     def shard_size(self) -> int:
         """Patches in one file."""
         return int(self._arrays["x"]["chunk_grid"]["configuration"]["chunk_shape"][0])
+
+    @cached_property
+    def bands(self) -> tuple[str, ...]:
+        """Names of the bands of `x`, in order; sets of other releases say them in `config.toml` only.
+
+        Raises:
+            DataError: If the set does not say them, or as many as `x` has.
+        """
+        config = self.folder / "config.toml"
+        said = self.settings.get("bands")
+        if said is None and config.is_file():
+            said = next(values_of(tomllib.loads(config.read_text(encoding="utf-8")), "bands"), None)
+        bands = tuple(said) if isinstance(said, list | tuple) else ()
+        if len(bands) != self.patch_shape[0]:
+            raise DataError(
+                f"the training set in {self.folder} names {len(bands)} bands, but has {self.patch_shape[0]}."
+                " Make it anew."
+            )
+        return bands
 
     @property
     def patch_shape(self) -> tuple[int, int, int]:

@@ -137,24 +137,24 @@ def _train(work: Work, on_validation: OnValidation | None, start: float) -> Trai
         epochs=given.max_epochs,
     )
     if not rank():
-        _say_beginning(work, learner, len(module.train_batches()))
-    if given.plot_augmentations:
-        drawn = draw_augmentations(data, given.augmentations, given.random_seed)
-        save_figure(drawn, work.run.figures / "augmentations.png")
+        _begin(work, learner, len(module.train_batches()))
     history = History(work.run.metrics, every=given.log_every_n_steps, view=work.view, on_validation=on_validation)
     fit(Fitting(learner, module, work.run, given, history))
     return _finish(work, history, start)
 
 
-def _say_beginning(work: Work, learner: TrainedNetwork, n_batches: int) -> None:
-    """Say what begins, or goes on, and how long it may take where that is long."""
+def _begin(work: Work, learner: TrainedNetwork, n_batches: int) -> None:
+    """Say what begins, or goes on, and how long it may take; draw what augmentations do if that is asked for."""
+    given = work.parameters
+    if given.plot_augmentations:
+        drawn = draw_augmentations(work.data, given.augmentations, given.random_seed)
+        save_figure(drawn, work.run.figures / "augmentations.png")
     going_on = work.run.last.is_file()
     work.view.say(
         f"{'Going on with' if going_on else 'Training'} {work.run.folder.name} ({work.data.split.describe()})"
     )
     if work.device.type == "cpu" and not going_on:
-        line = expected_duration(learner, work.data, work.parameters, n_batches)
-        work.view.say(line)
+        work.view.say(expected_duration(learner, work.data, given, n_batches))
 
 
 def _finish(work: Work, history: History, start: float) -> TrainedRun:
@@ -173,10 +173,10 @@ def _finish(work: Work, history: History, start: float) -> TrainedRun:
                 calibration = calibrate(predict, batches)
             temperature = 1.0 if calibration is None else calibration.temperature
             metrics[role] = evaluate(predict, batches(), temperature=temperature).scores()
-    card = _card(work, calibration, metrics, history)
-    card = write_model(work.run.model, card, _weights(loaded.network, half=work.parameters.half_weights))
     before, after = (None, None) if calibration is None else (calibration.before, calibration.after)
     draw_run(work.run.figures, history.rows, before, after)
+    card = _card(work, calibration, metrics, history)
+    card = write_model(work.run.model, card, _weights(loaded.network, half=work.parameters.half_weights))
     scores = {**_best_row(history), **{f"val/{name}": value for name, value in (metrics.get("val") or {}).items()}}
     return TrainedRun(run=work.run, card=card, scores=scores, seconds=time.monotonic() - start)
 

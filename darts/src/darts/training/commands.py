@@ -60,7 +60,8 @@ def _show_trained(trained: TrainedRun) -> None:
     say(f"Trained in {duration(trained.seconds)}")
     say(f"Model: {trained.run.model}")
     say(f"Test it:  darts training test-smp --name {trained.run.name}")
-    say(f"Map with it:  darts inference sentinel2-sequential --model-files {trained.run.model}")
+    for sensor in sorted(trained.card.sensors):
+        say(f"Map with it:  darts inference {sensor}-sequential --model-files {trained.run.model}")
 
 
 def test_smp(

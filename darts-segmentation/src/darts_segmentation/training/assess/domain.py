@@ -11,6 +11,8 @@ from shapely import affinity
 from darts_segmentation.training.data import LearningData, PatchBatches
 from darts_utils.rasters.arrays import Array
 
+KINDS = {"planet": ("planet", 3.0), "planet-pingo": ("planet", 3.0), "sentinel2": ("sentinel2", 10.0)}
+"""Sensor and pixel size in metres of each kind of training set."""
 METRES = "EPSG:3413"
 _DIGITS = 2
 _SEGMENT_M = 20_000.0
@@ -70,8 +72,7 @@ def input_statistics(data: LearningData) -> dict[str, dict[str, float]]:
 
 def described_input(data: LearningData) -> dict[str, Any]:
     """Return the sensor, pixel size, patch size and trends of a training set, as a model's card has them."""
-    kind = str(data.patches.settings.get("kind", ""))
-    sensor, pixel = ("planet", 3.0) if kind.startswith("planet") else ("sentinel2", 10.0) if kind else (None, None)
+    sensor, pixel = KINDS.get(str(data.patches.settings.get("kind")), (None, None))
     table = data.patches.metadata
     years = sorted({int(year) for year in table["tcvis_year"].dropna()}) if "tcvis_year" in table else []
     reads_trends = any(band.startswith("tc_") for band in data.bands)

@@ -19,7 +19,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from darts_segmentation.training.data import DartsDataModule
 from darts_segmentation.training.figures.pictures import Pictures
 from darts_segmentation.training.loop.checkpoints import WholeCheckpoints, keep_checkpoints
-from darts_segmentation.training.loop.history import History
+from darts_segmentation.training.loop.history import History, read_rows
 from darts_segmentation.training.loop.module import MONITORED, TrainedNetwork, check_finite
 from darts_segmentation.training.loop.runs import RunFolder
 from darts_segmentation.training.parameters import CommonParameters
@@ -55,6 +55,9 @@ def fit(work: Fitting) -> None:
         OutputError: If a checkpoint cannot be written.
     """
     given = work.parameters
+    if work.run.ended.is_file():  # stopped early, or all epochs: only its model is missing
+        work.history.rows = list(read_rows(work.run.metrics))
+        return
     start = work.run.last if work.run.last.is_file() else given.continue_from_checkpoint
     with _quiet(), _in_words(work):
         trainer = make_trainer(work)
@@ -62,6 +65,7 @@ def fit(work: Fitting) -> None:
         check_finite(work.module)
     if not trainer.is_global_zero:  # one process calibrates and writes the model
         raise SystemExit(0)
+    work.run.ended.touch()
 
 
 def make_trainer(work: Fitting) -> Trainer:

@@ -56,6 +56,11 @@ class RunFolder:
         return self.checkpoints / "last.ckpt"
 
     @property
+    def ended(self) -> Path:
+        """Marks that it has learned all that it will, whatever became of its model."""
+        return self.folder / ".ended"
+
+    @property
     def metrics(self) -> Path:
         """Table of its metrics."""
         return self.folder / "metrics.csv"

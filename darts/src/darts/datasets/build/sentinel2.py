@@ -1,6 +1,7 @@
 """Which Sentinel-2 scenes stand in for the images that slumps were annotated on, and where those lie in them."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from functools import cached_property
@@ -28,6 +29,9 @@ from darts_utils.tile import geobox_of
 
 _ALIGNED_ON = "red"
 """The band in which the two sensors are compared: bare slumps stand out in it, and both see it alike."""
+
+_SCENE_ID = re.compile(r"S2[A-D]_(MSIL2A_\d{8}T\d{6}_|\d{1,2}[A-Z]{3}_\d{8}_)|\d{8}T\d{6}_\d{8}T\d{6}_T\d{2}[A-Z]{3}$")
+"""Ids of scenes of the three catalogues."""
 
 _ROUNDING_PX = 1e-3
 """An outline that reaches over a pixel's edge by less, as projections leave it, does not reach into the pixel."""
@@ -149,8 +153,8 @@ class Sentinel2Collector(Collector):
 
 
 def _is_scene(image: AnnotatedImage) -> bool:
-    """Tell whether slumps were drawn on a Sentinel-2 scene itself."""
-    return image.datasource.casefold().startswith("sentinel")
+    """Tell whether slumps were drawn on a Sentinel-2 scene itself: by its id, for layers name sources as they like."""
+    return _SCENE_ID.match(image.image_id) is not None
 
 
 def _sample(image: AnnotatedImage, scene_id: str) -> Sample:

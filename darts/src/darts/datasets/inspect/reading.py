@@ -15,6 +15,7 @@ from zarr.errors import BaseZarrError
 from darts_utils.errors import ConfigError, DataError
 from darts_utils.paths import user_path
 from darts_utils.rasters.arrays import Array
+from darts_utils.toml import values_of
 
 BACKGROUND, SLUMP, IGNORED = 0, 1, 2
 """Values of a label."""
@@ -89,18 +90,10 @@ def open_training_set(folder: Path) -> TrainingSet:
 
 def _bands(config: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the band list, in whatever table it stands."""
-    found = next(_values(config, "bands"), None)
+    found = next(values_of(config, "bands"), None)
     if not isinstance(found, list) or not all(isinstance(band, str) for band in found):
         raise KeyError("it has no list of bands")
     return tuple(found)
-
-
-def _values(table: Mapping[str, Any], key: str) -> Iterator[Any]:
-    if key in table:
-        yield table[key]
-    for value in table.values():
-        if isinstance(value, dict):
-            yield from _values(value, key)
 
 
 def _chunk_keys(array: zarr.Array, index: int) -> Iterator[str]:

@@ -65,7 +65,7 @@ def making_of(run: PipelineParameters, models: Models, resolution_m: MosaicResol
     recipe = recipe_of(run, models, resolution_m)
     return Making(
         pipeline=run.pipeline_name, recipe=recipe, software=software(), device=models.device,
-        is_calibrated=models.is_calibrated,
+        is_calibrated=models.is_calibrated and run.tta == "none",  # the mean of views is another thing
     )  # fmt: skip
 
 

@@ -63,7 +63,9 @@ def fit(work: Fitting) -> None:
         trainer = make_trainer(work)
         trainer.fit(work.module, datamodule=work.data, ckpt_path=None if start is None else str(start))
         check_finite(work.module)
-    if not trainer.is_global_zero:  # one process calibrates and writes the model
+    if torch.distributed.is_initialized():  # one process calibrates and writes the model, and waits for no other
+        torch.distributed.destroy_process_group()
+    if not trainer.is_global_zero:
         raise SystemExit(0)
     work.run.ended.touch()
 
@@ -79,7 +81,7 @@ def make_trainer(work: Fitting) -> Trainer:
         return Trainer(
             accelerator=given.accelerator,
             devices=devices_of(given),
-            strategy=given.strategy,
+            strategy=strategy_of(given),
             num_nodes=given.num_nodes,
             precision="bf16-mixed" if trains_in_bfloat16(given) else "32-true",
             max_epochs=given.max_epochs,
@@ -166,6 +168,15 @@ def devices_of(given: CommonParameters) -> Any:
         raise ConfigError(f"devices are {', '.join(devices)}, but numbers of GPUs, or auto, are needed.")
     numbers = [int(device) for device in devices]
     return numbers[0] if given.accelerator == "cpu" else numbers
+
+
+def strategy_of(given: CommonParameters) -> str:
+    """Return how devices share the work: encoders that are cut off at some depth have weights that nothing reads."""
+    chosen = devices_of(given)
+    n_devices = chosen if isinstance(chosen, int) else torch.cuda.device_count() if chosen == "auto" else len(chosen)
+    if given.strategy == "ddp" or (given.strategy == "auto" and n_devices > 1):
+        return "ddp_find_unused_parameters_true"
+    return given.strategy
 
 
 def trains_in_bfloat16(given: CommonParameters) -> bool:

@@ -6,7 +6,9 @@ already. On a GPU it takes by default 200 steps of 16 x 13 x 512 x 512 with a Re
 """
 
 import argparse
+import logging
 import resource
+import statistics
 import tempfile
 import time
 from dataclasses import dataclass
@@ -32,6 +34,8 @@ from darts_segmentation.training.loop.runs import RunFolder
 from darts_segmentation.training.parameters import RunParameters
 from darts_utils.bands import TRAINING_BANDS, manager
 
+KINDS = (("from disk, no workers", 0, False), ("from disk, 2 workers", 2, False), ("in memory, no workers", 0, True))
+"""What is measured: name, workers, and whether patches are in memory."""
 _WARM_UP = 5
 """Steps before the clock starts: libraries choose their ways in the first ones."""
 
@@ -173,7 +177,9 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=512 if on_gpu else 128)
     parser.add_argument("--batch", type=int, default=16 if on_gpu else 8)
     parser.add_argument("--steps", type=int, default=200 if on_gpu else 20)
+    parser.add_argument("--rounds", type=int, default=3, help="both sides in turn, of which the median counts")
     given = parser.parse_args()
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     device = torch.device("cuda" if on_gpu else "cpu")
     work = Work(encoder=given.encoder, size=given.size, batch=given.batch, steps=given.steps, device=device)
     name = torch.cuda.get_device_name() if on_gpu else f"CPU, {torch.get_num_threads()} threads"
@@ -181,17 +187,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "set"
         make_set(folder, work)
-        baseline = bare(work)
-        print(f"bare step: {1 / baseline:.2f} steps/s, {work.batch / baseline:.1f} samples/s")
-        for label, options in (
-            ("from disk, no workers", {"workers": 0, "in_memory": False}),
-            ("from disk, 2 workers", {"workers": 2, "in_memory": False}),
-            ("in memory, no workers", {"workers": 0, "in_memory": True}),
-        ):
-            seconds = of_darts(folder, work, workers=int(options["workers"]), in_memory=bool(options["in_memory"]))
-            share = baseline / seconds
-            rates = f"{1 / seconds:.2f} steps/s, {work.batch / seconds:.1f} samples/s"
-            print(f"{label}: {rates}, {share:.1%} of the bare step")
+        for label, workers, in_memory in KINDS:
+            rounds = [
+                (bare(work), of_darts(folder, work, workers=workers, in_memory=in_memory)) for _ in range(given.rounds)
+            ]
+            baseline, ours = (statistics.median(column) for column in zip(*rounds, strict=True))
+            rates = f"{1 / ours:.2f} steps/s, {work.batch / ours:.1f} samples/s"
+            print(f"{label}: {rates}; bare {1 / baseline:.2f} steps/s; {baseline / ours:.1%} of the bare step")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(
         f"peak memory: {peak:.2f} GiB"

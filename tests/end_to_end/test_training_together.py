@@ -16,17 +16,6 @@ NETWORK = [
     "--model-encoder", "tu-mobilenetv2_050", "--encoder-depth", "3", "--decoder-channels", "16", "8", "8",
     "--batch-size", "4",
 ]  # fmt: skip
-    "--model-encoder",
-    "tu-mobilenetv2_050",
-    "--encoder-depth",
-    "3",
-    "--decoder-channels",
-    "16",
-    "8",
-    "8",
-    "--batch-size",
-    "4",
-]
 
 
 def test_two_processes_train_one_network(tmp_path):

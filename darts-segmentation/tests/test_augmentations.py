@@ -10,11 +10,12 @@ import torch
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from darts_segmentation.symmetry import VIEWS
-from darts_segmentation.training.augment.augmentations import AUGMENTATIONS, DEFAULT_AUGMENTATIONS, Augmenter
+from darts_segmentation.training.augment.augmentations import AUGMENTATIONS, Augmenter
 from darts_segmentation.training.augment.geometry import Scale
 from darts_segmentation.training.augment.holes import DropLayer
 from darts_segmentation.training.augment.light import Blur, RandomBrightnessContrast, blurred
 from darts_segmentation.training.augment.samples import Bands, Draws, Samples
+from darts_segmentation.training.parameters import DEFAULT_AUGMENTATIONS
 from darts_utils.bands import INDICES, TRAINING_BANDS, BandCodec, SpectralIndex, manager
 from darts_utils.errors import ConfigError
 

@@ -9,7 +9,8 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darts_segmentation.training.splits.folds import SplitParameters, every_fold, make_split
+from darts_segmentation.training.splits.division import SplitParameters
+from darts_segmentation.training.splits.folds import every_fold, make_split
 from darts_utils.errors import ConfigError, DataError
 
 BY_REGION = ("region", "region-stratified")

@@ -8,7 +8,7 @@ from training_sets import BANDS, make_set
 from darts_segmentation.training import PatchSet
 from darts_segmentation.training.data import DartsDataModule, EpochBatches, InOrder, PatchBatches, open_learning_data
 from darts_segmentation.training.parameters import PatchSetParameters
-from darts_segmentation.training.splits.folds import SplitParameters
+from darts_segmentation.training.splits.division import SplitParameters
 from darts_utils.errors import ConfigError, DataError
 
 

@@ -126,6 +126,27 @@ def test_starting_is_cheap_because_nothing_heavy_is_imported(arguments):
     assert "STATUS 0\nHEAVY []" in result.stdout
 
 
+def test_no_help_waits_for_torch():
+    script = (
+        "import sys\n"
+        "from darts.cli import app\n"
+        "def commands(tree, before):\n"
+        "    names = [name for name in tree if not name.startswith('-')]\n"
+        "    found = [[*before, name] for name in names if tree[name].default_command is not None]\n"
+        "    return found + [one for name in names for one in commands(tree[name], [*before, name])]\n"
+        "every = commands(app, [])\n"
+        "for one in every:\n"
+        "    app.help_print(one)\n"
+        "print(len(every), sorted({'torch', 'lightning', 'sklearn', 'ray'} & set(sys.modules)))\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    number, heavy = result.stdout.splitlines()[-1].split(" ", 1)
+    assert int(number) > 30
+    assert heavy == "[]"
+    assert "Labels" in result.stdout or "labels" in result.stdout  # the help was really printed
+
+
 def test_completion_can_be_installed(darts):
     code, out, _ = darts("--install-completion", "--help")
     assert code == 0

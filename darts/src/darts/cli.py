@@ -56,7 +56,7 @@ app = cyclopts.App(
     help="Map retrogressive thaw slumps from satellite images.",
     config=config_parser,
     default_parameter=Parameter(consume_multiple=True, negative_iterable=()),
-    help_format="plaintext",
+    help_format="markdown",
     version_format="plaintext",
 )
 config_parser.root_app = app

@@ -9,7 +9,7 @@ import zarr
 
 from darts.datasets.inspect.checks import BAND_ORDER
 from darts.datasets.inspect.validate import validate_dataset
-from darts_segmentation.training.splits.folds import SplitParameters
+from darts_segmentation.training.splits.division import SplitParameters
 from darts_utils.bands import TRAINING_BANDS, manager
 
 N, SIZE = 7, 24

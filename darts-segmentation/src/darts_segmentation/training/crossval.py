@@ -17,7 +17,7 @@ from darts_segmentation.training.loop.history import Silent, TrainingView
 from darts_segmentation.training.loop.runs import CROSS_VALIDATIONS, RunFolder, decisive, find_runs
 from darts_segmentation.training.parameters import CommonParameters, CrossValidationParameters, RunParameters
 from darts_segmentation.training.scoring import score_from_runs, score_runs
-from darts_segmentation.training.splits.folds import DivisionParameters, SplitParameters
+from darts_segmentation.training.splits.division import DivisionParameters, SplitParameters
 from darts_segmentation.training.train import OnValidation, train, training_set
 from darts_utils.errors import ConfigError
 from darts_utils.files import atomic_file, exclusive_lock, make_folder

@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from darts_segmentation.training.parameters import PatchSetParameters
 from darts_segmentation.training.patch_set import SUN_COLUMNS, PatchSet
-from darts_segmentation.training.splits.folds import Split, SplitParameters, make_split
+from darts_segmentation.training.splits.division import SplitParameters
+from darts_segmentation.training.splits.folds import Split, make_split
 from darts_utils.errors import ConfigError, DataError
 from darts_utils.rasters.arrays import Array
 

@@ -1,20 +1,25 @@
 """Every parameter of training, declared once; command line, config keys, docs and `hparams.yaml` come from here.
 
-The text under a field is its help. `None` means not given.
+The text under a field is its help. `None` means not given. Torch is not imported before there are values to check:
+help comes at once.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from darts_segmentation.training.augment.augmentations import DEFAULT_AUGMENTATIONS, check_augmentation
-from darts_segmentation.training.loop.losses import LOSSES
-from darts_segmentation.training.scoring import DEFAULT_METRICS, ScoreStrategy
-from darts_segmentation.training.splits.folds import DivisionParameters, SplitParameters
+from darts_segmentation.training.splits.division import DivisionParameters, SplitParameters
 from darts_utils.errors import ConfigError
 from darts_utils.names import check_name
 from darts_utils.numbers import check_numbers
 from darts_utils.paths import settle_paths
+
+type ScoreStrategy = Literal["harmonic", "arithmetic", "geometric", "min"]
+
+DEFAULT_METRICS = ("val/JaccardIndex", "val/Recall")
+"""Metrics that make up a score unless others are named."""
+DEFAULT_AUGMENTATIONS = ("D4", "RandomBrightnessContrast", "MultiplicativeNoise", "DropLayer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,16 +124,21 @@ class HyperParameters(TrainingParameters):
             value = getattr(self, name)
             if value is not None and not 0 < value < 1:
                 raise ConfigError(f"{name} is {value} but must be between 0 and 1. Correct it, or leave it out.")
-        unknown = [name for name in self.loss.split("+") if name.strip() not in LOSSES]
-        if unknown:
-            raise ConfigError(f"loss is {self.loss!r}, but known ones are {', '.join(LOSSES)}, alone or as focal+dice.")
-        for name in self.augmentations:
-            check_augmentation(name)
+        _check_names_of_torch(self.loss, self.augmentations)
 
     @property
     def augmentations(self) -> tuple[str, ...]:
         """The changes by name, in the order in which they are made."""
         return DEFAULT_AUGMENTATIONS if self.augment is None else tuple(self.augment)
+
+
+def _check_names_of_torch(loss: str, augmentations: Sequence[str]) -> None:
+    from darts_segmentation.training.augment.augmentations import check_augmentation
+    from darts_segmentation.training.loop.losses import check_loss
+
+    check_loss(loss)
+    for name in augmentations:
+        check_augmentation(name)
 
 
 @dataclass(frozen=True, kw_only=True)

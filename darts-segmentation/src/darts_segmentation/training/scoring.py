@@ -3,18 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from darts_segmentation.training.parameters import DEFAULT_METRICS, ScoreStrategy
 from darts_utils.errors import ConfigError, DataError
 from darts_utils.rasters.arrays import Array
 
-type ScoreStrategy = Literal["harmonic", "arithmetic", "geometric", "min"]
-
-DEFAULT_METRICS = ("val/JaccardIndex", "val/Recall")
-"""Metrics that make up a score unless others are named."""
 _DIRECTIONS = ("higher", "lower")
 
 

@@ -20,7 +20,7 @@ from darts_segmentation.training.figures.report import Picture, write_report
 from darts_segmentation.training.loop.history import Silent, TrainingView
 from darts_segmentation.training.loop.runs import RUNS, find_runs
 from darts_segmentation.training.parameters import TestParameters
-from darts_segmentation.training.splits.folds import SplitParameters
+from darts_segmentation.training.splits.division import SplitParameters
 from darts_segmentation.training.train import reader, training_set
 from darts_utils.errors import ConfigError
 from darts_utils.files import atomic_file, make_folder

@@ -1,17 +1,18 @@
-"""The commands of training: each shows what it does, and what came out in one table."""
+"""The commands of training: each shows what it does, and what came out in one table.
+
+What they run is imported by them, for it takes seconds, and their help none of it.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from darts.training.view import ConsoleView
 from darts.utils.console import duration, show_table
 from darts.utils.terminal import say
-from darts_segmentation.training.calibrating import Calibrated, calibrate_models
-from darts_segmentation.training.crossval import CrossValidation, cross_validate
 from darts_segmentation.training.parameters import (
     CalibrateParameters,
     CrossValidationParameters,
@@ -19,10 +20,10 @@ from darts_segmentation.training.parameters import (
     TestParameters,
     TuneParameters,
 )
-from darts_segmentation.training.testing import TestResult, assess
-from darts_segmentation.training.train import TrainedRun, train
-from darts_segmentation.training.tune import Tuning, tune
 from darts_utils.paths import DefaultPaths, PathManager, user_path
+
+if TYPE_CHECKING:
+    from darts_segmentation.training.train import TrainedRun
 
 type Folders = Annotated[DefaultPaths | None, Parameter(name="*")]
 
@@ -31,7 +32,7 @@ _SHOWN = ("JaccardIndex", "F1Score", "Precision", "Recall", "ObjectF1@0.3", "Obj
 
 def train_smp(
     *, run: Annotated[RunParameters | None, Parameter(name="*")] = None, default_dirs: Folders = None
-) -> TrainedRun:
+) -> None:
     """Train a network on a training set, and write it as a calibrated model.
 
     Killed or interrupted, the same command goes on from the last epoch.
@@ -40,14 +41,15 @@ def train_smp(
         run: What is trained, on what, and how.
         default_dirs: Base folders of all default locations.
     """
+    from darts_segmentation.training.train import train
+
     view = ConsoleView()
     with _says_how_to_go_on(view):
         trained = train(RunParameters() if run is None else run, _paths(default_dirs), view=view)
     _show_trained(trained)
-    return trained
 
 
-def _show_trained(trained: TrainedRun) -> None:
+def _show_trained(trained: "TrainedRun") -> None:
     metrics = (trained.card.training or {}).get("metrics") or {}
     if metrics:
         roles = list(metrics)
@@ -66,13 +68,15 @@ def _show_trained(trained: TrainedRun) -> None:
 
 def test_smp(
     *, test: Annotated[TestParameters | None, Parameter(name="*")] = None, default_dirs: Folders = None
-) -> TestResult:
+) -> None:
     """Test a model on patches that it has not learned from: scores by region with intervals, pictures, one page.
 
     Args:
         test: Which model, and on what.
         default_dirs: Base folders of all default locations.
     """
+    from darts_segmentation.training.testing import assess
+
     tested = assess(TestParameters() if test is None else test, _paths(default_dirs), view=ConsoleView())
     overall = tested.scores[tested.scores["region"] == "all"].to_dict("records")
     rows = [
@@ -82,20 +86,21 @@ def test_smp(
     ]
     show_table("Scores over all regions", ("score", "value", "95 % interval"), rows)
     say(f"Page: {tested.folder / 'report.html'}")
-    return tested
 
 
 def crossval_smp(
     *,
     validation: Annotated[CrossValidationParameters | None, Parameter(name="*")] = None,
     default_dirs: Folders = None,
-) -> CrossValidation:
+) -> None:
     """Train every fold with several seeds, and score the runs together.
 
     Args:
         validation: What is trained, and how it is scored.
         default_dirs: Base folders of all default locations.
     """
+    from darts_segmentation.training.crossval import cross_validate
+
     view, given = ConsoleView(), CrossValidationParameters() if validation is None else validation
     with _says_how_to_go_on(view):
         result = cross_validate(given, _paths(default_dirs), view=view)
@@ -112,18 +117,19 @@ def crossval_smp(
     show_table("Runs", ("run", *names, "score", "unstable"), rows)
     say(f"Score: {result.score:.4f}{' (there are unstable runs)' if result.is_unstable else ''}")
     say(f"Table: {result.folder / 'run_infos.parquet'}")
-    return result
 
 
 def tune_smp(
     *, search: Annotated[TuneParameters | None, Parameter(name="*")] = None, default_dirs: Folders = None
-) -> Tuning:
+) -> None:
     """Search for hyperparameters, by cross-validation; several processes can share the search.
 
     Args:
         search: What is searched, and how.
         default_dirs: Base folders of all default locations.
     """
+    from darts_segmentation.training.tune import tune
+
     view, given = ConsoleView(), TuneParameters() if search is None else search
     with _says_how_to_go_on(view):
         result = tune(given, _paths(default_dirs), view=view)
@@ -135,14 +141,13 @@ def tune_smp(
     say(f"Table: {result.folder}")
     if result.model is not None:
         _show_trained(result.model)
-    return result
 
 
 def calibrate(
     *models: Path,
     fit: Annotated[CalibrateParameters | None, Parameter(name="*")] = None,
     default_dirs: Folders = None,
-) -> Calibrated:
+) -> None:
     """Calibrate a model, or several as an ensemble, on patches that they have not learned from.
 
     Args:
@@ -150,6 +155,8 @@ def calibrate(
         fit: On what.
         default_dirs: Base folders of all default locations.
     """
+    from darts_segmentation.training.calibrating import calibrate_models
+
     files = [user_path(file) for file in models]
     given = CalibrateParameters() if fit is None else fit
     result = calibrate_models(files, given, _paths(default_dirs), view=ConsoleView())
@@ -159,7 +166,6 @@ def calibrate(
     show_table("Calibration", ("", "before", "after"), rows)
     say("Thresholds: " + ", ".join(f"{name} {_number(value)}" for name, value in result.thresholds.items()))
     say(f"Written: {result.file}")
-    return result
 
 
 def _paths(folders: DefaultPaths | None) -> PathManager:

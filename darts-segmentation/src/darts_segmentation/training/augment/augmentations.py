@@ -32,8 +32,6 @@ AUGMENTATIONS: Mapping[str, Augmentation] = MappingProxyType(
 )
 """In the order in which they are applied: as in an image, from the ground over the light to the sensor and its gaps."""
 
-DEFAULT_AUGMENTATIONS = ("D4", "RandomBrightnessContrast", "MultiplicativeNoise", "DropLayer")
-
 
 class Augmenter:
     """Changes batches of patches by some augmentations, in the order of `AUGMENTATIONS`.

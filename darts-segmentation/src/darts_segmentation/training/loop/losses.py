@@ -140,6 +140,16 @@ def make_loss(name: str, *, alpha: float | None = None, gamma: float = 2.0) -> L
     return parts[0] if len(parts) == 1 else Sum(parts=parts)
 
 
+def check_loss(name: str) -> None:
+    """Refuse what is neither a loss nor a sum of some.
+
+    Raises:
+        ConfigError: If there is none of this name, or of a name between plus signs.
+    """
+    for part in name.split("+"):
+        _maker(part.strip(), name)
+
+
 def _maker(part: str, name: str) -> Callable[[float | None, float], Loss]:
     if part in LOSSES:
         return LOSSES[part]

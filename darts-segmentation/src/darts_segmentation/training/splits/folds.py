@@ -8,8 +8,8 @@ from typing import Literal, get_args
 
 import geopandas as gpd
 import numpy as np
-from sklearn.model_selection import GroupKFold, GroupShuffleSplit
 
+from darts_segmentation.training.splits.division import FoldMethod, SplitMethod, SplitParameters
 from darts_segmentation.training.splits.groups import (
     choose_groups,
     near,
@@ -21,8 +21,6 @@ from darts_segmentation.training.splits.groups import (
 from darts_utils.errors import ConfigError, DataError
 from darts_utils.rasters.arrays import Array
 
-type SplitMethod = Literal["none", "random", "region", "sample"]
-type FoldMethod = Literal["kfold", "shuffle", "stratified", "region", "region-stratified", "none"]
 type Role = Literal["train", "val", "test"]
 
 LEAST_REGIONS = 4
@@ -33,40 +31,6 @@ _COLUMNS = ("z_idx", "region", "sample_id", "empty", "geometry")
 _BY_REGION = ("region", "region-stratified")
 _ROLES: dict[Role, str] = {"test": "test", "val": "validation", "train": "training"}
 _MOST_NAMES = 6
-
-
-@dataclass(frozen=True, kw_only=True)
-class DivisionParameters:
-    """How a training set is divided into test and folds."""
-
-    data_split_method: SplitMethod | None = None
-    """What is kept for test: whole regions (`region`), whole samples (`sample`), samples drawn until they are a share
-    of the patches (`random`), or nothing (`none`). Not given: by region where the set has at least four regions, else
-    by sample. Regions that share a sample count as one."""
-    data_split_by: list[str] | None = None
-    """Regions or samples for test, by name; for `random` their share, such as 0.2. Not given: a fifth, by seed."""
-    fold_method: FoldMethod | None = None
-    """How the rest is divided into folds, of which one is for validation: by sample (`kfold`; `stratified`, with like
-    shares of patches with slumps; `shuffle`, a fifth for five folds drawn anew for each), by region (`region`,
-    `region-stratified`), or no validation (`none`). Not given: by region if the test is, else `kfold`."""
-    total_folds: int = 5
-    """Number of folds. If this is left as it is, and there are fewer regions or samples, one fold for each of them."""
-    subsample: int | None = None
-    """Use so many patches at most, drawn by seed after the division: from training, validation and test in proportion,
-    with and without slumps. So regions and samples keep their roles."""
-    buffer_m: float = 1000.0
-    """Where test or validation is by region, leave out training patches within this distance of one of theirs, in
-    metres of EPSG:3413."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SplitParameters(DivisionParameters):
-    """How a training set is divided into training, validation and test."""
-
-    fold: int = 0
-    """The fold that is for validation, from 0."""
-    random_seed: int = 42
-    """Seed of all that is drawn. The test patches depend on it unless they are named."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -297,6 +261,8 @@ def _total_folds(n_groups: int, what: str, parameters: SplitParameters) -> int:
 
 def _fold(groups: Array, positive: Array, method: FoldMethod, total: int, parameters: SplitParameters) -> Array:
     """Return (n) bool, which patches of the pool are in the fold."""
+    from sklearn.model_selection import GroupKFold, GroupShuffleSplit  # a second, that checks of a set do not need
+
     seed, number = parameters.random_seed, parameters.fold
     if method in ("stratified", "region-stratified"):
         return np.asarray(stratified_folds(groups, positive, total, seed) == number)

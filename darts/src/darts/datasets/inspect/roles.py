@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from darts.datasets.inspect.checks import Problem
 from darts.datasets.inspect.reading import TrainingSet
-from darts_segmentation.training.splits.folds import Role, Split, SplitParameters, every_fold
+from darts_segmentation.training.splits.division import SplitParameters
+from darts_segmentation.training.splits.folds import Role, Split, every_fold
 from darts_utils.errors import DataError
 
 

@@ -27,7 +27,7 @@ from darts.datasets.inspect.reading import TrainingSet, open_training_set
 from darts.datasets.inspect.roles import RoleRow, role_rows
 from darts.utils.console import show_table
 from darts.utils.terminal import is_plain, output_console, say
-from darts_segmentation.training.splits.folds import SplitParameters
+from darts_segmentation.training.splits.division import SplitParameters
 from darts_utils.errors import ConfigError
 
 _EXAMPLES = 5

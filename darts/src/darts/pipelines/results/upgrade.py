@@ -24,7 +24,6 @@ from darts.pipelines.tiles import MosaicResolution
 from darts.utils.terminal import say
 from darts_acquisition.optical.local_files.image_folder import image_folder
 from darts_export.record import FINGERPRINT, fingerprints, read_record, replace_record
-from darts_segmentation.models.checkpoint import model_id, read_bands
 from darts_utils.errors import DartsError, DataError, MissingDataError
 
 logger = logging.getLogger(__name__)
@@ -126,6 +125,8 @@ def _document(proof: _Proof) -> dict[str, Any]:
     Raises:
         DataError: If something is not proven; the message says what.
     """
+    from darts_segmentation.models.checkpoint import model_id, read_bands
+
     tags = _tags(proof.folder)
     models = _models(proof, tags)
     is_planet = "raw_data_source" not in proof.config

@@ -14,6 +14,13 @@ if TYPE_CHECKING:
 
 type Network = Literal["demo", "resnet34"]
 
+DEMO_NETWORK = {
+    "encoder_name": "tu-mobilenetv2_050",
+    "encoder_depth": 4,
+    "decoder_channels": [64, 48, 32, 16],
+    "decoder_interpolation": "bilinear",
+}
+"""What the demo's models are made of."""
 SLUMPS_ABOVE = 0.4
 """Normalised reflectance that the first network takes for a slump: bright specks, about as many as a busy scene has."""
 
@@ -53,19 +60,17 @@ def untrained_ensemble(folder: Path, n_models: int, network: Network = "demo") -
     Args:
         folder: Where checkpoints are written.
         n_models: How many networks.
-        network: The small one that `darts demo` trains, or a U-Net on a ResNet-34, as maps are mostly made with.
+        network: The small one that `darts demo` maps with, or a U-Net on a ResNet-34, as maps are mostly made with.
     """
     import segmentation_models_pytorch as smp
     import torch
 
-    from darts.demo.train import model_config
     from darts_segmentation import EnsembleV1
     from darts_segmentation.models.checkpoint import save_checkpoint
 
-    config, files = model_config(len(TRAINING_BANDS)), {}
-    if network == "resnet34":
-        config = {name: config[name] for name in ("arch", "encoder_weights", "in_channels", "classes")}
-        config["encoder_name"] = network
+    config: dict[str, Any] = {"arch": "unet", "encoder_weights": None, "in_channels": len(TRAINING_BANDS), "classes": 1}
+    config |= DEMO_NETWORK if network == "demo" else {"encoder_name": network}
+    files = {}
     for index in range(n_models):
         torch.manual_seed(index)
         files[f"untrained-{index}"] = folder / f"untrained-{index}.pt"

@@ -39,7 +39,7 @@ def one_thread():
     torch.set_num_threads(1)
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def no_estimate():
     """Leave out what takes as long as the small runs themselves."""
     with pytest.MonkeyPatch.context() as patch:

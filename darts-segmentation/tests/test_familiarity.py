@@ -83,9 +83,9 @@ def test_each_model_is_named_once_for_each_thing(caplog):
     for number in range(3):
         familiarity.look(tile_at(*ALASKA, red=0.2), f"tile-{number}")
     assert [record.message for record in caplog.records] == [
-        "the model coast was not trained on the ground of tile-0; look at its results before you believe them",
-        "the model coast sees other numbers in tile-0 than in training: red higher by 5.0 standard deviations",
-        "the model everywhere sees other numbers in tile-0 than in training: red higher by 5.0 standard deviations",
+        "the model coast was not trained on the ground of tile-0; look at the results before you believe them",
+        "the models coast, everywhere see other numbers in tile-0 than in training: red higher by 5.0 standard "
+        "deviations",
     ]
 
 

@@ -31,7 +31,17 @@ def test_every_key_of_the_example_is_known_and_none_is_left_out(tmp_path):
     parser.open_config(tmp_path / "config.toml")
     keys = {key for table in tomllib.loads(uncommented())["darts"].values() for key in table}
     assert keys <= known_keys(app)
-    assert known_keys(app) - keys <= {"name", "n", "stopuhr_data", "viz_dir", "size", "seed", "folder", *CLI_ONLY}
+    assert known_keys(app) - keys <= {
+        "name",
+        "n",
+        "stopuhr_data",
+        "viz_dir",
+        "size",
+        "seed",
+        "folder",
+        "map",
+        *CLI_ONLY,
+    }
 
 
 CLI_ONLY = {"optical", "aux", "force", "sensor", "help", "version", "h", "shell", "output", "add_to_startup"}

@@ -23,11 +23,14 @@ NAMES = {
     "darts_segmentation.segment": "SMPSegmenter",
     "darts_segmentation.metrics": "BinaryInstanceF1Score BinaryInstancePrecision BinaryInstanceRecall "
     "BinaryBoundaryIoU",
-    "darts_segmentation.training": "convert_lightning_checkpoint",
+    "darts_segmentation.training": "train_smp test_smp cross_validation_smp tune_smp validate_dataset "
+    "convert_lightning_checkpoint",
+    "darts_segmentation.training.data": "DartsDataModule",
     "darts_segmentation.training.hparams": "parse_hyperparameters",
     "darts_segmentation.training.scoring": "score_from_runs",
     "darts_segmentation.training.prepare_training": "TrainDatasetBuilder",
     "darts_utils.bands": "BandCodec BandManager manager",
+    "darts_utils.functools": "write_function_args_to_config_file",
     "darts_utils.toml": "write_function_args_to_config_file",
     "darts_utils.paths": "DefaultPaths paths",
     "darts_utils.tilecache": "XarrayCacheManager",

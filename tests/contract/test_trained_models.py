@@ -5,12 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from darts.demo.training_data import load_features
 from darts.demo.world.make import make_world
 from darts.demo.world.write import write_world
+from darts_acquisition import load_arcticdem, load_cdse_s2_sr_scene, load_tcvis
+from darts_preprocessing import preprocess_v2
 from darts_segmentation import EnsembleV1
 from darts_segmentation.model_input import BandStack
 from darts_segmentation.patches import Patching, patch_grid
+from darts_utils.tile import geobox_of
 
 PATCHES = {"patch_size": 160, "overlap": 64}
 
@@ -19,8 +21,12 @@ PATCHES = {"patch_size": 160, "overlap": 64}
 def world(tmp_path_factory):
     """Give the features of a world that the models never saw, and the models."""
     written = write_world(make_world(5, 384), tmp_path_factory.mktemp("world"))
-    models = {path.stem: path for path in sorted(written.models_dir.glob("*.pt"))}
-    return load_features(written), EnsembleV1(models, "cpu")
+    models = {path.stem: path for path in sorted(written.models_dir.glob("*.safetensors"))}
+    tile = load_cdse_s2_sr_scene(written.scene_id, store=written.store, offline=True)
+    geobox = geobox_of(tile)
+    elevation = load_arcticdem(geobox, written.aux_dir, 10, buffer=16, offline=True)
+    tile = preprocess_v2(tile, elevation, load_tcvis(geobox, written.aux_dir, offline=True), device="cpu")
+    return tile, EnsembleV1(models, "cpu")
 
 
 @pytest.fixture(scope="module")

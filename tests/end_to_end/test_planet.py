@@ -133,8 +133,8 @@ def test_both_demos_share_a_folder(demo):
     """The Sentinel-2 demo in the same folder takes its own models, scene and cube."""
     folder, _ = demo
     models = folder / "darts-demo" / "models"
-    assert sorted(path.name for path in models.glob("*.pt")) == []
-    assert len(list((models / "planet").glob("*.pt"))) == 2
+    assert sorted(path.name for path in models.glob("*.safetensors")) == []
+    assert len(list((models / "planet").glob("*.safetensors"))) == 2
 
 
 def test_a_dry_run_lists_images_sizes_and_what_is_missing(darts, make_image, make_model, tmp_path):

@@ -355,7 +355,7 @@ MORE = {
 def parameters(worlds, sensor):
     root, scenes = worlds
     home = root / sensor
-    models = next(path.parent for path in (home / "models").rglob("*.pt"))
+    models = next(path.parent for path in (home / "models").rglob("*.safetensors"))
     given = {"default_dirs": DefaultPaths(fast_dir=home, large_dir=home, models_dir=models), "offline": True}
     given |= {"patch_size": 256, "overlap": 64, "device": "cpu"} | MORE[sensor]
     return given | ({"scene_ids": scenes} if sensor == "s2" else {})

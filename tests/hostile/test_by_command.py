@@ -7,7 +7,7 @@ from hostile.trying import parametrized
 
 
 @pytest.mark.timeout(TIMEOUT_S + 15)
-@pytest.mark.filterwarnings("default")  # of libraries that spoil things on purpose
+@pytest.mark.filterwarnings("ignore")  # of libraries that spoil things on purpose
 @parametrized(by_command=True)
 def test_a_command_over_a_spoiled_world_ends_well(trial, attempt):
     attempt(trial)

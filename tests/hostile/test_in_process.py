@@ -10,7 +10,7 @@ from hostile.trying import parametrized
 
 
 @pytest.mark.timeout(TIMEOUT_S + 15)
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.usefixtures("quiet_process")
 @parametrized(by_command=False)
 def test_a_run_over_a_spoiled_world_ends_well(trial, attempt):

@@ -274,7 +274,7 @@ def test_a_file_that_arrives_damaged_is_told_by_its_checksum(items, cogs, tmp_pa
 def home(tmp_path, monkeypatch):
     """A working folder with elevation on disk and the model that needs no trends."""
     install_models(tmp_path / "models")
-    (tmp_path / "models/demo_with_tcvis.pt").unlink()
+    (tmp_path / "models/demo_with_tcvis.safetensors").unlink()
     for world in (ONE, OTHER):
         write_arcticdem(world, tmp_path / "aux")
     outlines = [world.place.geobox.extent.geom.buffer(-900) for world in (ONE, OTHER)]

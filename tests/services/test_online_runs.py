@@ -162,7 +162,7 @@ def test_what_is_prepared_is_not_fetched_again(online, tiles, worlds, darts, tmp
 
 
 def test_tiles_in_a_summer(online, tiles, worlds, darts, tmp_path):
-    (tmp_path / "models/demo_with_tcvis.pt").unlink()
+    (tmp_path / "models/demo_with_tcvis.safetensors").unlink()
     done = darts("inference", "sentinel2-sequential", "--tile-ids", *tiles, *SUMMER, *QUICK)
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(list((tmp_path / "output/sentinel2-cdse").glob("*/probabilities.tif"))) == 2

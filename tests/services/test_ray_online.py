@@ -122,7 +122,7 @@ def online(keys, services, trends, earthengine, monkeypatch, tmp_path):
     monkeypatch.setenv("DARTS_ARCTICDEM_INDEX_URL", f"{proxies['elevation'].url}/index.zip")
     earthengine.set_trends(trends)
     install_models(tmp_path / "models")
-    (tmp_path / "models/demo_without_tcvis.pt").unlink()
+    (tmp_path / "models/demo_without_tcvis.safetensors").unlink()
     yield proxies | {"earthengine": earthengine}
     for proxy in proxies.values():
         proxy.close()

@@ -10,13 +10,14 @@ import pytest
 import rasterio
 import served_world
 import smart_geocubes
-import torch
 from arcticdem_tree import Tree
 from same_products import assert_same_folder
 
 from darts.demo.world.cubes import write_tcvis
 from darts.demo.world.write import install_models
 from darts_export.record import read_record
+from darts_segmentation.models.checkpoint import read_model
+from darts_segmentation.models.safe_file import write_model
 
 QUICK = ("--patch-size", "256", "--overlap", "64", "--device", "cpu", "--log-plain")
 BANDS = ("--export-bands", "probabilities", "polygonized", "tcvis")
@@ -141,16 +142,16 @@ def test_each_scene_reads_the_trends_of_its_time_online_and_then_prepared_and_of
 
 
 def test_a_model_that_saw_other_trends_is_named_once(online, scenes, darts, tmp_path):
-    file = tmp_path / "models/demo_with_tcvis.pt"
-    content = torch.load(file, weights_only=True)
-    torch.save({**content, "metadata": {"input": {"tcvis_year": 2019}}}, file)
+    file = tmp_path / "models/demo_with_tcvis.safetensors"
+    card, weights = read_model(file)
+    write_model(file, card.with_(input={**card.input, "tcvis_year": 2019}), weights)
     line = "TCVIS of another tcvis_year than in training: demo_with_tcvis saw 2019 and gets 2024; --tcvis-year chooses"
     plan = darts("inference", "sentinel2-sequential", *scenes, *QUICK, "--dry-run")
     done = mapped(darts, *scenes)
     for said in (plan, done):
         assert " ".join((said.stdout + said.stderr).split()).count(line) == 1
     done = mapped(darts, *scenes, "--tcvis-year", "2019", "--output-data-dir", tmp_path / "others")
-    assert "than in training" not in done.stdout + done.stderr
+    assert "tcvis_year than in training" not in done.stdout + done.stderr
 
 
 def test_a_cube_that_is_there_wins(online, scenes, worlds, darts, tmp_path):

@@ -1,7 +1,7 @@
 """Whether a tile is like what a model was trained on: the ground, and the numbers."""
 
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -44,26 +44,31 @@ class Familiarity:
     _said: set[tuple[str, str]] = field(default_factory=set)
 
     def look(self, tile: xr.Dataset, tile_id: str) -> None:
-        """Compare a preprocessed tile with what models were trained on."""
-        for member in self.members:
-            if member.card is None:
-                continue
-            if self._is_new(member, "ground") and is_outside(member.card.domain, tile):
-                self._said.add((member.name, "ground"))
-                logger.warning(
-                    "the model %s was not trained on the ground of %s; look at its results before you believe them",
-                    member.name, tile_id,
-                )  # fmt: skip
-            drifting = list(drifting_bands(member.card, tile)) if self._is_new(member, "numbers") else []
-            if drifting:
-                self._said.add((member.name, "numbers"))
-                logger.warning(
-                    "the model %s sees other numbers in %s than in training: %s",
-                    member.name, tile_id, "; ".join(drifting),
-                )  # fmt: skip
+        """Compare a preprocessed tile with what models were trained on; models of the same finding share a line."""
+        outside = [name for name, card in self._new("ground") if is_outside(card.domain, tile)]
+        if outside:
+            models, verb = self._said_of(outside, "ground", ("was", "were"))
+            logger.warning(
+                "%s %s not trained on the ground of %s; look at the results before you believe them",
+                models, verb, tile_id,
+            )  # fmt: skip
+        drifting: dict[str, list[str]] = {}
+        for name, card in self._new("numbers"):
+            drifting.setdefault("; ".join(drifting_bands(card, tile)), []).append(name)
+        for bands, names in drifting.items():
+            if bands:
+                models, verb = self._said_of(names, "numbers", ("sees", "see"))
+                logger.warning("%s %s other numbers in %s than in training: %s", models, verb, tile_id, bands)
 
-    def _is_new(self, member: Member, what: str) -> bool:
-        return (member.name, what) not in self._said
+    def _new(self, what: str) -> list[tuple[str, ModelCard]]:
+        """Return the models that say what they were trained on, and of which something was not said yet."""
+        cards = [(member.name, member.card) for member in self.members if (member.name, what) not in self._said]
+        return [(name, card) for name, card in cards if card is not None]
+
+    def _said_of(self, names: Sequence[str], what: str, verbs: tuple[str, str]) -> tuple[str, str]:
+        """Return models in words with the form of a verb, and note that it is said of them."""
+        self._said.update((name, what) for name in names)
+        return (f"the model {names[0]}", verbs[0]) if len(names) == 1 else (f"the models {', '.join(names)}", verbs[1])
 
 
 def is_outside(domain: Mapping[str, Any] | None, tile: xr.Dataset) -> bool:

@@ -210,7 +210,7 @@ for _name, _function, _words in (
 ):
     models_app.command(f"darts.models.commands:{_function}", name=_name, help=_words)
 training_app.command(
-    "darts.datasets.inspect.validate:validate_dataset",
+    "darts.datasets.inspect.validate:validate_command",
     name="validate-dataset",
     group=utilities_group,
     help="Check that a training set is whole and sound.",
@@ -330,8 +330,8 @@ def _say_error(message: str) -> None:
 
 
 def _exit_code(result: Any) -> int:
-    """Return the exit status of what a command returned: a report of a run knows its own."""
-    return int(getattr(result, "exit_code", 0))
+    """Return the exit status of what a command returned: the status itself, or a report that knows it."""
+    return result if isinstance(result, int) else int(getattr(result, "exit_code", 0))
 
 
 def _interrupt(signal_number: int, frame: Any) -> None:  # noqa: ARG001  (the signature of a signal handler)

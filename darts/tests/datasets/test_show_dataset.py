@@ -8,8 +8,8 @@ import pytest
 from matplotlib.image import imread
 
 from darts.datasets.inspect import contact_sheet, patch_map
-from darts.datasets.inspect.reading import open_training_set
 from darts.datasets.inspect.show import choose, show_dataset
+from darts_segmentation.training.checking.reading import open_training_set
 
 YELLOW = np.array([1.0, 0.83, 0.0])
 

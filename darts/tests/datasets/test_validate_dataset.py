@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import zarr
 
-from darts.datasets.inspect.checks import BAND_ORDER
-from darts.datasets.inspect.validate import validate_dataset
+from darts_segmentation.training import validate_dataset
+from darts_segmentation.training.checking.checks import BAND_ORDER
 from darts_segmentation.training.splits.division import SplitParameters
 from darts_utils.bands import TRAINING_BANDS, manager
 
@@ -245,7 +245,7 @@ def test_a_missing_part_is_a_problem(make_set):
 
 
 def test_threads_change_nothing_and_only_a_few_patches_are_in_memory(make_set):
-    from darts.datasets.inspect import validate
+    from darts_segmentation.training.checking import validate
 
     folder = the_same_twice(make_set)
     alone = validate_dataset(folder, threads=1)

@@ -5,14 +5,15 @@ import numpy as np
 import pytest
 import rasterio
 
-from darts.demo.training_data import BANDS, load_planet_features
 from darts.demo.world.make import make_world
 from darts.demo.world.place import MARGIN_PX
-from darts.demo.world.planet import install_planet_models, orthotile_of, scene_of, udm2_of, write_planet_world
-from darts_acquisition import load_planet_tile, parse_planet_type
+from darts.demo.world.planet import orthotile_of, scene_of, udm2_of, write_planet_world
+from darts_acquisition import load_arcticdem, load_planet_tile, load_tcvis, parse_planet_type
 from darts_acquisition.optical.quality import SCL_QUALITY
+from darts_preprocessing import preprocess_v2
+from darts_utils.bands import TRAINING_BANDS
 from darts_utils.errors import ConfigError
-from darts_utils.tile import validate
+from darts_utils.tile import geobox_of, validate
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +77,11 @@ def test_the_mask_says_what_the_classes_say():
 
 
 def test_elevation_of_2_m_lines_up_with_the_world(small_world, written):
-    tile = load_planet_features(written, written.orthotile)
-    assert set(BANDS) <= set(tile.data_vars)
+    tile = load_planet_tile(written.orthotile)
+    geobox = geobox_of(tile)
+    elevation = load_arcticdem(geobox, written.aux_dir, 2, buffer=80, offline=True)
+    tile = preprocess_v2(tile, elevation, load_tcvis(geobox, written.aux_dir, offline=True), device="cpu")
+    assert set(TRAINING_BANDS) <= set(tile.data_vars)
     rows, columns = at_pixels_of(small_world, tile.odc.geobox)
     truth = small_world.elevation[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX][rows][:, columns]
     off = np.nanmedian(np.abs(tile.dem.values - truth))
@@ -99,13 +103,3 @@ def test_the_files_are_those_of_a_delivery(written):
 def test_too_large_a_world_is_refused(small_world, tmp_path):
     with pytest.raises(ConfigError, match=r"^size is 2561 px but must be at most 2560 for Planet data\.$"):
         write_planet_world(replace(small_world, size=2561), tmp_path)
-
-
-def test_the_models_do_not_mix_with_those_of_sentinel2(tmp_path):
-    from darts_segmentation.models.checkpoint import read_bands
-
-    models = install_planet_models(tmp_path / "models" / "planet")
-    assert [model.name for model in models] == ["demo_with_tcvis.pt", "planet_without_tcvis.pt"]
-    assert [read_bands(model) for model in models] == [BANDS, BANDS[:10]]
-    assert all(model.stat().st_size < 1_500_000 for model in models)
-    assert list((tmp_path / "models").glob("*.pt")) == []

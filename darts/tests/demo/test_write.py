@@ -7,14 +7,18 @@ import numpy as np
 import pytest
 import zarr
 
-from darts.demo.training_data import BANDS, burned_truth, load_features
 from darts.demo.world.make import make_world
 from darts.demo.world.place import MARGIN_PX, place_of
 from darts.demo.world.write import install_models, write_world
 from darts_acquisition import load_arcticdem, load_cdse_s2_sr_scene, load_tcvis
 from darts_acquisition.optical.sentinel2.scene_store import SceneStore
+from darts_preprocessing import preprocess_v2
+from darts_segmentation.models.card import read_card
+from darts_segmentation.models.checkpoint import read_bands
+from darts_segmentation.models.ensemble_card import find_ensemble_card
+from darts_utils.bands import TRAINING_BANDS
 from darts_utils.errors import ConfigError, CoverageError
-from darts_utils.tile import validate
+from darts_utils.tile import geobox_of, validate
 
 INNER = (slice(MARGIN_PX, -MARGIN_PX),) * 2
 
@@ -24,6 +28,14 @@ def written(world, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:  # writing must not need the network
         patch.setattr(socket.socket, "connect", lambda *_: pytest.fail("a socket was opened"))
         return write_world(world, tmp_path_factory.mktemp("data"))
+
+
+def features(written):
+    """Return the tile of a written world with all features."""
+    tile = load_cdse_s2_sr_scene(written.scene_id, store=written.store, offline=True)
+    geobox = geobox_of(tile)
+    elevation = load_arcticdem(geobox, written.aux_dir, 10, buffer=16, offline=True)
+    return preprocess_v2(tile, elevation, load_tcvis(geobox, written.aux_dir, offline=True), device="cpu")
 
 
 def test_the_scene_comes_back_from_the_raw_store(world, written):
@@ -58,7 +70,7 @@ def test_the_store_has_the_layout_of_the_contract(world, written):
 
 
 def test_elevation_and_trends_line_up_with_the_world(world, written):
-    tile = load_features(written)
+    tile = features(written)
     dem, truth = tile["dem"].values, np.clip(world.elevation[INNER], -100, 3000)
     assert np.nanmean(np.abs(dem - truth)) < 0.1
     shifted = np.nanmean(np.abs(dem[:, 1:] - truth[:, :-1]))  # a wrong half pixel would show here
@@ -67,7 +79,7 @@ def test_elevation_and_trends_line_up_with_the_world(world, written):
         difference = np.abs(tile[name].values.astype(int) - layer[INNER])
         assert difference.mean() < 0.7
         assert np.percentile(difference, 99) <= 4
-    assert set(BANDS) <= set(tile.data_vars)
+    assert set(TRAINING_BANDS) <= set(tile.data_vars)
 
 
 def test_holes_of_the_elevation_come_back_as_holes(world, written):
@@ -90,7 +102,8 @@ def test_the_truth_is_a_geopackage(world, written):
     assert list(truth.columns) == ["id", "kind", "activity", "area_m2", "geometry"]
     assert len(truth) == len(world.truth)
     assert truth.crs.to_epsg() == 32608
-    assert 0.002 < burned_truth(world).mean() < 0.2
+    ground = world.place.geobox.extent.geom.area
+    assert 0.002 < truth.area.sum() / ground < 0.2
 
 
 def test_further_worlds_join_the_same_folder(world, tmp_path):
@@ -99,7 +112,7 @@ def test_further_worlds_join_the_same_folder(world, tmp_path):
     again = write_world(world, tmp_path)
     assert again == first
     for written in (first, second):
-        load_features(written)
+        features(written)
     assert len(SceneStore(first.store, "cdse").scene_ids()) == 2
 
 
@@ -118,10 +131,19 @@ def test_worlds_on_top_of_each_other_are_refused(world, tmp_path):
     )  # and nothing half-written
 
 
-def test_the_two_models_are_small_and_ask_for_their_bands(tmp_path):
-    from darts_segmentation.models.checkpoint import read_bands
+@pytest.mark.parametrize(("sensor", "prefix"), [("sentinel2", "demo"), ("planet", "planet")])
+def test_the_two_models_are_small_and_ask_for_their_bands(tmp_path, sensor, prefix):
+    models = install_models(tmp_path / "models", sensor)
+    assert [model.stem for model in models] == [f"{prefix}_with_tcvis", f"{prefix}_without_tcvis"]
+    assert [read_bands(model) for model in models] == [TRAINING_BANDS, TRAINING_BANDS[:10]]
+    assert all(model.stat().st_size < 1_500_000 for model in models)
 
-    models = install_models(tmp_path / "models")
-    assert [model.name for model in models] == ["demo_with_tcvis.pt", "demo_without_tcvis.pt"]
-    assert [read_bands(model) for model in models] == [BANDS, BANDS[:10]]
-    assert all(model.stat().st_size < 3_000_000 for model in models)
+
+@pytest.mark.parametrize("sensor", ["sentinel2", "planet"])
+def test_the_models_are_calibrated_and_were_made_of_other_worlds(tmp_path, sensor):
+    models = {model.stem: read_card(model) for model in install_models(tmp_path, sensor)}
+    for card in models.values():
+        assert (card.is_calibrated, card.sensors) == (True, {sensor})
+        learned_from = [name for names in card.training["split"].values() for name in names]
+        assert sorted(learned_from) == [f"Demo Coast {seed}" for seed in range(1000, 1024)]
+    assert find_ensemble_card([tmp_path], [card.model_id for card in models.values()]) is not None

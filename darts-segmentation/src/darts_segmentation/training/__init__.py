@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from darts_segmentation.models.tools.convert import convert_lightning_checkpoint
+    from darts_segmentation.training.checking.validate import validate_dataset
     from darts_segmentation.training.functions import cross_validation_smp, test_smp, train_smp, tune_smp
     from darts_segmentation.training.labels import burn_labels
     from darts_segmentation.training.patch_set import PatchSet
@@ -18,6 +19,7 @@ _LATER = {
     "TrainDatasetBuilder": "darts_segmentation.training.prepare_training",
     "burn_labels": "darts_segmentation.training.labels",
     "convert_lightning_checkpoint": "darts_segmentation.models.tools.convert",
+    "validate_dataset": "darts_segmentation.training.checking.validate",
     **dict.fromkeys(("cross_validation_smp", "test_smp", "train_smp", "tune_smp"), _FUNCTIONS),
 }
 """Imported when it is asked for: what a command takes can be read without all that it needs to run."""
@@ -32,6 +34,7 @@ __all__ = [
     "test_smp",
     "train_smp",
     "tune_smp",
+    "validate_dataset",
 ]
 
 

@@ -78,6 +78,8 @@ class HyperParameters(TrainingParameters):
     decoder_channels: list[int] | None = None
     """Channels of the decoder from coarse to fine, as many as the encoder is deep; those of the architecture if not
     given, which are many for a small encoder."""
+    decoder_interpolation: Literal["nearest", "bilinear"] | None = None
+    """How the decoder enlarges; that of the architecture if not given. Bilinear maps depend less on the patch grid."""
     half_weights: bool = False
     """Keep the weights of the model in half precision: half the size, and next to no difference."""
     augment: list[str] | None = None

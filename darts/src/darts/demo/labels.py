@@ -22,7 +22,7 @@ _AROUND_M = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Annotated:
+class AnnotatedImage:
     """An image that slumps are drawn on."""
 
     image_id: str
@@ -46,10 +46,10 @@ def district_of(world: World) -> str:
     return f"{DISTRICT} {world.seed}"
 
 
-def planet_images(world: World) -> list[Annotated]:
+def planet_images(world: World) -> list[AnnotatedImage]:
     """Return the orthotile and the scene that `write_planet_world` writes."""
     return [
-        Annotated(
+        AnnotatedImage(
             image_id=image.image_id,
             outline=outline_of(image),
             datasource="PlanetScope OrthoTile" if image.slant == 0 else "PlanetScope Scene",
@@ -58,13 +58,13 @@ def planet_images(world: World) -> list[Annotated]:
     ]
 
 
-def sentinel2_image(world: World) -> list[Annotated]:
+def sentinel2_image(world: World) -> list[AnnotatedImage]:
     """Return the scene that `write_world` writes."""
     outline = world.place.geobox.extent.geom
-    return [Annotated(image_id=world.place.scene_id, outline=outline, datasource="Sentinel-2")]
+    return [AnnotatedImage(image_id=world.place.scene_id, outline=outline, datasource="Sentinel-2")]
 
 
-def write_labels(world: World, root: Path, images: Iterable[Annotated] | None = None) -> WrittenLabels:
+def write_labels(world: World, root: Path, images: Iterable[AnnotatedImage] | None = None) -> WrittenLabels:
     """Write the true outlines as if they had been drawn on images of a world, with the images' footprints.
 
     Layers of further worlds can be written under the same folder: each is an iteration of its own.
@@ -95,14 +95,14 @@ def outline_of(image: Image) -> shapely.Polygon:
     return shapely.Polygon(np.array([image.grid.affine * corner for corner in corners]))
 
 
-def _footprints(world: World, images: list[Annotated]) -> gpd.GeoDataFrame:
+def _footprints(world: World, images: list[AnnotatedImage]) -> gpd.GeoDataFrame:
     rows = {"image_id": [image.image_id for image in images], "image_date": f"{world.place.time:%Y-%m-%d}"}
     outlines = gpd.GeoSeries([image.outline for image in images], crs=str(world.place.geobox.crs))
     kinds = [image.datasource for image in images]
     return gpd.GeoDataFrame({**rows, "datasource": kinds}, geometry=outlines.to_crs(_DEGREES))
 
 
-def _labels(world: World, images: list[Annotated]) -> gpd.GeoDataFrame:
+def _labels(world: World, images: list[AnnotatedImage]) -> gpd.GeoDataFrame:
     """Return the slumps that each image shows, whole."""
     found = [
         {"image_id": image.image_id, "image_date": f"{world.place.time:%Y-%m-%d}", "region": district_of(world),

@@ -5,10 +5,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
 
 from darts.demo.compare import Score, compare_with_truth
-from darts.demo.labels import Annotated, planet_images, sentinel2_image, write_labels
+from darts.demo.labels import AnnotatedImage, planet_images, sentinel2_image, write_labels
 from darts.demo.world.make import World, make_world
 from darts.demo.world.planet import write_planet_world
 from darts.demo.world.write import write_world
@@ -33,7 +35,7 @@ class _Written:
     """The command that maps it, without the folders."""
     create_dataset: str
     """The command that makes training data of it, without the labels."""
-    annotated: tuple[Annotated, ...]
+    annotated: tuple[AnnotatedImage, ...]
     """The images that slumps are drawn on."""
 
 
@@ -104,8 +106,9 @@ def demo(
     folder: Path = Path("darts-demo"),
     sensor: Literal["sentinel2", "planet"] = "sentinel2",
     write_labels: bool = False,
+    map_it: Annotated[bool, Parameter(name="--map")] = True,
     model_files: list[Path] | None = None,
-) -> RunReport:
+) -> RunReport | None:
     """Map slumps in a made-up stretch of Arctic coast and compare them with the truth; needs no account.
 
     Args:
@@ -114,6 +117,7 @@ def demo(
         folder: Where the world and the results go; further worlds are added to what is there.
         sensor: What the world is written as.
         write_labels: Also write label and footprint layers, to make training data.
+        map_it: Map the world and compare; without it, it is only written.
         model_files: Models to map with instead of the demo's own.
 
     Raises:
@@ -127,14 +131,20 @@ def demo(
     world = make_world(seed, size)
     written = kind.write(world, folder, None if model_files is None else [user_path(file) for file in model_files])
     say(f"Made in {time.monotonic() - start:.1f} s: {kind.contents}")
+    report = _map(written) if map_it else None
+    if write_labels:
+        _write_labels(world, folder, written)
+    return report
+
+
+def _map(written: _Written) -> RunReport:
+    """Map a world, and show how the map compares with the truth."""
     report = written.pipeline.run()
     if report.exit_code == 0:
         results = {outcome.ref.tile_id: report.folder / outcome.ref.output_folder for outcome in report.outcomes}
         for image_id in written.image_ids:
             _show_score(image_id, compare_with_truth(results[image_id], written.truth), alone=len(results) == 1)
         _show_where(written, [results[image_id] for image_id in written.image_ids])
-    if write_labels:
-        _write_labels(world, folder, written)
     return report
 
 

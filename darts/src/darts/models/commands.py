@@ -1,6 +1,8 @@
 """The commands about model files: each says what it found or wrote."""
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -10,7 +12,7 @@ from cyclopts import Parameter
 from darts.models.table import COLUMNS, ID_DIGITS, rows_of
 from darts.models.words import card_lines
 from darts.utils.console import show_rows
-from darts.utils.terminal import is_plain, say
+from darts.utils.terminal import is_plain, output_console, say
 from darts_segmentation.models.tools.cards import SUFFIXES, card_of
 from darts_segmentation.models.tools.statement import Statement
 from darts_utils.errors import ConfigError, did_you_mean
@@ -218,10 +220,22 @@ def get_model(
         if sha256 is not None or name is not None:
             raise ConfigError("sha256 and name go with an address; a registry has them. Leave them out.")
         entry = find_entry(default_registry(models) if registry is None else user_path(registry), model)
-    file, is_new = fetch_model(entry, models, overwrite=overwrite)
+    with _bytes_shown(entry.name) as on_bytes:
+        file, is_new = fetch_model(entry, models, overwrite=overwrite, on_bytes=on_bytes)
     say(f"{'Fetched' if is_new else 'There already'}: {file}")
     say(f"Licence: {_licence(file, entry.licence)}")
     say(f"Check it:  darts models verify {file}")
+
+
+@contextmanager
+def _bytes_shown(name: str) -> Iterator[Callable[[int], None]]:
+    """Show on a terminal how much of a file has come, and how fast."""
+    from rich.progress import DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    columns = (TextColumn("{task.description}"), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=output_console(), transient=True, disable=is_plain()) as progress:
+        task = progress.add_task(name, total=None)
+        yield lambda count: progress.advance(task, count)
 
 
 def _licence(file: Path, stated: str | None) -> str:

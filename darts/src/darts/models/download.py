@@ -1,6 +1,7 @@
 """A model fetched over https: it appears only if it is what its hash says."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 from darts.models.registry import Entry
@@ -20,13 +21,16 @@ MODELS = Service(
 _PIECE_BYTES = 2**20
 
 
-def fetch_model(entry: Entry, folder: Path, *, overwrite: bool = False) -> tuple[Path, bool]:
+def fetch_model(
+    entry: Entry, folder: Path, *, overwrite: bool = False, on_bytes: Callable[[int], None] | None = None
+) -> tuple[Path, bool]:
     """Return where a model lies, and whether it was fetched; not if it was there already.
 
     Args:
         entry: The model.
         folder: Where it is kept, as its name with the suffix of its address.
         overwrite: Whether another file of that name is replaced.
+        on_bytes: Is told how many bytes have arrived, piece by piece; a negative number takes some back.
 
     Raises:
         DataError: If what comes has another hash; nothing is kept then.
@@ -38,7 +42,7 @@ def fetch_model(entry: Entry, folder: Path, *, overwrite: bool = False) -> tuple
         return target, False
     if target.exists() and not overwrite:
         raise OutputError(f"{target} is there already, but is not {entry.url}. Add --overwrite, or rename it.")
-    fetch_file(MODELS, entry.url, target, check=lambda part: _check(entry, part))
+    fetch_file(MODELS, entry.url, target, on_bytes, check=lambda part: _check(entry, part))
     return target, True
 
 

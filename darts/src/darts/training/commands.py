@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 type Folders = Annotated[DefaultPaths | None, Parameter(name="*")]
 
-_SHOWN = ("JaccardIndex", "F1Score", "Precision", "Recall", "ObjectF1@0.3", "ObjectF1@0.5", "AUROC", "ECE")
+_SHOWN = ("JaccardIndex", "F1Score", "Precision", "Recall", "ObjectF1@0.3", "ObjectF1@0.5", "AUROC", "ECE@0.02-0.98")
 
 
 def train_smp(

@@ -12,12 +12,13 @@ from typing import Any
 
 import torch
 from lightning import Trainer
-from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging
+from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from darts_segmentation.training.data import DartsDataModule
 from darts_segmentation.training.figures.pictures import Pictures
+from darts_segmentation.training.loop.averaging import averaged_weights
 from darts_segmentation.training.loop.checkpoints import WholeCheckpoints, keep_checkpoints
 from darts_segmentation.training.loop.history import History, read_rows
 from darts_segmentation.training.loop.module import MONITORED, TrainedNetwork, check_finite
@@ -111,7 +112,7 @@ def callbacks_of(work: Fitting) -> list[Callback]:
     given = work.parameters
     callbacks: list[Callback] = []
     if given.ema_decay is not None:
-        callbacks.append(EMAWeightAveraging(decay=given.ema_decay))
+        callbacks.append(averaged_weights(given.ema_decay))
     callbacks.append(work.history)
     if work.validates and given.early_stopping_patience:
         callbacks.append(

@@ -12,6 +12,9 @@ from darts_segmentation.models.checkpoint import read_model
 from darts_segmentation.training.parameters import HyperParameters
 from darts_utils.errors import CheckpointError, ConfigError, ServiceError
 
+_OF_ALL = {"arch", "encoder_name", "in_channels", "classes"}
+"""Arguments that every architecture takes."""
+
 
 def architecture_of(parameters: HyperParameters, n_bands: int) -> dict[str, Any]:
     """Return the arguments of `segmentation_models_pytorch.create_model` for a network.
@@ -39,11 +42,13 @@ def architecture_of(parameters: HyperParameters, n_bands: int) -> dict[str, Any]
         given["encoder_depth"] = parameters.encoder_depth
     if parameters.decoder_channels is not None:
         given["decoder_channels"] = list(parameters.decoder_channels)
+    if parameters.decoder_interpolation is not None:
+        given["decoder_interpolation"] = parameters.decoder_interpolation
     try:
         return checked_arguments(Path(encoder), given)
     except CheckpointError as error:
         raise ConfigError(
-            f"{parameters.model_arch} takes neither encoder_depth nor decoder_channels, or not both. Leave them out."
+            f"{parameters.model_arch} has no use for all of {', '.join(sorted(set(given) - _OF_ALL))}. Leave out some."
         ) from error
 
 

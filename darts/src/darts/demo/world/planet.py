@@ -1,11 +1,9 @@
 """A world as PlanetScope sees it: finer, and in the layout of deliveries, as an orthotile and as a scene."""
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ from odc.geo.geobox import GeoBox
 from darts.demo.world.cubes import write_arcticdem, write_tcvis
 from darts.demo.world.fields import Noise
 from darts.demo.world.make import World
-from darts.demo.world.write import write_truth
+from darts.demo.world.write import install_models, write_truth
 from darts_utils.errors import ConfigError
 from darts_utils.files import atomic_file
 from darts_utils.rasters.arrays import Array
@@ -31,8 +29,6 @@ _UDM2 = ("clear", "snow", "shadow", "haze_light", "haze_heavy", "cloud", "confid
 _UDM2_CLASSES: dict[str, Sequence[int]] = {"snow": (11,), "shadow": (3,), "cloud": (8, 9), "haze_light": (10,)}
 """Sentinel-2 scene classes of the world for bands of a UDM2."""
 _CONFIDENCE_PERCENT = 90
-_MODELS = ("demo_with_tcvis.pt", "planet/planet_without_tcvis.pt")
-"""The model that knows trends is that for 10 m pixels: it finds as much on finer ones. The other was taught anew."""
 _TEXTURE = 0.025
 """Relative roughness of the ground that 10 m pixels do not show."""
 _SCENE_ROWS = (0.2, 1.0)
@@ -93,7 +89,7 @@ def write_planet_world(world: World, root: Path) -> WrittenPlanetWorld:
         raise ConfigError(f"size is {world.size} px but must be at most {LARGEST_PX} for Planet data.")
     root = Path(root)
     aux_dir, models_dir = root / "aux", root / "models" / "planet"
-    install_planet_models(models_dir)
+    install_models(models_dir, "planet")
     write_arcticdem(world, aux_dir, resolution_m=2)
     write_tcvis(world, aux_dir)
     orthotile, scene = orthotile_of(world), scene_of(world)
@@ -107,17 +103,6 @@ def write_planet_world(world: World, root: Path) -> WrittenPlanetWorld:
         truth=truth,
         models_dir=models_dir,
     )
-
-
-def install_planet_models(folder: Path) -> list[Path]:
-    """Copy the models that do for 3 m pixels into a folder; return their paths."""
-    installed = []
-    with as_file(files("darts.demo") / "models") as source:
-        for model in (source / name for name in _MODELS):
-            with atomic_file(Path(folder) / model.name) as part:
-                shutil.copyfile(model, part)
-            installed.append(Path(folder) / model.name)
-    return installed
 
 
 def orthotile_of(world: World) -> Image:

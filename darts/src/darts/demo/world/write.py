@@ -4,7 +4,7 @@ import shutil
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -67,15 +67,22 @@ def write_world(world: World, root: Path, shift_px: tuple[float, float] = (0.0, 
     )
 
 
-def install_models(folder: Path) -> list[Path]:
-    """Copy the two models that come with the demo into a folder; return their paths."""
-    installed = []
+def install_models(folder: Path, sensor: Literal["sentinel2", "planet"] = "sentinel2") -> list[Path]:
+    """Copy the two models that come with the demo, and the card of their mean, into a folder.
+
+    Args:
+        folder: Where they go.
+        sensor: Whose pixels they are for.
+
+    Returns:
+        Paths of the models.
+    """
     with as_file(files("darts.demo") / "models") as source:
-        for model in sorted(source.glob("*.pt")):
-            with atomic_file(Path(folder) / model.name) as part:
-                shutil.copyfile(model, part)
-            installed.append(Path(folder) / model.name)
-    return installed
+        there = source / sensor
+        for file in sorted((*there.glob("*.safetensors"), *there.glob("*.ensemble.json"))):
+            with atomic_file(Path(folder) / file.name) as part:
+                shutil.copyfile(file, part)
+    return sorted(Path(folder).glob("*.safetensors"))
 
 
 def write_truth(world: World, folder: Path, image_id: str) -> Path:

@@ -29,9 +29,9 @@ class TrainingSet:
     """The parts of a training set, None where one cannot be read."""
 
     folder: Path
-    x: zarr.Array | None
+    x: zarr.Array[Any] | None
     """(n, bands, s, s) float32 from 0 to 1."""
-    y: zarr.Array | None
+    y: zarr.Array[Any] | None
     """(n, s, s) uint8: 0 background, 1 slump, 2 ignored."""
     metadata: gpd.GeoDataFrame | None
     """One row a patch."""
@@ -96,7 +96,7 @@ def _bands(config: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _chunk_keys(array: zarr.Array, index: int) -> Iterator[str]:
+def _chunk_keys(array: zarr.Array[Any], index: int) -> Iterator[str]:
     """Yield the keys of the files that hold a patch."""
     size = array.shards or array.chunks
     along = [range(index // size[0], index // size[0] + 1)]

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from darts.datasets.inspect.checks import Problem
-from darts.datasets.inspect.reading import TrainingSet
+from darts_segmentation.training.checking.checks import Problem
+from darts_segmentation.training.checking.reading import TrainingSet
 from darts_segmentation.training.splits.division import SplitParameters
 from darts_segmentation.training.splits.folds import Role, Split, every_fold
 from darts_utils.errors import DataError

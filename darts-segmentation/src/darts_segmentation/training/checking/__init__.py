@@ -1,0 +1,1 @@
+"""Whether a training set is whole and sound."""

@@ -203,7 +203,7 @@ def test_trends_of_an_earlier_release_were_those_for_all_images(pipeline, tile, 
     """Whatever cubes there are now: there were no others then."""
     pipeline.run()
     as_of_an_earlier_release(tile)
-    monkeypatch.setattr("darts.pipelines.results.upgrade.read_bands", lambda _: ("red", "tc_wetness"))
+    monkeypatch.setattr("darts_segmentation.models.checkpoint.read_bands", lambda _: ("red", "tc_wetness"))
     assert darts("upgrade-results", "results").returncode == 0
     document = read_record(tile)[DOCUMENT]
     assert document["parameters"]["tcvis_year"] is None

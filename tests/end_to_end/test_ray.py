@@ -269,6 +269,7 @@ def test_a_device_that_cannot_load_the_models_ends_the_run_with_its_reason(clust
         outcomes(make_executor(lanes(tmp_path, open_device=broken)), refs(1))
 
 
+@pytest.mark.skipif("DARTS_TEST_CLUSTER" not in os.environ, reason="slow: DARTS_TEST_CLUSTER=1 runs it")
 def test_a_device_that_dies_while_it_loads_the_models_is_tried_again_but_not_for_ever(cluster, tmp_path):
     def open_device(deaths):
         (tmp_path / f"open-{os.getpid()}").touch()

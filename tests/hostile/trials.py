@@ -8,8 +8,8 @@ from random import Random
 VARIABLE = "DARTS_TEST_HOSTILE"
 """Environment variable with the number of trials."""
 USUAL = 200
-BY_COMMAND = 10
-"""Of so many trials one runs the command in a process of its own."""
+BY_COMMAND, SELDOM_BY_COMMAND = 10, 20
+"""Of so many trials one is a command of its own; fewer in the usual run, for each takes ten seconds."""
 _SOON_OVER = ("configs", "ids", "vectors")
 """Families whose commands mostly end before torch is imported, which takes seconds; half of all are of them."""
 
@@ -121,8 +121,9 @@ def draw(families, number_of_trials=None):
     turns = _one_of_each_first([mutation for _, _, mutation in sorted(shuffled, key=lambda entry: entry[:2])])
     drawn = (turns[number % len(turns)] for number in range(n_trials))
     trials = [Trial(number, mutation, by_command=False) for number, mutation in enumerate(drawn)]
-    for start in range(0, n_trials, BY_COMMAND):
-        chosen = _one_for_a_command(trials[start : start + BY_COMMAND], soon_over=start % (2 * BY_COMMAND) == 0)
+    step = BY_COMMAND if n_trials > USUAL else SELDOM_BY_COMMAND
+    for start in range(0, n_trials, step):
+        chosen = _one_for_a_command(trials[start : start + step], soon_over=start % (2 * step) == 0)
         if chosen is not None:
             trials[chosen.number] = replace(chosen, by_command=True)
     return trials

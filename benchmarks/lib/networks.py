@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.resources import as_file
+from importlib.resources import files as resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,13 +16,6 @@ if TYPE_CHECKING:
 
 type Network = Literal["demo", "resnet34"]
 
-DEMO_NETWORK = {
-    "encoder_name": "tu-mobilenetv2_050",
-    "encoder_depth": 4,
-    "decoder_channels": [64, 48, 32, 16],
-    "decoder_interpolation": "bilinear",
-}
-"""What the demo's models are made of."""
 SLUMPS_ABOVE = 0.4
 """Normalised reflectance that the first network takes for a slump: bright specks, about as many as a busy scene has."""
 
@@ -66,10 +61,14 @@ def untrained_ensemble(folder: Path, n_models: int, network: Network = "demo") -
     import torch
 
     from darts_segmentation import EnsembleV1
+    from darts_segmentation.models.card import read_card
     from darts_segmentation.models.checkpoint import save_checkpoint
 
-    config: dict[str, Any] = {"arch": "unet", "encoder_weights": None, "in_channels": len(TRAINING_BANDS), "classes": 1}
-    config |= DEMO_NETWORK if network == "demo" else {"encoder_name": network}
+    config: dict[str, Any] = {"arch": "unet", "encoder_name": network, "in_channels": len(TRAINING_BANDS), "classes": 1}
+    if network == "demo":
+        with as_file(resources("darts.demo") / "models" / "sentinel2" / "demo_with_tcvis.safetensors") as model:
+            config = dict(read_card(model).architecture)
+    config["encoder_weights"] = None
     files = {}
     for index in range(n_models):
         torch.manual_seed(index)

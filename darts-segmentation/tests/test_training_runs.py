@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from training_sets import make_set
 
 from darts_segmentation.models.card import read_card
 from darts_segmentation.models.checkpoint import load, load_model
+from darts_segmentation.training import train as train_module
 from darts_segmentation.training.loop import fit as fit_module
 from darts_segmentation.training.loop.fit import best_checkpoint
 from darts_segmentation.training.loop.history import read_rows
@@ -312,8 +314,23 @@ def test_a_run_without_validation_keeps_its_last_epoch(folder, tmp_path):
     assert not trained.scores
 
 
+def test_the_commit_is_that_of_the_code_and_not_of_the_folder_that_one_works_in(tmp_path, monkeypatch):
+    def git(*words):
+        return subprocess.run(["git", *words], capture_output=True, text=True, check=False).stdout.strip()
+
+    own = git("-C", str(Path(train_module.__file__).parent), "rev-parse", "HEAD")
+    monkeypatch.chdir(tmp_path)
+    git("init", "-q")
+    git("-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-q", "--allow-empty", "-m", "an article")
+    found = train_module.commit_of_code()
+    assert git("rev-parse", "HEAD") not in ("", found)
+    assert (found or "").removesuffix("-dirty") == own
+
+
 def test_weights_of_another_model_are_a_start(folder, tmp_path, unbroken):
     trained = run(folder, tmp_path, weights_from_checkpoint=unbroken.run.model, learning_rate=1e-9, max_epochs=1)
+    assert trained.card.training["began_with"] == {"file": "run.safetensors", "model_id": unbroken.card.model_id}
+    assert str(unbroken.run.model.parent) not in json.dumps(trained.card.to_json()), "a card goes around the world"
     start, end = (load(one.run.model).network.state_dict() for one in (unbroken, trained))
     name = "segmentation_head.0.weight"
     assert torch.allclose(start[name], end[name], atol=1e-6)

@@ -3,11 +3,11 @@
 import pytest
 
 from hostile.running import TIMEOUT_S
-from hostile.trying import parametrized
+from hostile.trying import parametrized, shown_warnings
 
 
 @pytest.mark.timeout(TIMEOUT_S + 15)
-@pytest.mark.filterwarnings("ignore")  # of libraries that spoil things on purpose
+@shown_warnings
 @parametrized(by_command=True)
 def test_a_command_over_a_spoiled_world_ends_well(trial, attempt):
     attempt(trial)

@@ -6,11 +6,11 @@
 import pytest
 
 from hostile.running import TIMEOUT_S
-from hostile.trying import parametrized
+from hostile.trying import parametrized, shown_warnings
 
 
 @pytest.mark.timeout(TIMEOUT_S + 15)
-@pytest.mark.filterwarnings("ignore")
+@shown_warnings
 @pytest.mark.usefixtures("quiet_process")
 @parametrized(by_command=False)
 def test_a_run_over_a_spoiled_world_ends_well(trial, attempt):

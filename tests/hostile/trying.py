@@ -5,6 +5,10 @@ import pytest
 from hostile.families import FAMILIES
 from hostile.trials import draw
 
+shown_warnings = pytest.mark.filterwarnings(
+    "default", "ignore:Use `@` matmul:PendingDeprecationWarning", "ignore:The 'shapely.ops.transform:DeprecationWarning"
+)
+"""Of libraries that spoil things on purpose; not those of odc-geo's own code, which are passed over everywhere."""
 _TRIALS = draw(FAMILIES)
 
 

@@ -1,3 +1,4 @@
+import json
 import re
 import socket
 from dataclasses import replace
@@ -144,6 +145,7 @@ def test_the_models_are_calibrated_and_were_made_of_other_worlds(tmp_path, senso
     models = {model.stem: read_card(model) for model in install_models(tmp_path, sensor)}
     for card in models.values():
         assert (card.is_calibrated, card.sensors) == (True, {sensor})
+        assert "/" not in json.dumps(card.to_json()), "it names a place on somebody's disk"
         learned_from = [name for names in card.training["split"].values() for name in names]
         assert sorted(learned_from) == [f"Demo Coast {seed}" for seed in range(1000, 1024)]
     assert find_ensemble_card([tmp_path], [card.model_id for card in models.values()]) is not None

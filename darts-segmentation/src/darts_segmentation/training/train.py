@@ -3,7 +3,7 @@
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from darts_segmentation.models.card import BandRange, ModelCard
-from darts_segmentation.models.checkpoint import load
+from darts_segmentation.models.checkpoint import load, model_id
 from darts_segmentation.models.safe_file import write_model
 from darts_segmentation.training.assess.calibration import Calibration, calibrate, fitted_on
 from darts_segmentation.training.assess.domain import described_input, domain_of, input_statistics
@@ -100,8 +100,11 @@ def train(
     run = open_run(
         parent, parameters.run_name, _decides(parameters, data, division), _described(folder, data, architecture)
     )
+    begun = parameters.weights_from_checkpoint
+    began_with = None if begun is None else {"file": begun.name, "model_id": model_id(begun)}
     with run.held():
-        return _train(Work(parameters, data, run, architecture, view, division.random_seed), on_validation, start)
+        work = Work(parameters, data, run, architecture, view, division.random_seed, began_with)
+        return _train(work, on_validation, start)
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,8 @@ class Work:
     architecture: dict[str, Any]
     view: TrainingView
     division_seed: int
+    began_with: dict[str, str] | None
+    """The model whose weights were the first."""
 
     @property
     def device(self) -> torch.device:
@@ -221,12 +226,20 @@ def _card(work: Work, calibration: Calibration | None, metrics: Mapping[str, Any
             "division_seed": work.division_seed,
             "epochs": int(history.rows[-1]["epoch"]) + 1 if history.rows else 0,
             "best_epoch": None if best is None else best[1],
-            "hyperparameters": decisive(work.parameters),
+            **({} if work.began_with is None else {"began_with": work.began_with}),
+            "hyperparameters": _published(work.parameters),
             "metrics": {role: _finite(scores) for role, scores in metrics.items()},
         },
         domain=domain_of(table.iloc[data.split.train]),
         input_statistics=input_statistics(data),
     )
+
+
+def _published(parameters: RunParameters) -> dict[str, Any]:
+    """Return the parameters that decide, with names of files instead of places: a card goes around the world."""
+    places = {field.name: getattr(parameters, field.name) for field in fields(parameters)}
+    names = {name: place.name for name, place in places.items() if isinstance(place, Path)}
+    return {name: names.get(name, value) for name, value in decisive(parameters).items()}
 
 
 def _finite(scores: Mapping[str, float]) -> dict[str, float | None]:
@@ -255,13 +268,22 @@ def _described(folder: Path, data: LearningData, architecture: Mapping[str, Any]
 
 
 def _provenance() -> dict[str, Any]:
-    return {"versions": {name: version(name) for name in _VERSIONS}, "git_commit": _commit()}
+    return {"versions": {name: version(name) for name in _VERSIONS}, "git_commit": commit_of_code()}
 
 
-def _commit() -> str | None:
-    """Return the commit of the working folder, None if it is no repository."""
+def commit_of_code() -> str | None:
+    """Return the commit of this code, with `-dirty` where it was changed since; None where it is no checkout of git.
+
+    Not that of the working folder, which may be somebody's article, nor of a repository that has packages installed.
+    """
+    here = Path(__file__)
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(here.parent), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
     try:
-        done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10)
+        git("ls-files", "--error-unmatch", here.name)
+        return git("describe", "--always", "--abbrev=40", "--exclude=*", "--dirty")
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip() or None

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from darts_segmentation.symmetry import VIEWS, View
-from darts_segmentation.training.augment.samples import IGNORED, Draws, Samples
+from darts_segmentation.training.augment.samples import Draws, Samples
+from darts_segmentation.training.labels import IGNORED
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,6 @@ from darts_utils.bands import INDICES
 TERRAIN_BANDS = frozenset({"dem", "relative_elevation", "slope", "aspect", "hillshade", "curvature"})
 """Bands that are made of elevation: no light changes them, and they are missing together."""
 TREND_PREFIX = "tc_"
-IGNORED = 2
-"""The label of pixels that are not learnt from."""
 _LARGEST_SEED = 2**62
 
 

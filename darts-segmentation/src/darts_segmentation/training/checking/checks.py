@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from darts_segmentation.training.checking.reading import BACKGROUND, IGNORED, SLUMP, TrainingSet
+from darts_segmentation.training.checking.reading import TrainingSet
+from darts_segmentation.training.labels import BACKGROUND, IGNORED, SLUMP
 from darts_segmentation.training.patch_set import COLUMNS
 from darts_segmentation.training.patches.selection import LEAST_LABELLED
 from darts_utils.bands import INDICES, TRAINING_BANDS

@@ -17,8 +17,6 @@ from darts_utils.paths import user_path
 from darts_utils.rasters.arrays import Array
 from darts_utils.toml import values_of
 
-BACKGROUND, SLUMP, IGNORED = 0, 1, 2
-"""Values of a label."""
 _PARTS = ("data.zarr", "metadata.parquet", "config.toml")
 _READ_ERRORS = (OSError, ValueError, KeyError, TypeError, RuntimeError, BaseZarrError)
 """What zarr, pyarrow and tomllib raise about files that are none of theirs."""

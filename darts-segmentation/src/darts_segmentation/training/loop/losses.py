@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from segmentation_models_pytorch.losses import DiceLoss, FocalLoss, JaccardLoss, LovaszLoss
 
-from darts_segmentation.training.augment.samples import IGNORED
+from darts_segmentation.training.labels import IGNORED
 from darts_utils.errors import ConfigError, did_you_mean
 
 _BINARY = "binary"

@@ -7,7 +7,8 @@ import cv2
 import geopandas as gpd
 import numpy as np
 
-from darts_segmentation.training.checking.reading import IGNORED, SLUMP, TrainingSet
+from darts_segmentation.training.checking.reading import TrainingSet
+from darts_segmentation.training.labels import IGNORED, SLUMP
 from darts_utils.rasters.arrays import Array
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from darts.datasets.inspect.contact_sheet import draw_contact_sheet
 from darts.datasets.inspect.patch_map import draw_map
 from darts.utils.console import show_rows
 from darts.utils.terminal import say
-from darts_segmentation.training.checking.reading import IGNORED, SLUMP, TrainingSet, open_training_set
+from darts_segmentation.training.checking.reading import TrainingSet, open_training_set
+from darts_segmentation.training.labels import IGNORED, SLUMP
 from darts_utils.errors import ConfigError, DataError
 from darts_utils.files import atomic_file
 from darts_utils.paths import user_path

@@ -201,6 +201,12 @@ def test_a_run_that_is_killed_at_any_moment_goes_on_to_the_same_end(folder, tmp_
     assert all(one.is_finished for one in runs)
 
 
+@pytest.mark.parametrize("wrong", [{"loss": "focal+cosine"}, {"augment": ["D4", "Swirl"]}])
+def test_losses_and_augmentations_are_known_before_anything_is_read(wrong):
+    with pytest.raises(ConfigError, match=r"'(cosine|Swirl)'.* is no (loss|augmentation); there are "):
+        HyperParameters(**wrong)
+
+
 def test_other_parameters_do_not_go_on_with_an_unfinished_run(folder, tmp_path):
     def stop(*_):
         raise Stopped

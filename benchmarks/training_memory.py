@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--in-memory", action="store_true")
     given = parser.parse_args()
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    work = Work(encoder="tu-mobilenetv2_050", size=128, batch=8, steps=0, device=torch.device("cpu"))
+    work = Work(encoder="tu-mobilenetv2_050", size=128, batch=8, steps=0, batches=3, device=torch.device("cpu"))
     memory = Memory()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

@@ -7,10 +7,12 @@ already. On a GPU it takes by default 200 steps of 16 x 13 x 512 x 512 with a Re
 
 import argparse
 import logging
+import os
 import resource
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from lightning.pytorch.callbacks import Callback
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import xr_coords
 
+from benchmarks.lib.measure import gpu_use_reader, sampled
 from darts_segmentation.training import TrainDatasetBuilder
 from darts_segmentation.training.data import DartsDataModule, open_learning_data
 from darts_segmentation.training.loop.fit import Fitting, make_trainer
@@ -34,8 +37,14 @@ from darts_segmentation.training.loop.runs import RunFolder
 from darts_segmentation.training.parameters import RunParameters
 from darts_utils.bands import TRAINING_BANDS, manager
 
-KINDS = (("from disk, no workers", 0, False), ("from disk, 2 workers", 2, False), ("in memory, no workers", 0, True))
-"""What is measured: name, workers, and whether patches are in memory."""
+KINDS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("from disk, no workers", {"num_workers": 0}),
+    ("from disk, 2 workers", {"num_workers": 2}),
+    ("from disk, 8 workers", {"num_workers": 8}),
+    ("in memory, no workers", {"num_workers": 0, "in_memory": True}),
+    ("in memory, no workers, the usual augmentations", {"num_workers": 0, "in_memory": True, "augment": None}),
+)
+"""What is measured: name, and what is given to the training. The bare step never augments."""
 _WARM_UP = 5
 """Steps before the clock starts: libraries choose their ways in the first ones."""
 
@@ -48,6 +57,8 @@ class Work:
     size: int
     batch: int
     steps: int
+    batches: int
+    """Batches of an epoch."""
     device: torch.device
 
 
@@ -77,7 +88,7 @@ def _now(device: torch.device) -> float:
 
 
 def make_set(folder: Path, work: Work) -> None:
-    """Write a patch set of three batches of noise, half of it with a slump."""
+    """Write a patch set of noise, half of it with a slump."""
     side = work.size * 2
     builder = TrainDatasetBuilder(
         folder,
@@ -89,7 +100,7 @@ def make_set(folder: Path, work: Work) -> None:
         settings={"kind": "sentinel2"},
     )
     rng = np.random.default_rng(1)
-    for number in range(-(-3 * work.batch // 4)):
+    for number in range(-(-work.batches * work.batch // 4)):
         left = 400_000 + number * side * 10
         box = (left, 7_700_000, left + side * 10, 7_700_000 + side * 10)
         geobox = GeoBox.from_bbox(box, "EPSG:32608", resolution=10)
@@ -104,16 +115,16 @@ def make_set(folder: Path, work: Work) -> None:
     builder.finalize()
 
 
-def of_darts(folder: Path, work: Work, *, workers: int, in_memory: bool) -> float:
-    """Return the seconds of a step of `train-smp`, augmentations left out on both sides."""
-    given = _parameters(folder, work, workers=workers, in_memory=in_memory)
-    data = open_learning_data(folder, None, given)
-    learner = _learner(work, given)
+def of_darts(folder: Path, work: Work, **given: Any) -> float:
+    """Return the seconds of a step of `train-smp`."""
+    parameters = _parameters(folder, work, **given)
+    data = open_learning_data(folder, None, parameters)
+    learner = _learner(work, parameters)
     with tempfile.TemporaryDirectory() as temporary:
         run = RunFolder(Path(temporary), "run")
-        history = History(run.metrics, every=given.log_every_n_steps, view=Silent())
-        module = DartsDataModule(data, given, batch_size=given.batch_size, seed=1)
-        trainer = make_trainer(Fitting(learner, module, run, given, history))
+        history = History(run.metrics, every=parameters.log_every_n_steps, view=Silent())
+        module = DartsDataModule(data, parameters, batch_size=parameters.batch_size, seed=1)
+        trainer = make_trainer(Fitting(learner, module, run, parameters, history))
         clock = Clock(work.steps)
         vars(trainer)["callbacks"] = [clock]  # what is kept after an epoch is not a step
         trainer.fit(learner, datamodule=module)
@@ -122,7 +133,7 @@ def of_darts(folder: Path, work: Work, *, workers: int, in_memory: bool) -> floa
 
 def bare(work: Work) -> float:
     """Return the seconds of a step on a batch that lies on the device."""
-    learner = _learner(work, _parameters(Path(), work, workers=0, in_memory=False)).to(work.device).train()
+    learner = _learner(work, _parameters(Path(), work)).to(work.device).train()
     optimizer = torch.optim.AdamW(learner.model.parameters(), lr=1e-3)
     shape = (work.batch, len(TRAINING_BANDS), work.size, work.size)
     x = torch.rand(shape, device=work.device).contiguous(memory_format=torch.channels_last)
@@ -141,19 +152,18 @@ def bare(work: Work) -> float:
     return (_now(work.device) - start) / work.steps
 
 
-def _parameters(folder: Path, work: Work, *, workers: int, in_memory: bool) -> RunParameters:
-    return RunParameters(
-        train_data_dir=folder,
-        model_encoder=work.encoder,
-        augment=[],
-        batch_size=work.batch,
-        num_workers=workers,
-        in_memory=in_memory,
-        data_split_method="none",
-        fold_method="none",
-        max_epochs=10_000,
-        accelerator="gpu" if work.device.type == "cuda" else "cpu",
-    )
+def _parameters(folder: Path, work: Work, **given: Any) -> RunParameters:
+    usual: dict[str, Any] = {
+        "train_data_dir": folder,
+        "model_encoder": work.encoder,
+        "augment": [],
+        "batch_size": work.batch,
+        "data_split_method": "none",
+        "fold_method": "none",
+        "max_epochs": 10_000,
+        "accelerator": "gpu" if work.device.type == "cuda" else "cpu",
+    }
+    return RunParameters(**{**usual, **given})
 
 
 def _learner(work: Work, given: RunParameters) -> TrainedNetwork:
@@ -178,27 +188,52 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16 if on_gpu else 8)
     parser.add_argument("--steps", type=int, default=200 if on_gpu else 20)
     parser.add_argument("--rounds", type=int, default=3, help="both sides in turn, of which the median counts")
+    parser.add_argument("--batches", type=int, default=12 if on_gpu else 3, help="an epoch of the patch set")
     given = parser.parse_args()
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     device = torch.device("cuda" if on_gpu else "cpu")
-    work = Work(encoder=given.encoder, size=given.size, batch=given.batch, steps=given.steps, device=device)
+    work = Work(
+        encoder=given.encoder,
+        size=given.size,
+        batch=given.batch,
+        steps=given.steps,
+        batches=given.batches,
+        device=device,
+    )
     name = torch.cuda.get_device_name() if on_gpu else f"CPU, {torch.get_num_threads()} threads"
     print(f"{name}: U-Net on {work.encoder}, {work.batch} x {len(TRAINING_BANDS)} x {work.size} x {work.size}")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "set"
         make_set(folder, work)
-        for label, workers, in_memory in KINDS:
-            rounds = [
-                (bare(work), of_darts(folder, work, workers=workers, in_memory=in_memory)) for _ in range(given.rounds)
-            ]
-            baseline, ours = (statistics.median(column) for column in zip(*rounds, strict=True))
-            rates = f"{1 / ours:.2f} steps/s, {work.batch / ours:.1f} samples/s"
-            print(f"{label}: {rates}; bare {1 / baseline:.2f} steps/s; {baseline / ours:.1%} of the bare step")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(
-        f"peak memory: {peak:.2f} GiB"
-        + (f", device {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB" if on_gpu else "")
+        for label, kind in KINDS:
+            if kind["num_workers"] > (os.cpu_count() or 1):
+                continue
+            print(f"{label}: {_compared(folder, work, kind, given.rounds)}", flush=True)
+
+
+def _compared(folder: Path, work: Work, kind: dict[str, Any], rounds: int) -> str:
+    """Return in words how fast one way to train is beside the bare step."""
+    on_gpu = work.device.type == "cuda"
+    read: Callable[[], float] = gpu_use_reader() if on_gpu else lambda: float("nan")
+    baselines, times, uses, peaks = [], [], [], []
+    for _ in range(rounds):
+        baselines.append(bare(work))
+        if on_gpu:
+            torch.cuda.reset_peak_memory_stats()
+        with sampled(read, every_s=0.1) as samples:
+            times.append(of_darts(folder, work, **kind))
+        measured = [use for _, use in samples[len(samples) // 5 :]]  # the first of them are of its start
+        uses.append(statistics.mean(measured) if measured else float("nan"))
+        peaks.append(torch.cuda.max_memory_allocated() / 2**30 if on_gpu else float("nan"))
+    baseline, ours = statistics.median(baselines), statistics.median(times)
+    words = (
+        f"{1 / ours:.2f} steps/s, {work.batch / ours:.1f} samples/s; bare {1 / baseline:.2f} steps/s; "
+        f"{baseline / ours:.1%} of the bare step; process at most "
+        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB"
     )
+    if on_gpu:
+        words += f"; device busy {statistics.median(uses):.0f} %, at most {max(peaks):.2f} GiB"
+    return words
 
 
 if __name__ == "__main__":

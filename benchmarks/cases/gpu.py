@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks.lib import baselines
 from benchmarks.lib.checks import assert_close
 from benchmarks.lib.inputs import elevation, features
-from benchmarks.lib.measure import compared, sampled
+from benchmarks.lib.measure import compared, gpu_use_reader, sampled
 from benchmarks.lib.networks import SLUMPS_ABOVE, recorded
 from benchmarks.lib.results import NO_GOAL, Goal, Result
 from benchmarks.lib.runner import Case, result_of, run_case
@@ -332,7 +332,7 @@ def _map(folder: Path, ensemble: "EnsembleV1", scene_ids: Sequence[str]) -> tupl
     from benchmarks.mapping import run_with, scene_pipeline
 
     torch.cuda.reset_peak_memory_stats()
-    with sampled(_use_reader(), every_s=0.1) as samples:
+    with sampled(gpu_use_reader(), every_s=0.1) as samples:
         before = sum(os.times()[:2])
         given = {"scene_ids": list(scene_ids), "device": "cuda", "batch_size": _BATCH}
         report = run_with(ensemble, scene_pipeline(folder, **given))
@@ -344,18 +344,6 @@ def _map(folder: Path, ensemble: "EnsembleV1", scene_ids: Sequence[str]) -> tupl
     used = [use for when, use in samples if ends[0] <= when <= ends[-1]]
     busy = sum(used) / len(used) / 100 if used else float("nan")
     return (ends[-1] - ends[0]) / (len(ends) - 1), busy, cpu_s, torch.cuda.max_memory_allocated() / _GIB
-
-
-def _use_reader() -> Callable[[], float]:
-    """Return what tells how busy the GPU is, in per cent; NaN where nothing can tell."""
-    import torch
-
-    try:
-        torch.cuda.utilization()
-    except (ImportError, RuntimeError) as error:  # it asks nvidia-ml-py, which may be missing
-        print(f"how busy the GPU is was not measured: {error}", flush=True)
-        return lambda: float("nan")
-    return torch.cuda.utilization
 
 
 def _seconds_alone(ensemble: "EnsembleV1", size: int) -> float:

@@ -93,6 +93,18 @@ def resident_gib() -> float:
     return pages * 4096 / _GIB
 
 
+def gpu_use_reader() -> Callable[[], float]:
+    """Return what tells how busy the GPU is, in per cent; NaN where nothing can tell."""
+    import torch
+
+    try:
+        torch.cuda.utilization()
+    except (ImportError, RuntimeError) as error:  # it asks nvidia-ml-py, which may be missing
+        print(f"how busy the GPU is was not measured: {error}", flush=True)
+        return lambda: float("nan")
+    return torch.cuda.utilization
+
+
 @contextmanager
 def sampled(read: Callable[[], float] = resident_gib, every_s: float = 0.01) -> Iterator[list[tuple[float, float]]]:
     """Give a list that fills with (seconds since the epoch, what is read): the memory in use, if nothing else is."""

@@ -1,4 +1,6 @@
+import gc
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -6,8 +8,10 @@ import torch
 from training_sets import BANDS, make_set
 
 from darts_segmentation.training import PatchSet
-from darts_segmentation.training.data import DartsDataModule, EpochBatches, InOrder, PatchBatches, open_learning_data
+from darts_segmentation.training.data import DartsDataModule, open_learning_data
 from darts_segmentation.training.parameters import PatchSetParameters
+from darts_segmentation.training.patches.batches import CPU, BatchLoader, PatchBatches, room_for
+from darts_segmentation.training.patches.order import EpochBatches, InOrder
 from darts_segmentation.training.splits.division import SplitParameters
 from darts_utils.errors import ConfigError, DataError
 
@@ -110,9 +114,56 @@ def test_a_set_of_another_release_says_its_bands_in_its_config(patches, tmp_path
 
 
 def test_memory_that_is_not_there_is_not_asked_for(patches, monkeypatch):
-    monkeypatch.setattr("darts_segmentation.training.data.os.sysconf", lambda name: 1)
+    monkeypatch.setattr("darts_segmentation.training.patches.batches.os.sysconf", lambda name: 1)
     with pytest.raises(ConfigError, match=r"^in_memory needs [0-9.]+ GiB, but 0\.0 GiB are free\. Leave it out\.$"):
         PatchBatches(patches, None).in_memory()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_for_a_gpu_patches_are_pinned_or_lie_there(patches):
+    gpu = torch.device("cuda", 0)
+    batches = PatchBatches(patches, None, gpu)
+    plain, kept, on_cpu = batches[[5, 0]], batches.in_memory()[[5, 0]], PatchBatches(patches, None)[[5, 0]]
+    assert plain["x"].is_pinned()
+    assert plain["y"].is_pinned()
+    assert kept["x"].device == kept["y"].device == gpu
+    for name in "xy":
+        assert torch.equal(plain[name], on_cpu[name])
+        assert torch.equal(kept[name].cpu(), on_cpu[name])
+
+
+def test_a_set_lies_on_a_gpu_only_where_half_of_its_free_memory_is_enough(monkeypatch):
+    gpu = torch.device("cuda", 1)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (2000, 4000) if device == gpu else (0, 0))
+    assert room_for(1000, gpu) == gpu
+    assert room_for(1001, gpu) == room_for(1, CPU) == CPU
+
+
+@pytest.mark.parametrize("n_workers", [0, 1, 3, 20])
+def test_batches_come_in_order_and_a_few_are_read_ahead(patches, n_workers):
+    asked = []
+
+    class Asked(PatchBatches):
+        def __getitem__(self, chosen):
+            asked.append(list(chosen))
+            return super().__getitem__(chosen)
+
+    wanted = [[place, (place * 3) % 10] for place in range(9)]
+    loader = BatchLoader(Asked(patches, None), wanted, n_workers)
+    assert len(loader) == 9
+    batches = iter(loader)
+    first = next(batches)
+    assert min(9, max(1, n_workers)) <= len(asked) <= max(1, n_workers) + 1
+    assert [batch["index"].tolist() for batch in (first, *batches)] == wanted
+    assert sorted(asked) == sorted(wanted)
+
+
+def test_a_loader_that_is_left_early_leaves_no_thread(patches):
+    for batch in BatchLoader(PatchBatches(patches, None), [[place] for place in range(10)], 2):
+        assert batch["index"].tolist() == [0]
+        break
+    gc.collect()
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("darts-batches")]
 
 
 def test_validation_patches_are_those_of_the_split(patches):
@@ -137,3 +188,5 @@ def test_a_damaged_patch_is_named(patches, tmp_path):
     (folder / "data.zarr" / "x" / "c" / "4" / "0" / "0" / "0").write_bytes(b"short")
     with pytest.raises(DataError, match=r"patch 4 in .* is damaged"):
         PatchBatches(PatchSet(folder), None)[[4]]
+    with pytest.raises(DataError, match=r"patch 4 in .* is damaged"):
+        list(BatchLoader(PatchBatches(PatchSet(folder), None), [[1], [2], [4], [5]], 2))

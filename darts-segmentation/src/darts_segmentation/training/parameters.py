@@ -49,9 +49,9 @@ class PatchSetParameters(TrainingParameters):
     bands: list[str] | None = None
     """Bands that the network reads, in this order; all of the set if not given."""
     in_memory: bool = False
-    """Keep all patches in memory instead of reading them in every epoch."""
+    """Keep all patches in memory instead of reading them in every epoch: on the GPU if half of its free memory is enough."""
     num_workers: int = 0
-    """Processes that read patches beside the one that trains."""
+    """Threads that each get a batch ready; with 0 one does."""
     positive_share: float | None = None
     """Share of patches with slumps in an epoch, 0 to 1; as they are in the set if not given."""
 

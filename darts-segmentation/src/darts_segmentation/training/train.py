@@ -19,7 +19,7 @@ from darts_segmentation.training.assess.calibration import Calibration, calibrat
 from darts_segmentation.training.assess.domain import described_input, domain_of, input_statistics
 from darts_segmentation.training.assess.evaluation import evaluate
 from darts_segmentation.training.assess.predicting import predictor
-from darts_segmentation.training.data import DartsDataModule, InOrder, LearningData, PatchBatches, open_learning_data
+from darts_segmentation.training.data import DartsDataModule, LearningData, open_learning_data
 from darts_segmentation.training.figures.pictures import draw_augmentations
 from darts_segmentation.training.figures.plots import draw_run, save_figure
 from darts_segmentation.training.loop.estimate import expected_duration
@@ -29,6 +29,8 @@ from darts_segmentation.training.loop.module import TrainedNetwork
 from darts_segmentation.training.loop.networks import architecture_of, new_network, start_from
 from darts_segmentation.training.loop.runs import RUNS, RunFolder, decisive, open_run, plain, rank
 from darts_segmentation.training.parameters import RunParameters
+from darts_segmentation.training.patches.batches import PatchBatches
+from darts_segmentation.training.patches.order import InOrder
 from darts_utils.errors import ConfigError
 from darts_utils.machine.devices import decide_device
 from darts_utils.paths import PathManager, visible_folders

@@ -11,8 +11,9 @@ from darts_segmentation.metrics.histogram import LogitHistogram
 from darts_segmentation.metrics.objects import match_objects
 from darts_segmentation.metrics.scores import ScoreCounts
 from darts_segmentation.training.assess.predicting import Predictor, predicted
-from darts_segmentation.training.data import Batch, LearningData
+from darts_segmentation.training.data import LearningData
 from darts_segmentation.training.labels import IGNORED, SLUMP
+from darts_segmentation.training.patches.batches import Batch
 from darts_utils.errors import ConfigError
 from darts_utils.objects.core_mean import core_mean
 from darts_utils.rasters.arrays import Array

@@ -8,7 +8,8 @@ import numpy as np
 import shapely
 from shapely import affinity
 
-from darts_segmentation.training.data import LearningData, PatchBatches
+from darts_segmentation.training.data import LearningData
+from darts_segmentation.training.patches.batches import PatchBatches
 from darts_utils.rasters.arrays import Array
 
 KINDS = {"planet": ("planet", 3.0), "planet-pingo": ("planet", 3.0), "sentinel2": ("sentinel2", 10.0)}

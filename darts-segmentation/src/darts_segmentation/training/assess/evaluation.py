@@ -13,8 +13,8 @@ from darts_segmentation.metrics.histogram import LogitHistogram
 from darts_segmentation.metrics.objects import count_objects
 from darts_segmentation.metrics.scores import ScoreCounts
 from darts_segmentation.training.assess.predicting import Predictor, predicted
-from darts_segmentation.training.data import Batch
 from darts_segmentation.training.labels import IGNORED, SLUMP
+from darts_segmentation.training.patches.batches import Batch
 from darts_utils.rasters.arrays import Array
 
 OBJECT_IOUS = (0.3, 0.5)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from darts_segmentation.network import Member, autocast_of, place
-from darts_segmentation.training.data import Batch
+from darts_segmentation.training.patches.batches import Batch
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ import numpy as np
 import torch
 
 from darts_segmentation.training.assess.predicting import Predictor
-from darts_segmentation.training.data import LearningData, PatchBatches
+from darts_segmentation.training.data import LearningData
 from darts_segmentation.training.labels import IGNORED, SLUMP
+from darts_segmentation.training.patches.batches import PatchBatches
 from darts_utils.rasters.arrays import Array
 
 if TYPE_CHECKING:

@@ -11,10 +11,11 @@ from lightning.pytorch.callbacks import Callback
 
 from darts_segmentation.training.assess.predicting import Predictor
 from darts_segmentation.training.augment.augmentations import Augmenter
-from darts_segmentation.training.data import LearningData, PatchBatches
+from darts_segmentation.training.data import LearningData
 from darts_segmentation.training.figures.patch_pictures import draw_patches, picture_of
 from darts_segmentation.training.figures.plots import save_figure
 from darts_segmentation.training.labels import SLUMP
+from darts_segmentation.training.patches.batches import PatchBatches
 from darts_utils.rasters.arrays import Array
 
 if TYPE_CHECKING:

@@ -5,9 +5,10 @@ from copy import deepcopy
 
 import torch
 
-from darts_segmentation.training.data import LearningData, PatchBatches
+from darts_segmentation.training.data import LearningData
 from darts_segmentation.training.loop.module import TrainedNetwork
 from darts_segmentation.training.parameters import RunParameters
+from darts_segmentation.training.patches.batches import PatchBatches
 
 SMALL_ENCODER = "tu-mobilenetv2_050"
 _LONG_HOURS = 1.0

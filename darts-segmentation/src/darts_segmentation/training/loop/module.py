@@ -22,10 +22,10 @@ from torchmetrics.classification import (
 
 from darts_segmentation.metrics.histogram import LogitHistogram
 from darts_segmentation.training.augment.augmentations import Augmenter
-from darts_segmentation.training.data import Batch
 from darts_segmentation.training.labels import IGNORED
 from darts_segmentation.training.loop.losses import Loss, ignore_edges, make_loss
 from darts_segmentation.training.parameters import HyperParameters
+from darts_segmentation.training.patches.batches import Batch
 from darts_utils.errors import DataError
 
 MONITORED = "val/JaccardIndex"

@@ -49,7 +49,7 @@ class PatchSetParameters(TrainingParameters):
     bands: list[str] | None = None
     """Bands that the network reads, in this order; all of the set if not given."""
     in_memory: bool = False
-    """Keep all patches in memory instead of reading them in each epoch: on the GPU if half of its free memory suffices."""
+    """Keep all patches in memory, not read in each epoch: on the GPU if half of its free memory suffices."""
     num_workers: int = 0
     """Threads that each get a batch ready; with 0 one does."""
     positive_share: float | None = None

@@ -119,7 +119,7 @@ def test_the_model_says_what_it_is(unbroken, folder):
     assert set(card.input_statistics) == set(card.band_names)
     assert card.domain["type"] == "MultiPolygon"
     assert len(card.domain["coordinates"]) == len(split["train"])
-    assert (card.training["seed"], card.training["epochs"]) == (42, 4)
+    assert (card.training["seed"], card.training["epochs"]) == (42, EPOCHS)
 
 
 def test_a_checkpoint_of_lightning_that_a_run_keeps_is_a_model_too(unbroken):

@@ -1,4 +1,4 @@
-"""Areas on the ellipsoid, which no map projection distorts."""
+"""Areas and perimeters on the ellipsoid, which no map projection distorts."""
 
 from typing import Any
 
@@ -24,18 +24,43 @@ def ground_areas_m2(shapes: Any, crs: Any) -> Array:
         The areas. Method: Karney (2013), doi:10.1007/s00190-012-0578-z.
     """
     shapes = np.asarray(shapes, dtype=object)
+    rings, owners, is_outer = _rings_of(shapes)
+    areas = np.where(is_outer, 1, -1) * _measured(rings, crs)[0]
+    return np.bincount(owners, areas, len(shapes)) if len(shapes) else np.empty(0)
+
+
+def ground_perimeters_m(shapes: Any, crs: Any) -> Array:
+    """Return the length of the outlines of each shape on the ground, those of holes with them.
+
+    Args:
+        shapes: (shape,) polygons and multipolygons of shapely.
+        crs: What their coordinates are in, as pyproj takes it.
+
+    Returns:
+        (shape,) float64 in metres, along geodesics on WGS84. Method: Karney (2013), doi:10.1007/s00190-012-0578-z.
+    """
+    shapes = np.asarray(shapes, dtype=object)
+    rings, owners, _ = _rings_of(shapes)
+    return np.bincount(owners, _measured(rings, crs)[1], len(shapes)) if len(shapes) else np.empty(0)
+
+
+def _rings_of(shapes: Array) -> tuple[Array, Array, Array]:
+    """Return the rings of shapes, (ring,) the shape that each belongs to, and whether it is an outer one."""
     polygons, owners = shapely.get_parts(shapes, return_index=True)
     rings, of_polygon = shapely.get_rings(polygons, return_index=True)
     is_outer = np.diff(of_polygon, prepend=-1) > 0  # the outer ring of a polygon comes first
-    areas = np.where(is_outer, 1, -1) * _ring_areas_m2(rings, crs)
-    return np.bincount(owners[of_polygon], areas, len(shapes)) if len(shapes) else np.empty(0)
+    return rings, owners[of_polygon], is_outer
 
 
-def _ring_areas_m2(rings: Array, crs: Any) -> Array:
-    """Return the area inside each closed ring; the geodesic library is asked ring by ring, which is what takes time."""
+def _measured(rings: Array, crs: Any) -> Array:
+    """Return (2, ring) area inside each closed ring, and its length.
+
+    The geodesic library is asked ring by ring, which is what takes time.
+    """
     to_degrees = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform
     x, y = shapely.get_coordinates(rings).T
     longitude, latitude = to_degrees(x, y)
     ends = np.cumsum(shapely.get_num_coordinates(rings))
     parts = zip(np.split(longitude, ends[:-1]), np.split(latitude, ends[:-1]), strict=True) if len(rings) else ()
-    return np.array([abs(_WGS84.polygon_area_perimeter(*part)[0]) for part in parts])
+    found = [_WGS84.polygon_area_perimeter(*part) for part in parts]
+    return np.abs(np.array(found, dtype=np.float64).reshape(-1, 2)).T

@@ -1,0 +1,101 @@
+"""The plane in which an inventory compares outlines: equal-area, over all of the north, without a seam.
+
+Overlaps are compared as areas, so the plane must not distort them; and slumps on the antimeridian or on the border of
+two UTM zones must not be torn. EPSG:6931 (Lambert azimuthal equal-area on the North Pole) does both.
+"""
+
+from typing import Any
+
+import numpy as np
+import pyproj
+import shapely
+
+from darts_utils.rasters.arrays import Array
+
+PLANE = "EPSG:6931"
+"""NSIDC EASE-Grid 2.0 North; metres."""
+
+
+def to_plane(shapes: Any, crs: Any) -> Array:
+    """Return shapes in the plane, valid, without coordinates of height.
+
+    Args:
+        shapes: (shape,) polygons and multipolygons; what is invalid is repaired by the rule of odd and even crossings.
+        crs: What their coordinates are in, as pyproj takes it.
+
+    Returns:
+        (shape,) polygons and multipolygons in `PLANE`.
+    """
+    moved = _transformed(np.asarray(shapes, dtype=object), crs, PLANE)
+    broken = ~shapely.is_valid(moved)
+    if broken.any():
+        moved[broken] = _areal(shapely.make_valid(moved[broken]))
+    for index in np.flatnonzero(_is_cut_in_two(moved)):  # their sides at 180 and -180 degrees differ by rounding
+        moved[index] = shapely.union_all(shapely.set_precision(shapely.get_parts(moved[index]), _ROUNDING_M))
+    return moved
+
+
+def to_degrees(shapes: Any) -> Array:
+    """Return shapes of the plane as longitude and latitude, those across the antimeridian cut along it.
+
+    Args:
+        shapes: (shape,) polygons and multipolygons in `PLANE`.
+
+    Returns:
+        (shape,) polygons and multipolygons in EPSG:4326, with longitudes from -180 to 180 degrees.
+    """
+    shapes = np.asarray(shapes, dtype=object)
+    crossing = shapely.intersects(shapes, _ANTIMERIDIAN)
+    moved = _transformed(shapes, PLANE, "EPSG:4326")
+    for index in np.flatnonzero(crossing):
+        moved[index] = _cut_in_two(shapes[index])
+    return moved
+
+
+_ANTIMERIDIAN = shapely.LineString([(0, 0), (0, 9_030_000)])
+"""In the plane: from the pole upwards, to the equator."""
+_BESIDE = 9_100_000
+_ROUNDING_M = 1e-3
+
+
+def _is_cut_in_two(shapes: Array) -> Array:
+    """Tell which shapes of the plane have several parts and lie at the antimeridian, as degrees leave them."""
+    return (shapely.get_num_geometries(shapes) > 1) & shapely.dwithin(shapes, _ANTIMERIDIAN, _ROUNDING_M)
+
+
+def _cut_in_two(shape: Any) -> Any:
+    """Return a shape of the plane in degrees: its part west of the antimeridian (180) and that east of it (-180)."""
+    parts = []
+    for left, right, edge in ((0, _BESIDE, 180.0), (-_BESIDE, 0, -180.0)):
+        part = shapely.intersection(shape, shapely.box(left, -_BESIDE, right, _BESIDE))
+        (moved,) = _transformed(np.array([part], dtype=object), PLANE, "EPSG:4326")
+        parts.append(shapely.transform(moved, lambda points, edge=edge: _on_the_side(points, edge)))
+    return _areal(np.array([shapely.union_all(parts)], dtype=object))[0]
+
+
+def _on_the_side(points: Array, edge: float) -> Array:
+    """Return points whose longitudes are of the sign of an edge where they lie on it."""
+    on_it = np.abs(np.abs(points[:, 0]) - 180) < 1e-9
+    return np.column_stack([np.where(on_it, edge, points[:, 0]), points[:, 1]])
+
+
+def _transformed(shapes: Array, source: Any, target: Any) -> Array:
+    """Return shapes in another CRS; one call for all points, because each call has its cost."""
+    if pyproj.CRS(source) == pyproj.CRS(target):
+        return shapely.force_2d(shapes)
+    transform = pyproj.Transformer.from_crs(source, target, always_xy=True).transform
+    moved: Array = shapely.transform(
+        shapely.force_2d(shapes), lambda points: np.column_stack(transform(points[:, 0], points[:, 1]))
+    )
+    return moved
+
+
+def _areal(shapes: Array) -> Array:
+    """Return what of each shape has an area, as a polygon or multipolygon."""
+    parts, owners = shapely.get_parts(shapes, return_index=True)
+    has_area = shapely.get_dimensions(parts) == 2
+    result = np.empty(len(shapes), dtype=object)
+    result[:] = shapely.Polygon()
+    for owner in np.unique(owners[has_area]):
+        result[owner] = shapely.union_all(parts[has_area & (owners == owner)])
+    return result

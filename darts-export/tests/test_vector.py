@@ -180,7 +180,10 @@ def test_regions_are_the_outlines_of_a_mask(as_bands):
     assert regions(as_bands(np.zeros((2, 2), bool))[0]).empty
 
 
-TABLE_COLUMNS = [*COLUMNS[:-1], "cut", "area_m2", "image_id", "sensor", "acquired", "features_missing", "geometry"]
+TABLE_COLUMNS = [
+    *COLUMNS[:-1], "cut", "area_m2", "image_id", "sensor", "acquired", "features_missing", "area_m2_t30", "area_m2_t45",
+    "area_m2_t65", "area_m2_t80", "core_probability", "nodata_fraction", "snow_fraction", "water_fraction", "geometry",
+]  # fmt: skip
 
 
 def test_a_table_of_slumps_stands_alone(make_tile):

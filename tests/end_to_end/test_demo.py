@@ -79,7 +79,8 @@ def test_the_run_record_lies_beside_the_scene(demo):
     segments = gpd.read_parquet(scene / "prediction_segments.parquet")
     assert list(segments.columns) == [
         "Region_ID", "min", "max", "mean", "median", "std", "npixel", "cut", "area_m2", "image_id", "sensor",
-        "acquired", "features_missing", "geometry",
+        "acquired", "features_missing", "area_m2_t30", "area_m2_t45", "area_m2_t65", "area_m2_t80", "core_probability",
+        "nodata_fraction", "snow_fraction", "water_fraction", "geometry",
     ]  # fmt: skip
     assert segments["max"].between(50, 100).all()
     stages = pd.read_parquet(min(results.glob("*.timer.parquet")))["stage"].tolist()

@@ -53,7 +53,7 @@ PRODUCTS = {
 
 THUMBNAIL_VARIABLES = ("red", "green", "blue", "binarized_segmentation", "extent")
 """What a thumbnail shows if the tile has it."""
-SAID_VARIABLES = ("quality_data_mask", "features_missing")
+SAID_VARIABLES = ("quality_data_mask", "features_missing", "s2_scl", "planet_udm", "nir")
 """What the figures of a tile are made of, whatever is exported; of the latter also that of each model."""
 
 DEBUG_FILE = "darts_inference_debug.nc"

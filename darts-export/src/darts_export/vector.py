@@ -11,6 +11,7 @@ import xarray as xr
 
 from darts_export import image
 from darts_export.polygonize import polygonize
+from darts_export.surroundings import THRESHOLDS, Objects, core_probabilities, ground_shares, sizes_above
 from darts_utils.objects.geodesy import ground_areas_m2
 from darts_utils.rasters.arrays import Array
 from darts_utils.rasters.run_length import RunLengthEncoding, connected_components, run_length_encode
@@ -31,7 +32,9 @@ def segment_table(tile: xr.Dataset, suffix: str = "") -> gpd.GeoDataFrame:
         where the tile does not tell), `area_m2` float64, geodesic on WGS84, `image_id` and `sensor` text, `acquired`
         text, the day of the image as YYYY-MM-DD (null if unknown), and `features_missing` float64, the share from 0 to
         1 of its pixels where a band that a model reads is missing (NaN where the tile does not tell), of several models
-        the largest; and the geometry.
+        the largest; `area_m2_t30 area_m2_t45 area_m2_t65 area_m2_t80` float64, its area at other thresholds (see
+        `darts_export.surroundings.sizes_above`), `core_probability` float64 from 0 to 1, and `nodata_fraction
+        snow_fraction water_fraction` (see `darts_export.surroundings.ground_shares`); and the geometry.
     """
     objects = tile[f"binarized_segmentation{suffix}"]
     found = _Found.of(objects)
@@ -41,7 +44,18 @@ def segment_table(tile: xr.Dataset, suffix: str = "") -> gpd.GeoDataFrame:
     frame["cut"] = pd.array([None] * found.number if cut is None else found.share(cut) > 0, dtype="boolean")
     missing = [found.share(tile[name]) for name in missing_masks(tile, suffix)]
     largest = np.max(missing, axis=0) if missing else np.full(found.number, np.nan)
-    return _with_origin(frame, shapes, tile, features_missing=largest)
+    table = _with_origin(frame, shapes, tile, features_missing=largest)
+    around = _surroundings(found.objects(), table, tile, suffix)
+    return table.assign(**around)[[*table.columns.drop("geometry"), *around, "geometry"]]
+
+
+def _surroundings(objects: Objects, table: gpd.GeoDataFrame, tile: xr.Dataset, suffix: str) -> dict[str, Array]:
+    """Return the columns that say how far objects would reach, how sure they are and what is around them."""
+    probabilities = tile[f"probabilities{suffix}"].values
+    pixel_m2 = table["area_m2"].to_numpy() / table["npixel"].to_numpy()
+    areas = {name: sizes_above(objects, probabilities, t) * pixel_m2 for name, t in THRESHOLDS.items()}
+    core = core_probabilities(objects, probabilities)
+    return {**areas, "core_probability": core, **ground_shares(objects, tile)}
 
 
 def region_table(tile: xr.Dataset, name: str) -> gpd.GeoDataFrame:
@@ -109,6 +123,11 @@ class _Found:
     def owners(self) -> Array:
         """(pixel,) the object that each pixel belongs to."""
         return np.repeat(self.labels, self.stretches.lengths)
+
+    def objects(self) -> Objects:
+        """Return their pixels by row and column."""
+        rows, columns = np.divmod(self.pixels, self.stretches.stride - 1)
+        return Objects(rows, columns, self.owners, self.number)
 
     def share(self, mask: xr.DataArray) -> Array:
         """Return the share of the pixels of each object that a bool mask has, (object,) float64."""

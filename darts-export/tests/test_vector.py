@@ -19,7 +19,7 @@ from rasterio import Affine
 from rasterio.features import rasterize
 
 from darts_export.tables import geopackage_bytes, geoparquet_bytes
-from darts_export.vector import object_statistics, region_table, regions, segment_table, segments
+from darts_export.vector import object_statistics, observed_table, region_table, regions, segment_table, segments
 
 DATE = datetime(2024, 7, 20, 20, 9, 9, tzinfo=UTC)
 COLUMNS = ["Region_ID", "min", "max", "mean", "median", "std", "npixel", "geometry"]
@@ -178,6 +178,23 @@ def test_regions_are_the_outlines_of_a_mask(as_bands):
     assert list(frame["Region_ID"]) == [1, 2]
     assert sorted(frame.area) == [100, 800]
     assert regions(as_bands(np.zeros((2, 2), bool))[0]).empty
+
+
+def test_ground_was_seen_where_quality_is_high_and_a_probability_known(make_tile):
+    tile = make_tile()
+    extent, quality = tile["extent"].values.copy(), np.full(tile["extent"].shape, 2, dtype=np.uint8)
+    probabilities = np.full(extent.shape, 0.2, dtype=np.float32)
+    extent[:], extent[:5] = True, False
+    quality[:, :7], probabilities[20:23, 20:22] = 1, np.nan
+    tile["extent"], tile["quality_data_mask"] = (("y", "x"), extent), (("y", "x"), quality)
+    tile["probabilities"] = (("y", "x"), probabilities)
+    pixel_m2 = abs(float(tile["x"][1] - tile["x"][0])) ** 2
+    height, width = extent.shape
+    table = observed_table(tile)
+    assert table.geometry.area.sum() == pytest.approx(pixel_m2 * ((height - 5) * (width - 7) - 6))
+    assert list(table.columns) == ["Region_ID", "area_m2", "image_id", "sensor", "acquired", "geometry"]
+    whole = observed_table(tile.drop_vars("quality_data_mask"))
+    assert whole.geometry.area.sum() == pytest.approx(pixel_m2 * ((height - 5) * width - 6))
 
 
 TABLE_COLUMNS = [

@@ -32,7 +32,7 @@ def slow_reference(tile, member, patch, overlap, reflection=0, multiple=1):
         valid = valid & ~np.isnan(tile[band].values)
     stack = np.stack([manager[band].normalize(tile[band].values) * valid for band in member.bands])
     stack = np.pad(stack, [(0, 0)] + [(reflection, reflection)] * 2, mode="reflect")
-    stack = np.pad(stack, [(0, 0)] + [(0, -n % multiple) for n in stack.shape[1:]])
+    stack = np.pad(stack, [(0, 0)] + [(0, -n % multiple) for n in stack.shape[1:]], mode="reflect")
     size = [min(-(-patch // multiple) * multiple, n) for n in stack.shape[1:]]
     rows, columns = (patch_starts(n, p, overlap, multiple) for n, p in zip(stack.shape[1:], size, strict=True))
     places = [(row, column) for row in rows for column in columns]

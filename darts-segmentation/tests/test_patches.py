@@ -75,20 +75,17 @@ def test_neighbours_share_at_least_the_overlap(length, patch, multiple, data):
     assert np.diff(starts).max(initial=0) <= patch - overlap
 
 
-def test_a_tile_without_mirroring_is_masked_beyond_its_edge():
-    grid = patch_grid((5, 140), Patching(patch_size=32, overlap=0), 32)
-    valid = np.ones(grid.patch_shape, dtype=bool)
-    next(iter(grid)).mask_outside(valid)
-    assert valid[:5].all()
-    assert not valid[5:].any()
-
-
-def test_mirroring_shows_the_tile_beyond_its_edge_and_masks_nothing():
-    grid = patch_grid((6, 6), Patching(patch_size=8, overlap=2, reflection=1), 1)
+@pytest.mark.parametrize(("reflection", "origin"), [(0, (0, 0)), (0, (-7, 30)), (3, (5, 9))])
+def test_beyond_its_edge_a_tile_is_mirrored(reflection, origin):
+    """Bars of zeros are nothing that a network has learned from."""
+    grid = patch_grid((20, 25), Patching(patch_size=64, overlap=2, reflection=reflection), 16, origin)
     (patch,) = grid
-    band = np.arange(36, dtype=np.float32).reshape(6, 6)
-    np.testing.assert_array_equal(patch.read(xr.Variable(("y", "x"), band)), np.pad(band, 1, mode="reflect"))
-    assert patch.rows.inside is None
+    band = np.arange(500, dtype=np.float32).reshape(20, 25)
+    before = [reflection + (first - reflection) % 16 for first in origin]
+    after = [full - length - first for full, length, first in zip(grid.patch_shape, band.shape, before, strict=True)]
+    assert max(before + after) > 0
+    padded = np.pad(band, list(zip(before, after, strict=True)), mode="reflect")
+    np.testing.assert_array_equal(patch.read(xr.Variable(("y", "x"), band)), padded)
 
 
 @settings(deadline=None, max_examples=100)

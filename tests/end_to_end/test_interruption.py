@@ -23,6 +23,7 @@ PRODUCTS = {
     "prediction_segments.parquet",
     "prediction_extent.gpkg",
     "prediction_extent.parquet",
+    "prediction_observed.parquet",
     "thumbnail.jpg",
 }
 KILLS = int(os.environ.get("DARTS_TEST_KILLS", "2"))

@@ -31,7 +31,7 @@ from darts_export.record import FILE as RECORD
 from darts_export.record import FINGERPRINT, tags_of, write_record
 from darts_export.tables import geopackage_bytes, geoparquet_bytes
 from darts_export.thumbnail import draw_thumbnail, jpeg_bytes
-from darts_export.vector import region_table, segment_table
+from darts_export.vector import observed_table, region_table, segment_table
 from darts_utils.bands import manager, model_suffixes
 from darts_utils.errors import DataError
 
@@ -59,8 +59,9 @@ def export_tile(  # noqa: PLR0917  (the public signature)
         tile: A tile from `prepare_export`, in memory representation, with georeference.
         out_dir: Folder of the tile; its parents are made.
         bands: What to export: `probabilities` (uint8 percent, 255 = no data), `binarized` (uint8 0/1), `polygonized`
-            (GeoPackage and GeoParquet), `extent` (likewise), `thumbnail` (JPEG), `optical`, `dem` (slope and relative
-            elevation), `tcvis`, `metadata` (JSON), or any band of the tile as a raster of its own.
+            (GeoPackage and GeoParquet), `extent` (likewise), `observed` (GeoParquet: the ground of it that was really
+            seen), `thumbnail` (JPEG), `optical`, `dem` (slope and relative elevation), `tcvis`, `metadata` (JSON), or
+            any band of the tile as a raster of its own.
         ensemble_subsets: Names of models whose own probabilities, masks and polygons are exported too.
         metadata: Written as JSON, and what of it is one value also as tags of the rasters and metadata of the tables.
             The JSON file also has the figures of the tile, and the time of export as `DARTS_exportdate`; the others do
@@ -156,6 +157,7 @@ class TileProducts:
             "binarized": lambda folder: _export_binarized(tile, folder, subsets, tags),
             "polygonized": lambda folder: _export_polygonized(tile, folder, subsets, tags, slumps=self.slumps),
             "extent": lambda folder: _export_vector(tile, "extent", folder, PRODUCTS["extent"].stem, tags),
+            "observed": lambda folder: _export_observed(tile, folder, tags),
             "thumbnail": lambda folder: _export_thumbnail(tile, folder, self.facts),
             "metadata": lambda folder: write_record(folder, {**self._metadata, **self.facts.to_dict()}),
         }
@@ -197,6 +199,12 @@ def _export_vector(
 ) -> None:
     """Write the outlines of a boolean band as `{fname or name}.gpkg` and `.parquet`."""
     _write_table(region_table(tile, name), tile, out_dir, name if fname is None else fname, tags)
+
+
+def _export_observed(tile: xr.Dataset, out_dir: Path, tags: Mapping[str, Any] | None = None) -> None:
+    """Write `prediction_observed.parquet`, the outlines of the ground that was really seen."""
+    content = geoparquet_bytes(observed_table(tile), tags)
+    (out_dir / f"{PRODUCTS['observed'].stem}.parquet").write_bytes(content)
 
 
 def _export_raster(

@@ -8,13 +8,10 @@ import numpy as np
 import shapely
 import xarray as xr
 
-from darts_export.vector import missing_masks
+from darts_export.vector import HIGH_QUALITY, missing_masks
 from darts_utils.objects.geodesy import ground_areas_m2
 from darts_utils.rasters.row_blocks import for_each_row_block
 from darts_utils.tile import geobox_of
-
-_CLEAR = 2
-"""Quality of ground that is neither under cloud, haze or shadow nor under snow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +86,7 @@ def _counts(tile: xr.Dataset) -> _Counts:
     def count(rows: slice) -> None:
         inside = extent[rows]
         known = inside if probabilities is None else inside & ~np.isnan(probabilities[rows])
-        clear = known[:0] if quality is None else known & (quality[rows] == _CLEAR)
+        clear = known[:0] if quality is None else known & (quality[rows] == HIGH_QUALITY)
         lacking = inside & ~known
         for mask in masks:
             lacking |= mask[rows].values & inside

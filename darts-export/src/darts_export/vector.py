@@ -14,9 +14,12 @@ from darts_export.polygonize import polygonize
 from darts_export.surroundings import THRESHOLDS, Objects, core_probabilities, ground_shares, sizes_above
 from darts_utils.objects.geodesy import ground_areas_m2
 from darts_utils.rasters.arrays import Array
+from darts_utils.rasters.row_blocks import for_each_row_block
 from darts_utils.rasters.run_length import RunLengthEncoding, connected_components, run_length_encode
 from darts_utils.tile import geobox_of
 
+HIGH_QUALITY = 2
+"""Quality of ground that is neither under cloud, haze or shadow nor under snow."""
 STATISTICS = ("min", "max", "mean", "median", "std")
 
 
@@ -62,6 +65,27 @@ def region_table(tile: xr.Dataset, name: str) -> gpd.GeoDataFrame:
     """Return the components of a bool band of a tile, one a row: `regions` with `area_m2 image_id sensor acquired`."""
     frame = regions(tile[name])
     return _with_origin(frame, frame.pop("geometry"), tile)
+
+
+def observed_table(tile: xr.Dataset) -> gpd.GeoDataFrame:
+    """Return the ground that was really seen, one row a component, with the columns of `region_table`.
+
+    Args:
+        tile: A tile from `prepare_export`. Ground was seen where it is in the `extent`, has a probability, and is of
+            high quality (`quality_data_mask` 2): not under cloud, shadow, haze or snow. Of a tile without that mask
+            nobody knows the quality, and its extent counts.
+    """
+    seen = tile["extent"].copy(data=np.empty(tile["extent"].shape, dtype=bool))
+    into, extent, probabilities = seen.values, tile["extent"].values, tile["probabilities"].values
+    quality = tile["quality_data_mask"].values if "quality_data_mask" in tile else None
+
+    def look(rows: slice) -> None:
+        into[rows] = extent[rows] & ~np.isnan(probabilities[rows])
+        if quality is not None:
+            into[rows] &= quality[rows] == HIGH_QUALITY
+
+    for_each_row_block(look, len(into))
+    return region_table(tile.assign(observed=seen), "observed")
 
 
 def missing_masks(tile: xr.Dataset, suffix: str) -> list[str]:

@@ -51,7 +51,6 @@ class BandStack:
             mask[:] = True if self._quality is None else patch.read(self._quality, rows) != 0
             for name in names:
                 mask &= ~np.isnan(optical[name])
-            patch.mask_outside(mask, rows)
         seen = np.logical_or.reduce(list(valid.values()))
         if not seen.any():
             inputs.fill(0)

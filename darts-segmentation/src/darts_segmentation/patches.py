@@ -46,8 +46,6 @@ class Span:
 
     source: Array | slice
     """Which pixels of the tile the patch reads: a slice where they follow one another, else their indices."""
-    inside: Array | None
-    """(patch,) bool, False where the patch reaches over the tile's edge; None where it lies inside."""
     target: slice
     """Pixels of the tile that the patch writes."""
     written: slice
@@ -64,16 +62,9 @@ class Patch:
     columns: Span
 
     def read(self, band: xr.Variable, part: slice = _ALL) -> Array:
-        """Return the (y, x) pixels of a band under some rows of the patch; those beyond the tile are to be masked."""
+        """Return the (y, x) pixels of a band under some rows of the patch; beyond the tile it is mirrored."""
         values: Array = band[_picked(self.rows.source, part), self.columns.source].values
         return values
-
-    def mask_outside(self, valid: Array, part: slice = _ALL) -> None:
-        """Set the (y, x) bool mask of some rows of the patch to False, in place, beyond the tile's edge."""
-        if self.rows.inside is not None:
-            valid[~self.rows.inside[part]] = False
-        if self.columns.inside is not None:
-            valid[:, ~self.columns.inside] = False
 
     def add_to(self, total: Array, values: Array) -> None:
         """Add the patch's (y, x) values, times its share in each pixel, to a whole tile in place."""
@@ -114,7 +105,8 @@ def patch_grid(
 
     A network that halves its resolution five times sees a place differently when it is moved by anything but a multiple
     of 32 pixels. So all patches begin at such multiples, counted on the map: they agree with one another where they
-    overlap, and with those of any other cut of the same ground.
+    overlap, and with those of any other cut of the same ground. What they reach beyond the tile shows it mirrored: bars
+    of zeros are nothing that a network has learned from, and would spoil what it says of the ground beside them.
 
     Args:
         shape: (y, x) pixels of the tile.
@@ -169,7 +161,7 @@ def _plan_axis(length: int, patching: Patching, multiple: int, origin: int) -> t
     patch = _round_up(patching.patch_size, multiple)
     if padded <= patch + multiple:  # a tile just as large as a patch stays one patch, wherever it lies on the map
         patch = padded
-    index = _source_index(length, before, padded, mirrored=patching.reflection > 0)
+    index = np.pad(np.arange(length), (before, padded - length - before), mode="reflect" if length > 1 else "edge")
     starts = patch_starts(padded, patch, patching.overlap, multiple)
     shares = _shares(starts, patch, padded)
     own = slice(before, before + length)
@@ -178,15 +170,6 @@ def _plan_axis(length: int, patching: Patching, multiple: int, origin: int) -> t
 
 def _round_up(value: int, multiple: int) -> int:
     return math.ceil(value / multiple) * multiple
-
-
-def _source_index(length: int, before: int, padded: int, *, mirrored: bool) -> Array:
-    """Return for each pixel of the padded axis which pixel of the tile it shows, -1 for none."""
-    pads = (before, padded - length - before)
-    index = np.arange(length)
-    if mirrored:
-        return np.pad(index, pads, mode="reflect" if length > 1 else "edge")
-    return np.pad(index, pads, constant_values=-1)
 
 
 def _shares(starts: Array, patch: int, length: int) -> list[Array]:
@@ -210,10 +193,9 @@ def _span(index: Array, own: slice, start: int, share: Array) -> Span:
     source = index[start : start + len(share)]
     first, last = max(start, own.start), min(start + len(share), own.stop)
     written = slice(first - start, max(first, last) - start)
-    consecutive = bool(np.all(np.diff(source) == 1)) and source[0] >= 0
+    consecutive = bool(np.all(np.diff(source) == 1))
     return Span(
-        source=slice(int(source[0]), int(source[-1]) + 1) if consecutive else np.maximum(source, 0),
-        inside=None if source.min() >= 0 else source >= 0,
+        source=slice(int(source[0]), int(source[-1]) + 1) if consecutive else source,
         target=slice(first - own.start, max(first, last) - own.start),
         written=written,
         weights=share[written].astype(np.float32),

@@ -236,7 +236,7 @@ class ExportParameters(Parameters):
     export_bands: list[str] = field(
         default_factory=lambda: ["probabilities", "binarized", "polygonized", "extent", "thumbnail"]
     )
-    """probabilities, binarized, polygonized, extent, thumbnail, optical, dem, tcvis, metadata, or names of bands."""
+    """probabilities, binarized, polygonized, observed, extent, thumbnail, optical, dem, tcvis, metadata, bands."""
     write_model_outputs: bool = False
     """Also write the result of each model, not only that of the ensemble."""
     uncertainty: bool = False
@@ -258,8 +258,9 @@ class ExportParameters(Parameters):
 
     @property
     def products(self) -> list[str]:
-        """All products that are asked for, by whatever parameter."""
-        return list(dict.fromkeys([*self.export_bands, *(["uncertainty"] if self.uncertainty else [])]))
+        """All products that are asked for, by whatever parameter; with objects comes the ground that was seen."""
+        implied = {"observed": "polygonized" in self.export_bands, "uncertainty": self.uncertainty}
+        return list(dict.fromkeys([*self.export_bands, *(name for name, is_wanted in implied.items() if is_wanted)]))
 
 
 @dataclass(frozen=True, kw_only=True)

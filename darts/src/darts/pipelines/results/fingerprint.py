@@ -12,7 +12,7 @@ from darts.pipelines.tiles import MosaicResolution, TileRef
 from darts_utils.canonical import sha256_of
 from darts_utils.parameters import QUALITY_LEVELS
 
-RESULT_VERSION = 2
+RESULT_VERSION = 3
 """Raised when equal input would give other results; `tests/contract/test_result_version.py` says when."""
 
 PARAMETERS = (

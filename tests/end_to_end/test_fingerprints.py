@@ -192,7 +192,7 @@ def test_results_of_an_earlier_release_are_told_how_they_were_made(pipeline, til
         path.name: path.read_bytes() for path in tile.iterdir() if path.name != "darts_inference.json"
     }
     message = (
-        r"^1 tile was made with result version 1 \(now 2\), min_object_size 7 \(now 1\), "
+        r"^1 tile was made with result version 1 \(now 3\), min_object_size 7 \(now 1\), "
         r"drop_cut_objects True \(now False\) \(in results\)\. "
     )
     with pytest.raises(ConfigError, match=message):

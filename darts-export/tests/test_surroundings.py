@@ -39,7 +39,7 @@ def plain_sizes(probabilities, labels, threshold):
 fields = hnp.arrays(np.int64, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(0, 9))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60)
 @given(fields, st.sampled_from([0.3, 0.45]))
 def test_ground_above_a_low_threshold_goes_to_the_nearest_object(field, threshold):
     probabilities = (field / 10 + 0.05).astype(np.float32)
@@ -52,7 +52,7 @@ def test_ground_above_a_low_threshold_goes_to_the_nearest_object(field, threshol
     assert found.sum() == np.isin(components, np.unique(components[labels > 0])).sum()  # none twice, none left out
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(fields, st.sampled_from([0.65, 0.8]))
 def test_above_a_high_threshold_only_the_object_counts(field, threshold):
     probabilities = (field / 10 + 0.02).astype(np.float32)

@@ -139,7 +139,7 @@ squares = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(squares, st.randoms())
 def test_no_ground_is_lost_and_order_changes_nothing(drawn, random):
     """Objects of one image may overlap here: nothing in the rules forbids it."""
@@ -162,7 +162,7 @@ def test_no_ground_is_lost_and_order_changes_nothing(drawn, random):
         assert shapely.area(apart).max() < 1e-3
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(squares, st.integers(1, 4))
 def test_ground_in_at_least_k_shapes_is_that_of_a_plain_count(drawn, k):
     shapes = np.array([square(x * 50, y * 50, size * 50) for _, x, y, size in drawn], dtype=object)

@@ -111,7 +111,7 @@ def test_a_published_id_is_given_once_a_year():
 outlines = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 2), st.integers(1, 3)), max_size=6)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(outlines, min_size=1, max_size=4))
 def test_ids_of_a_year_are_its_own_and_what_is_continued_keeps_all_of_them(drawn):
     years = [year(2000 + number, *(square(x * 40, y * 300, size * 40) for x, y, size in row)) for number, row in

@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import optuna
 import pandas as pd
@@ -98,10 +99,23 @@ def test_what_is_done_is_not_done_again(validated):
 
 
 def test_runs_of_other_parameters_are_not_mixed(validated):
-    from dataclasses import replace
-
     with pytest.raises(ConfigError, match=r"holds runs with gamma 0.9 \(now 0.5\)"):
         cross_validate(replace(validated[0], gamma=0.5), PATHS)
+
+
+def test_runs_of_another_training_set_are_not_mixed(validated, tmp_path):
+    other = tmp_path / "other"
+    make_set(other, seed=9)
+    with pytest.raises(ConfigError, match=r"holds runs with patch_set [0-9a-f]{64} \(now [0-9a-f]{64}\)"):
+        cross_validate(replace(validated[0], train_data_dir=other), PATHS)
+
+
+def test_the_same_runs_can_be_scored_otherwise(validated):
+    parameters, result = validated
+    again = cross_validate(replace(parameters, scoring_metric=["val/loss:lower"]), PATHS)
+    assert again.runs["run_id"].tolist() == result.runs["run_id"].tolist()
+    assert again.score != result.score
+    cross_validate(parameters, PATHS)  # the table is that of others too
 
 
 def test_more_folds_than_there_are_is_one_line(folder, tmp_path):
@@ -132,6 +146,15 @@ def test_a_search_leaves_a_table_and_the_best_settings(folder, tmp_path):
     again = tune(search(folder, tmp_path / "a", n_trials=4), PATHS)
     assert list(again.trials.learning_rate[:3]) == list(result.trials.learning_rate)
     assert len(again.trials) == 4
+
+
+def test_trials_of_something_else_are_not_compared(folder, tmp_path):
+    parameters = given(TuneParameters, folder, tmp_path, n_trials=1, n_folds=1, tune_name="one")
+    tune(parameters, PATHS)
+    for changed, words in (({"loss": "dice"}, "loss"), ({"scoring_metric": ["val/loss:lower"]}, "scoring_metric")):
+        with pytest.raises(ConfigError, match=f"holds runs with {words} "):
+            tune(replace(parameters, **changed), PATHS)
+    assert len(tune(replace(parameters, n_trials=2), PATHS).trials) == 2
 
 
 def test_a_grid_tries_every_combination_once(folder, tmp_path):

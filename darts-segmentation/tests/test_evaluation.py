@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import geopandas as gpd
 import numpy as np
@@ -17,6 +18,7 @@ from darts_segmentation.training.assess.calibration import LEAST_OBJECTS, tier_t
 from darts_segmentation.training.assess.domain import domain_of
 from darts_segmentation.training.assess.evaluation import count_scores, patch_counts, with_intervals
 from darts_segmentation.training.calibrating import calibrate_models
+from darts_segmentation.training.loop.history import Silent
 from darts_segmentation.training.loop.losses import make_loss
 from darts_segmentation.training.loop.module import StageScores
 from darts_segmentation.training.parameters import CalibrateParameters, RunParameters, TestParameters
@@ -99,7 +101,8 @@ def test_an_interval_is_that_of_a_plain_bootstrap():
     ]
     expected = np.percentile(repeated, (2.5, 97.5))
     assert table.loc["JaccardIndex", ["low", "high"]].to_numpy(float) == pytest.approx(expected, abs=0.006)
-    assert with_intervals(rows, blocks * 0).low.isna().all()
+    assert with_intervals(rows, blocks % 3).low.isna().all()  # no more than the range of three
+    assert with_intervals(rows, blocks % 4).low.notna().any()
 
 
 def slow_threshold(scores, right, precision):
@@ -173,6 +176,24 @@ def test_a_test_is_of_the_patches_that_were_kept_for_it_and_leaves_a_page(traine
     assert model_id(run.run.model) == run.card.model_id
 
 
+def test_a_model_is_not_tested_on_what_it_has_learned_from(trained, tmp_path):
+    """The set has grown since: what was learned then is left out, and if it is asked for all the same that is said."""
+    _, (run, _) = trained
+    grown = tmp_path / "grown"
+    make_set(grown, regions=7)
+    said = []
+    view = Silent()
+    view.say = said.append
+    given = {"model_file": run.run.model, "train_data_dir": grown, "artifact_dir": tmp_path, "accelerator": "cpu"}
+    tested = assess(TestParameters(**given), PATHS, view=view)
+    learned = run.card.training["split"]["train"]
+    assert set(tested.scores["region"]) == {"all", *(f"Region {n}" for n in range(7))} - set(learned)
+    assert "of regions that it has learned from" in said[0]
+    asked = {"data_split_method": "region", "data_split_by": learned[:1]}
+    assess(TestParameters(**given, **asked), PATHS, view=view)
+    assert f"It has learned from {learned[0]}: scores there flatter it" in said[-1]
+
+
 def test_a_model_is_calibrated_anew_and_gets_a_new_id(trained, tmp_path):
     folder, (run, _) = trained
     file = tmp_path / "a.safetensors"
@@ -189,6 +210,29 @@ def test_a_model_is_calibrated_anew_and_gets_a_new_id(trained, tmp_path):
     )
     assert forced.card["fitted_on"]["shares_regions"]
     assert load(file).model_id != run.card.model_id
+
+
+def test_ground_of_one_class_calibrates_nothing(trained, tmp_path):
+    folder, (run, _) = trained
+    file = tmp_path / "a.safetensors"
+    file.write_bytes(run.run.model.read_bytes())
+    without = tmp_path / "without"
+    shutil.copytree(folder / "coast", without)
+    for labels in (without / "data.zarr" / "y" / "c").rglob("0"):
+        if labels.is_file():
+            labels.write_bytes(bytes(labels.stat().st_size))
+    used = CalibrateParameters(train_data_dir=without, accelerator="cpu", force=True)
+    with pytest.raises(ConfigError, match=r"show 0 pixels of slumps among \d+, but both classes are needed\."):
+        calibrate_models([file], used, PATHS)
+    assert read_card(file).calibration == run.card.calibration
+
+
+def test_models_of_an_ensemble_have_names_of_their_own(trained, tmp_path):
+    folder, (run, _) = trained
+    used = CalibrateParameters(train_data_dir=folder / "coast", name="both")
+    for files in ([], [run.run.model, run.run.model], [run.run.model, tmp_path / run.run.model.name]):
+        with pytest.raises(ConfigError, match="knows its models by the names of their files"):
+            calibrate_models(files, used, PATHS)
 
 
 def test_several_models_get_a_card_of_their_mean(trained, tmp_path):

@@ -1,7 +1,10 @@
 import gc
 import json
+import shutil
 import threading
+import time
 
+import geopandas as gpd
 import numpy as np
 import pytest
 import torch
@@ -91,8 +94,6 @@ def test_bands_come_in_the_order_that_was_asked_for(patches):
 
 
 def test_a_set_without_a_sun_has_none(patches, tmp_path):
-    import shutil
-
     folder = tmp_path / "older"
     shutil.copytree(patches.folder, folder)
     patches.metadata.drop(columns=["sun_azimuth", "sun_elevation"]).to_parquet(folder / "metadata.parquet")
@@ -153,7 +154,11 @@ def test_batches_come_in_order_and_a_few_are_read_ahead(patches, n_workers):
     assert len(loader) == 9
     batches = iter(loader)
     first = next(batches)
-    assert min(9, max(1, n_workers)) <= len(asked) <= max(1, n_workers) + 1
+    ahead = min(9, max(1, n_workers) + 1)
+    until = time.monotonic() + 20
+    while len(asked) < ahead and time.monotonic() < until:
+        time.sleep(0.01)
+    assert len(asked) == ahead
     assert [batch["index"].tolist() for batch in (first, *batches)] == wanted
     assert sorted(asked) == sorted(wanted)
 
@@ -173,6 +178,27 @@ def test_validation_patches_are_those_of_the_split(patches):
     assert seen == list(data.split.val)
     nothing = open_learning_data(patches.folder, None, SplitParameters(fold_method="none"))
     assert DartsDataModule(nothing, PatchSetParameters(), batch_size=3, seed=1).val_dataloader() == []
+
+
+def test_rows_that_are_not_the_patches_are_refused_and_others_sorted(patches, tmp_path):
+    folder = tmp_path / "changed"
+    shutil.copytree(patches.folder, folder)
+    table = gpd.read_parquet(folder / "metadata.parquet")
+    table.iloc[::-1].to_parquet(folder / "metadata.parquet")
+    assert PatchSet(folder).metadata["patch_id"].tolist() == table["patch_id"].tolist()
+    for rows in (table.iloc[:-3], table.assign(z_idx=0)):
+        rows.to_parquet(folder / "metadata.parquet")
+        with pytest.raises(DataError, match="so nobody knows which patch is of which region"):
+            open_learning_data(folder, None, SplitParameters())
+
+
+def test_labels_that_mean_nothing_are_refused(patches, tmp_path):
+    folder = tmp_path / "labels"
+    shutil.copytree(patches.folder, folder)
+    file = folder / "data.zarr" / "y" / "c" / "3" / "0" / "0"
+    file.write_bytes(b"\xff" * file.stat().st_size)
+    with pytest.raises(DataError, match=r"patch 3 in .* has the label 255, but labels are 0, 1 and 2 \(ignored\)\."):
+        PatchBatches(PatchSet(folder), None)[[1, 3]]
 
 
 def test_a_folder_without_a_set_is_one_line(tmp_path):

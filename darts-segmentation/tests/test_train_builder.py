@@ -50,6 +50,21 @@ def read(folder):
     return data["x"][:], data["y"][:], gpd.read_parquet(folder / "metadata.parquet")
 
 
+def test_where_an_image_has_no_data_a_patch_shows_nothing_at_all(tmp_path):
+    """As in a map: a network that learned from terrain without an image would meet none there."""
+    tile = make_tile()
+    tile["red"].values[3, 4] = np.nan
+    tile["quality_data_mask"].values[5, 6] = 0
+    made = builder(tmp_path)
+    made.add_tile(tile, slumps((10, 10, 30, 30)), "Land", "image")
+    made.finalize()
+    x, _, metadata = read(tmp_path)
+    (first,) = metadata.query("x == 0 and y == 0")["z_idx"]
+    assert not x[first, :, 3, 4].any()
+    assert not x[first, :, 5, 6].any()
+    assert (x[first, 1, :8, :8] == 0).sum() == 2
+
+
 def test_every_patch_holds_the_normalised_bands_and_labels_of_its_pixels(tmp_path):
     tile, labels = make_tile(), slumps((10.2, 5.3, 40.1, 33.7))
     with_extent = slumps((0, 0, 60.4, 70))

@@ -334,6 +334,18 @@ def test_the_commit_is_that_of_the_code_and_not_of_the_folder_that_one_works_in(
     assert (found or "").removesuffix("-dirty") == own
 
 
+@pytest.mark.parametrize("given", [{"accelerator": "gpu"}, {"accelerator": "cpu", "devices": ["0"]}])
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_devices_that_are_not_there_are_one_line(folder, tmp_path, given):
+    with pytest.raises(ConfigError, match=r"cannot be had \(.*\)\. Correct them\."):
+        run(folder, tmp_path, **given)
+
+
+def test_a_name_may_have_brackets(folder, tmp_path):
+    first = run(folder, tmp_path, max_epochs=1, name="a[1]")
+    assert [found.folder for found in find_runs(first.run.folder.parent, "a[1]")] == [first.run.folder]
+
+
 def test_weights_of_another_model_are_a_start(folder, tmp_path, unbroken):
     trained = run(folder, tmp_path, weights_from_checkpoint=unbroken.run.model, learning_rate=1e-9, max_epochs=1)
     assert trained.card.training["began_with"] == {"file": "run.safetensors", "model_id": unbroken.card.model_id}

@@ -44,12 +44,13 @@ def calibrate_models(
     are; `{name}.ensemble.json` beside the first says what their mean needs.
 
     Raises:
-        ConfigError: If patches are those that a model has learned from (and it is not forced), or there are none.
+        ConfigError: If patches are those that a model has learned from (and it is not forced), there are none, or all
+            their ground is of one class; the models stay as they are.
         CheckpointError: If a model cannot be used.
     """
     view = view or Silent()
-    cards = {file: read_model(file)[0] for file in files}
     _check_names(files, parameters)
+    cards = {file: read_model(file)[0] for file in files}
     folder = training_set(parameters.train_data_dir, paths)
     data, chosen = _patches(parameters, list(cards.values()), folder)
     described = _fitted_on(data, chosen, list(cards.values()), parameters)
@@ -60,10 +61,21 @@ def calibrate_models(
         members = [Member(name=one.name, model=one.model, bands=one.bands) for one in members]
     view.say(f"Calibrating {' + '.join(one.name for one in members)} on {len(chosen)} patches of {folder.name}")
     fitted = calibrate(ensemble_predictor(members, data.bands, device), reader(data, chosen, parameters.batch_size))
+    if not fitted.is_known:
+        raise ConfigError(
+            f"the {len(chosen)} validation patches of {folder.name} show {fitted.before.n_slump} pixels of slumps "
+            f"among {fitted.before.n}, but both classes are needed. Choose other patches; the models are as they were."
+        )
     return _write(files, cards, fitted, described, parameters)
 
 
 def _check_names(files: Sequence[Path], parameters: CalibrateParameters) -> None:
+    stems = [file.stem for file in files]
+    if len(set(stems)) < max(len(stems), 1):
+        raise ConfigError(
+            f"the models are {', '.join(stems) or 'none'}, but one or more with names of their own are needed: an "
+            "ensemble knows its models by the names of their files. Name each once."
+        )
     if len(files) > 1 and parameters.name is None:
         raise ConfigError("several models are calibrated as an ensemble, which needs a name. Give one with --name.")
 

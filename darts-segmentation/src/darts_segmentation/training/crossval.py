@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,16 @@ import pandas as pd
 import yaml
 
 from darts_segmentation.models.card import read_card
-from darts_segmentation.training.data import open_learning_data
+from darts_segmentation.training.data import LearningData, open_learning_data
 from darts_segmentation.training.loop.fit import best_checkpoint
 from darts_segmentation.training.loop.history import Silent, TrainingView
 from darts_segmentation.training.loop.runs import CROSS_VALIDATIONS, RunFolder, decisive, find_runs
-from darts_segmentation.training.parameters import CommonParameters, CrossValidationParameters, RunParameters
+from darts_segmentation.training.parameters import (
+    CommonParameters,
+    CrossValidationParameters,
+    RepeatParameters,
+    RunParameters,
+)
 from darts_segmentation.training.scoring import score_from_runs, score_runs
 from darts_segmentation.training.splits.division import DivisionParameters, SplitParameters
 from darts_segmentation.training.train import OnValidation, train, training_set
@@ -76,12 +81,14 @@ def cross_validate(
     if folder is None:
         base = parameters.artifact_dir or paths.artifacts
         folder = base / CROSS_VALIDATIONS / (parameters.cv_name or name)
+    data = _open(parameters, paths)
+    folds = n_folds(parameters, data)
     make_folder(folder)
     with exclusive_lock(folder / ".lock", timeout_s=0):
-        _check_same(folder, parameters)
+        keep_same(folder, {**_decides(parameters), "patch_set": data.patches.id})
         rows: list[dict[str, Any]] = []
         for seed in seeds(parameters.n_randoms):
-            for fold in range(n_folds(parameters, paths)):
+            for fold in range(folds):
                 view.say(f"Seed {seed}, fold {fold}")
                 rows.append(
                     _run(
@@ -101,18 +108,21 @@ def cross_validate(
     return CrossValidation(folder=folder, runs=table, score=score, is_unstable=bool(table["is_unstable"].any()))
 
 
-def n_folds(parameters: CrossValidationParameters, paths: PathManager) -> int:
+def _open(parameters: CrossValidationParameters, paths: PathManager) -> LearningData:
+    division = SplitParameters(
+        **{field.name: getattr(parameters, field.name) for field in fields(DivisionParameters)},
+        random_seed=DIVISION_SEED,
+    )
+    return open_learning_data(training_set(parameters.train_data_dir, paths), parameters.bands, division)
+
+
+def n_folds(parameters: CrossValidationParameters, data: LearningData) -> int:
     """Return how many folds are trained.
 
     Raises:
         ConfigError: If there is no validation, or more folds are wanted than there are.
     """
-    division = SplitParameters(
-        **{field.name: getattr(parameters, field.name) for field in fields(DivisionParameters)},
-        random_seed=DIVISION_SEED,
-    )
-    folder = training_set(parameters.train_data_dir, paths)
-    there = open_learning_data(folder, parameters.bands, division).split.total_folds
+    there = data.split.total_folds
     if not there:
         raise ConfigError("fold_method is none, but a cross-validation needs folds. Choose another.")
     if parameters.n_folds is not None and parameters.n_folds > there:
@@ -171,12 +181,26 @@ def _write(file: Path, table: pd.DataFrame) -> None:
         table.to_parquet(part, index=False)
 
 
-def _check_same(folder: Path, parameters: CrossValidationParameters) -> None:
-    """Write down what a cross-validation is made of, or refuse to go on with one of something else."""
-    file, wanted = folder / _PARAMETERS, decisive(replace(parameters, cv_name=None, n_randoms=1, n_folds=None))
+def _decides(parameters: CrossValidationParameters) -> dict[str, Any]:
+    """Return on what each of the runs depends: neither how many there are, nor how they are scored."""
+    repeated = {"cv_name", *(field.name for field in fields(RepeatParameters))}
+    return {name: value for name, value in decisive(parameters).items() if name not in repeated}
+
+
+def keep_same(folder: Path, wanted: Mapping[str, Any]) -> None:
+    """Write down what runs are made of that are compared with one another, or refuse to go on with others.
+
+    Args:
+        folder: The folder of all of them.
+        wanted: Parameters and what else decides, as plain values.
+
+    Raises:
+        ConfigError: If runs in the folder were made of something else.
+    """
+    file = folder / _PARAMETERS
     if not file.is_file():
         with atomic_file(file) as part:
-            part.write_text(yaml.safe_dump(wanted, sort_keys=True), encoding="utf-8")
+            part.write_text(yaml.safe_dump(dict(wanted), sort_keys=True), encoding="utf-8")
         return
     begun = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
     names = sorted(name for name in {*begun, *wanted} if begun.get(name) != wanted.get(name))

@@ -59,12 +59,22 @@ def open_learning_data(
             f"bands are {', '.join(wanted) or 'none'}, but the training set in {folder} has {', '.join(own)}. "
             "Name each of those that are wanted once."
         )
+    _check_rows(patches)
     if not len(patches):
         raise DataError(f"the training set in {folder} has no patches. Add labelled images to it.")
     data = LearningData(patches=patches, bands=wanted, split=make_split(patches.metadata, split))
     if learns:
         _check_classes(data)
     return data
+
+
+def _check_rows(patches: PatchSet) -> None:
+    """Refuse metadata whose rows are not the patches."""
+    if patches.metadata["z_idx"].to_list() != list(range(patches.n_arrays)):
+        raise DataError(
+            f"the rows of metadata.parquet in {patches.folder} are not its {patches.n_arrays} patches, each once, so "
+            "nobody knows which patch is of which region. Make the data anew."
+        )
 
 
 def _check_classes(data: LearningData) -> None:

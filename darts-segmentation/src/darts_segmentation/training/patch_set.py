@@ -71,7 +71,7 @@ class PatchSet:
         try:
             self.settings: dict[str, Any] = dict(zarr.open_group(folder / _DATA, mode="r").attrs)
             self._arrays = {name: json.loads((folder / _DATA / name / "zarr.json").read_text()) for name in "xy"}
-            self.metadata = gpd.read_parquet(folder / "metadata.parquet")
+            self.metadata = gpd.read_parquet(folder / "metadata.parquet").sort_values("z_idx", ignore_index=True)
             self.samples = self._read_samples()
         except (OSError, ValueError, KeyError) as error:
             raise DataError(
@@ -133,6 +133,11 @@ class PatchSet:
     def __len__(self) -> int:
         """Return the number of patches."""
         return len(self.metadata)
+
+    @property
+    def n_arrays(self) -> int:
+        """Patches that the arrays have; as many as the metadata has rows, unless somebody changed one of them."""
+        return int(self._arrays["x"]["shape"][0])
 
     @property
     def shard_size(self) -> int:

@@ -15,6 +15,7 @@ import shapely
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
+from darts_segmentation.model_input import OPTICAL_BANDS
 from darts_segmentation.training.labels import IGNORED, SLUMP, Vectors, burn_labels
 from darts_segmentation.training.patch_set import CRS, PatchSet
 from darts_segmentation.training.patches.selection import Counts, Place, Rules
@@ -134,7 +135,7 @@ class TrainDatasetBuilder:
         geobox = geobox_of(tile)
         burned = burn_labels(geobox, labels, extent, quality)
         places, counts = self._rules.select(bands, burned)
-        self._write(places, bands, burned)
+        self._write(places, bands, burned, _hidden(bands, quality))
         described = {"region": region, "sample_id": sample_id, **_sun_of(tile.attrs), **(metadata or {})}
         rows = self._rows(places, burned, geobox, described)
         self._set.commit(rows, sample_id, counts)
@@ -157,7 +158,7 @@ class TrainDatasetBuilder:
             raise DataError(f"the tile lacks {', '.join(lacking)}. Add the bands, or leave them out of the set.")
         return {band: tile[band].values for band in self.bands}
 
-    def _write(self, places: Sequence[Place], bands: Mapping[str, Array], burned: Array) -> None:
+    def _write(self, places: Sequence[Place], bands: Mapping[str, Array], burned: Array, hidden: Array) -> None:
         """Write patches behind those of the set, several files at once."""
         first, shard = len(self), self._set.shard_size
         bounds = [first, *range((first // shard + 1) * shard, first + len(places), shard), first + len(places)]
@@ -165,7 +166,7 @@ class TrainDatasetBuilder:
         def write_file(start: int, stop: int) -> None:
             mine = places[start - first : stop - first]
             if mine:
-                x = np.stack([_features(place, bands) for place in mine])
+                x = np.stack([_features(place, bands, hidden) for place in mine])
                 self._set.write(
                     start, x, np.stack([_padded(place.read(burned), place.size, IGNORED) for place in mine])
                 )
@@ -210,11 +211,22 @@ def _sun_of(attributes: Mapping[Any, Any]) -> dict[str, float]:
     }
 
 
-def _features(place: Place, bands: Mapping[str, Array]) -> Array:
-    """Return (band, y, x) float32, the model representation of a patch; 0 beyond the tile's edge."""
-    return np.stack(
+def _features(place: Place, bands: Mapping[str, Array], hidden: Array) -> Array:
+    """Return (band, y, x) float32, the model representation of a patch; 0 beyond the tile and where it is hidden."""
+    x = np.stack(
         [_padded(manager[name].normalize(place.read(values)), place.size, 0) for name, values in bands.items()]
     )
+    x[:, _padded(place.read(hidden), place.size, 1)] = 0
+    return x
+
+
+def _hidden(bands: Mapping[str, Array], quality: Array | None) -> Array:
+    """Return where an image has no data, (y, x) bool: there networks see nothing in a map, so nothing here either."""
+    shape = next(iter(bands.values())).shape
+    hidden = np.zeros(shape, dtype=bool) if quality is None else quality == 0
+    for name in OPTICAL_BANDS & set(bands):
+        hidden |= np.isnan(bands[name])
+    return hidden
 
 
 def _padded(values: Array, size: int, fill: int) -> Array:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from darts_segmentation.models.card import ModelCard
 from darts_segmentation.models.checkpoint import LoadedModel, load
-from darts_segmentation.training.assess.evaluation import Evaluation, evaluate, with_intervals
+from darts_segmentation.training.assess.evaluation import LEAST_BLOCKS, Evaluation, evaluate, with_intervals
 from darts_segmentation.training.assess.predicting import Predictor, predictor
 from darts_segmentation.training.data import LearningData, open_learning_data
 from darts_segmentation.training.figures.patch_pictures import draw_patches
@@ -29,7 +29,6 @@ from darts_utils.paths import PathManager
 
 TESTS = "_tests"
 """Folder among the artifacts."""
-_LEAST_BLOCKS = 4
 _SHOWN = 6
 _ALL = "all"
 
@@ -101,11 +100,27 @@ def _patches(parameters: TestParameters, card: ModelCard, folder: Path) -> tuple
     training = card.training or {}
     if parameters.asks_for_division:
         data = open_learning_data(folder, card.band_names, parameters.division(), learns=False)
-        return data, _some(data.split.test), f"split as asked for ({data.split.method})"
+        chosen = _some(data.split.test)
+        return data, chosen, f"split as asked for ({data.split.method}){_learned_too(data, chosen, card)}"
     if training.get("patch_set") == data.patches.id:
         data = open_learning_data(folder, card.band_names, division_of(training), learns=False)
         return data, _some(data.split.test), f"those kept for test when it was trained ({data.split.method})"
-    return data, np.arange(len(data.patches)), "all, for it was trained on another set"
+    known = _learned(card)
+    new = np.flatnonzero(~data.patches.metadata["region"].isin(known).to_numpy())
+    left_out = len(data.patches) - len(new)
+    words = f", but {left_out} of regions that it has learned from" if left_out else ""
+    return data, _some(new), f"all{words}, for it was trained on another set"
+
+
+def _learned(card: ModelCard) -> set[str]:
+    """Return the regions that a model has learned from, as its card names them."""
+    return set(((card.training or {}).get("split") or {}).get("train") or [])
+
+
+def _learned_too(data: LearningData, chosen: Any, card: ModelCard) -> str:
+    """Return a warning, if a model is tested on regions that it has learned from."""
+    shared = sorted(set(data.patches.metadata["region"].iloc[chosen]) & _learned(card))
+    return f". It has learned from {', '.join(shared)}: scores there flatter it" if shared else ""
 
 
 def division_of(training: Mapping[str, Any]) -> SplitParameters:
@@ -139,19 +154,20 @@ def _write(folder: Path, data: LearningData, result: Evaluation, model: LoadedMo
 def scores_by_region(data: LearningData, result: Evaluation) -> pd.DataFrame:
     """Return all scores with 95 % intervals: over all regions first, then of each.
 
-    Regions are resampled where there are four or more, else samples; within a region, samples, else patches.
+    Regions are resampled where there are four or more, else samples; within a region, samples, else patches. Fewer than
+    four of them give no interval.
     """
     table = data.patches.metadata.iloc[result.patches.index]
     index = result.patches.index
     named = {name: pd.Series(table[name].to_numpy(), index=index) for name in ("region", "sample_id")}
-    blocks = named["region"] if named["region"].nunique() >= _LEAST_BLOCKS else named["sample_id"]
+    blocks = named["region"] if named["region"].nunique() >= LEAST_BLOCKS else named["sample_id"]
     overall = with_intervals(result.patches, blocks)
     ranking = {name: value for name, value in result.scores().items() if name not in overall.index}
     parts = [_rows(_ALL, pd.concat([overall, pd.DataFrame({"value": ranking})]))]
     for region in sorted(set(named["region"])):
         inside = result.patches[named["region"] == region]
         samples = named["sample_id"][inside.index]
-        own = samples if samples.nunique() >= _LEAST_BLOCKS else pd.Series(range(len(inside)), index=inside.index)
+        own = samples if samples.nunique() >= LEAST_BLOCKS else pd.Series(range(len(inside)), index=inside.index)
         parts.append(_rows(region, with_intervals(inside, own)))
     return pd.concat(parts, ignore_index=True)
 

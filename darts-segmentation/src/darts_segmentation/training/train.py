@@ -50,6 +50,8 @@ class TrainedRun:
     scores: Mapping[str, float]
     """Of the best epoch on the validation patches, empty without any."""
     seconds: float
+    train_data_dir: Path
+    """The training set that it learned from."""
 
 
 def training_set(given: Path | None, paths: PathManager) -> Path:
@@ -177,7 +179,8 @@ def _finish(work: Work, history: History, start: float) -> TrainedRun:
         if len(chosen):
             batches = reader(work.data, chosen, work.parameters.batch_size)
             if role == "val":
-                calibration = calibrate(predict, batches)
+                fitted = calibrate(predict, batches)
+                calibration = fitted if fitted.is_known else None
             temperature = 1.0 if calibration is None else calibration.temperature
             metrics[role] = evaluate(predict, batches(), temperature=temperature).scores()
     before, after = (None, None) if calibration is None else (calibration.before, calibration.after)
@@ -185,7 +188,13 @@ def _finish(work: Work, history: History, start: float) -> TrainedRun:
     card = _card(work, calibration, metrics, history)
     card = write_model(work.run.model, card, _weights(loaded.network, half=work.parameters.half_weights))
     scores = {**_best_row(history), **{f"val/{name}": value for name, value in (metrics.get("val") or {}).items()}}
-    return TrainedRun(run=work.run, card=card, scores=scores, seconds=time.monotonic() - start)
+    return TrainedRun(
+        run=work.run,
+        card=card,
+        scores=scores,
+        seconds=time.monotonic() - start,
+        train_data_dir=work.data.patches.folder,
+    )
 
 
 def _weights(network: nn.Module, *, half: bool) -> dict[str, torch.Tensor]:

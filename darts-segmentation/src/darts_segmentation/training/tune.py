@@ -11,7 +11,7 @@ import optuna
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
-from darts_segmentation.training.crossval import DIVISION_SEED, CrossValidation, cross_validate
+from darts_segmentation.training.crossval import DIVISION_SEED, CrossValidation, cross_validate, keep_same
 from darts_segmentation.training.hparams import (
     Distribution,
     grid_values,
@@ -21,6 +21,7 @@ from darts_segmentation.training.hparams import (
 )
 from darts_segmentation.training.loop.history import Silent, TrainingView
 from darts_segmentation.training.loop.module import MONITORED
+from darts_segmentation.training.loop.runs import decisive
 from darts_segmentation.training.parameters import (
     CommonParameters,
     CrossValidationParameters,
@@ -28,7 +29,8 @@ from darts_segmentation.training.parameters import (
     RunParameters,
     TuneParameters,
 )
-from darts_segmentation.training.train import TrainedRun, train
+from darts_segmentation.training.patch_set import PatchSet
+from darts_segmentation.training.train import TrainedRun, train, training_set
 from darts_utils.errors import DartsError
 from darts_utils.files import atomic_file, exclusive_lock, make_folder
 from darts_utils.paths import PathManager
@@ -43,6 +45,8 @@ DEFAULT_SPACE: Mapping[str, Any] = {
 _PRUNED_FROM_EPOCH = 5
 _WAIT_S = 60
 _SEED = 42
+_NOT_OF_A_TRIAL = frozenset({"tune_name", "n_trials", "hpconfig", "sampler", "prune", "retrain_and_test"})
+"""Parameters that may differ where a search goes on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +66,7 @@ def tune(parameters: TuneParameters, paths: PathManager, *, view: TrainingView |
     """Search for hyperparameters; a search that was interrupted, in one process or in many, goes on.
 
     Raises:
-        ConfigError: If parameters or distributions are wrong.
+        ConfigError: If parameters or distributions are wrong, or the folder holds trials of something else.
         KeyboardInterrupt: If it was interrupted; the same call goes on.
     """
     search = _Search(parameters, paths, view or Silent())
@@ -97,8 +101,10 @@ class _Search:
     def open(self) -> None:
         """Make the study, or join it."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
+        decides = self._decides()
         make_folder(self.folder)
         with self._alone():
+            keep_same(self.folder, decides)
             storage = optuna.storages.RDBStorage(
                 f"sqlite:///{self.folder.absolute() / 'study.db'}",
                 engine_kwargs={"connect_args": {"timeout": _WAIT_S}},
@@ -115,6 +121,13 @@ class _Search:
                 values = grid_values(self._space)
                 for combination in product(*values.values()):
                     self._study.enqueue_trial(dict(zip(values, combination, strict=True)))
+
+    def _decides(self) -> dict[str, Any]:
+        """Return on what the score of a trial depends, so that trials are compared with their like only."""
+        given = {name: value for name, value in decisive(self._given).items() if name not in _NOT_OF_A_TRIAL}
+        space = {name: str(distribution) for name, distribution in self._space.items()}
+        patches = PatchSet(training_set(self._given.train_data_dir, self._paths))
+        return {**given, "scoring_metric": list(self._given.scored_by), "searched": space, "patch_set": patches.id}
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -6,6 +6,7 @@ What they run is imported by them, for it takes seconds, and their help none of 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -61,9 +62,11 @@ def _show_trained(trained: "TrainedRun") -> None:
         say(f"Calibrated: temperature {trained.card.temperature:.3f}; thresholds of objects: {tiers}")
     say(f"Trained in {duration(trained.seconds)}")
     say(f"Model: {trained.run.model}")
-    say(f"Test it:  darts training test-smp --name {trained.run.name}")
+    model, artifacts = quote(str(trained.run.model)), quote(str(trained.run.folder.parent.parent))
+    patches = quote(str(trained.train_data_dir))
+    say(f"Test it:  darts training test-smp --model-file {model} --train-data-dir {patches} --artifact-dir {artifacts}")
     for sensor in sorted(trained.card.sensors):
-        say(f"Map with it:  darts inference {sensor}-sequential --model-files {trained.run.model}")
+        say(f"Map with it, scenes or an area of yours:  darts inference {sensor}-sequential --model-files {model}")
 
 
 def test_smp(
@@ -161,7 +164,7 @@ def calibrate(
     given = CalibrateParameters() if fit is None else fit
     result = calibrate_models(files, given, _paths(default_dirs), view=ConsoleView())
     rows = [("temperature", "", _number(result.card["temperature"]))]
-    for name, words in (("ece", "calibration error"), ("nll", "negative log likelihood")):
+    for name, words in (("ece", "calibration error of all pixels"), ("nll", "negative log likelihood")):
         rows.append((words, _number(result.card[f"{name}_before"]), _number(result.card[f"{name}_after"])))
     show_table("Calibration", ("", "before", "after"), rows)
     say("Thresholds: " + ", ".join(f"{name} {_number(value)}" for name, value in result.thresholds.items()))

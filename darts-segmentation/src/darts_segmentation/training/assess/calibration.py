@@ -38,6 +38,11 @@ class Calibration:
     """Score (core mean) and whether it is right, of each object at probability 0.5."""
 
     @property
+    def is_known(self) -> bool:
+        """Whether it was fitted at all: ground of one class says nothing about how sure a network may be."""
+        return 0 < self.before.n_slump < self.before.n
+
+    @property
     def after(self) -> ScoreCounts:
         """Pixels by logit after it."""
         return self.before.scaled(self.temperature)

@@ -27,6 +27,8 @@ REPEATS = 1000
 """Samples of a bootstrap."""
 INTERVAL = (2.5, 97.5)
 """Percentiles of the repeats that bound a 95 % interval."""
+LEAST_BLOCKS = 4
+"""Blocks that an interval needs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,14 +140,15 @@ def with_intervals(patches: pd.DataFrame, blocks: pd.Series, *, seed: int = 0) -
         seed: Decides the resampling.
 
     Returns:
-        One row a score: `value`, `low`, `high`; the last two are NaN where there is one block only.
+        One row a score: `value`, `low`, `high`; the last two are NaN where there are fewer than `LEAST_BLOCKS`,
+        of which a few resamplings would be no more than their range.
         Method: Efron & Tibshirani (1993), percentile bootstrap, doi:10.1007/978-1-4899-4541-9.
     """
     sums = patches.groupby(blocks.to_numpy()).sum()
     n = len(sums)
     values = count_scores(sums.sum())
     table = pd.DataFrame({"value": values})
-    if n < 2:
+    if n < LEAST_BLOCKS:
         return table.assign(low=np.nan, high=np.nan)
     draws = np.random.default_rng(seed).integers(0, n, (REPEATS, n))
     weights = np.zeros((REPEATS, n))

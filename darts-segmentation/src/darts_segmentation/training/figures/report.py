@@ -13,12 +13,15 @@ from darts_segmentation.training.data import LearningData
 from darts_utils.files import atomic_file
 
 _SHOWN = (
-    "JaccardIndex", "F1Score", "Precision", "Recall", "AUROC", "AveragePrecision", "ECE", "BoundaryIoU",
-    "ObjectF1@0.3", "ObjectPrecision@0.3", "ObjectRecall@0.3", "ObjectF1@0.5", "ObjectPrecision@0.5",
+    "JaccardIndex", "F1Score", "Precision", "Recall", "AUROC", "AveragePrecision", "ECE", "ECE@0.02-0.98",
+    "BoundaryIoU", "ObjectF1@0.3", "ObjectPrecision@0.3", "ObjectRecall@0.3", "ObjectF1@0.5", "ObjectPrecision@0.5",
     "ObjectRecall@0.5",
 )  # fmt: skip
 _BY_REGION = ("JaccardIndex", "Precision", "Recall", "ObjectF1@0.3", "ObjectF1@0.5")
-_NAMES = {"JaccardIndex": "IoU", "F1Score": "F1", "AveragePrecision": "average precision", "ECE": "calibration error"}
+_NAMES = {
+    "JaccardIndex": "IoU", "F1Score": "F1", "AveragePrecision": "average precision",
+    "ECE": "calibration error of all pixels", "ECE@0.02-0.98": "calibration error between 0.02 and 0.98",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torch
 from lightning import Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.utilities.exceptions import SIGTERMException
+from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 
 from darts_segmentation.training.data import DartsDataModule
 from darts_segmentation.training.figures.pictures import Pictures
@@ -27,6 +27,8 @@ from darts_segmentation.training.parameters import CommonParameters
 from darts_utils.errors import ConfigError
 
 _QUIET = ("lightning.pytorch", "lightning.fabric", "lightning_utilities")
+_WRONG_DEVICES = (ValueError, RuntimeError, TypeError, ImportError, MisconfigurationException)
+"""What Lightning has about them."""
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
@@ -100,7 +102,7 @@ def make_trainer(work: Fitting) -> Trainer:
             plugins=[WholeCheckpoints()],
             default_root_dir=work.run.folder,
         )
-    except (ValueError, RuntimeError, TypeError, ImportError) as error:  # what Lightning has about wrong devices
+    except _WRONG_DEVICES as error:
         if isinstance(error, ConfigError):
             raise
         wanted = f"accelerator {given.accelerator}, devices {given.devices}, strategy {given.strategy}"

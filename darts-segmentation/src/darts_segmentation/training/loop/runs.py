@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ def plain(value: Any) -> Any:
 
 def find_runs(parent: Path, name: str) -> list[RunFolder]:
     """Return the runs of a name, the oldest first."""
-    folders = [path for path in parent.glob(f"{name}-*") if _ID.fullmatch(path.name.removeprefix(f"{name}-"))]
+    folders = [path for path in parent.glob(f"{escape(name)}-*") if _ID.fullmatch(path.name.removeprefix(f"{name}-"))]
     begun = [path for path in folders if (path / _PARAMETERS).is_file()]
     return [RunFolder(path, name) for path in sorted(begun, key=lambda path: (path / _PARAMETERS).stat().st_mtime_ns)]
 

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch.utils.data import Sampler
 
+from darts_segmentation.training.labels import IGNORED
 from darts_segmentation.training.patch_set import SUN_COLUMNS, PatchSet
-from darts_utils.errors import ConfigError
+from darts_utils.errors import ConfigError, DataError
 from darts_utils.rasters.arrays import Array
 
 type Batch = dict[str, torch.Tensor]
@@ -81,7 +82,18 @@ class PatchBatches:
         if self._readers is None:
             self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="darts-patches")
         list(self._readers.map(read, range(len(chosen))))
+        self._check_labels(to_y, chosen)
         return x, y
+
+    def _check_labels(self, y: Array, chosen: Sequence[int] | Array) -> None:
+        """Refuse labels that mean nothing, such as the 255 of a raster without data: they would be learned from."""
+        wrong = np.flatnonzero(y.max(axis=(1, 2), initial=0) > IGNORED)
+        if len(wrong):
+            patch, label = int(chosen[wrong[0]]), int(y[wrong[0]].max())
+            raise DataError(
+                f"patch {patch} in {self._patches.folder} has the label {label}, but labels are 0, 1 and {IGNORED} "
+                "(ignored). Make the data anew; `darts training validate-dataset` finds all such patches."
+            )
 
     def _read_one(self, index: int, x: Array, y: Array) -> None:
         if self._kept is not None:

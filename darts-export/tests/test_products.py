@@ -23,6 +23,7 @@ def test_every_product_has_the_files_of_the_contract():
         "prediction_segments-a.parquet",
         "prediction_extent.gpkg",
         "prediction_extent.parquet",
+        "prediction_observed.parquet",
         "thumbnail.jpg",
         "optical.tif",
         "dem.tif",

@@ -19,6 +19,7 @@ SIZE = (64, 70)
 SMALL = (
     *("--patch-size", "64", "--overlap", "16", "--device", "cpu", "--mask-erosion-size", "2", "--edge-erosion-size"),
     *("2", "--min-object-size", "1", "--export-bands", "probabilities", "binarized", "polygonized", "--log-plain"),
+    *("--binarization-threshold", "0"),
 )
 RESULTS = {"sentinel2": "sentinel2-cdse", "gee": "sentinel2-gee", "planet": "planet"}
 _GEE_BANDS = {"B02_10m": "B2", "B03_10m": "B3", "B04_10m": "B4", "B08_10m": "B8", "SCL_20m": "SCL"}

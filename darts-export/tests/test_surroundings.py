@@ -17,8 +17,12 @@ EIGHT = np.ones((3, 3))
 def objects_of(mask):
     """Return 8-connected objects, numbered in reading order, and their labels from 1 on."""
     labels, number = ndimage.label(mask, EIGHT)
-    rows, columns = np.nonzero(labels)
-    return Objects(rows, columns, labels[rows, columns] - 1, number), labels
+    pixels = np.flatnonzero(labels)
+    return Objects(pixels, labels.ravel()[pixels] - 1, number, labels.shape[1]), labels
+
+
+def sizes_of(objects, probabilities, threshold):
+    return sizes_above(objects, probabilities, probabilities.ravel()[objects.pixels], threshold)
 
 
 def plain_sizes(probabilities, labels, threshold):
@@ -44,7 +48,7 @@ fields = hnp.arrays(np.int64, st.tuples(st.integers(1, 9), st.integers(1, 9)), e
 def test_ground_above_a_low_threshold_goes_to_the_nearest_object(field, threshold):
     probabilities = (field / 10 + 0.05).astype(np.float32)
     objects, labels = objects_of(probabilities > 0.5)
-    found = sizes_above(objects, probabilities, threshold)
+    found = sizes_of(objects, probabilities, threshold)
     expected = plain_sizes(probabilities, labels, threshold)
     if expected is not None:
         assert found.tolist() == expected.tolist()
@@ -57,7 +61,7 @@ def test_ground_above_a_low_threshold_goes_to_the_nearest_object(field, threshol
 def test_above_a_high_threshold_only_the_object_counts(field, threshold):
     probabilities = (field / 10 + 0.02).astype(np.float32)
     objects, labels = objects_of(probabilities > 0.5)
-    found = sizes_above(objects, probabilities, threshold)
+    found = sizes_of(objects, probabilities, threshold)
     expected = [((labels == n) & (probabilities > threshold)).sum() for n in range(1, labels.max() + 1)]
     assert found.tolist() == expected
 
@@ -65,14 +69,16 @@ def test_above_a_high_threshold_only_the_object_counts(field, threshold):
 def test_unknown_ground_is_above_nothing():
     probabilities = np.array([[0.9, np.nan, 0.4, 0.4]], dtype=np.float32)
     objects, _ = objects_of(np.array([[True, False, False, False]]))
-    assert sizes_above(objects, probabilities, 0.3).tolist() == [1]
+    assert sizes_of(objects, probabilities, 0.3).tolist() == [1]
 
 
 def test_the_core_is_the_part_above_the_75th_percentile():
     probabilities = np.array([[0.6, 0.7, 0.8, 0.9, 0.0, 0.55]], dtype=np.float32)
     objects, _ = objects_of(probabilities > 0.5)
-    assert core_probabilities(objects, probabilities) == pytest.approx([core_mean(probabilities[0, :4]), 0.55])
-    assert core_probabilities(objects, probabilities)[0] == pytest.approx(0.9)
+    assert core_probabilities(objects, probabilities.ravel()[objects.pixels]) == pytest.approx(
+        [core_mean(probabilities[0, :4]), 0.55]
+    )
+    assert core_probabilities(objects, probabilities.ravel()[objects.pixels])[0] == pytest.approx(0.9)
 
 
 def test_shares_are_those_of_the_object_and_three_pixels_around_it():
@@ -107,7 +113,9 @@ def test_shares_of_what_a_tile_does_not_tell_are_unknown():
 
 
 def test_a_tile_without_objects_has_no_rows():
-    objects, _ = objects_of(np.zeros((5, 5), dtype=bool))
-    assert len(sizes_above(objects, np.zeros((5, 5), dtype=np.float32), 0.3)) == 0
-    assert len(core_probabilities(objects, np.zeros((5, 5), dtype=np.float32))) == 0
-    assert all(len(values) == 0 for values in ground_shares(objects, xr.Dataset()).values())
+    nothing = np.zeros((5, 5), dtype=np.float32)
+    objects, _ = objects_of(nothing > 0)
+    tile = xr.Dataset(dict.fromkeys(("green", "nir"), (("y", "x"), nothing)))
+    assert len(sizes_of(objects, nothing, 0.3)) == 0
+    assert len(core_probabilities(objects, nothing[:0, 0])) == 0
+    assert all(len(values) == 0 for values in ground_shares(objects, tile).values())

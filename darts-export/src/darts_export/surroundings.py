@@ -1,5 +1,6 @@
 """How far objects would reach at other thresholds, how sure their cores are, and what lies under and around them."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -31,34 +32,42 @@ _DISK = (_REACH[:, None] ** 2 + _REACH**2 <= BUFFER_PX**2).astype(np.uint8)
 class Objects:
     """The pixels of the objects of a tile."""
 
-    rows: Array
-    """(pixel,) int64."""
-    columns: Array
-    """(pixel,) int64."""
+    pixels: Array
+    """(pixel,) int64, where they are in the raveled tile."""
     owners: Array
     """(pixel,) the object that each belongs to, from 0 on."""
     number: int
+    width: int
+    """Columns of the tile."""
 
     @cached_property
     def members(self) -> list[Array]:
         """For each object, which of the pixels are its own."""
-        order = np.argsort(self.owners, kind="stable")
-        sizes = np.bincount(self.owners, minlength=self.number)
-        return np.split(order, np.cumsum(sizes)[:-1]) if self.number else []
+        return grouped(self.owners, self.number)
+
+    def places(self, which: Array) -> tuple[Array, Array]:
+        """Return the rows and the columns of some of the pixels."""
+        rows, columns = np.divmod(self.pixels[which], self.width)
+        return rows, columns
 
 
-def core_probabilities(objects: Objects, probabilities: Array) -> Array:
+def grouped(owners: Array, number: int) -> list[Array]:
+    """Return for each of so many owners, numbered from 0 on, the positions of what belongs to it."""
+    order = np.argsort(owners, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(owners, minlength=number))[:-1]) if number else []
+
+
+def core_probabilities(objects: Objects, values: Array) -> Array:
     """Return how sure the core of each object is, (object,) float64 from 0 to 1; see `darts_utils.objects.core_mean`.
 
     Args:
         objects: The objects.
-        probabilities: (y, x) float32 from 0 to 1, known wherever an object is.
+        values: (pixel,) float32 from 0 to 1, the probability of each of their pixels.
     """
-    values = probabilities[objects.rows, objects.columns]
     return np.array([core_mean(values[pixels]) for pixels in objects.members], dtype=np.float64)
 
 
-def sizes_above(objects: Objects, probabilities: Array, threshold: float) -> Array:
+def sizes_above(objects: Objects, probabilities: Array, values: Array, threshold: float) -> Array:
     """Return how many pixels belong to each object at another threshold, (object,) int64.
 
     Above `WITHIN_FROM` these are pixels of the object; at it and below all that are connected to it, at edges or
@@ -67,22 +76,28 @@ def sizes_above(objects: Objects, probabilities: Array, threshold: float) -> Arr
     Args:
         objects: The objects.
         probabilities: (y, x) float32 from 0 to 1, NaN outside of the extent.
+        values: (pixel,) those of the pixels of the objects.
         threshold: From 0 to 1, which must be exceeded.
     """
-    above = probabilities[objects.rows, objects.columns] > threshold
+    above = np.flatnonzero(values > threshold)
     if threshold > WITHIN_FROM:
         return np.bincount(objects.owners[above], minlength=objects.number)
     stretches = run_length_encode(_exceeding(probabilities, threshold))
     components, n_components = connected_components(stretches, diagonal=True)
-    places = objects.rows[above] * stretches.stride + objects.columns[above]
-    inside, owners = np.unique(np.stack([components[stretches.at(places)], objects.owners[above]]), axis=1)
+    flat = objects.pixels[above] + objects.pixels[above] // objects.width  # rows of stretches are a column longer
+    pairs = np.unique(components[stretches.at(flat)] * objects.number + objects.owners[above])
+    inside, owners = np.divmod(pairs, max(objects.number, 1))
     n_pixels = np.bincount(components, stretches.lengths, n_components).astype(np.int64)
-    alone = np.bincount(inside, minlength=n_components)[inside] == 1
+    is_shared = np.bincount(inside, minlength=n_components) > 1
+    alone = ~is_shared[inside]
     sizes = np.zeros(objects.number, dtype=np.int64)
     np.add.at(sizes, owners[alone], n_pixels[inside[alone]])
-    for component in np.unique(inside[~alone]):
-        ground = stretches.pixels(np.flatnonzero(components == component))
-        sizes += _nearest(objects, owners[inside == component], np.divmod(ground, stretches.stride - 1))
+    number = np.cumsum(is_shared) - 1  # of the components that several objects share
+    of_shared = np.flatnonzero(is_shared[components])
+    grounds = grouped(number[components[of_shared]], int(is_shared.sum()))
+    sharers = grouped(number[inside[~alone]], len(grounds))
+    for ground, sharer in zip(grounds, sharers, strict=True):
+        sizes += _nearest(objects, owners[~alone][sharer], stretches.pixels(of_shared[ground]))
     return sizes
 
 
@@ -97,13 +112,13 @@ def _exceeding(probabilities: Array, threshold: float) -> Array:
     return mask
 
 
-def _nearest(objects: Objects, owners: Array, places: tuple[Array, Array]) -> Array:
-    """Return how many of some places, given by rows and columns, are nearest to each of some objects."""
+def _nearest(objects: Objects, owners: Array, ground: Array) -> Array:
+    """Return how many of some pixels of the raveled tile are nearest to each of some objects."""
     pixels = np.concatenate([objects.members[owner] for owner in owners])
-    tree = KDTree(np.column_stack([objects.rows[pixels], objects.columns[pixels]]))
+    tree = KDTree(np.column_stack(objects.places(pixels)))
     sizes = np.zeros(objects.number, dtype=np.int64)
-    for start in range(0, len(places[0]), _AT_ONCE):
-        _, nearest = tree.query(np.column_stack([axis[start : start + _AT_ONCE] for axis in places]))
+    for start in range(0, len(ground), _AT_ONCE):
+        _, nearest = tree.query(np.column_stack(np.divmod(ground[start : start + _AT_ONCE], objects.width)))
         sizes += np.bincount(objects.owners[pixels[nearest]], minlength=objects.number)
     return sizes
 
@@ -121,39 +136,36 @@ def ground_shares(objects: Objects, tile: xr.Dataset) -> dict[str, Array]:
         (object,) float64 from 0 to 1 each, NaN where the tile does not tell: `nodata_fraction`, `snow_fraction`,
         `water_fraction`.
     """
-    masks = {"nodata_fraction": _no_data, "snow_fraction": _snow, "water_fraction": _water}
-    shares = {name: np.full(objects.number, np.nan) for name in masks}
-    for number, pixels in enumerate(objects.members):
-        rows, columns, footprint = _with_buffer(objects.rows[pixels], objects.columns[pixels], tile)
-        part = tile.isel(y=rows, x=columns)
-        for name, mask_of in masks.items():
-            mask = mask_of(part)
-            if mask is not None:
-                shares[name][number] = mask[footprint].mean()
+    shares = {name: np.full(objects.number, np.nan) for name in _SHARES}
+    for name, ways in _SHARES.items():
+        for bands, tells in ways.items():
+            if set(bands) <= set(tile.data_vars) and np.isnan(shares[name]).all():
+                shares[name] = _share_where(objects, tile.sizes["y"], [tile[band].variable for band in bands], tells)
     return shares
 
 
-def _with_buffer(rows: Array, columns: Array, tile: xr.Dataset) -> tuple[slice, slice, Array]:
+def _share_where(objects: Objects, height: int, bands: Sequence[xr.Variable], tells: Callable[..., Array]) -> Array:
+    """Return the share of each object and its buffer where some bands tell something."""
+    shares = np.empty(objects.number)
+    for number, pixels in enumerate(objects.members):
+        rows, columns, footprint = _with_buffer(*objects.places(pixels), (height, objects.width))
+        shares[number] = tells(*(band[..., rows, columns].values for band in bands))[footprint].mean()
+    return shares
+
+
+def _with_buffer(rows: Array, columns: Array, shape: tuple[int, int]) -> tuple[slice, slice, Array]:
     """Return the window of a tile around pixels, as rows and columns, and (y, x) bool: they and their buffer."""
     top, left = max(rows.min() - BUFFER_PX, 0), max(columns.min() - BUFFER_PX, 0)
-    bottom = min(rows.max() + BUFFER_PX + 1, tile.sizes["y"])
-    right = min(columns.max() + BUFFER_PX + 1, tile.sizes["x"])
+    bottom, right = min(rows.max() + BUFFER_PX + 1, shape[0]), min(columns.max() + BUFFER_PX + 1, shape[1])
     footprint = np.zeros((bottom - top, right - left), dtype=np.uint8)
     footprint[rows - top, columns - left] = 1
     return slice(top, bottom), slice(left, right), cv2.dilate(footprint, _DISK).view(bool)
 
 
-def _no_data(part: xr.Dataset) -> Array | None:
-    return part["quality_data_mask"].values == 0 if "quality_data_mask" in part else None
-
-
-def _snow(part: xr.Dataset) -> Array | None:
-    if "s2_scl" in part:
-        return part["s2_scl"].values == _SNOW
-    return part["planet_udm"].values[_UDM_SNOW] == 1 if "planet_udm" in part else None
-
-
-def _water(part: xr.Dataset) -> Array | None:
-    if not {"green", "nir"} <= set(part.data_vars):
-        return None
-    return part["green"].values > part["nir"].values  # where the difference is above 0, its normalised form is too
+_SHARES: Mapping[str, Mapping[tuple[str, ...], Callable[..., Array]]] = {
+    "nodata_fraction": {("quality_data_mask",): lambda quality: quality == 0},
+    "snow_fraction": {("s2_scl",): lambda scl: scl == _SNOW, ("planet_udm",): lambda udm: udm[_UDM_SNOW] == 1},
+    # where their difference is above 0, its normalised form is too
+    "water_fraction": {("green", "nir"): lambda green, nir: green > nir},
+}
+"""Columns, and the bands that tell it of a tile, the first of those that it has."""

@@ -55,9 +55,10 @@ def segment_table(tile: xr.Dataset, suffix: str = "") -> gpd.GeoDataFrame:
 def _surroundings(objects: Objects, table: gpd.GeoDataFrame, tile: xr.Dataset, suffix: str) -> dict[str, Array]:
     """Return the columns that say how far objects would reach, how sure they are and what is around them."""
     probabilities = tile[f"probabilities{suffix}"].values
+    values = probabilities.ravel()[objects.pixels]
     pixel_m2 = table["area_m2"].to_numpy() / table["npixel"].to_numpy()
-    areas = {name: sizes_above(objects, probabilities, t) * pixel_m2 for name, t in THRESHOLDS.items()}
-    core = core_probabilities(objects, probabilities)
+    areas = {name: sizes_above(objects, probabilities, values, t) * pixel_m2 for name, t in THRESHOLDS.items()}
+    core = core_probabilities(objects, values)
     return {**areas, "core_probability": core, **ground_shares(objects, tile)}
 
 
@@ -149,9 +150,8 @@ class _Found:
         return np.repeat(self.labels, self.stretches.lengths)
 
     def objects(self) -> Objects:
-        """Return their pixels by row and column."""
-        rows, columns = np.divmod(self.pixels, self.stretches.stride - 1)
-        return Objects(rows, columns, self.owners, self.number)
+        """Return what their surroundings are found from."""
+        return Objects(self.pixels, self.owners, self.number, self.stretches.stride - 1)
 
     def share(self, mask: xr.DataArray) -> Array:
         """Return the share of the pixels of each object that a bool mask has, (object,) float64."""

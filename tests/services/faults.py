@@ -1,5 +1,6 @@
 """A proxy that passes requests on to a local server, counts them, and spoils some."""
 
+import collections
 import contextlib
 import http.client
 import random
@@ -35,13 +36,15 @@ class FaultProxy:
         self.server.server_close()
         self._thread.join()
 
-    def spoil(self, share, seed, kinds=KINDS):
-        """Spoil a share of the requests at random."""
-        rng, lock = random.Random(seed), threading.Lock()
+    def spoil(self, share, seed, kinds=KINDS, most_running=3):
+        """Spoil a share of the requests at random; of one path, only so many running, for who asks gives up at last."""
+        rng, lock, running = random.Random(seed), threading.Lock(), collections.Counter()
 
         def fault(method, path):
             with lock:
-                return rng.choice(kinds) if rng.random() < share else None
+                is_spoilt = rng.random() < share and running[path] < most_running
+                running[path] = running[path] + 1 if is_spoilt else 0
+                return rng.choice(kinds) if is_spoilt else None
 
         self.fault = fault
 

@@ -135,13 +135,7 @@ def test_every_third_answer_is_a_fault(proxy, item, numbers, tmp_path, fault):
 
 
 def test_many_scenes_at_once_through_a_storm_of_faults(proxy, item, numbers, tmp_path):
-    rng, lock = np.random.default_rng(2), threading.Lock()
-
-    def spoil(method, path):
-        with lock:
-            return [503, 429, "cut", "corrupt"][rng.integers(0, 4)] if rng.random() < 0.2 else None
-
-    proxy.fault = spoil
+    proxy.spoil(0.2, seed=2, kinds=[503, 429, "cut", "corrupt"])
     items = [item.clone() for _ in range(16)]
     for number, one in enumerate(items):
         one.id = SCENE_ID.replace("234418", f"2344{number:02d}")

@@ -58,7 +58,7 @@ def assert_same_cubes(one, other, world):
         around = world.place.geobox.pad(40).footprint(str(accessor.extent.crs), npoints=50).boundingbox
         part = GeoBox.from_bbox(around, around.crs, resolution=accessor.extent.resolution.x)
         windows = [
-            cube.read(dict.fromkeys(layers, "fub"), accessor.extent[accessor.extent.overlap_roi(part)])
+            cube.read(dict.fromkeys(layers, "fubi"), accessor.extent[accessor.extent.overlap_roi(part)])
             for cube in cubes
         ]
         assert windows[0].equals(windows[1])

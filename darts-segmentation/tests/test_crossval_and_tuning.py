@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from training_sets import make_set
 
 from darts_segmentation.training import tune as tune_module
-from darts_segmentation.training.crossval import cross_validate, seeds
+from darts_segmentation.training.crossval import check_scored_by, cross_validate, seeds
 from darts_segmentation.training.parameters import CrossValidationParameters, TuneParameters
 from darts_segmentation.training.tune import tune
 from darts_utils.errors import ConfigError
@@ -108,6 +108,19 @@ def test_runs_of_another_training_set_are_not_mixed(validated, tmp_path):
     make_set(other, seed=9)
     with pytest.raises(ConfigError, match=r"holds runs with patch_set [0-9a-f]{64} \(now [0-9a-f]{64}\)"):
         cross_validate(replace(validated[0], train_data_dir=other), PATHS)
+
+
+@pytest.mark.parametrize("kind", [CrossValidationParameters, TuneParameters])
+def test_metrics_that_no_run_has_are_told_before_hours_are_spent(folder, tmp_path, kind):
+    start = cross_validate if kind is CrossValidationParameters else tune
+    with pytest.raises(ConfigError, match=r"'val/JacardIndex', which the runs do not have. Did you mean val/Jaccard"):
+        start(given(kind, folder, tmp_path, scoring_metric=["val/JacardIndex"]), PATHS)
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_score_of_a_run_can_be_scored_by(validated):
+    names = [name for name in validated[1].runs.columns if name.startswith("val/")]
+    check_scored_by(replace(validated[0], scoring_metric=names))
 
 
 def test_the_same_runs_can_be_scored_otherwise(validated):

@@ -209,6 +209,23 @@ def test_a_damaged_model_is_found(safe, damage, fault):
     assert verify(safe).fault.startswith(f"{safe} {fault}")
 
 
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        ({"thresholds": {"low": 0.7, "medium": 0.4, "high": 0.8}}, "says thresholds [0.7, 0.4, 0.8], but numbers"),
+        ({"thresholds": {"low": 3}}, "says thresholds [3, None, None], but numbers from 0 to 1"),
+        ({"input": {"pixel_size_m": -10}}, "says pixel_size_m -10, but numbers above 0 are needed"),
+        ({"input": {"patch_size": "256"}}, "says patch_size '256', but numbers above 0 are needed"),
+        ({"input_statistics": {"red": {"mean": "x"}}}, "says input_statistics of red {'mean': 'x'}, but a mean and"),
+    ],
+)
+def test_a_card_that_cannot_be_is_found(tmp_path, small_unet, said, fault):
+    card = ModelCard(architecture=MODEL, bands=tuple(BandRange.of(name) for name in BANDS), **said)
+    file = tmp_path / "said.safetensors"
+    write_model(file, card, dict(small_unet.state_dict()))
+    assert verify(file).fault.startswith(f"{file} {fault}")
+
+
 def test_a_network_that_depends_on_its_batch_is_found(safe, monkeypatch):
     model = load(safe)
     model.network.train()  # batch statistics: what no network in use may have

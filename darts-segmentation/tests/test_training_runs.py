@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,19 +10,22 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+import zarr
 from training_sets import make_set
 
 from darts_segmentation.models.card import read_card
 from darts_segmentation.models.checkpoint import load, load_model
 from darts_segmentation.training import train as train_module
 from darts_segmentation.training.loop import fit as fit_module
+from darts_segmentation.training.loop.beginnings import learned_regions
 from darts_segmentation.training.loop.fit import best_checkpoint
 from darts_segmentation.training.loop.history import read_rows
 from darts_segmentation.training.loop.module import LearningRate, TrainedNetwork
 from darts_segmentation.training.loop.runs import find_runs
 from darts_segmentation.training.parameters import HyperParameters, RunParameters
+from darts_segmentation.training.patch_set import PatchSet
 from darts_segmentation.training.train import train
-from darts_utils.errors import ConfigError, DataError, OutputError
+from darts_utils.errors import CheckpointError, ConfigError, DataError, OutputError
 from darts_utils.paths import DefaultPaths, PathManager
 
 PATHS = PathManager(DefaultPaths())
@@ -174,6 +178,7 @@ import sys, torch
 torch.set_num_threads(1)
 from pathlib import Path
 from darts_segmentation.training.parameters import RunParameters
+from darts_segmentation.training.patch_set import PatchSet
 from darts_segmentation.training.train import train
 from darts_utils.paths import DefaultPaths, PathManager
 given = {**SMALL_GIVEN, "train_data_dir": Path(sys.argv[1]), "artifact_dir": Path(sys.argv[2]), "name": "run"}
@@ -278,7 +283,7 @@ def test_a_full_disk_is_one_line(folder, tmp_path, monkeypatch):
         ({"augment": ["Rotate"]}, "'Rotate' is no augmentation"),
         ({"decoder_channels": [8, 8]}, "decoder_channels are 2 numbers, but encoder_depth is 3."),
         ({"gamma": 0.0}, "gamma is 0.0 but must be above 0."),
-        ({"positive_share": 70.0}, "positive_share is 70.0 but must be from 0 to 1."),
+        ({"positive_share": 70.0}, "positive_share is 70.0 but must be above 0"),
         ({"devices": ["many"]}, "devices are many, but numbers of GPUs, or auto, are needed."),
         ({"wandb_project": "x"}, "--wandb-project needs the package wandb, which is not installed."),
     ],
@@ -348,13 +353,130 @@ def test_a_name_may_have_brackets(folder, tmp_path):
 
 def test_weights_of_another_model_are_a_start(folder, tmp_path, unbroken):
     trained = run(folder, tmp_path, weights_from_checkpoint=unbroken.run.model, learning_rate=1e-9, max_epochs=1)
-    assert trained.card.training["began_with"] == {"file": "run.safetensors", "model_id": unbroken.card.model_id}
+    learned = sorted(unbroken.card.training["split"]["train"])
+    assert trained.card.training["began_with"] == {
+        "file": "run.safetensors", "model_id": unbroken.card.model_id, "regions": learned,
+    }  # fmt: skip
     assert str(unbroken.run.model.parent) not in json.dumps(trained.card.to_json()), "a card goes around the world"
     start, end = (load(one.run.model).network.state_dict() for one in (unbroken, trained))
     name = "segmentation_head.0.weight"
     assert torch.allclose(start[name], end[name], atol=1e-6)
     with pytest.raises(Exception, match=r"cannot be started from: it has decoder_channels"):
         run(folder, tmp_path, weights_from_checkpoint=unbroken.run.model, decoder_channels=[16, 8, 4], name="other")
+
+
+@pytest.mark.parametrize("given", ["weights_from_checkpoint", "continue_from_checkpoint"])
+def test_what_has_learned_from_the_ground_that_it_would_be_scored_on_is_no_start(folder, tmp_path, unbroken, given):
+    start = unbroken.run.model if given.startswith("weights") else unbroken.run.last
+    with pytest.raises(ConfigError, match=r"has learned from Region \d, which is for (validation|test) here"):
+        run(folder, tmp_path, **{given: start}, fold=1, max_epochs=EPOCHS + 1)
+    assert not list(tmp_path.glob("_runs/*")), "nothing begins that cannot be trusted"
+
+
+def test_a_start_that_has_learned_from_the_same_samples_is_none(folder, tmp_path):
+    first = run(folder, tmp_path, max_epochs=1, name="first", data_split_method="sample", fold_method="kfold")
+    with pytest.raises(ConfigError, match=r"has learned from .+, which is for validation here"):
+        run(folder, tmp_path, weights_from_checkpoint=first.run.model, data_split_method="sample", fold=1)
+
+
+def test_what_a_model_began_with_counts_as_learned(unbroken):
+    card = unbroken.card.with_(training={"split": {"train": ["b"]}, "began_with": {"regions": ["a"]}})
+    assert learned_regions(card) == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"max_epochs": EPOCHS}, rf"has learned for {EPOCHS} epochs, and max_epochs is {EPOCHS}"),
+        ({"decoder_channels": [16, 8, 4]}, r"cannot be started from: it has decoder_channels"),
+        ({"bands": ["red", "nir", "ndvi"]}, r"cannot be started from: it has (in_channels|the bands)"),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_gone_on_from_is_refused_first(folder, tmp_path, unbroken, changes, message):
+    given = {"max_epochs": EPOCHS + 1, "continue_from_checkpoint": unbroken.run.last, **changes}
+    with pytest.raises((ConfigError, CheckpointError), match=message):
+        run(folder, tmp_path, **given)
+    assert not list(tmp_path.glob("_runs/*"))
+
+
+def test_a_model_is_no_checkpoint_to_go_on_from(folder, tmp_path):
+    torch.save({"hyper_parameters": {}, "state_dict": {}}, tmp_path / "other.ckpt")
+    with pytest.raises(CheckpointError, match=r"other.ckpt is no checkpoint of a training run. Use it as --weights"):
+        run(folder, tmp_path, continue_from_checkpoint=tmp_path / "other.ckpt")
+    with pytest.raises(CheckpointError, match=r"there is no checkpoint .*none.ckpt"):
+        run(folder, tmp_path, continue_from_checkpoint=tmp_path / "none.ckpt")
+
+
+def test_the_card_names_the_epoch_whose_weights_it_has(folder, tmp_path):
+    trained = run(folder, tmp_path, save_top_k=0, learning_rate=0.3, max_epochs=3)
+    rows = [row for row in rows_of(trained) if "val/loss" in row]
+    assert trained.card.training["best_epoch"] == 2
+    assert trained.scores["val/loss"] == rows[-1]["val/loss"]
+
+
+def test_values_that_are_no_numbers_are_told_by_their_patch(folder, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(folder, broken)
+    first = next(iter(PatchSet(folder).metadata.query("region == 'Region 0'").index))
+    store = zarr.open_group(broken / "data.zarr", mode="r+")
+    patches = store["x"]
+    values = patches[first]
+    values[0, 3, 3] = float("nan")
+    patches[first] = values
+    with pytest.raises(DataError, match=rf"patch .+ \(z_idx {first}\) .* values that are not finite"):
+        run(broken, tmp_path, data_split_method="none", fold_method="none", max_epochs=1)
+
+
+def test_values_that_are_no_numbers_are_told_where_they_are_validated(folder, tmp_path, monkeypatch):
+    """Not the learning rate is to blame: what is looked at first are patches for training."""
+    broken = tmp_path / "broken"
+    shutil.copytree(folder, broken)
+    patches = zarr.open_group(broken / "data.zarr", mode="r+")["x"]
+    values = patches[:]
+    values[:, 3, 3, 3] = float("nan")  # slope, of all patches
+    patches[:] = values
+    monkeypatch.setattr(train_module, "input_statistics", lambda _: {})
+    with pytest.raises(DataError, match=r"patch .+ values that are not finite"):
+        run(broken, tmp_path, max_epochs=1)
+
+
+def test_a_run_whose_checkpoint_was_lost_learns_anew(folder, tmp_path):
+    first = run(folder, tmp_path, max_epochs=1)
+    first.run.model.unlink()
+    for file in first.run.checkpoints.iterdir():
+        file.unlink()
+    again = run(folder, tmp_path, max_epochs=1)
+    assert again.run.folder == first.run.folder
+    assert [row["epoch"] for row in rows_of(again)][-1] == 0
+
+
+def test_a_damaged_checkpoint_tells_the_way_out(folder, tmp_path):
+    def stop(epoch, _):
+        if epoch:
+            raise Stopped
+
+    given = RunParameters(**{**SMALL, "train_data_dir": folder, "artifact_dir": tmp_path, "name": "run"})
+    with pytest.raises(Stopped):
+        train(given, PATHS, on_validation=stop)
+    last = find_runs(tmp_path / "_runs", "run")[0].last
+    last.write_bytes(b"half")
+    with pytest.raises(CheckpointError, match=r"last.ckpt cannot be read .* delete it, and the run begins anew"):
+        train(given, PATHS)
+    last.unlink()
+    assert train(given, PATHS).card.is_calibrated
+
+
+def test_machines_that_nothing_tells_of_one_another_do_not_wait_forever(folder, tmp_path, monkeypatch):
+    for name in ("MASTER_ADDR", "SLURM_NTASKS", "TORCHELASTIC_RUN_ID", "LSB_JOBID"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ConfigError, match="num_nodes is 2, but nothing says where the other machines are"):
+        run(folder, tmp_path, num_nodes=2)
+
+
+@pytest.mark.parametrize("given", [{"gamma": 1.5}, {"positive_share": 0.0}, {"warmup_epochs": 3}])
+def test_settings_that_learn_nothing_are_refused(given):
+    with pytest.raises(ConfigError, match=rf"{next(iter(given))} is .* (Lower it|no percentage)"):
+        RunParameters(**{**SMALL, **given})
 
 
 def test_ctrl_c_keeps_the_last_epoch(folder, tmp_path):

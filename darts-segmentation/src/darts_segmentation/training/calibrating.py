@@ -14,9 +14,9 @@ from darts_segmentation.network import Member
 from darts_segmentation.training.assess.calibration import Calibration, calibrate, check_apart
 from darts_segmentation.training.assess.predicting import ensemble_predictor
 from darts_segmentation.training.data import LearningData, open_learning_data
+from darts_segmentation.training.loop.beginnings import division_of, learned_regions, learned_samples
 from darts_segmentation.training.loop.history import Silent, TrainingView
 from darts_segmentation.training.parameters import CalibrateParameters
-from darts_segmentation.training.testing import division_of
 from darts_segmentation.training.train import reader, training_set
 from darts_utils.errors import CheckpointError, ConfigError
 from darts_utils.machine.devices import decide_device
@@ -99,14 +99,11 @@ def _fitted_on(
     """Return what is fitted on, and whether one of the models has learned from the same regions or scenes."""
     table = data.patches.metadata.iloc[chosen]
     regions, scenes = set(table["region"]), set(table["sample_id"])
-    learned_regions: set[str] = set()
+    learned: set[str] = set()
     learned_scenes: set[str] = set()
     for card in cards:
-        training = card.training or {}
-        learned_regions |= set((training.get("split") or {}).get("train") or [])
-        if training.get("patch_set") == data.patches.id:
-            own = open_learning_data(data.patches.folder, card.band_names, division_of(training), learns=False)
-            learned_scenes |= set(data.patches.metadata["sample_id"].iloc[own.split.train])
+        learned |= learned_regions(card)
+        learned_scenes |= learned_samples(card, data)
     unknown = [card for card in cards if not card.training]
     if unknown and not parameters.force:
         raise ConfigError(
@@ -118,7 +115,7 @@ def _fitted_on(
         "split": "val",
         "regions": sorted(regions),
         "shares_scenes": bool(scenes & learned_scenes),
-        "shares_regions": bool(regions & learned_regions),
+        "shares_regions": bool(regions & learned),
     }
 
 

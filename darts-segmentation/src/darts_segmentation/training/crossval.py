@@ -11,9 +11,11 @@ import pandas as pd
 import yaml
 
 from darts_segmentation.models.card import read_card
+from darts_segmentation.training.assess.evaluation import score_names
 from darts_segmentation.training.data import LearningData, open_learning_data
 from darts_segmentation.training.loop.fit import best_checkpoint
 from darts_segmentation.training.loop.history import Silent, TrainingView
+from darts_segmentation.training.loop.module import stage_score_names
 from darts_segmentation.training.loop.runs import CROSS_VALIDATIONS, RunFolder, decisive, find_runs
 from darts_segmentation.training.parameters import (
     CommonParameters,
@@ -21,7 +23,7 @@ from darts_segmentation.training.parameters import (
     RepeatParameters,
     RunParameters,
 )
-from darts_segmentation.training.scoring import score_from_runs, score_runs
+from darts_segmentation.training.scoring import parse_scoring_metrics, score_from_runs, score_runs
 from darts_segmentation.training.splits.division import DivisionParameters, SplitParameters
 from darts_segmentation.training.train import OnValidation, train, training_set
 from darts_utils.errors import ConfigError
@@ -81,6 +83,7 @@ def cross_validate(
     if folder is None:
         base = parameters.artifact_dir or paths.artifacts
         folder = base / CROSS_VALIDATIONS / (parameters.cv_name or name)
+    check_scored_by(parameters)
     data = _open(parameters, paths)
     folds = n_folds(parameters, data)
     make_folder(folder)
@@ -106,6 +109,16 @@ def cross_validate(
     _write(folder / _TABLE, table)
     score = score_from_runs(table, parameters.scored_by, parameters.multi_score_strategy)
     return CrossValidation(folder=folder, runs=table, score=score, is_unstable=bool(table["is_unstable"].any()))
+
+
+def check_scored_by(parameters: RepeatParameters) -> None:
+    """Refuse metrics that runs will not have, before hours are spent on them.
+
+    Raises:
+        ConfigError: If there are such ones; it names one that is near.
+    """
+    names = [*stage_score_names("val"), *(f"val/{name}" for name in score_names())]
+    parse_scoring_metrics(parameters.scored_by, list(dict.fromkeys(names)))
 
 
 def _open(parameters: CrossValidationParameters, paths: PathManager) -> LearningData:

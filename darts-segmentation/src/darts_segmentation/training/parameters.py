@@ -58,9 +58,11 @@ class PatchSetParameters(TrainingParameters):
     def __post_init__(self) -> None:
         """Check the values."""
         super().__post_init__()
-        _check(self, 0, "num_workers", "positive_share")
-        if self.positive_share is not None and self.positive_share > 1:
-            raise ConfigError(f"positive_share is {self.positive_share} but must be from 0 to 1. It is no percentage.")
+        _check(self, 0, "num_workers")
+        if self.positive_share is not None and not 0 < self.positive_share <= 1:
+            raise ConfigError(
+                f"positive_share is {self.positive_share} but must be above 0 and at most 1. It is no percentage."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +117,8 @@ class HyperParameters(TrainingParameters):
         """Check the values."""
         super().__post_init__()
         _check(self, 0, "learning_rate", "gamma", above=True)
+        if self.gamma > 1:
+            raise ConfigError(f"gamma is {self.gamma} but must be at most 1: above, the learning rate grows. Lower it.")
         _check(self, 1, "batch_size", "accumulate_batches", "encoder_depth")
         if self.decoder_channels is not None and len(self.decoder_channels) != self.encoder_depth:
             raise ConfigError(
@@ -156,7 +160,7 @@ class LoopParameters(TrainingParameters):
     early_stopping_patience: int = 5
     """Validations without a better IoU after which training ends; 0 never ends it."""
     save_top_k: int = 1
-    """Checkpoints to keep beside the last, those of the best IoU."""
+    """Checkpoints to keep beside the last, those of the best IoU; without any, the model is that of the last epoch."""
     check_val_every_n_epoch: int = 3
     """Epochs between validations."""
     plot_every_n_val_epochs: int = 5
@@ -218,6 +222,15 @@ class CommonParameters(
     PatchSetParameters, HyperParameters, LoopParameters, LogParameters, ComputeParameters, TrainingParameters
 ):
     """What training, cross-validation and tuning share."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        super().__post_init__()
+        if self.warmup_epochs and self.warmup_epochs >= self.max_epochs:
+            raise ConfigError(
+                f"warmup_epochs is {self.warmup_epochs}, but max_epochs is {self.max_epochs}: the learning rate would"
+                " never reach its height. Lower it."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,7 @@
 """The test of a model on patches that it has not learned from: scores by region, pictures, one page."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,10 @@ from darts_segmentation.training.data import LearningData, open_learning_data
 from darts_segmentation.training.figures.patch_pictures import draw_patches
 from darts_segmentation.training.figures.plots import precision_recall_curve, reliability_diagram, save_figure
 from darts_segmentation.training.figures.report import Picture, write_report
+from darts_segmentation.training.loop.beginnings import division_of, learned_regions
 from darts_segmentation.training.loop.history import Silent, TrainingView
 from darts_segmentation.training.loop.runs import RUNS, find_runs
 from darts_segmentation.training.parameters import TestParameters
-from darts_segmentation.training.splits.division import SplitParameters
 from darts_segmentation.training.train import reader, training_set
 from darts_utils.errors import ConfigError
 from darts_utils.files import atomic_file, make_folder
@@ -105,29 +104,17 @@ def _patches(parameters: TestParameters, card: ModelCard, folder: Path) -> tuple
     if training.get("patch_set") == data.patches.id:
         data = open_learning_data(folder, card.band_names, division_of(training), learns=False)
         return data, _some(data.split.test), f"those kept for test when it was trained ({data.split.method})"
-    known = _learned(card)
+    known = learned_regions(card)
     new = np.flatnonzero(~data.patches.metadata["region"].isin(known).to_numpy())
     left_out = len(data.patches) - len(new)
     words = f", but {left_out} of regions that it has learned from" if left_out else ""
     return data, _some(new), f"all{words}, for it was trained on another set"
 
 
-def _learned(card: ModelCard) -> set[str]:
-    """Return the regions that a model has learned from, as its card names them."""
-    return set(((card.training or {}).get("split") or {}).get("train") or [])
-
-
 def _learned_too(data: LearningData, chosen: Any, card: ModelCard) -> str:
     """Return a warning, if a model is tested on regions that it has learned from."""
-    shared = sorted(set(data.patches.metadata["region"].iloc[chosen]) & _learned(card))
+    shared = sorted(set(data.patches.metadata["region"].iloc[chosen]) & learned_regions(card))
     return f". It has learned from {', '.join(shared)}: scores there flatter it" if shared else ""
-
-
-def division_of(training: Mapping[str, Any]) -> SplitParameters:
-    """Return how a model's training set was divided, from its card."""
-    given = training.get("hyperparameters") or {}
-    known = {field.name: given[field.name] for field in fields(SplitParameters) if field.name in given}
-    return SplitParameters(**{**known, "random_seed": training.get("division_seed", known.get("random_seed", 42))})
 
 
 def _some(chosen: Any) -> Any:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from darts_segmentation.models.card import BandRange, ModelCard
-from darts_segmentation.models.checkpoint import load, model_id
+from darts_segmentation.models.checkpoint import load, read_model
 from darts_segmentation.models.safe_file import write_model
 from darts_segmentation.training.assess.calibration import Calibration, calibrate, fitted_on
 from darts_segmentation.training.assess.domain import described_input, domain_of, input_statistics
@@ -22,11 +22,19 @@ from darts_segmentation.training.assess.predicting import predictor
 from darts_segmentation.training.data import DartsDataModule, LearningData, open_learning_data
 from darts_segmentation.training.figures.pictures import draw_augmentations
 from darts_segmentation.training.figures.plots import draw_run, save_figure
+from darts_segmentation.training.loop.beginnings import (
+    check_continues,
+    check_regions,
+    check_unseen,
+    described_checkpoint,
+    described_model,
+    start_from,
+)
 from darts_segmentation.training.loop.estimate import expected_duration
-from darts_segmentation.training.loop.fit import Fitting, best_checkpoint, fit
+from darts_segmentation.training.loop.fit import Fitting, best_checkpoint, epoch_of, fit
 from darts_segmentation.training.loop.history import History, Silent, TrainingView
 from darts_segmentation.training.loop.module import TrainedNetwork
-from darts_segmentation.training.loop.networks import architecture_of, new_network, start_from
+from darts_segmentation.training.loop.networks import architecture_of, new_network
 from darts_segmentation.training.loop.runs import RUNS, RunFolder, decisive, open_run, plain, rank
 from darts_segmentation.training.parameters import RunParameters
 from darts_segmentation.training.patches.batches import PatchBatches
@@ -100,15 +108,33 @@ def train(
     division = parameters if division_seed is None else replace(parameters, random_seed=division_seed)
     data = open_learning_data(folder, parameters.bands, division)
     architecture = architecture_of(parameters, len(data.bands))
+    began_with = _began_with(parameters, data, architecture)
     parent = (parameters.artifact_dir or paths.artifacts) / RUNS if parent is None else parent
     run = open_run(
-        parent, parameters.run_name, _decides(parameters, data, division), _described(folder, data, architecture)
+        parent,
+        parameters.run_name,
+        _decides(parameters, data, division),
+        {**_described(folder, data, architecture), "began_with": began_with},
     )
-    begun = parameters.weights_from_checkpoint
-    began_with = None if begun is None else {"file": begun.name, "model_id": model_id(begun)}
     with run.held():
-        work = Work(parameters, data, run, architecture, view, division.random_seed, began_with)
+        statistics = input_statistics(data)  # first, for it finds values that nothing can be learned from
+        work = Work(parameters, data, run, architecture, view, division.random_seed, began_with, statistics)
         return _train(work, on_validation, start)
+
+
+def _began_with(parameters: RunParameters, data: LearningData, architecture: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what a run begins with that has learned before, and from which regions; checked before anything begins."""
+    described = None
+    weights, checkpoint = parameters.weights_from_checkpoint, parameters.continue_from_checkpoint
+    if weights is not None:
+        card = read_model(weights)[0]
+        check_unseen(data, weights, card)
+        described = described_model(weights, card)
+    if checkpoint is not None:
+        check_continues(checkpoint, architecture, data.bands, parameters.max_epochs)
+        described = described_checkpoint(checkpoint)
+        check_regions(data, described["regions"], checkpoint)
+    return described
 
 
 @dataclass(frozen=True)
@@ -121,8 +147,10 @@ class Work:
     architecture: dict[str, Any]
     view: TrainingView
     division_seed: int
-    began_with: dict[str, str] | None
-    """The model whose weights were the first."""
+    began_with: dict[str, Any] | None
+    """The model whose weights were the first, or the checkpoint."""
+    statistics: Mapping[str, Any]
+    """Of the bands, see `input_statistics`."""
 
     @property
     def device(self) -> torch.device:
@@ -168,7 +196,8 @@ def _begin(work: Work, learner: TrainedNetwork, n_batches: int) -> None:
 
 def _finish(work: Work, history: History, start: float) -> TrainedRun:
     """Calibrate the best epoch, write the model, and return what became of the run."""
-    loaded = load(best_checkpoint(work.run))
+    checkpoint = best_checkpoint(work.run)
+    loaded, epoch = load(checkpoint), epoch_of(checkpoint)
     if work.parameters.half_weights:
         loaded.network.half().float()  # what is scored is what is written
     predict = predictor(loaded.network, work.device)
@@ -185,9 +214,9 @@ def _finish(work: Work, history: History, start: float) -> TrainedRun:
             metrics[role] = evaluate(predict, batches(), temperature=temperature).scores()
     before, after = (None, None) if calibration is None else (calibration.before, calibration.after)
     draw_run(work.run.figures, history.rows, before, after)
-    card = _card(work, calibration, metrics, history)
+    card = _card(work, calibration, metrics, history, epoch)
     card = write_model(work.run.model, card, _weights(loaded.network, half=work.parameters.half_weights))
-    scores = {**_best_row(history), **{f"val/{name}": value for name, value in (metrics.get("val") or {}).items()}}
+    scores = {**_row_of(history, epoch), **{f"val/{name}": value for name, value in (metrics.get("val") or {}).items()}}
     return TrainedRun(
         run=work.run,
         card=card,
@@ -203,10 +232,9 @@ def _weights(network: nn.Module, *, half: bool) -> dict[str, torch.Tensor]:
     return {name: value.half() if half and value.is_floating_point() else value for name, value in weights.items()}
 
 
-def _best_row(history: History) -> dict[str, float]:
-    """Return what was logged of the best epoch."""
-    best = history.best
-    rows = [row for row in history.rows if best is not None and row["epoch"] == best[1] and "val/loss" in row]
+def _row_of(history: History, epoch: int) -> dict[str, float]:
+    """Return what was logged of the validation of an epoch."""
+    rows = [row for row in history.rows if row["epoch"] == epoch and "val/loss" in row]
     return {name: value for name, value in rows[0].items() if name.startswith("val/")} if rows else {}
 
 
@@ -216,9 +244,11 @@ def reader(data: LearningData, chosen: Any, batch_size: int) -> Callable[[], Any
     return lambda: (batches[indices] for indices in InOrder(chosen, batch_size))
 
 
-def _card(work: Work, calibration: Calibration | None, metrics: Mapping[str, Any], history: History) -> ModelCard:
+def _card(
+    work: Work, calibration: Calibration | None, metrics: Mapping[str, Any], history: History, epoch: int
+) -> ModelCard:
     data, table = work.data, work.data.patches.metadata
-    best = history.best
+    validated = bool(_row_of(history, epoch))
     return ModelCard(
         name=work.run.name,
         version="1",
@@ -236,13 +266,13 @@ def _card(work: Work, calibration: Calibration | None, metrics: Mapping[str, Any
             "seed": work.parameters.random_seed,
             "division_seed": work.division_seed,
             "epochs": int(history.rows[-1]["epoch"]) + 1 if history.rows else 0,
-            "best_epoch": None if best is None else best[1],
+            "best_epoch": epoch if validated else None,
             **({} if work.began_with is None else {"began_with": work.began_with}),
             "hyperparameters": _published(work.parameters),
             "metrics": {role: _finite(scores) for role, scores in metrics.items()},
         },
         domain=domain_of(table.iloc[data.split.train]),
-        input_statistics=input_statistics(data),
+        input_statistics=work.statistics,
     )
 
 

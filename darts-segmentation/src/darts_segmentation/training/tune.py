@@ -11,7 +11,13 @@ import optuna
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
-from darts_segmentation.training.crossval import DIVISION_SEED, CrossValidation, cross_validate, keep_same
+from darts_segmentation.training.crossval import (
+    DIVISION_SEED,
+    CrossValidation,
+    check_scored_by,
+    cross_validate,
+    keep_same,
+)
 from darts_segmentation.training.hparams import (
     Distribution,
     grid_values,
@@ -69,6 +75,7 @@ def tune(parameters: TuneParameters, paths: PathManager, *, view: TrainingView |
         ConfigError: If parameters or distributions are wrong, or the folder holds trials of something else.
         KeyboardInterrupt: If it was interrupted; the same call goes on.
     """
+    check_scored_by(parameters)
     search = _Search(parameters, paths, view or Silent())
     search.open()
     while search.one_trial():

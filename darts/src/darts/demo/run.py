@@ -64,7 +64,7 @@ def _as_sentinel2(world: World, folder: Path, models: list[Path] | None) -> _Wri
         by_hand=f"darts inference sentinel2-sequential --offline --fast-dir {home} --large-dir {home} "
         f"--scene-ids {written.scene_id}{_named(models)}",
         create_dataset=f"darts training create-dataset sentinel2 --offline --fast-dir {home} --large-dir {home} "
-        "--patch-size 128",
+        "--patch-size 128 --no-exclude-nan",
         annotated=tuple(sentinel2_image(world)),
     )
 
@@ -82,7 +82,7 @@ def _as_planet(world: World, folder: Path, models: list[Path] | None) -> _Writte
         by_hand=f"darts inference planet-sequential --offline --fast-dir {home} --large-dir {home} "
         f"--models-dir {_short(written.models_dir)} --image-ids {' '.join(ids)}{_named(models)}",
         create_dataset=f"darts training create-dataset planet --offline --fast-dir {home} --large-dir {home} "
-        f"--data-dir {home}/input/planet --patch-size 256",
+        f"--data-dir {home}/input/planet --patch-size 256 --no-exclude-nan",
         annotated=tuple(planet_images(world)),
     )
 

@@ -3,7 +3,7 @@
 What they run is imported by them, for it takes seconds, and their help none of it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
@@ -142,6 +142,8 @@ def tune_smp(
     if result.best is not None:
         say(f"Best: {', '.join(f'{name} {_cell(value)}' for name, value in result.best.items())}")
     say(f"Table: {result.folder}")
+    if result.best is not None and result.model is None:
+        say(f"Train with them:  darts training train-smp {_as_flags(result.best)}, and the flags of this search")
     if result.model is not None:
         _show_trained(result.model)
 
@@ -169,6 +171,19 @@ def calibrate(
     show_table("Calibration", ("", "before", "after"), rows)
     say("Thresholds: " + ", ".join(f"{name} {_number(value)}" for name, value in result.thresholds.items()))
     say(f"Written: {result.file}")
+
+
+def _as_flags(settings: Mapping[str, Any]) -> str:
+    """Return settings as they are given on a command line."""
+    words: list[str] = []
+    for name, value in settings.items():
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        elif value is not None:
+            values = value if isinstance(value, list | tuple) else [value]
+            words += [f"--{flag}", *(quote(str(one)) for one in values)]
+    return " ".join(words)
 
 
 def _paths(folders: DefaultPaths | None) -> PathManager:

@@ -1,14 +1,19 @@
 """Whether a model file is whole: its hash, its bands, its numbers, and what its network makes of random patches."""
 
+import math
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
+from darts_segmentation.models.card import ModelCard
 from darts_segmentation.models.checkpoint import LoadedModel, load
 from darts_segmentation.models.tools.statement import is_known
+from darts_segmentation.models.wording import brief
 from darts_utils.errors import CheckpointError, DartsError
 
 _SEED = 20
@@ -41,6 +46,7 @@ def verify(file: Path) -> Verdict:
     """
     try:
         model = load(file)
+        check_card(file, model.card)
         _check_forward(file, model)
     except (DartsError, OSError) as error:
         return Verdict(file=file, fault=" ".join(str(error).split()))
@@ -52,6 +58,35 @@ def verify(file: Path) -> Verdict:
         unstated=tuple(band.name for band in model.card.bands if not is_known(band)),
         is_recorded=file.suffix.lower() == ".safetensors",
     )
+
+
+def check_card(file: Path, card: ModelCard) -> None:
+    """Do nothing if what a card says can be: a map is cut at its thresholds, and compared with its statistics.
+
+    Raises:
+        CheckpointError: If a value cannot be; it names the first.
+    """
+    thresholds = [(card.thresholds or {}).get(name) for name in ("low", "medium", "high")]
+    given = [value for value in thresholds if value is not None]
+    if not all(_is_number(value) and 0 <= value <= 1 for value in given) or given != sorted(given):
+        raise _impossible(file, "thresholds", thresholds, "numbers from 0 to 1, low to high,", "Calibrate it anew.")
+    for name in ("pixel_size_m", "patch_size"):
+        said = (card.input or {}).get(name)
+        if not all(
+            one is None or (_is_number(one) and one > 0) for one in (said if isinstance(said, list) else [said])
+        ):
+            raise _impossible(file, name, said, "numbers above 0", "Write it anew with `darts models pack`.")
+    for band, values in (card.input_statistics or {}).items():
+        if not isinstance(values, Mapping) or not all(map(_is_number, values.values())):
+            raise _impossible(file, f"input_statistics of {band}", values, "a mean and a std", "Train it anew.")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _impossible(file: Path, name: str, value: object, needed: str, advice: str) -> CheckpointError:
+    return CheckpointError(f"{file} says {name} {brief(value)}, but {needed} are needed. {advice}")
 
 
 def random_patches(n_patches: int, n_bands: int, height: int, width: int) -> torch.Tensor:

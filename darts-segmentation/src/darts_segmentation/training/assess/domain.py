@@ -6,10 +6,13 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import shapely
+import torch
 from shapely import affinity
 
 from darts_segmentation.training.data import LearningData
-from darts_segmentation.training.patches.batches import PatchBatches
+from darts_segmentation.training.patches.batches import Batch, PatchBatches
+from darts_segmentation.training.patches.order import InOrder
+from darts_utils.errors import DataError
 from darts_utils.rasters.arrays import Array
 
 KINDS = {"planet": ("planet", 3.0), "planet-pingo": ("planet", 3.0), "sentinel2": ("sentinel2", 10.0)}
@@ -57,18 +60,45 @@ def input_statistics(data: LearningData) -> dict[str, dict[str, float]]:
     """Return mean and standard deviation of each band over training patches, in the model representation.
 
     Of many patches some are read, evenly spread; pixels without data, 0 in all bands, are left out.
+
+    Raises:
+        DataError: If a patch holds values that are not finite.
     """
     chosen = data.split.train[:: max(1, len(data.split.train) // _MOST_PATCHES)]
     batches = PatchBatches(data.patches, data.channels)
     sums, squares, n = np.zeros(len(data.bands)), np.zeros(len(data.bands)), 0
     for start in range(0, len(chosen), _AT_ONCE):
-        x: Array = batches[chosen[start : start + _AT_ONCE]]["x"].numpy()
+        batch = batches[chosen[start : start + _AT_ONCE]]
+        _check_finite(data, batch)
+        x: Array = batch["x"].numpy()
         pixels = x.transpose(1, 0, 2, 3)[:, x.any(axis=1)].astype(np.float64)
         sums, squares, n = sums + pixels.sum(axis=1), squares + (pixels**2).sum(axis=1), n + pixels.shape[1]
     mean = sums / max(n, 1)
     deviation = np.sqrt(np.maximum(squares / max(n, 1) - mean**2, 0))
     named = zip(data.bands, mean, deviation, strict=True)
     return {band: {"mean": round(float(m), 6), "std": round(float(s), 6)} for band, m, s in named}
+
+
+def check_inputs(data: LearningData, batch_size: int) -> None:
+    """Do nothing if all patches for training and validation hold numbers only.
+
+    Raises:
+        DataError: If one does not; it names the first.
+    """
+    batches = PatchBatches(data.patches, data.channels)
+    for indices in InOrder(np.concatenate([data.split.train, data.split.val]), batch_size):
+        _check_finite(data, batches[indices])
+
+
+def _check_finite(data: LearningData, batch: Batch) -> None:
+    bad = ~torch.isfinite(batch["x"]).flatten(1).all(dim=1)
+    if bad.any():
+        z_idx = int(batch["index"][bad][0])
+        patch_id = data.patches.metadata.iloc[z_idx]["patch_id"]
+        raise DataError(
+            f"patch {patch_id} (z_idx {z_idx}) of the training set {data.patches.folder} holds values that are not"
+            " finite. Make the set again with `darts training create-dataset`."
+        )
 
 
 def described_input(data: LearningData) -> dict[str, Any]:

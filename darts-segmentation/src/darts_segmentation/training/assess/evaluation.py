@@ -70,6 +70,12 @@ def evaluate(predict: Predictor, batches: Iterable[Batch], *, temperature: float
     return Evaluation(pixels=histogram.scores(), patches=pd.DataFrame(rows).set_index("z_idx"))
 
 
+def score_names() -> list[str]:
+    """Return the names of all scores of an evaluation."""
+    batch = {"x": torch.zeros(1, 1, 2, 2), "y": torch.tensor([[[0, 1], [0, 1]]]), "index": torch.zeros(1).long()}
+    return list(evaluate(Predictor(torch.device("cpu"), lambda x: x[:, 0]), [batch]).scores())
+
+
 def patch_counts(mask: Array, labels: Array) -> dict[str, int]:
     """Return what is counted in a patch.
 

@@ -44,7 +44,8 @@ class WholeCheckpoints(CheckpointIO):
             content: dict[str, Any] = torch.load(path, map_location=map_location or "cpu", weights_only=True)
         except Exception as error:  # torch raises all kinds about files that are none
             raise CheckpointError(
-                f"the checkpoint {path} cannot be read ({' '.join(str(error).split())[:100]}). Use another one."
+                f"the checkpoint {path} cannot be read ({' '.join(str(error).split())[:100]}). Use another one; if"
+                " it is that of an unfinished run, delete it, and the run begins anew."
             ) from error
         return content
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import logging
+import os
 import signal
 import warnings
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 
+from darts_segmentation.training.assess.domain import check_inputs
 from darts_segmentation.training.data import DartsDataModule
 from darts_segmentation.training.figures.pictures import Pictures
 from darts_segmentation.training.loop.averaging import averaged_weights
@@ -24,11 +26,13 @@ from darts_segmentation.training.loop.history import History, read_rows
 from darts_segmentation.training.loop.module import MONITORED, TrainedNetwork, check_finite
 from darts_segmentation.training.loop.runs import RunFolder
 from darts_segmentation.training.parameters import CommonParameters
-from darts_utils.errors import ConfigError
+from darts_utils.errors import ConfigError, DataError
 
 _QUIET = ("lightning.pytorch", "lightning.fabric", "lightning_utilities")
 _WRONG_DEVICES = (ValueError, RuntimeError, TypeError, ImportError, MisconfigurationException)
 """What Lightning has about them."""
+_KNOWS_NODES = frozenset({"MASTER_ADDR", "SLURM_NTASKS", "TORCHELASTIC_RUN_ID", "LSB_JOBID"})
+"""Variables of what starts a process on each machine."""
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
@@ -58,7 +62,7 @@ def fit(work: Fitting) -> None:
         OutputError: If a checkpoint cannot be written.
     """
     given = work.parameters
-    if work.run.ended.is_file():  # stopped early, or all epochs: only its model is missing
+    if work.run.has_learned:  # stopped early, or all epochs: only its model is missing
         work.history.rows = list(read_rows(work.run.metrics))
         return
     start = work.run.last if work.run.last.is_file() else given.continue_from_checkpoint
@@ -162,9 +166,14 @@ def devices_of(given: CommonParameters) -> Any:
     """Return devices as Lightning takes them: numbers of GPUs, and how many processes on a CPU.
 
     Raises:
-        ConfigError: If they are no numbers.
+        ConfigError: If they are no numbers, or nothing tells the machines of one another.
     """
     devices = given.devices
+    if given.num_nodes > 1 and not _KNOWS_NODES.intersection(os.environ):
+        raise ConfigError(
+            f"num_nodes is {given.num_nodes}, but nothing says where the other machines are: each would wait for them."
+            " Start it with `srun` or `torchrun`, or set MASTER_ADDR, MASTER_PORT and NODE_RANK on each."
+        )
     if not devices or devices == ["auto"]:
         return 1 if given.accelerator == "cpu" else "auto"
     if not all(device.isdigit() for device in devices):
@@ -213,6 +222,9 @@ def _in_words(work: Fitting) -> Iterator[None]:
     except (SystemExit, SIGTERMException) as error:  # Lightning's ways of ending on Ctrl-C and SIGTERM
         signal.signal(signal.SIGINT, handler)
         raise KeyboardInterrupt from error
+    except DataError:
+        check_inputs(work.data.data, work.parameters.batch_size)
+        raise
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
@@ -257,6 +269,11 @@ def _fits(module: TrainedNetwork, batch: Mapping[str, torch.Tensor]) -> bool:
             return False
         raise
     return True
+
+
+def epoch_of(checkpoint: Path) -> int:
+    """Return the number of the epoch after which a checkpoint was written, from 0 on."""
+    return int(torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["epoch"])
 
 
 def best_checkpoint(run: RunFolder) -> Path:

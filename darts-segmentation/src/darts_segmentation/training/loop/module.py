@@ -42,6 +42,11 @@ _METRICS = {
 }
 
 
+def stage_score_names(stage: str) -> list[str]:
+    """Return the names of all scores of a stage."""
+    return [f"{stage}/{name}" for name in ("loss", *_METRICS, "AUROC", "AveragePrecision")]
+
+
 def pixel_metrics(prefix: str) -> MetricCollection:
     """Return the metrics of pixels at probability 0.5, by their documented names."""
     return MetricCollection({name: metric(ignore_index=IGNORED) for name, metric in _METRICS.items()}, prefix=prefix)

@@ -4,11 +4,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from darts_segmentation.models.architecture import checked_arguments
-from darts_segmentation.models.checkpoint import read_model
 from darts_segmentation.training.parameters import HyperParameters
 from darts_utils.errors import CheckpointError, ConfigError, ServiceError
 
@@ -84,23 +82,3 @@ def _check_size(network: nn.Module, what: str, patch_size: int) -> None:
             f"the patches are {patch_size} px wide, but {what} needs a multiple of {multiple}. Make the training set "
             f"with --patch-size {-(-patch_size // multiple) * multiple}, or choose another network."
         )
-
-
-def start_from(network: nn.Module, architecture: dict[str, Any], bands: tuple[str, ...], path: Path) -> None:
-    """Put the weights of another model into a network.
-
-    Raises:
-        CheckpointError: If it has other bands or another architecture.
-    """
-    card, weights = read_model(path)
-    theirs = checked_arguments(path, card.architecture)
-    if card.band_names != bands or theirs != architecture:
-        unlike = [f"{name} {theirs.get(name)}" for name in theirs if theirs.get(name) != architecture.get(name)]
-        if card.band_names != bands:
-            unlike.append(f"the bands {', '.join(card.band_names)}")
-        raise CheckpointError(
-            f"{path} cannot be started from: it has {', '.join(unlike)}. Ask for the same, or start without it."
-        )
-    with torch.no_grad():
-        for name, weight in network.state_dict().items():
-            weight.copy_(weights[name])

@@ -62,6 +62,11 @@ class RunFolder:
         return self.folder / ".ended"
 
     @property
+    def has_learned(self) -> bool:
+        """Whether only its model is missing; without its checkpoint or its table it learns anew."""
+        return all(file.is_file() for file in (self.ended, self.last, self.metrics))
+
+    @property
     def metrics(self) -> Path:
         """Table of its metrics."""
         return self.folder / "metrics.csv"
@@ -122,6 +127,13 @@ def find_runs(parent: Path, name: str) -> list[RunFolder]:
     folders = [path for path in parent.glob(f"{escape(name)}-*") if _ID.fullmatch(path.name.removeprefix(f"{name}-"))]
     begun = [path for path in folders if (path / _PARAMETERS).is_file()]
     return [RunFolder(path, name) for path in sorted(begun, key=lambda path: (path / _PARAMETERS).stat().st_mtime_ns)]
+
+
+def find_run_of(checkpoint: Path) -> RunFolder | None:
+    """Return the run that a checkpoint lies in, None if it was taken out of its folder."""
+    folder = checkpoint.absolute().parent.parent
+    name, _, run_id = folder.name.rpartition("-")
+    return RunFolder(folder, name) if _ID.fullmatch(run_id) and (folder / _PARAMETERS).is_file() else None
 
 
 def open_run(parent: Path, name: str, decides: Mapping[str, Any], described: Mapping[str, Any]) -> RunFolder:

@@ -12,6 +12,9 @@ from darts_utils.files import atomic_file
 FILE = "darts_inference.json"
 FINGERPRINT = "DARTS_fingerprint"
 """Key, and name of the tag, of the SHA-256 over all that decides the results."""
+THRESHOLDS = "DARTS_thresholds"
+"""Key of what separates the `TIERS` of objects: core probabilities, none where they are not calibrated."""
+TIERS = ("low", "medium", "high")
 ADDED = "DARTS_added"
 """Key of a list: what later runs added, each with its files and what may differ from the rest of the record."""
 _OF_ADDED = ("DARTS_cubes", "DARTS_software", "DARTS_device")

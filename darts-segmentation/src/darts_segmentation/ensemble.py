@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 import xarray as xr
@@ -61,6 +62,13 @@ class EnsembleV1:
         """Whether its probabilities are: those of one calibrated network, or of a mean with an ensemble card."""
         alone = self.members[0].card if len(self.members) == 1 else None
         return self.card is not None or (alone is not None and alone.is_calibrated)
+
+    @property
+    def thresholds(self) -> Mapping[str, Any]:
+        """Thresholds of objects, `low medium high`, of what calibrates its probabilities; empty where nothing does."""
+        if self.card is not None:
+            return self.card.thresholds
+        return (self.members[0].card.thresholds or {}) if self.is_calibrated and self.members[0].card else {}
 
     @property
     def model_names(self) -> list[str]:

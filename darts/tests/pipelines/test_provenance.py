@@ -15,11 +15,13 @@ from darts_export.record import tags_of
 def test_a_product_names_its_models_by_name_and_id_and_says_whether_they_are_calibrated(is_calibrated):
     document = {"parameters": {"patch_size": 64, "tcvis_year": None}}
     recipe = SimpleNamespace(models={"coast": "ab" * 32, "hills": "cd" * 32}, document=lambda *_: document)
-    making = Making(pipeline="planet", recipe=recipe, software={}, device="cpu", is_calibrated=is_calibrated)
+    making = Making(pipeline="planet", recipe=recipe, software={}, device="cpu", is_calibrated=is_calibrated,
+                    thresholds={"low": 0.4, "best_f1": 0.5} if is_calibrated else {})  # fmt: skip
     work = SimpleNamespace(ref=SimpleNamespace(tile_id="t"), inputs={}, tile=xr.Dataset())
     said = making.metadata(work)
     assert said["DARTS_models"] == f"coast {'ab' * 32}, hills {'cd' * 32}"
     assert said["DARTS_calibrated"] is is_calibrated
+    assert said["DARTS_thresholds"] == ({"low": 0.4, "medium": None, "high": None} if is_calibrated else {})
     assert tags_of(said)["DARTS_calibrated"] is is_calibrated
 
 
@@ -28,5 +30,10 @@ def test_a_product_names_its_models_by_name_and_id_and_says_whether_they_are_cal
 )
 def test_the_mean_of_several_views_is_not_what_was_calibrated(is_calibrated, tta, said):
     run = Sentinel2Pipeline(tta=tta).with_paths()
-    models = Models(ids={"m": "ab" * 32}, bands={"m": ["red"]}, precision="float32", is_calibrated=is_calibrated)
-    assert making_of(run, models, 10).is_calibrated is said
+    models = Models(
+        ids={"m": "ab" * 32}, bands={"m": ["red"]}, precision="float32", is_calibrated=is_calibrated,
+        thresholds={"low": 0.4, "best_f1": 0.5},
+    )  # fmt: skip
+    making = making_of(run, models, 10)
+    assert making.is_calibrated is said
+    assert making.thresholds == ({"low": 0.4, "best_f1": 0.5} if said else {})

@@ -243,6 +243,7 @@ def models_of(ensemble: EnsembleV1) -> Models:
         device=device_name(ensemble.device),
         ensemble_card=None if ensemble.card is None else ensemble.card.card_id,
         is_calibrated=ensemble.is_calibrated,
+        thresholds=ensemble.thresholds,
     )
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,8 @@ class Models:
     """Hash of the ensemble card that calibrates their mean, None without."""
     is_calibrated: bool = False
     """Whether probabilities are calibrated: those of one calibrated model, or the mean of several by their card."""
+    thresholds: Mapping[str, Any] = field(default_factory=dict)
+    """`low medium high`: from which core probability on an object is of a tier; empty where nothing is calibrated."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -14,7 +14,7 @@ from darts.pipelines.results.fingerprint import Models, Recipe, fingerprint_of, 
 from darts.pipelines.results.finished import DOCUMENT, SEEN
 from darts.pipelines.tiles import Loaded, MosaicResolution
 from darts_export.image import acquired, sensor
-from darts_export.record import FINGERPRINT
+from darts_export.record import FINGERPRINT, THRESHOLDS, TIERS
 
 _PACKAGES = ("torch", "segmentation-models-pytorch", "timm", "numpy", "xarray", "rasterio", "pyogrio", "icechunk")
 
@@ -30,6 +30,8 @@ class Making:
     """What the networks run on."""
     is_calibrated: bool
     """Whether probabilities are calibrated, and thresholds of one scene thus mean the same in another."""
+    thresholds: Mapping[str, Any] = field(default_factory=dict)
+    """`low medium high` of the tiers of objects; empty where probabilities are not calibrated."""
 
     def metadata(self, work: Loaded) -> dict[str, Any]:
         """Return what is said of a tile; values that are none of text and numbers stand in its record only."""
@@ -46,6 +48,7 @@ class Making:
             **attributes,
             "acquired": acquired(work.tile),
             "sensor": sensor(work.tile),
+            THRESHOLDS: {name: self.thresholds.get(name) for name in TIERS} if self.thresholds else {},
             DOCUMENT: document,
             SEEN: work.inputs.get("files", {}),
             "DARTS_cubes": work.inputs.get("cubes", {}),
@@ -63,9 +66,10 @@ def making_of(run: PipelineParameters, models: Models, resolution_m: MosaicResol
         resolution_m: Pixel size of the ArcticDEM mosaic that it reads.
     """
     recipe = recipe_of(run, models, resolution_m)
+    is_calibrated = models.is_calibrated and run.tta == "none"  # the mean of views is another thing
     return Making(
         pipeline=run.pipeline_name, recipe=recipe, software=software(), device=models.device,
-        is_calibrated=models.is_calibrated and run.tta == "none",  # the mean of views is another thing
+        is_calibrated=is_calibrated, thresholds=models.thresholds if is_calibrated else {},
     )  # fmt: skip
 
 

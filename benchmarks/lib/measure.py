@@ -1,10 +1,11 @@
 """Seconds and memory: how everything here is measured."""
 
+import os
 import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,6 +92,26 @@ def resident_gib() -> float:
     """Return the memory of this process, which, unlike what the system counts for children, begins with it."""
     pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
     return pages * 4096 / _GIB
+
+
+def resident_gib_of_all() -> float:
+    """Return the memory of this process and of all that it has started; what they share counts for each of them."""
+    return sum(map(_resident_gib_of, _with_children(os.getpid())))
+
+
+def _with_children(pid: int) -> Iterator[int]:
+    yield pid
+    for file in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            for child in file.read_text(encoding="utf-8").split():
+                yield from _with_children(int(child))
+
+
+def _resident_gib_of(pid: int) -> float:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1]) * 4096 / _GIB
+    except (OSError, IndexError):  # it has ended since
+        return 0.0
 
 
 def gpu_use_reader() -> Callable[[], float]:

@@ -107,6 +107,8 @@ def test_tiers_and_probabilities_are_those_of_the_objects():
     rows.append(("image 3", square(0, 0, 100), {"tier": "low"}))
     assert slumps_of_year(objects_table(rows), looks).table["tier"].tolist() == ["low"]
     rows.append(("image 3", square(0, 0, 100), {"tier": None}))
+    assert slumps_of_year(objects_table(rows), looks).table["tier"].tolist() == ["low"]
+    rows += 3 * [("image 3", square(0, 0, 100), {"tier": None})]
     assert slumps_of_year(objects_table(rows), looks).table["tier"].isna().all()
 
 

@@ -24,6 +24,17 @@ _CAUGHT = (ProjError, ShapelyError, ValueError, TypeError, AttributeError, Overf
 """What pyproj, shapely, odc-geo and rasterio raise about what they cannot use."""
 
 
+@lru_cache(maxsize=64)
+def transformer(source: Any, target: Any) -> pyproj.Transformer:
+    """Return what moves x and y, longitude first, from one CRS to another; to make one takes as long as many points.
+
+    Args:
+        source: What pyproj takes as a CRS.
+        target: Likewise.
+    """
+    return pyproj.Transformer.from_crs(source, target, always_xy=True)
+
+
 def checked_crs(given: Any, where: str) -> CRS:
     """Return a coordinate reference system of places on Earth, geographic or projected.
 

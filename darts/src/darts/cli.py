@@ -72,6 +72,13 @@ training_data_app = cyclopts.App(name="create-dataset", help="Dataset creation")
 training_app.command(training_data_app)
 models_app = cyclopts.App(name="models", group=subcommands_group, help="Model files", config=config_parser.folders_only)
 app.command(models_app)
+inventory_app = cyclopts.App(
+    name="inventory",
+    group=subcommands_group,
+    help="From tiles to slumps over years",
+    config=config_parser.folders_only,
+)
+app.command(inventory_app)
 app.register_install_completion_command(group=utilities_group)
 
 
@@ -209,6 +216,11 @@ for _name, _function, _words in (
     ("get", "get_model", "Fetch a model over https; it appears only if its hash is right."),
 ):
     models_app.command(f"darts.models.commands:{_function}", name=_name, help=_words)
+inventory_app.command(
+    "darts.inventory.commands:build_inventory",
+    name="build",
+    help="Make one inventory of all tiles: objects, looks, slumps of each year, tracks over years.",
+)
 training_app.command(
     "darts.datasets.inspect.validate:validate_command",
     name="validate-dataset",

@@ -4,16 +4,21 @@ Overlaps are compared as areas, so the plane must not distort them; and slumps o
 two UTM zones must not be torn. EPSG:6931 (Lambert azimuthal equal-area on the North Pole) does both.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pyproj
 import shapely
 
+from darts_utils.crs import LONGLAT, transformer
 from darts_utils.rasters.arrays import Array
 
 PLANE = "EPSG:6931"
 """NSIDC EASE-Grid 2.0 North; metres."""
+PLANE_CRS = pyproj.CRS(PLANE)
+"""The same for tables: made once, for each takes a millisecond."""
+LONGLAT_CRS = pyproj.CRS(LONGLAT)
 
 
 def to_plane(shapes: Any, crs: Any) -> Array:
@@ -26,7 +31,7 @@ def to_plane(shapes: Any, crs: Any) -> Array:
     Returns:
         (shape,) polygons and multipolygons in `PLANE`.
     """
-    moved = _transformed(np.asarray(shapes, dtype=object), crs, PLANE)
+    moved = _transformed(np.asarray(shapes, dtype=object), crs, PLANE_CRS)
     broken = ~shapely.is_valid(moved)
     if broken.any():
         moved[broken] = _areal(shapely.make_valid(moved[broken]))
@@ -46,10 +51,18 @@ def to_degrees(shapes: Any) -> Array:
     """
     shapes = np.asarray(shapes, dtype=object)
     crossing = shapely.intersects(shapes, _ANTIMERIDIAN)
-    moved = _transformed(shapes, PLANE, "EPSG:4326")
+    moved = _transformed(shapes, PLANE_CRS, LONGLAT_CRS)
     for index in np.flatnonzero(crossing):
         moved[index] = _cut_in_two(shapes[index])
     return moved
+
+
+def centroids(shapes: Array) -> tuple[Array, Array]:
+    """Return longitude and latitude of the centroids of shapes of the plane, (shape,) float64 in degrees each."""
+    points = shapely.centroid(shapes)
+    transform = transformer(PLANE_CRS, LONGLAT).transform
+    longitudes, latitudes = transform(shapely.get_x(points), shapely.get_y(points))
+    return np.asarray(longitudes, dtype=np.float64), np.asarray(latitudes, dtype=np.float64)
 
 
 _ANTIMERIDIAN = shapely.LineString([(0, 0), (0, 9_030_000)])
@@ -68,7 +81,7 @@ def _cut_in_two(shape: Any) -> Any:
     parts = []
     for left, right, edge in ((0, _BESIDE, 180.0), (-_BESIDE, 0, -180.0)):
         part = shapely.intersection(shape, shapely.box(left, -_BESIDE, right, _BESIDE))
-        (moved,) = _transformed(np.array([part], dtype=object), PLANE, "EPSG:4326")
+        (moved,) = _transformed(np.array([part], dtype=object), PLANE_CRS, LONGLAT_CRS)
         parts.append(shapely.transform(moved, lambda points, edge=edge: _on_the_side(points, edge)))
     return _areal(np.array([shapely.union_all(parts)], dtype=object))[0]
 
@@ -81,13 +94,18 @@ def _on_the_side(points: Array, edge: float) -> Array:
 
 def _transformed(shapes: Array, source: Any, target: Any) -> Array:
     """Return shapes in another CRS; one call for all points, because each call has its cost."""
-    if pyproj.CRS(source) == pyproj.CRS(target):
+    if _is_same(source, target):
         return shapely.force_2d(shapes)
-    transform = pyproj.Transformer.from_crs(source, target, always_xy=True).transform
+    transform = transformer(source, target).transform
     moved: Array = shapely.transform(
         shapely.force_2d(shapes), lambda points: np.column_stack(transform(points[:, 0], points[:, 1]))
     )
     return moved
+
+
+@lru_cache(maxsize=64)
+def _is_same(one: Any, other: Any) -> bool:
+    return bool(pyproj.CRS(one) == pyproj.CRS(other))
 
 
 def _areal(shapes: Array) -> Array:

@@ -10,7 +10,7 @@ import shapely
 from darts_postprocessing.inventory.dissolve import MIN_OVERLAP, groups_of, same_slump_pairs
 from darts_postprocessing.inventory.majority import Sightings, majority_ground, sightings_of
 from darts_postprocessing.inventory.overlay import unions
-from darts_postprocessing.inventory.plane import PLANE
+from darts_postprocessing.inventory.plane import PLANE, PLANE_CRS
 from darts_utils.errors import DataError
 from darts_utils.objects.geodesy import ground_areas_m2, ground_perimeters_m
 from darts_utils.rasters.arrays import Array
@@ -50,18 +50,36 @@ def slumps_of_year(objects: gpd.GeoDataFrame, looks: gpd.GeoDataFrame, min_overl
         - `area_low_m2 area_high_m2` float64, of that ground, made smaller and larger as its objects are above 0.65 and
           0.30: each object counts by the majority ground that it covers. NaN where an object does not tell;
         - `mean_probability` float64, of its objects, by their pixels, and `max_probability`;
-        - `tier` text, the highest one that at least half of its objects reach, null if one has none.
+        - `tier` text, the highest one that at least half of its objects reach, null if they reach none.
 
     Raises:
         DataError: If the tables are not in the plane.
     """
     for table in (objects, looks):
-        if table.crs != PLANE:
+        if table.crs != PLANE_CRS:
             raise DataError(f"outlines are compared in {PLANE}, but these are in {table.crs}. Move them there.")
+    first, second = same_slump_pairs(*compared(objects), min_overlap=min_overlap)
+    return slumps_of(objects, looks, groups_of(len(objects), first, second))
+
+
+def compared(objects: gpd.GeoDataFrame) -> tuple[Array, Array, Array, Array]:
+    """Return what tells which objects are one slump: outlines, whether they are cut, their images, edges of pixels."""
+    shapes = objects.geometry.to_numpy()
+    pixels_m = np.sqrt(shapely.area(shapes) / objects["npixel"].to_numpy())
+    return shapes, objects["cut"].to_numpy(dtype=bool), pd.factorize(objects["image_id"])[0], pixels_m
+
+
+def slumps_of(objects: gpd.GeoDataFrame, looks: gpd.GeoDataFrame, owners: Array) -> Slumps:
+    """Return the slumps of one year, of which it is known what belongs together; see `slumps_of_year`.
+
+    Args:
+        objects: Level 1 in the plane.
+        looks: What images saw, in the plane.
+        owners: (object,) int64, number of the slump of each, from 0 on, each number in use.
+    """
     shapes = objects.geometry.to_numpy()
     image_ids = pd.Index(looks["image_id"]).append(pd.Index(objects["image_id"])).unique()
     images = image_ids.get_indexer(objects["image_id"])
-    owners = _owners(objects, shapes, images, min_overlap)
     outlines = unions(shapes, owners, int(owners.max(initial=-1)) + 1)
     observed = np.full(len(image_ids), shapely.Polygon(), dtype=object)
     observed[image_ids.get_indexer(looks["image_id"])] = looks.geometry.to_numpy()
@@ -73,19 +91,13 @@ def slumps_of_year(objects: gpd.GeoDataFrame, looks: gpd.GeoDataFrame, min_overl
     return Slumps(table=table.iloc[order].reset_index(drop=True), owners=rows[owners])
 
 
-def _owners(objects: gpd.GeoDataFrame, shapes: Array, images: Array, min_overlap: float) -> Array:
-    pixels_m = np.sqrt(shapely.area(shapes) / objects["npixel"].to_numpy())
-    first, second = same_slump_pairs(shapes, objects["cut"].to_numpy(dtype=bool), images, pixels_m, min_overlap)
-    return groups_of(len(shapes), first, second)
-
-
 def _table(
     objects: gpd.GeoDataFrame, owners: Array, outlines: Array, majority: Array, found: Sightings
 ) -> gpd.GeoDataFrame:
     n = len(outlines)
     n_looks = np.bincount(found.slumps[found.saw_half], minlength=n)
     n_hits = np.bincount(found.slumps[found.saw_half & found.is_hit], minlength=n)
-    area_majority = ground_areas_m2(majority, PLANE)
+    area_majority = ground_areas_m2(majority, PLANE_CRS)
     smaller, larger = _scaled(objects, owners, majority)
     grouped = objects.assign(owner=owners).groupby("owner")
     pixels = objects["npixel"].to_numpy(dtype=np.float64)
@@ -100,18 +112,18 @@ def _table(
             "agreement": agreement,
             "first_acquired": grouped["acquired"].min(),
             "last_acquired": grouped["acquired"].max(),
-            "area_m2": ground_areas_m2(outlines, PLANE),
+            "area_m2": ground_areas_m2(outlines, PLANE_CRS),
             "area_majority_m2": area_majority,
             "area_low_m2": area_majority * smaller,
             "area_high_m2": area_majority * larger,
-            "perimeter_m": ground_perimeters_m(outlines, PLANE),
+            "perimeter_m": ground_perimeters_m(outlines, PLANE_CRS),
             "mean_probability": total / np.bincount(owners, pixels, n),
             "max_probability": grouped["max_probability"].max(),
             "tier": _tiers(objects["tier"], owners, n),
-            "geometry_majority": gpd.GeoSeries(majority, crs=PLANE),
+            "geometry_majority": gpd.GeoSeries(majority, crs=PLANE_CRS),
         },
         geometry=outlines,
-        crs=PLANE,
+        crs=PLANE_CRS,
     )
 
 
@@ -131,11 +143,10 @@ def _scaled(objects: gpd.GeoDataFrame, owners: Array, majority: Array) -> tuple[
 
 
 def _tiers(tiers: pd.Series, owners: Array, n_slumps: int) -> Array:
-    """Return the highest tier that at least half of the objects of each slump reach, None if one has none."""
+    """Return the highest tier that at least half of the objects of each slump reach, None if they reach none."""
     ranks = pd.Index(TIERS).get_indexer(pd.Index(tiers))
     result = np.full(n_slumps, None, dtype=object)
     n_objects = np.bincount(owners, minlength=n_slumps)
     for rank, tier in enumerate(TIERS):
         result[2 * np.bincount(owners[ranks >= rank], minlength=n_slumps) >= n_objects] = tier
-    result[owners[ranks < 0]] = None
     return result

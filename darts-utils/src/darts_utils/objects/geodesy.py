@@ -6,6 +6,7 @@ import numpy as np
 import pyproj
 import shapely
 
+from darts_utils.crs import LONGLAT, transformer
 from darts_utils.rasters.arrays import Array
 
 _WGS84 = pyproj.Geod(ellps="WGS84")
@@ -57,7 +58,7 @@ def _measured(rings: Array, crs: Any) -> Array:
 
     The geodesic library is asked ring by ring, which is what takes time.
     """
-    to_degrees = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform
+    to_degrees = transformer(crs, LONGLAT).transform
     x, y = shapely.get_coordinates(rings).T
     longitude, latitude = to_degrees(x, y)
     ends = np.cumsum(shapely.get_num_coordinates(rings))

@@ -1,0 +1,269 @@
+"""An inventory from tiles, cell by cell: objects and looks, slumps of each year, tracks over years."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import starmap
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+
+from darts_postprocessing.inventory.cells import meet
+from darts_postprocessing.inventory.dissolve import groups_of
+from darts_postprocessing.inventory.parts import VERSION, Part, remove_others
+from darts_postprocessing.inventory.rules import Rules
+from darts_postprocessing.inventory.tiles import TileFacts, chosen_tiles, find_tiles, tile_facts
+from darts_postprocessing.inventory.tracks import Published
+from darts_postprocessing.inventory.work import (
+    REACH_M,
+    Members,
+    Period,
+    Place,
+    dissolve,
+    ingest,
+    object_pairs,
+    slump_pairs,
+    track,
+)
+from darts_utils.files import atomic_file, exclusive_lock, make_folder
+from darts_utils.rasters.arrays import Array
+
+FILE = "inventory.json"
+KINDS = ("objects", "looks", "slumps", "tracks", "changes", ".parts/slumps")
+
+type Spread = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], Iterable[Any]]
+"""Calls a function with each of many arguments, here or elsewhere, and gives what it returns in their order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuiltInventory:
+    """An inventory that is there."""
+
+    folder: Path
+    n_tiles: int
+    n_objects: int
+    slumps: Mapping[int, int]
+    """Slumps by year."""
+    n_tracks: int
+    n_without_looks: int
+    """Tiles that do not tell which ground was really seen."""
+
+
+def spread_over(workers: int) -> Spread:
+    """Return what calls functions in several processes of this machine, or here if one is enough."""
+
+    def spread(function: Callable[..., Any], given: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
+        if workers < 2 or len(given) < 2:
+            yield from starmap(function, given)
+            return
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            for waited in [pool.submit(function, *one) for one in given]:
+                yield waited.result()
+
+    return spread
+
+
+def build(
+    roots: Sequence[Path],
+    out: Path,
+    rules: Rules | None = None,
+    *,
+    spread: Spread | None = None,
+    published: Published | None = None,
+) -> BuiltInventory:
+    """Make an inventory of all tiles below some folders, or bring one up to date with them.
+
+    What is there already and made of the same is not made again, so that a build that was killed goes on; of tiles that
+    are gone nothing remains. Equal tiles, rules and published slumps give equal files.
+
+    Args:
+        roots: Results folders of runs, or folders of tiles.
+        out: Folder of the inventory.
+        rules: What counts.
+        spread: Calls functions in other processes; here if not given.
+        published: Slumps whose ids are kept.
+
+    Raises:
+        ConfigError: If a folder is not there, or tiles are not made alike.
+        DataError: If a tile is damaged, or does not say what is needed.
+        MissingDataError: If there is no tile that counts.
+    """
+    rules, spread = rules or Rules(), spread or spread_over(1)
+    folders = find_tiles([root for root in roots if root.resolve() != out.resolve()])
+    tiles = chosen_tiles(list(spread(tile_facts, [(folder,) for folder in folders])), rules)
+    make_folder(out)
+    with exclusive_lock(out / ".lock", timeout_s=0):
+        objects, looks = ingest_all(out, tiles, rules, spread)
+        years = sorted({one.year for one in tiles})
+        steps = Steps(out, rules, spread, looks=looks, years=years, published=published)
+        slumps = steps.dissolve(objects)
+        made = steps.track(slumps)
+        remove_others(out, KINDS, [*objects, *looks, *slumps, *made])
+        return _finish(out, rules, tiles, objects, made)
+
+
+def _finish(
+    out: Path, rules: Rules, tiles: Sequence[TileFacts], objects: Sequence[Part], made: Sequence[Part]
+) -> BuiltInventory:
+    slumps: dict[int, int] = dict.fromkeys(sorted({one.year for one in tiles}), 0)
+    for part in made:
+        if part.name.startswith("slumps/"):
+            slumps[part.year] += part.rows
+    built = BuiltInventory(
+        folder=out,
+        n_tiles=len(tiles),
+        n_objects=sum(part.rows for part in objects),
+        slumps=slumps,
+        n_tracks=sum(part.rows for part in made if part.name.startswith("tracks/")),
+        n_without_looks=sum(one.saw.endswith("extent.parquet") for one in tiles),
+    )
+    said = {
+        "format": "darts-inventory",
+        "format_version": VERSION,
+        "rules": {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(rules).items()},
+        "years": list(slumps),
+        "images": sorted([one.image_id, one.model_ids] for one in tiles),
+    }
+    with atomic_file(out / FILE) as file:
+        file.write_text(json.dumps(said, indent=1, sort_keys=True), encoding="utf-8")
+    return built
+
+
+def ingest_all(out: Path, tiles: Sequence[TileFacts], rules: Rules, spread: Spread) -> tuple[list[Part], list[Part]]:
+    """Write objects and looks of all tiles, and return their parts."""
+    by_place: dict[tuple[int, str], list[TileFacts]] = {}
+    for one in sorted(tiles, key=lambda one: (one.image_id, one.model_ids)):
+        by_place.setdefault((one.year, one.cell), []).append(one)
+    places = [Place(root=out, cell=cell, year=year) for year, cell in sorted(by_place)]
+    work = [(place, of_place, rules) for place, (_, of_place) in zip(places, sorted(by_place.items()), strict=True)]
+    list(spread(ingest, work))
+    return [place.part("objects") for place in places], [place.part("looks") for place in places]
+
+
+class Steps:
+    """What is worked out of objects and looks, each step over all cells.
+
+    What passes between the steps are names of parts and numbers of rows.
+
+    Args:
+        out: Folder of the inventory.
+        rules: What counts.
+        spread: Calls functions in other processes.
+        looks: Parts with the ground that images saw.
+        years: All years of the inventory, rising.
+        published: Slumps whose ids are kept.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        rules: Rules,
+        spread: Spread,
+        *,
+        looks: Sequence[Part],
+        years: Sequence[int],
+        published: Published | None = None,
+    ) -> None:
+        self._out = out
+        self._rules = rules
+        self._spread = spread
+        self._published = published
+        self._looks = looks
+        self._years = years
+
+    def _do(self, function: Callable[..., Any], given: Sequence[tuple[Any, ...]]) -> list[Any]:
+        return list(self._spread(function, given))
+
+    def dissolve(self, objects: Sequence[Part]) -> list[Part]:
+        """Write the slumps of each year, without ids, and return their parts."""
+        made = []
+        for year in self._years:
+            parts = [part for part in objects if part.year == year and part.rows]
+            groups = self._grouped(object_pairs, parts, REACH_M)
+            beside = _Beside([part for part in self._looks if part.year == year])
+            work = []
+            for cell, members in _by_home(parts, groups).items():
+                place = Place(root=self._out, cell=cell, year=year)
+                work.append((place, members, beside.those_of(members), self._rules))
+            self._do(dissolve, work)
+            made += [place.part(".parts/slumps") for place, *_ in work]
+        return made
+
+    def track(self, slumps: Sequence[Part]) -> list[Part]:
+        """Write slumps with ids, tracks and changes, and return their parts."""
+        parts = sorted((part for part in slumps if part.rows), key=lambda part: (part.cell, part.name))
+        beside = _Beside(self._looks)
+        work = []
+        for cell, members in _by_home(parts, self._grouped(slump_pairs, parts, 0.0)).items():
+            period = Period(years=self._years, rules=self._rules, published=_published_in(self._published, members))
+            work.append((Place(root=self._out, cell=cell), members, beside.those_of(members), period))
+        return [part for made in self._do(track, work) for part in made]
+
+    def _grouped(self, pairs: Callable[..., tuple[Array, Array]], parts: Sequence[Part], reach: float) -> list[Array]:
+        """Return the group of each row of parts, numbered by their first rows, from pairs of rows."""
+        starts = np.cumsum([0, *(part.rows for part in parts)])
+        beside = [
+            [other for other in range(number + 1, len(parts)) if meet(parts[number].bounds, parts[other].bounds, reach)]
+            for number in range(len(parts))
+        ]
+        given = [
+            (part, [parts[at] for at in beside[number]], self._rules.min_overlap) for number, part in enumerate(parts)
+        ]
+        linked = [np.empty((2, 0), dtype=np.int64)]
+        for number, (of_part, rows) in enumerate(self._do(pairs, given)):
+            numbers = np.array([number, *beside[number]])
+            linked.append(starts[numbers[of_part]] + rows)
+        first, second = np.concatenate(linked, axis=1)
+        groups = groups_of(int(starts[-1]), first, second)
+        return np.split(groups, starts[1:-1])
+
+
+def _by_home(parts: Sequence[Part], groups: Sequence[Array]) -> dict[str, list[Members]]:
+    """Return the rows of all groups by the cell in which the first row of each lies."""
+    if not parts:
+        return {}
+    owners = np.concatenate(groups)
+    of_part = np.repeat(np.arange(len(parts)), [len(one) for one in groups])
+    rows = np.concatenate([np.arange(len(one)) for one in groups])
+    cells = np.array([part.cell for part in parts])
+    homes = cells[of_part[np.unique(owners, return_index=True)[1]]][owners]
+    work: dict[str, list[Members]] = {}
+    for cell in np.unique(homes):
+        at = np.flatnonzero(homes == cell)
+        numbers = np.unique(owners[at], return_inverse=True)[1]
+        work[str(cell)] = [
+            Members(part=parts[part], rows=rows[at[of_part[at] == part]], groups=numbers[of_part[at] == part])
+            for part in np.unique(of_part[at])
+        ]
+    return work
+
+
+class _Beside:
+    """Looks by where they lie.
+
+    Args:
+        looks: Their parts.
+    """
+
+    def __init__(self, looks: Sequence[Part]) -> None:
+        self._looks = [(part, part.bounds) for part in looks]
+
+    def those_of(self, members: Sequence[Members]) -> list[Part]:
+        """Return the looks that may have seen some of the rows."""
+        bounds = [one.part.bounds for one in members]
+        return [part for part, own in self._looks if any(meet(own, other) for other in bounds)]
+
+
+def _published_in(published: Published | None, members: Sequence[Members]) -> Published | None:
+    """Return the published slumps that may be those of some rows."""
+    if published is None:
+        return None
+    near = np.zeros(len(published.ids), dtype=bool)
+    for one in members:
+        if one.part.bounds is not None:
+            near |= shapely.intersects(published.outlines, shapely.box(*one.part.bounds))
+    return Published(ids=published.ids[near], years=published.years[near], outlines=published.outlines[near])

@@ -1,0 +1,202 @@
+"""Tracks: one row a slump over all years, and what of it changed from year to year."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+
+from darts_postprocessing.inventory.growth import Growth, growth_of
+from darts_postprocessing.inventory.majority import HALF
+from darts_postprocessing.inventory.overlay import unions
+from darts_postprocessing.inventory.plane import PLANE_CRS
+from darts_postprocessing.inventory.rules import Rules
+from darts_postprocessing.inventory.tracks import Links, Published, YearOfSlumps, link_years
+from darts_utils.objects.geodesy import ground_areas_m2
+from darts_utils.rasters.arrays import Array
+
+STATUSES = ("active", "stable", "stabilised", "unknown")
+_SLIVER_M2 = 1.0
+_LAST_YEARS = 2
+"""A slump is stabilised if it was looked at, and not seen, in this many last years."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tracked:
+    """Slumps over years."""
+
+    slumps: gpd.GeoDataFrame
+    """Level 2, with `slump_id` first."""
+    tracks: gpd.GeoDataFrame
+    """One row a slump; see `tracked`."""
+    changes: gpd.GeoDataFrame
+    """One row a slump, pair of years and kind of change; see `tracked`."""
+
+
+def tracked(
+    slumps: gpd.GeoDataFrame,
+    looks: gpd.GeoDataFrame,
+    years: Sequence[int],
+    rules: Rules,
+    published: Published | None = None,
+) -> Tracked:
+    """Return slumps with their ids, and what became of each over the years.
+
+    Args:
+        slumps: Level 2 of all years in the plane: see `slumps_of_year`, with `year`.
+        looks: What images saw in all years, in the plane, with `year` and `is_observed`.
+        years: All years of the inventory, rising.
+        rules: What is counted.
+        published: Slumps that have ids already.
+
+    Returns:
+        `tracks` has `slump_id first_year last_year n_years area_first_m2 area_last_m2` (majority area of those years),
+        `growth_m2_per_year growth_low growth_high` (see `growth_of`; over years in which enough images looked),
+        `status`, `split_from merged_into` text, null where it is not so, and the last outline. `status` is
+
+        - `stabilised`: not seen in the last two years of the inventory, though in each an image saw half of where it
+          was;
+        - `active`: the interval of its growth excludes 0, or its area changed from the first to the last year by more
+          than both are uncertain (`area_low_m2` to `area_high_m2`);
+        - `stable`: neither, over two years or more;
+        - `unknown`: of one year alone, or where areas do not tell how uncertain they are.
+
+        `changes` has `slump_id from_year to_year kind area_m2` and the ground that was `gained` or `lost` of the
+        majority ground from a year to the next one in which the slump was seen.
+    """
+    links = _links(slumps, years, rules, published)
+    named = _named(slumps, links).sort_values(["slump_id", "year"], ignore_index=True)
+    missed = _missed(named, looks, years)
+    tracks = _tracks(named, links, missed, rules)
+    return Tracked(slumps=named, tracks=tracks, changes=_changes(named))
+
+
+def _links(slumps: gpd.GeoDataFrame, years: Sequence[int], rules: Rules, published: Published | None) -> Links:
+    of_years = []
+    for year in years:
+        rows = slumps[slumps["year"] == year]
+        of_years.append(
+            YearOfSlumps(year=year, outlines=rows.geometry.to_numpy(), first_objects=rows["first_object"].to_numpy())
+        )
+    return link_years(of_years, published, rules.min_overlap)
+
+
+def _named(slumps: gpd.GeoDataFrame, links: Links) -> gpd.GeoDataFrame:
+    ids = pd.Series("", index=slumps.index, dtype=object)
+    for year, of_year in links.ids.items():
+        ids[slumps["year"] == year] = of_year
+    named = slumps.copy()
+    named.insert(0, "slump_id", ids.astype(str))
+    return named
+
+
+def _missed(slumps: gpd.GeoDataFrame, looks: gpd.GeoDataFrame, years: Sequence[int]) -> dict[str, list[int]]:
+    """Return the years after its last one in which a slump was not seen, though an image saw half of where it was.
+
+    Images of which nobody knows what clouds hid tell nothing here.
+    """
+    last = slumps.drop_duplicates("slump_id", keep="last")
+    found: dict[str, list[int]] = {}
+    for year in years:
+        seen = looks[(looks["year"] == year) & looks["is_observed"]].geometry.to_numpy()
+        rows = last[last["year"] < year]
+        outlines = rows.geometry.to_numpy()
+        at, of_look = shapely.STRtree(seen).query(outlines, predicate="intersects")
+        shared = shapely.area(shapely.intersection(outlines[at], seen[of_look]))
+        saw_half = np.zeros(len(rows), dtype=bool)
+        saw_half[at[shared >= HALF * shapely.area(outlines)[at]]] = True
+        for slump_id in rows["slump_id"].to_numpy()[saw_half]:
+            found.setdefault(str(slump_id), []).append(year)
+    return found
+
+
+def _tracks(slumps: gpd.GeoDataFrame, links: Links, missed: dict[str, list[int]], rules: Rules) -> gpd.GeoDataFrame:
+    last_years = sorted(links.ids)[-_LAST_YEARS:]
+    plain = pd.DataFrame(slumps.drop(columns=["geometry", "geometry_majority"]))  # a geometry makes each row dear
+    plain["geometry"] = slumps.geometry.to_numpy()
+    rows = []
+    for slump_id, track in plain.groupby("slump_id", sort=True):
+        first, last = track.iloc[0], track.iloc[-1]
+        enough = track[track["n_looks"] >= max(rules.min_looks, 1)]
+        growth = growth_of(enough["year"].to_numpy(), enough["area_majority_m2"].to_numpy())
+        gone = [year for year in missed.get(str(slump_id), []) if year in last_years]
+        merged = links.merged_into.get(str(slump_id))
+        rows.append({
+            "slump_id": slump_id,
+            "first_year": int(first["year"]),
+            "last_year": int(last["year"]),
+            "n_years": len(track),
+            "area_first_m2": first["area_majority_m2"],
+            "area_last_m2": last["area_majority_m2"],
+            "growth_m2_per_year": growth.m2_per_year,
+            "growth_low": growth.low,
+            "growth_high": growth.high,
+            "status": _status(enough, growth, is_gone=merged is None and len(gone) == _LAST_YEARS),
+            "split_from": links.split_from.get(str(slump_id)),
+            "merged_into": None if merged is None else merged[0],
+            "geometry": last["geometry"],
+        })  # fmt: skip
+    return _typed(rows, _TRACKS)
+
+
+def _status(track: pd.DataFrame, growth: Growth, *, is_gone: bool) -> str:
+    if is_gone:
+        return "stabilised"
+    if growth.low is not None and growth.high is not None and not growth.low <= 0 <= growth.high:
+        return "active"
+    if len(track) < 2:
+        return "unknown"
+    first, last = track.iloc[0], track.iloc[-1]
+    ends = [first["area_low_m2"], first["area_high_m2"], last["area_low_m2"], last["area_high_m2"]]
+    if any(pd.isna(value) for value in ends):
+        return "unknown"
+    apart = last["area_low_m2"] > first["area_high_m2"] or last["area_high_m2"] < first["area_low_m2"]
+    return "active" if apart else "stable"
+
+
+def _changes(slumps: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Return what each slump gained and lost between the years in which it was seen."""
+    after = np.flatnonzero(slumps["slump_id"].eq(slumps["slump_id"].shift()).to_numpy())
+    before = after - 1
+    ground = slumps["geometry_majority"].to_numpy()
+    parts = []
+    for kind, one, other in (("gained", after, before), ("lost", before, after)):
+        shapes = _without_slivers(shapely.difference(ground[one], ground[other]))
+        frame = gpd.GeoDataFrame(
+            {
+                "slump_id": slumps["slump_id"].to_numpy()[after],
+                "from_year": slumps["year"].to_numpy()[before],
+                "to_year": slumps["year"].to_numpy()[after],
+                "kind": kind,
+                "area_m2": ground_areas_m2(shapes, PLANE_CRS),
+            },
+            geometry=shapes,
+            crs=PLANE_CRS,
+        )
+        parts.append(frame[~frame.geometry.is_empty])
+    changes: gpd.GeoDataFrame = pd.concat(parts).sort_values(["slump_id", "to_year", "kind"], ignore_index=True)
+    return changes.astype(_CHANGES)
+
+
+def _without_slivers(shapes: Array) -> Array:
+    """Return shapes without pieces smaller than any pixel: sides that are straight in one image bend in the plane."""
+    pieces, owners = shapely.get_parts(shapes, return_index=True)
+    kept = shapely.area(pieces) >= _SLIVER_M2
+    return unions(pieces[kept], owners[kept], len(shapes))
+
+
+def _typed(rows: Sequence[dict[str, object]], types: dict[str, str]) -> gpd.GeoDataFrame:
+    """Return rows as a table whose columns have their types, also where there is no row."""
+    plain = pd.DataFrame(rows, columns=[*types, "geometry"])
+    shapes: Array = plain.pop("geometry").to_numpy()
+    return gpd.GeoDataFrame(plain.astype(types), geometry=shapes, crs=PLANE_CRS)
+
+
+_TRACKS = {
+    "slump_id": "string", "first_year": "int32", "last_year": "int32", "n_years": "int32", "area_first_m2": "float64",
+    "area_last_m2": "float64", "growth_m2_per_year": "float64", "growth_low": "float64", "growth_high": "float64",
+    "status": "string", "split_from": "string", "merged_into": "string",
+}  # fmt: skip
+_CHANGES = {"slump_id": "string", "from_year": "int32", "to_year": "int32", "kind": "string", "area_m2": "float64"}

@@ -1,0 +1,427 @@
+import json
+import shutil
+from itertools import pairwise
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyarrow.dataset
+import pyproj
+import pytest
+import shapely
+from mapped_tiles import MODELS, UTM, WHERE, box, write_tile
+
+from darts_postprocessing.inventory import work
+from darts_postprocessing.inventory.build import build, spread_over
+from darts_postprocessing.inventory.plane import PLANE, to_plane
+from darts_postprocessing.inventory.published import read_published
+from darts_postprocessing.inventory.rules import Rules
+from darts_utils.errors import ConfigError, DataError, MissingDataError
+from darts_utils.objects.geodesy import ground_areas_m2
+
+KINDS = ("objects", "looks", "slumps", "tracks", "changes")
+
+
+def tables(folder):
+    return {kind: gpd.read_parquet(folder / kind) for kind in KINDS}
+
+
+def contents(folder):
+    """Return all files of an inventory but its notes, whole."""
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and ".parts" not in file.parts and file.name != ".lock"
+    }
+
+
+@pytest.fixture
+def five_years(tmp_path):
+    """A slump that grows by 20 m a year, one that ends after 2021, one that is there once; two images a year."""
+    for year in range(2020, 2025):
+        for image in (1, 2):
+            shapes = [box(0, 0, 200, 200 + 20 * (year - 2020))]
+            shapes += [box(1000, 0, 1200, 200)] if year < 2022 else []
+            shapes += [box(3000, 0, 3100, 100)] if year == 2022 else []
+            write_tile(tmp_path / "tiles", f"{year}-{image}", f"{year}-08-0{image}", shapes)
+    return tmp_path / "tiles"
+
+
+def test_slumps_are_found_once_a_year_and_followed(five_years, tmp_path):
+    built = build([five_years], tmp_path / "inventory")
+    found = tables(built.folder)
+    assert built.slumps == {2020: 2, 2021: 2, 2022: 2, 2023: 1, 2024: 1}
+    assert (built.n_tiles, built.n_objects, built.n_tracks, built.n_without_looks) == (10, 16, 3, 0)
+    assert len(found["objects"]) == 16
+    assert found["slumps"]["n_looks"].eq(2).all()
+    assert found["slumps"]["agreement"].eq(1).all()
+    tracks = found["tracks"].sort_values("n_years", ascending=False).reset_index(drop=True)
+    assert tracks["n_years"].tolist() == [5, 2, 1]
+    assert tracks["status"].tolist() == ["active", "stabilised", "stabilised"]
+    slope = ground_areas_m2([box(0, 0, 200, 20)], UTM)[0]
+    assert tracks["growth_m2_per_year"][0] == pytest.approx(slope, rel=1e-3)
+    assert tracks["growth_low"][0] == pytest.approx(slope, rel=1e-3)
+    assert tracks["growth_low"].isna().tolist() == [False, True, True]
+    assert tracks["area_last_m2"][0] == pytest.approx(ground_areas_m2([box(0, 0, 200, 280)], UTM)[0], rel=1e-6)
+    changes = found["changes"]
+    assert changes["kind"].eq("gained").all()
+    assert changes["area_m2"].to_numpy() == pytest.approx(slope, rel=1e-3)
+    assert list(zip(changes["from_year"], changes["to_year"], strict=True)) == list(pairwise(range(2020, 2025)))
+
+
+def test_the_tables_are_one_table_each_with_the_columns_that_are_documented(five_years, tmp_path):
+    built = build([five_years], tmp_path / "inventory")
+    for kind in KINDS:
+        table = pyarrow.dataset.dataset(built.folder / kind).to_table()
+        assert table.num_rows == len(tables(built.folder)[kind])
+    found = tables(built.folder)
+    assert found["objects"].crs == "EPSG:4326"
+    assert " ".join(found["objects"].columns) == (
+        "object_id image_id sensor acquired year model_ids area_m2 perimeter_m centroid_lon centroid_lat"
+        " mean_probability max_probability core_probability area_m2_t30 area_m2_t45 area_m2_t65 area_m2_t80 tier cut"
+        " features_missing nodata_fraction snow_fraction water_fraction npixel geometry"
+    )
+    assert " ".join(found["looks"].columns) == "image_id acquired year sensor is_observed geometry"
+    assert " ".join(found["slumps"].columns) == (
+        "slump_id year n_looks n_hits agreement first_acquired last_acquired area_m2 area_majority_m2 area_low_m2"
+        " area_high_m2 perimeter_m mean_probability max_probability tier geometry_majority geometry"
+    )
+    assert " ".join(found["tracks"].columns) == (
+        "slump_id first_year last_year n_years area_first_m2 area_last_m2 growth_m2_per_year growth_low growth_high"
+        " status split_from merged_into geometry"
+    )
+    assert set(found["objects"]["tier"]) == {"medium"}
+    row = found["objects"].iloc[0]
+    assert row.centroid_lon == pytest.approx(row.geometry.centroid.x, abs=1e-4)
+
+
+def test_areas_are_those_of_the_outlines_on_the_ground(five_years, tmp_path):
+    slumps = tables(build([five_years], tmp_path / "inventory").folder)["slumps"]
+    largest = slumps.sort_values("area_m2").iloc[-1]
+    truth = ground_areas_m2([box(0, 0, 200, 280)], UTM)[0]
+    assert largest["area_m2"] == pytest.approx(truth, rel=1e-6)
+    assert largest["area_majority_m2"] == pytest.approx(truth, rel=1e-6)
+    assert largest["area_low_m2"] == pytest.approx(0.9 * truth, rel=1e-4)
+    assert largest["area_high_m2"] == pytest.approx(1.2 * truth, rel=1e-4)
+
+
+def test_where_the_tiles_lie_and_in_how_many_processes_it_is_done_changes_no_byte(five_years, tmp_path):
+    first = contents(build([five_years], tmp_path / "one").folder)
+    moved = tmp_path / "moved"
+    for number, tile in enumerate(sorted(five_years.iterdir())):
+        shutil.copytree(tile, moved / str(number % 3) / tile.name)
+    assert contents(build([moved / "2", moved / "0", moved / "1"], tmp_path / "two").folder) == first
+    assert contents(build([five_years], tmp_path / "three", spread=spread_over(2)).folder) == first
+    assert len(first) > len(KINDS)
+
+
+def test_an_image_that_is_there_twice_counts_once(five_years, tmp_path):
+    first = contents(build([five_years], tmp_path / "one").folder)
+    shutil.copytree(five_years / "2022-1", tmp_path / "again" / "2022-1")
+    assert contents(build([five_years, tmp_path / "again"], tmp_path / "two").folder) == first
+
+
+def test_a_tile_that_is_gone_takes_with_it_what_it_alone_saw(five_years, tmp_path):
+    build([five_years], tmp_path / "one")
+    for image in (1, 2):
+        shutil.rmtree(five_years / f"2022-{image}")
+    updated = contents(build([five_years], tmp_path / "one").folder)
+    assert updated == contents(build([five_years], tmp_path / "two").folder)
+    assert not any("2022" in name for name in updated)
+
+
+def test_a_tile_that_is_added_makes_the_inventory_that_it_would_have_been(five_years, tmp_path):
+    shutil.move(five_years / "2021-2", tmp_path / "late")
+    build([five_years], tmp_path / "one")
+    shutil.move(tmp_path / "late", five_years / "2021-2")
+    updated = contents(build([five_years], tmp_path / "one").folder)
+    assert updated == contents(build([five_years], tmp_path / "two").folder)
+
+
+def test_an_empty_tile_is_a_look_and_nothing_else(five_years, tmp_path):
+    before = tables(build([five_years], tmp_path / "one").folder)
+    write_tile(five_years, "2023-3", "2023-08-20", [], observed=box(5000, 5000, 6000, 6000))
+    after = tables(build([five_years], tmp_path / "one").folder)
+    assert len(after["looks"]) == len(before["looks"]) + 1
+    for kind in ("objects", "slumps", "tracks", "changes"):
+        pd.testing.assert_frame_equal(pd.DataFrame(after[kind]), pd.DataFrame(before[kind]))
+
+
+def test_a_build_that_was_killed_goes_on(five_years, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("darts_postprocessing.inventory.build.track", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            build([five_years], tmp_path / "one")
+    monkeypatch.setattr(work, "slumps_of", lambda *_: pytest.fail("slumps that are there are not made again"))
+    monkeypatch.setattr(work, "read_objects", lambda *_: pytest.fail("tiles are not read again"))
+    found = contents(build([five_years], tmp_path / "one").folder)
+    monkeypatch.undo()
+    assert found == contents(build([five_years], tmp_path / "two").folder)
+
+
+def test_a_part_that_was_cut_short_is_made_again(five_years, tmp_path):
+    first = contents(build([five_years], tmp_path / "one").folder)
+    (victim,) = (tmp_path / "one" / "slumps" / "2021").glob("*.parquet")
+    victim.write_bytes(victim.read_bytes()[:100])
+    assert contents(build([five_years], tmp_path / "one").folder) == first
+
+
+def test_ids_of_a_published_inventory_are_kept(five_years, tmp_path):
+    first = build([five_years], tmp_path / "one").folder
+    ids = set(tables(first)["tracks"]["slump_id"])
+    write_tile(five_years, "2019-1", "2019-08-01", [box(0, 0, 200, 190), box(5000, 0, 5100, 100)])
+    anew = set(tables(build([five_years], tmp_path / "two").folder)["tracks"]["slump_id"])
+    assert len(ids - anew) == 1, "an earlier year would give the growing slump another id"
+    known = read_published(first)
+    kept = tables(build([five_years], tmp_path / "three", published=known).folder)["tracks"]
+    assert ids < set(kept["slump_id"])
+    assert len(kept) == len(ids) + 1
+    assert kept.set_index("slump_id")["first_year"].loc[sorted(ids)].min() == 2019
+
+
+def test_slumps_that_the_border_of_two_images_cuts_are_one(tmp_path):
+    tiles = tmp_path / "tiles"
+    left, right = box(-10_000, -10_000, 0, 10_000), box(0, -10_000, 10_000, 10_000)
+    write_tile(tiles, "left", "2021-08-01", [box(-100, 0, 0, 100)], extent=left, cut=[True])
+    write_tile(tiles, "right", "2021-08-01", [box(0, 0, 150, 100)], extent=right, cut=[True])
+    slumps = tables(build([tiles], tmp_path / "one").folder)["slumps"]
+    assert slumps["area_m2"].tolist() == pytest.approx(ground_areas_m2([box(-100, 0, 150, 100)], UTM), rel=1e-6)
+
+
+def test_cut_objects_of_one_image_give_what_whole_ones_give(tmp_path):
+    """A tile that is split in two halves: the same slumps, but for their probabilities."""
+    whole = [box(-100, 0, 150, 100), box(2000, 0, 2100, 100), box(-3000, 0, -2900, 100)]
+    write_tile(tmp_path / "whole", "a", "2021-08-01", whole)
+    left, right = box(-10_000, -10_000, 0, 10_000), box(0, -10_000, 10_000, 10_000)
+    write_tile(tmp_path / "halves", "a", "2021-08-01", [box(-100, 0, 0, 100), whole[2]], extent=left, cut=[True, False])
+    write_tile(tmp_path / "halves", "b", "2021-08-01", [box(0, 0, 150, 100), whole[1]], extent=right, cut=[True, False])
+    one, two = (
+        tables(build([tmp_path / name], tmp_path / f"of {name}").folder)["slumps"] for name in ("whole", "halves")
+    )
+    columns = ["area_m2", "area_majority_m2", "area_low_m2", "area_high_m2", "perimeter_m"]
+    pd.testing.assert_frame_equal(
+        pd.DataFrame(one[columns].sort_values(columns, ignore_index=True)),
+        pd.DataFrame(two[columns].sort_values(columns, ignore_index=True)),
+        rtol=1e-6,
+    )
+
+
+@pytest.mark.parametrize(
+    ("zones", "longitude", "latitude"),
+    [
+        (("EPSG:32608", "EPSG:32609"), -132.0, 69.3),
+        (("EPSG:32601", "EPSG:32660"), 180.0, 70.5),
+        (("EPSG:32608", "EPSG:32609"), -132.0, 79.5),
+    ],
+)
+def test_images_of_two_zones_show_one_slump(tmp_path, zones, longitude, latitude):
+    """On their border, the antimeridian among them, and far north: seen in both images it is one, of its own size."""
+    for number, zone in enumerate(zones):
+        middle = pyproj.Transformer.from_crs("EPSG:4326", zone, always_xy=True).transform(longitude, latitude)
+        where = tuple(round(value, -1) for value in middle)
+        shape = box(-200, -200, 200, 200, where)
+        extent = box(-10_000, -10_000, 10_000, 10_000, where)
+        write_tile(tmp_path / "tiles", f"image {number}", f"2021-08-0{number + 1}", [shape], extent=extent, crs=zone)
+    built = build([tmp_path / "tiles"], tmp_path / "one")
+    (row,) = tables(built.folder)["slumps"].itertuples()
+    assert (row.n_looks, row.n_hits) == (2, 2)
+    assert row.area_m2 == pytest.approx(160_000, rel=0.06)
+    assert -180 <= row.geometry.bounds[0] <= row.geometry.bounds[2] <= 180
+    if longitude == 180:
+        assert row.geometry.geom_type == "MultiPolygon"
+        assert shapely.get_num_geometries(row.geometry) == 2
+
+
+def test_slumps_on_the_border_of_cells_are_one(tmp_path):
+    """Two images whose middles lie in different cells, with slumps on the border: none twice, none lost."""
+    corner = np.array([-1_900_000.0, 1_000_000.0])  # of four cells
+    shapes = [
+        shapely.box(*(corner - 60), *(corner + 60)),
+        shapely.transform(shapely.box(-3000, 500, -2900, 600), lambda points: points + corner),
+    ]
+    for number, middle in enumerate(((-9_000, 0), (9_000, 0), (0, -9_000), (0, 9_000))):
+        extent = shapely.box(*(corner + middle - 15_000), *(corner + middle + 15_000))
+        write_tile(tmp_path / "tiles", f"image {number}", "2021-08-01", shapes, extent=extent, crs=PLANE)
+    found = tables(build([tmp_path / "tiles"], tmp_path / "one").folder)
+    assert len(list((tmp_path / "one" / "objects" / "2021").iterdir())) > 1
+    assert len(found["objects"]) == 8
+    assert sorted(found["slumps"]["area_m2"]) == pytest.approx(sorted(ground_areas_m2(shapes, PLANE)), rel=1e-6)
+    assert found["slumps"]["n_hits"].tolist() == [4, 4]
+
+
+def test_the_ground_of_all_slumps_is_that_of_all_objects(tmp_path):
+    rng = np.random.default_rng(5)
+    for image in range(6):
+        corners = rng.integers(0, 200, (30, 2)) * 10
+        sizes = rng.integers(1, 30, (30, 2)) * 10
+        shapes = [box(x, y, x + w, y + h) for (x, y), (w, h) in zip(corners, sizes, strict=True)]
+        parts = shapely.get_parts(shapely.union_all(shapes))
+        write_tile(tmp_path / "tiles", f"i{image}", f"2021-08-0{image + 1}", list(parts))
+    found = tables(build([tmp_path / "tiles"], tmp_path / "one").folder)
+    ground = [shapely.union_all(to_plane(found[kind].geometry, "EPSG:4326")) for kind in ("objects", "slumps")]
+    assert shapely.area(shapely.symmetric_difference(*ground)) < 1e-3
+    at, _ = shapely.STRtree(found["slumps"].geometry).query(
+        shapely.point_on_surface(found["objects"].geometry), "within"
+    )
+    assert len(np.unique(at)) == len(found["objects"])
+
+
+def test_an_object_keeps_its_id_when_its_tile_is_made_again(tmp_path):
+    for name, shapes in (("one", [box(0, 0, 100, 100), box(500, 0, 600, 100)]), ("two", [box(500, 0, 600, 100)])):
+        write_tile(tmp_path / name, "a", "2021-08-01", shapes)
+    one, two = (set(tables(build([tmp_path / name], tmp_path / f"of {name}").folder)["objects"]["object_id"])
+                for name in ("one", "two"))  # fmt: skip
+    assert len(one) == 2
+    assert two < one
+
+
+def test_tiles_that_do_not_tell_what_was_seen_count_by_their_extent_and_stabilise_nothing(five_years, tmp_path):
+    for file in five_years.rglob("prediction_observed.parquet"):
+        file.unlink()
+    built = build([five_years], tmp_path / "one")
+    found = tables(built.folder)
+    assert built.n_without_looks == 10
+    assert not found["looks"]["is_observed"].any()
+    assert "stabilised" not in set(found["tracks"]["status"])
+    assert found["slumps"]["n_looks"].eq(2).all()
+
+
+def test_ground_under_clouds_is_no_look_and_no_end(tmp_path):
+    for year, observed in ((2020, None), (2021, None), (2022, box(5000, 5000, 6000, 6000)), (2023, None)):
+        shapes = [box(0, 0, 100, 100)] if year < 2022 else []
+        write_tile(tmp_path / "tiles", str(year), f"{year}-08-01", shapes, observed=observed)
+    (row,) = tables(build([tmp_path / "tiles"], tmp_path / "one").folder)["tracks"].itertuples()
+    assert row.status == "stable", "in one of the last two years nobody saw where it was"
+
+
+@pytest.mark.parametrize(
+    ("given", "left"),
+    [
+        ({"min_agreement": 0.6}, [2]),
+        ({"min_looks": 3}, []),
+        ({"season": "08-02/09-01"}, [1]),
+        ({"drop": ("water",)}, [2]),
+        ({"drop": ("snow", "nodata", "missing", "cut")}, [2, 1]),
+    ],
+)
+def test_rules_leave_out_what_they_say(tmp_path, given, left):
+    write_tile(tmp_path / "tiles", "a", "2021-08-01", [box(0, 0, 100, 100), box(500, 0, 600, 100)],
+               water_fraction=[0.0, 0.9])  # fmt: skip
+    write_tile(tmp_path / "tiles", "b", "2021-08-02", [box(0, 0, 100, 100)])
+    slumps = tables(build([tmp_path / "tiles"], tmp_path / "one", Rules(**given)).folder)["slumps"] if left else None
+    if slumps is not None:
+        assert sorted(slumps["n_hits"]) == sorted(left)
+    else:
+        assert build([tmp_path / "tiles"], tmp_path / "one", Rules(**given)).slumps == {2021: 0}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"min_overlap": 0}, "min_overlap is 0 but must be above 0"),
+        ({"min_looks": -1}, "min_looks is -1 but must be at least 0"),
+        ({"min_agreement": 1.5}, "min_agreement is 1.5 but must be from 0 to 1"),
+        ({"season": "7-9"}, "season is 7-9 but must be as in 07-01/09-15"),
+        ({"season": "13-01/09-15"}, "season is 13-01/09-15 but must be as in"),
+        ({"drop": ("clouds",)}, "drop names clouds, but there are cut, missing, nodata, snow, water"),
+    ],
+)
+def test_rules_that_cannot_be_are_refused(given, message):
+    with pytest.raises(ConfigError, match=message):
+        Rules(**given)
+
+
+def test_a_season_may_go_over_the_turn_of_the_year():
+    rules = Rules(season="11-01/02-15")
+    assert [rules.counts_day(day) for day in ("2021-12-24", "2022-02-15", "2022-02-16", "2022-07-01")] == [
+        True, True, False, False,
+    ]  # fmt: skip
+
+
+def test_tiles_that_are_not_made_alike_are_one_line(five_years, tmp_path):
+    write_tile(five_years, "other", "2023-08-05", [], models="hills " + "cd" * 32)
+    with pytest.raises(ConfigError, match=r"not made alike: 10 of the models abababab.* use --mixed"):
+        build([five_years], tmp_path / "one")
+    assert not (tmp_path / "one").exists()
+    assert build([five_years], tmp_path / "one", Rules(mixed=True)).n_tiles == 11
+
+
+def _no_day(tile):
+    record = json.loads((tile / "darts_inference.json").read_text())
+    (tile / "darts_inference.json").write_text(json.dumps({**record, "acquired": None}))
+
+
+def _no_crs(tile):
+    frame = gpd.read_parquet(tile / "prediction_segments.parquet")
+    frame.set_crs(None, allow_override=True).to_parquet(tile / "prediction_segments.parquet")
+
+
+def _lacks(tile):
+    gpd.read_parquet(tile / "prediction_segments.parquet").drop(columns="npixel").to_parquet(
+        tile / "prediction_segments.parquet"
+    )
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "message"),
+    [
+        (_no_day, DataError, r"the tile .*2021-1 does not say when its image was acquired"),
+        (_no_crs, DataError, r"prediction_segments.parquet does not say in which coordinates it is"),
+        (_lacks, DataError, r"prediction_segments.parquet lacks npixel: an earlier release wrote it"),
+        (lambda tile: (tile / "prediction_segments.parquet").write_bytes(b"no"), DataError, r"cannot be read \("),
+        (lambda tile: (tile / "darts_inference.json").write_text("{"), DataError, r"json cannot be read"),
+        (lambda tile: [(tile / f"prediction_{name}.parquet").unlink() for name in ("observed", "extent")],
+         MissingDataError, r"there is no .*prediction_extent.parquet. Export the tile again"),
+        (lambda tile: (tile / "prediction_segments.parquet").unlink(), MissingDataError,
+         r"1 tiles such as .*2021-1 have no prediction_segments.parquet"),
+    ],
+)  # fmt: skip
+def test_a_tile_that_cannot_be_read_is_one_line_and_leaves_nothing_half(five_years, tmp_path, spoil, error, message):
+    spoil(five_years / "2021-1")
+    with pytest.raises(error, match=message) as caught:
+        build([five_years], tmp_path / "one")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "one" / "inventory.json").exists()
+
+
+def test_no_tiles_are_one_line(tmp_path):
+    with pytest.raises(ConfigError, match="there is no folder"):
+        build([tmp_path / "none"], tmp_path / "one")
+    with pytest.raises(MissingDataError, match="there is no tile in"):
+        build([tmp_path], tmp_path / "one")
+    write_tile(tmp_path, "a", "2021-08-01", [])
+    with pytest.raises(MissingDataError, match="none of the 1 tiles is of the season 09-01/09-30"):
+        build([tmp_path], tmp_path / "one", Rules(season="09-01/09-30"))
+
+
+def test_outlines_that_are_broken_are_mended(tmp_path):
+    bow = shapely.Polygon([(0, 0), (200, 200), (200, 0), (0, 200)])
+    bow = shapely.transform(bow, lambda points: points + WHERE)
+    write_tile(tmp_path / "tiles", "a", "2021-08-01", [bow], npixel=[200], area_m2=[20_000.0])
+    (row,) = tables(build([tmp_path / "tiles"], tmp_path / "one").folder)["slumps"].itertuples()
+    assert row.geometry.is_valid
+    assert row.area_m2 == pytest.approx(20_000, rel=0.01)
+
+
+def test_a_file_of_slumps_can_be_continued_and_other_files_are_refused(five_years, tmp_path):
+    folder = build([five_years], tmp_path / "one").folder
+    slumps = tables(folder)["slumps"].drop(columns="geometry_majority")
+    slumps.to_file(tmp_path / "slumps.gpkg")
+    assert sorted(read_published(tmp_path / "slumps.gpkg").ids) == sorted(slumps["slump_id"])
+    slumps.drop(columns="year").to_file(tmp_path / "other.gpkg")
+    with pytest.raises(DataError, match=r"other.gpkg lacks year. Give an inventory"):
+        read_published(tmp_path / "other.gpkg")
+    with pytest.raises(ConfigError, match="there is no inventory"):
+        read_published(tmp_path / "none")
+    (tmp_path / "x.parquet").write_bytes(b"no")
+    with pytest.raises(DataError, match=r"x.parquet cannot be continued"):
+        read_published(tmp_path / "x.parquet")
+
+
+def test_models_of_one_tile_count_in_any_order(tmp_path):
+    two = f"{MODELS}, hills {'cd' * 32}"
+    other = f"hills {'cd' * 32}, {MODELS}"
+    write_tile(tmp_path / "tiles", "a", "2021-08-01", [box(0, 0, 100, 100)], models=two)
+    write_tile(tmp_path / "tiles", "b", "2021-08-02", [box(0, 0, 100, 100)], models=other)
+    found = tables(build([tmp_path / "tiles"], tmp_path / "one").folder)
+    assert set(found["objects"]["model_ids"]) == {f"{'ab' * 32},{'cd' * 32}"}

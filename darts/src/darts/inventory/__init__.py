@@ -1,0 +1,1 @@
+"""The commands of inventories; the work is in `darts_postprocessing.inventory`."""

@@ -216,11 +216,12 @@ for _name, _function, _words in (
     ("get", "get_model", "Fetch a model over https; it appears only if its hash is right."),
 ):
     models_app.command(f"darts.models.commands:{_function}", name=_name, help=_words)
-inventory_app.command(
-    "darts.inventory.commands:build_inventory",
-    name="build",
-    help="Make one inventory of all tiles: objects, looks, slumps of each year, tracks over years.",
-)
+for _name, _function, _words in (
+    ("build", "build_inventory", "Make one inventory of all tiles: objects, looks, slumps of each year, tracks."),
+    ("evaluate", "evaluate_inventory", "Compare slumps with a reference: found, missed and false ones, with maps."),
+    ("agree", "agreement_of_layers", "Compare several people's outlines, and write what most agree on."),
+):
+    inventory_app.command(f"darts.inventory.commands:{_function}", name=_name, help=_words)
 training_app.command(
     "darts.datasets.inspect.validate:validate_command",
     name="validate-dataset",

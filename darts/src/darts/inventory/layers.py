@@ -1,0 +1,46 @@
+"""Layers of outlines that a user names: inventories, and files of whatever kind."""
+
+from pathlib import Path
+
+import geopandas as gpd
+from pyarrow import ArrowException
+
+from darts_utils.errors import ConfigError, DataError
+
+
+def read_layer(path: Path, year: int | None = None) -> gpd.GeoDataFrame:
+    """Return a layer of outlines with its columns.
+
+    Args:
+        path: An inventory, of which the slumps of a year are read, or a file of polygons: GeoParquet, or what GDAL
+            reads (GeoPackage, Shapefile, GeoJSON, also inside of a zip).
+        year: The year of an inventory; its only one if not given. Of a file with a column `year` those rows.
+
+    Raises:
+        ConfigError: If there is no such file or year, or an inventory of several years is to give all of them.
+        DataError: If it cannot be read.
+    """
+    if not path.exists():
+        raise ConfigError(f"there is no layer {path}. Give an inventory or a file of polygons.")
+    source = path / "slumps" if (path / "slumps").is_dir() else path
+    try:
+        is_parquet = source.suffix == ".parquet" or source != path
+        table: gpd.GeoDataFrame = gpd.read_parquet(source) if is_parquet else gpd.read_file(source)
+    except (OSError, ValueError, RuntimeError, ArrowException) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise DataError(f"{path} cannot be read as polygons ({reason}). Give an inventory or a layer.") from error
+    if not isinstance(table, gpd.GeoDataFrame):
+        raise DataError(f"{path} is a table without outlines. Give an inventory or a layer of polygons.")
+    if "year" not in table or (year is None and source == path):
+        return table
+    return _of_year(table, path, year)
+
+
+def _of_year(table: gpd.GeoDataFrame, path: Path, year: int | None) -> gpd.GeoDataFrame:
+    years = sorted(int(one) for one in table["year"].dropna().unique())
+    if year is None and len(years) > 1:
+        raise ConfigError(f"{path} has the years {', '.join(map(str, years))}. Choose one with --year.")
+    if year is not None and year not in years:
+        raise ConfigError(f"{path} has no slumps of {year}, but of {', '.join(map(str, years)) or 'no year'}.")
+    wanted: gpd.GeoDataFrame = table if year is None else table[table["year"] == year].reset_index(drop=True)
+    return wanted

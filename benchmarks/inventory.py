@@ -59,8 +59,8 @@ def _grows_evenly(seconds: dict[int, float]) -> bool:
 
 def _measured(folder: Path, number: int, workers: int) -> tuple[float, float]:
     objects, looks = make(folder, number)
-    steps = Steps(folder, Rules(), spread_over(workers), looks=looks, years=list(YEARS))
-    with sampled(resident_gib_of_all, 0.1) as samples:
+    with spread_over(workers) as spread, sampled(resident_gib_of_all, 0.1) as samples:
+        steps = Steps(folder, Rules(), spread, looks=looks, years=list(YEARS))
         start = time.perf_counter()
         slumps = steps.dissolve(objects)
         dissolved = time.perf_counter() - start

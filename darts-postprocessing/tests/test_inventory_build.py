@@ -111,7 +111,8 @@ def test_where_the_tiles_lie_and_in_how_many_processes_it_is_done_changes_no_byt
     for number, tile in enumerate(sorted(five_years.iterdir())):
         shutil.copytree(tile, moved / str(number % 3) / tile.name)
     assert contents(build([moved / "2", moved / "0", moved / "1"], tmp_path / "two").folder) == first
-    assert contents(build([five_years], tmp_path / "three", spread=spread_over(2)).folder) == first
+    with spread_over(2) as spread:
+        assert contents(build([five_years], tmp_path / "three", spread=spread).folder) == first
     assert len(first) > len(KINDS)
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import geopandas as gpd
 import pandas as pd
@@ -10,6 +11,7 @@ import rasterio
 
 FORBID_SOCKETS = """
 import sys
+from pathlib import Path
 def refuse(event, arguments):
     if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.bind", "socket.sendto"):
         raise RuntimeError(f"a socket was used: {event} {arguments}")
@@ -103,3 +105,47 @@ def test_a_scene_beside_the_filled_cubes_fails_with_what_is_missing(demo, make_s
     assert reason.endswith(
         f"Stage it with `darts prep-data sentinel2 --aux --raw-data-source cdse --scene-ids {scene_id}`."
     )
+
+
+def test_its_slumps_become_an_inventory_that_can_be_evaluated(demo, darts, tmp_path):
+    folder, _ = demo
+    tiles = folder / "darts-demo" / "output" / "sentinel2-cdse"
+    built = darts("inventory", "build", tiles, "--workers", 1, "--out", tmp_path / "inventory")
+    assert built.returncode == 0, built.stderr
+    (segments,) = map(gpd.read_parquet, tiles.glob("S2*/prediction_segments.parquet"))
+    slumps = gpd.read_parquet(tmp_path / "inventory" / "slumps")
+    assert f"1 tiles, {len(segments)} objects, {len(slumps)} slumps over all years" in built.stdout
+    assert slumps["area_m2"].sum() == pytest.approx(segments["area_m2"].sum(), rel=1e-6)
+    assert set(slumps["tier"].dropna()) <= {"low", "medium", "high"}
+    assert slumps["tier"].notna().any(), "the demo's models are calibrated, and know their thresholds"
+    (truth,) = (folder / "darts-demo" / "truth").glob("*.gpkg")
+    found = darts("inventory", "evaluate", tmp_path / "inventory", truth, "--out", tmp_path / "evaluation")
+    assert found.returncode == 0, found.stderr
+    scores = pd.read_csv(tmp_path / "evaluation" / "scores.csv").query("group == 'all' and iou == 0.3")
+    assert scores.set_index("score")["value"]["f1"] >= 0.85
+    assert "<svg" in (tmp_path / "evaluation" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["build"], 2, "no tiles were named"),
+        (["build", "none"], 2, "there is no folder"),
+        (["build", ".", "--workers", 0], 2, "workers is 0 but must be at least 1"),
+        (["build", "."], 1, "there is no tile in"),
+        (["build", ".", "--season", "x"], 2, "season is x but must be as in"),
+        (["build", ".", "--drop", "clouds"], 2, "--drop"),
+        (["evaluate", "none", "none"], 2, "there is no layer"),
+        (["evaluate", "table.csv", "table.csv"], 1, "is a table without outlines"),
+        (["evaluate", "text.gpkg", "text.gpkg"], 1, "cannot be read as polygons"),
+        (["agree", "table.csv"], 2, "agreement needs two layers or more"),
+    ],
+)
+def test_mistakes_about_inventories_are_one_line(darts, arguments, status, message):
+    Path("table.csv").write_text("a,b\n1,2\n")
+    Path("text.gpkg").write_text("no")
+    result = darts("inventory", *arguments)
+    assert result.returncode == status, result.stderr
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not Path("evaluation").exists()

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import starmap
 from multiprocessing import get_context
@@ -53,18 +54,29 @@ class BuiltInventory:
     """Tiles that do not tell which ground was really seen."""
 
 
-def spread_over(workers: int) -> Spread:
-    """Return what calls functions in several processes of this machine, or here if one is enough."""
+def here(function: Callable[..., Any], given: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
+    """Call a function with each of many arguments in this process."""
+    yield from starmap(function, given)
 
-    def spread(function: Callable[..., Any], given: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
-        if workers < 2 or len(given) < 2:
-            yield from starmap(function, given)
-            return
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            for waited in [pool.submit(function, *one) for one in given]:
-                yield waited.result()
 
-    return spread
+@contextmanager
+def spread_over(workers: int) -> Iterator[Spread]:
+    """Give what calls functions in several processes of this machine, which end with the context."""
+    if workers < 2:
+        yield here
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+
+        def spread(function: Callable[..., Any], given: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
+            waited = [pool.submit(function, *one) for one in given]
+            try:
+                for one in waited:
+                    yield one.result()
+            finally:  # of one that failed, the others need not be done
+                for one in waited:
+                    one.cancel()
+
+        yield spread
 
 
 def build(
@@ -92,7 +104,7 @@ def build(
         DataError: If a tile is damaged, or does not say what is needed.
         MissingDataError: If there is no tile that counts.
     """
-    rules, spread = rules or Rules(), spread or spread_over(1)
+    rules, spread = rules or Rules(), spread or here
     folders = find_tiles([root for root in roots if root.resolve() != out.resolve()])
     tiles = chosen_tiles(list(spread(tile_facts, [(folder,) for folder in folders])), rules)
     make_folder(out)

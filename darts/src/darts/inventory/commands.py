@@ -45,17 +45,15 @@ def build_inventory(
     from darts_postprocessing.inventory.build import build, spread_over
     from darts_postprocessing.inventory.published import read_published
 
+    if workers is not None and workers < 1:
+        raise ConfigError(f"workers is {workers} but must be at least 1. Correct it.")
     if not tiles:
         raise ConfigError("no tiles were named. Name at least one results folder of a run.")
     roots = [user_path(folder) for folder in tiles]
     known = None if continue_from is None else read_published(user_path(continue_from))
-    built = build(
-        roots,
-        roots[0] / INVENTORY if out is None else user_path(out),
-        rules,
-        spread=spread_over(usable_cores() if workers is None else workers),
-        published=known,
-    )
+    folder = roots[0] / INVENTORY if out is None else user_path(out)
+    with spread_over(usable_cores() if workers is None else workers) as spread:
+        built = build(roots, folder, rules, spread=spread, published=known)
     _show(built)
 
 

@@ -124,6 +124,30 @@ def test_its_slumps_become_an_inventory_that_can_be_evaluated(demo, darts, tmp_p
     scores = pd.read_csv(tmp_path / "evaluation" / "scores.csv").query("group == 'all' and iou == 0.3")
     assert scores.set_index("score")["value"]["f1"] >= 0.85
     assert "<svg" in (tmp_path / "evaluation" / "report.html").read_text()
+    _check_exchange(darts, tmp_path, slumps)
+
+
+def _check_exchange(darts, folder, slumps):
+    """Other programs read what is exported, and what goes through ARTS comes back."""
+    for form, file in (("geopackage", ""), ("shapefile", "slumps.shp"), ("geojson", "slumps.geojson")):
+        target = folder / ("out.gpkg" if form == "geopackage" else form)
+        made = darts("inventory", "export", folder / "inventory", "--format", form, "--out", target)
+        assert made.returncode == 0, made.stderr
+        given = {"layer": "slumps"} if form == "geopackage" else {}
+        assert len(gpd.read_file(target / file if file else target, **given)) == len(slumps)
+    assert darts("inventory", "export", folder / "inventory", "--format", "csv").returncode == 0
+    table = pd.read_csv(folder / "inventory-csv" / "slumps.csv")
+    assert {"centroid_lon", "centroid_lat", "slump_id"} <= set(table.columns)
+    arts = ["inventory", "export", folder / "inventory", "--format", "arts", "--out", folder / "arts.gpkg"]
+    refused = darts(*arts)
+    assert (refused.returncode, "--region-name and --creator-lab" in refused.stderr) == (2, True)
+    assert darts(*arts, "--region-name", "Demo", "--creator-lab", "DARTS").returncode == 0
+    back = darts("inventory", "import", folder / "arts.gpkg", "--out", folder / "back.parquet")
+    assert back.returncode == 0, back.stderr
+    assert "not as ARTS has it" not in back.stdout
+    found = gpd.read_parquet(folder / "back.parquet")
+    assert found["area_m2"].sum() == pytest.approx(slumps["area_m2"].sum(), rel=1e-6)
+    assert found["first_acquired"].unique().tolist() == slumps["first_acquired"].unique().tolist()
 
 
 @pytest.mark.parametrize(
@@ -138,6 +162,9 @@ def test_its_slumps_become_an_inventory_that_can_be_evaluated(demo, darts, tmp_p
         (["evaluate", "none", "none"], 2, "there is no layer"),
         (["evaluate", "table.csv", "table.csv"], 1, "is a table without outlines"),
         (["evaluate", "text.gpkg", "text.gpkg"], 1, "cannot be read as polygons"),
+        (["export", "."], 2, "is no inventory. Make one with"),
+        (["import", "table.csv", "--out", "x.gpkg"], 2, "must end in .parquet"),
+        (["import", "none.gpkg", "--out", "x.parquet"], 2, "there is no layer"),
         (["agree", "table.csv"], 2, "agreement needs two layers or more"),
     ],
 )

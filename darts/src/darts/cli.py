@@ -217,11 +217,21 @@ for _name, _function, _words in (
 ):
     models_app.command(f"darts.models.commands:{_function}", name=_name, help=_words)
 for _name, _function, _words in (
-    ("build", "build_inventory", "Make one inventory of all tiles: objects, looks, slumps of each year, tracks."),
-    ("evaluate", "evaluate_inventory", "Compare slumps with a reference: found, missed and false ones, with maps."),
-    ("agree", "agreement_of_layers", "Compare several people's outlines, and write what most agree on."),
+    (
+        "build",
+        "commands:build_inventory",
+        "Make one inventory of all tiles: slumps of each year, and tracks over years.",
+    ),
+    (
+        "evaluate",
+        "commands:evaluate_inventory",
+        "Compare slumps with a reference: found, missed and false ones.",
+    ),
+    ("agree", "commands:agreement_of_layers", "Compare several people's outlines, and write what most agree on."),
+    ("export", "exchange:export_inventory", "Write an inventory for other programs, or in the schema of ARTS."),
+    ("import", "exchange:import_layer", "Check a layer in the schema of ARTS, and write it as labels or reference."),
 ):
-    inventory_app.command(f"darts.inventory.commands:{_function}", name=_name, help=_words)
+    inventory_app.command(f"darts.inventory.{_function}", name=_name, help=_words)
 training_app.command(
     "darts.datasets.inspect.validate:validate_command",
     name="validate-dataset",

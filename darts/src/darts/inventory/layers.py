@@ -7,6 +7,8 @@ from pyarrow import ArrowException
 
 from darts_utils.errors import ConfigError, DataError
 
+_SLUMPS = "slumps"
+
 
 def read_layer(path: Path, year: int | None = None) -> gpd.GeoDataFrame:
     """Return a layer of outlines with its columns.
@@ -22,10 +24,12 @@ def read_layer(path: Path, year: int | None = None) -> gpd.GeoDataFrame:
     """
     if not path.exists():
         raise ConfigError(f"there is no layer {path}. Give an inventory or a file of polygons.")
-    source = path / "slumps" if (path / "slumps").is_dir() else path
+    source = path / _SLUMPS if (path / _SLUMPS).is_dir() else path
     try:
         is_parquet = source.suffix == ".parquet" or source != path
-        table: gpd.GeoDataFrame = gpd.read_parquet(source) if is_parquet else gpd.read_file(source)
+        table: gpd.GeoDataFrame = (
+            gpd.read_parquet(source) if is_parquet else gpd.read_file(source, layer=_layer_in(source))
+        )
     except (OSError, ValueError, RuntimeError, ArrowException) as error:
         reason = " ".join(str(error).split())[:160]
         raise DataError(f"{path} cannot be read as polygons ({reason}). Give an inventory or a layer.") from error
@@ -34,6 +38,13 @@ def read_layer(path: Path, year: int | None = None) -> gpd.GeoDataFrame:
     if "year" not in table or (year is None and source == path):
         return table
     return _of_year(table, path, year)
+
+
+def _layer_in(file: Path) -> str | None:
+    """Return the layer of a file that is meant: the slumps, else the first one with outlines."""
+    layers = gpd.list_layers(file)
+    names = [str(name) for name in layers["name"][layers["geometry_type"].notna()]]
+    return _SLUMPS if _SLUMPS in names else next(iter(names), None)
 
 
 def _of_year(table: gpd.GeoDataFrame, path: Path, year: int | None) -> gpd.GeoDataFrame:

@@ -62,8 +62,11 @@ def test_the_slumps_are_found(demo):
 def test_the_line_gives_the_same_results_elsewhere(demo, tmp_path):
     folder, out = demo
     (line,) = [line for line in out.splitlines() if line.strip().startswith("darts inference sentinel2-sequential")]
-    again = run_without_sockets(folder, *line.split()[1:], "--log-plain", "--output-data-dir", tmp_path / "again")
+    again = run_without_sockets(
+        folder, *line.split()[1:], "--log-plain", "--no-inventory", "--output-data-dir", tmp_path / "again"
+    )
     assert again.returncode == 0, again.stderr
+    assert not (tmp_path / "again" / "inventory").exists()
     (first,) = (folder / "darts-demo" / "output" / "sentinel2-cdse").glob("S2*/probabilities.tif")
     (second,) = (tmp_path / "again").glob("S2*/probabilities.tif")
     with rasterio.open(first) as a, rasterio.open(second) as b:
@@ -114,6 +117,7 @@ def test_its_slumps_become_an_inventory_that_can_be_evaluated(demo, darts, tmp_p
     assert built.returncode == 0, built.stderr
     (segments,) = map(gpd.read_parquet, tiles.glob("S2*/prediction_segments.parquet"))
     slumps = gpd.read_parquet(tmp_path / "inventory" / "slumps")
+    assert len(gpd.read_parquet(tiles / "inventory" / "slumps")) == len(slumps), "the run ended with one"
     assert f"1 tiles, {len(segments)} objects, {len(slumps)} slumps over all years" in built.stdout
     assert slumps["area_m2"].sum() == pytest.approx(segments["area_m2"].sum(), rel=1e-6)
     assert set(slumps["tier"].dropna()) <= {"low", "medium", "high"}

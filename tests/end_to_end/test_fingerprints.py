@@ -146,7 +146,7 @@ def test_an_empty_file_is_made_again(pipeline, tile):
 
 
 def test_a_finished_tile_of_an_earlier_release_is_kept_with_one_line(pipeline, tile, caplog):
-    pipeline.run()
+    pipeline.run()  # its inventory is there then, and is not made again of tiles without a word
     as_of_an_earlier_release(tile)
     report = pipeline.run()
     assert report.count("skipped") == 1

@@ -227,6 +227,7 @@ for _name, _function, _words in (
         "commands:evaluate_inventory",
         "Compare slumps with a reference: found, missed and false ones.",
     ),
+    ("polygonize", "polygonize:polygonize_tiles", "Make polygons again from probabilities, without networks."),
     ("agree", "commands:agreement_of_layers", "Compare several people's outlines, and write what most agree on."),
     ("export", "exchange:export_inventory", "Write an inventory for other programs, or in the schema of ARTS."),
     ("import", "exchange:import_layer", "Check a layer in the schema of ARTS, and write it as labels or reference."),

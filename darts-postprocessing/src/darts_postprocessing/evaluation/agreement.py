@@ -12,6 +12,7 @@ import shapely
 from darts_postprocessing.evaluation.layers import outlines_in_plane, searched_ground
 from darts_postprocessing.evaluation.matching import matched_pairs, overlaps_of
 from darts_postprocessing.evaluation.measures import ratio
+from darts_postprocessing.inventory import robust
 from darts_postprocessing.inventory.plane import PLANE
 from darts_utils.errors import ConfigError
 from darts_utils.objects.geodesy import ground_areas_m2
@@ -57,7 +58,7 @@ class Agreement:
         if not 0 < at <= 1:
             raise ConfigError(f"the share is {at} but must be above 0 and at most 1. Set it to 0.5.")
         chosen = self.pieces[self.pieces["share"] >= at - _ROUNDING]
-        polygons = shapely.get_parts(shapely.union_all(chosen.geometry.to_numpy()))
+        polygons = shapely.get_parts(robust.union_all(chosen.geometry.to_numpy()))
         polygons = polygons[shapely.get_dimensions(polygons) == 2]
         columns = {"area_m2": ground_areas_m2(polygons, PLANE), "share": _mean_shares(polygons, chosen)}
         return gpd.GeoDataFrame(columns, geometry=polygons, crs=PLANE)
@@ -83,7 +84,7 @@ def agreement_of(layers: Mapping[str, gpd.GeoDataFrame], area: gpd.GeoDataFrame 
         raise ConfigError(f"agreement needs at least 2 annotators but there are {len(layers)}. Give more layers.")
     searched = searched_ground(area)
     shapes = [outlines_in_plane(layer, f"outlines of {name}").geometry.to_numpy() for name, layer in layers.items()]
-    grounds = np.array([shapely.union_all(searched.clipped(drawn)) for drawn in shapes], dtype=object)
+    grounds = np.array([robust.union_all(searched.clipped(drawn)) for drawn in shapes], dtype=object)
     objects = [drawn[searched.holds(shapely.point_on_surface(drawn))] for drawn in shapes]
     rows = [
         {"first": first, "second": second, "area_iou": _area_iou(grounds[i], grounds[j]), **_f1(objects[i], objects[j])}
@@ -93,7 +94,7 @@ def agreement_of(layers: Mapping[str, gpd.GeoDataFrame], area: gpd.GeoDataFrame 
 
 
 def _area_iou(first: shapely.Geometry, second: shapely.Geometry) -> float:
-    shared = float(shapely.area(shapely.intersection(first, second)))
+    shared = float(shapely.area(robust.intersection(first, second)))
     both = float(shapely.area(first) + shapely.area(second)) - shared
     return shared / both if both else float("nan")
 
@@ -121,6 +122,6 @@ def _pieces(grounds: Array) -> gpd.GeoDataFrame:
 def _mean_shares(polygons: Array, pieces: gpd.GeoDataFrame) -> Array:
     """Return the mean share of annotators over the ground of each polygon, by the pieces that it consists of."""
     of_piece, of_polygon = shapely.STRtree(polygons).query(pieces.geometry.to_numpy(), predicate="intersects")
-    areas = shapely.area(shapely.intersection(pieces.geometry.to_numpy()[of_piece], polygons[of_polygon]))
+    areas = shapely.area(robust.intersection(pieces.geometry.to_numpy()[of_piece], polygons[of_polygon]))
     weighted = np.bincount(of_polygon, areas * pieces["share"].to_numpy()[of_piece], len(polygons))
     return ratio(weighted, np.bincount(of_polygon, areas, len(polygons)))

@@ -11,6 +11,7 @@ import shapely
 from darts_postprocessing.evaluation.boundaries import boundary_distances
 from darts_postprocessing.evaluation.layers import names_in
 from darts_postprocessing.evaluation.matching import Overlaps, split_and_merged
+from darts_postprocessing.inventory import robust
 from darts_postprocessing.inventory.dissolve import groups_of
 from darts_postprocessing.inventory.overlay import unions
 from darts_postprocessing.inventory.plane import PLANE
@@ -131,6 +132,6 @@ def ground_of(predictions: Array, references: Array) -> tuple[pd.DataFrame, Arra
     n_pieces = int(pieces.max(initial=-1)) + 1
     left = unions(shapes[~is_reference], pieces[~is_reference], n_pieces)
     right = unions(shapes[is_reference], pieces[is_reference], n_pieces)
-    grounds = {"predicted": left, "reference": right, "both": shapely.intersection(left, right)}
+    grounds = {"predicted": left, "reference": right, "both": robust.intersection(left, right)}
     areas = pd.DataFrame({name: ground_areas_m2(ground, PLANE) for name, ground in grounds.items()})
     return areas, shapely.point_on_surface(np.where(shapely.is_empty(right), left, right))

@@ -8,6 +8,7 @@ import pandas as pd
 import pyproj
 import shapely
 
+from darts_postprocessing.inventory import robust
 from darts_postprocessing.inventory.overlay import unions
 from darts_postprocessing.inventory.plane import PLANE, to_plane
 from darts_utils.errors import DataError
@@ -41,11 +42,11 @@ class Searched:
         """Return the part of each shape that was searched, (shape,) polygons and multipolygons, some empty."""
         if self.polygons is None:
             return shapes
-        ground = shapely.union_all(self.polygons)
+        ground = robust.union_all(self.polygons)
         shapely.prepare(ground)
         result: Array = shapes.copy()
         cut = np.flatnonzero(~shapely.covers(ground, shapes))
-        parts, owners = shapely.get_parts(shapely.intersection(shapes[cut], ground), return_index=True)
+        parts, owners = shapely.get_parts(robust.intersection(shapes[cut], ground), return_index=True)
         areal = shapely.get_dimensions(parts) == 2
         result[cut] = unions(parts[areal], owners[areal], len(cut))
         return result

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 
+from darts_postprocessing.inventory import robust
 from darts_utils.objects.matching import match_one_to_one
 from darts_utils.rasters.arrays import Array
 
@@ -36,7 +37,7 @@ def overlaps_of(predictions: Array, references: Array) -> Overlaps:
         references: (reference,) the same.
     """
     left, right = shapely.STRtree(references).query(predictions, predicate="intersects")
-    shared = shapely.area(shapely.intersection(predictions[left], references[right]))
+    shared = shapely.area(robust.intersection(predictions[left], references[right]))
     left, right, shared = left[shared > 0], right[shared > 0], shared[shared > 0]
     area_left, area_right = shapely.area(predictions)[left], shapely.area(references)[right]
     return Overlaps(

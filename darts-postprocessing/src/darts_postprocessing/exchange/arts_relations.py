@@ -18,6 +18,7 @@ import shapely
 
 from darts_postprocessing.exchange.arts_schema import RELATIONS, texts_of, uids_in
 from darts_postprocessing.exchange.places import is_areal
+from darts_postprocessing.inventory import robust
 from darts_postprocessing.inventory.plane import to_plane
 from darts_utils.errors import DataError
 
@@ -126,7 +127,7 @@ def _pairs(slumps: gpd.GeoDataFrame) -> Iterator[tuple[int, int]]:
     outlines = to_plane(slumps.geometry.to_numpy()[places], slumps.crs)
     one, other = shapely.STRtree(outlines).query(outlines, predicate="intersects")
     one, other = one[one < other], other[one < other]
-    shared = shapely.area(shapely.intersection(outlines[one], outlines[other])) >= SHARED_M2
+    shared = shapely.area(robust.intersection(outlines[one], outlines[other])) >= SHARED_M2
     yield from zip(places[one[shared]].tolist(), places[other[shared]].tolist(), strict=True)
 
 

@@ -5,6 +5,7 @@ import shapely
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from darts_postprocessing.inventory import robust
 from darts_utils.errors import ConfigError
 from darts_utils.rasters.arrays import Array
 
@@ -44,7 +45,7 @@ def same_slump_pairs(
     check_min_overlap(min_overlap)
     tree = shapely.STRtree(shapes)
     first, second = _ordered(*tree.query(shapes, predicate="intersects"))
-    shared = shapely.area(shapely.intersection(shapes[first], shapes[second]))
+    shared = shapely.area(robust.intersection(shapes[first], shapes[second]))
     areas = shapely.area(shapes)
     overlap = shared >= min_overlap * np.minimum(areas[first], areas[second])
     touching = _touching_pairs(shapes, cut, images, pixels_m)

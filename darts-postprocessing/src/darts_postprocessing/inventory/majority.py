@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 
+from darts_postprocessing.inventory import robust
 from darts_postprocessing.inventory.overlay import seen_by_at_least, unions
 from darts_utils.rasters.arrays import Array
 
@@ -65,7 +66,7 @@ def _seen(outlines: Array, looks: Array, hits: Array) -> tuple[Array, Array]:
     seen = np.full(len(outlines), None, dtype=object)
     saw_half = whole.copy()
     part = np.flatnonzero(~whole)
-    seen[part] = shapely.union(shapely.intersection(looks[part], outlines[part]), hits[part])
+    seen[part] = robust.union(robust.intersection(looks[part], outlines[part]), hits[part])
     saw_half[part] = shapely.area(seen[part]) >= HALF * shapely.area(outlines[part])
     return seen, saw_half
 
@@ -103,9 +104,9 @@ def _by_piece(outline: shapely.Geometry, found: Sightings, rows: Array) -> shape
     """Return the majority ground of a slump that some looks saw in part, piece by piece of what they cut it into."""
     hits = found.hits[rows]
     seen = np.array([outline if seen is None else seen for seen in found.seen[rows]], dtype=object)
-    lines = shapely.union_all(shapely.boundary(np.concatenate([[outline], hits, seen])))
+    lines = robust.union_all(shapely.boundary(np.concatenate([[outline], hits, seen])))
     pieces = shapely.get_parts(shapely.polygonize(shapely.get_parts(lines)))
     points = shapely.point_on_surface(pieces)
     n_hits = shapely.contains(hits[:, None], points).sum(axis=0)
     n_looks = shapely.contains(seen[:, None], points).sum(axis=0)
-    return shapely.union_all(pieces[(n_hits >= HALF * n_looks) & (n_hits > 0)])
+    return robust.union_all(pieces[(n_hits >= HALF * n_looks) & (n_hits > 0)])

@@ -3,6 +3,7 @@
 import numpy as np
 import shapely
 
+from darts_postprocessing.inventory import robust
 from darts_utils.rasters.arrays import Array
 
 _NOTHING = shapely.Polygon()
@@ -24,7 +25,7 @@ def unions(shapes: Array, groups: Array, n_groups: int) -> Array:
     numbers, sizes = groups[order][starts], np.diff(starts, append=len(order))
     found[numbers[sizes == 1]] = shapes[order[starts[sizes == 1]]]
     for number, start, size in zip(numbers[sizes > 1], starts[sizes > 1], sizes[sizes > 1], strict=True):
-        found[number] = shapely.union_all(shapes[order[start : start + size]])
+        found[number] = robust.union_all(shapes[order[start : start + size]])
     return found
 
 
@@ -54,8 +55,8 @@ def seen_by_at_least(shapes: Array, groups: Array, needed: Array) -> Array:
             counts = needed[has] >= level
             at, added = has[counts], here[counts]
             if level > 1:
-                added = shapely.intersection(in_k[level - 1, at], added)
-            in_k[level, at] = shapely.union(in_k[level, at], added)
+                added = robust.intersection(in_k[level - 1, at], added)
+            in_k[level, at] = robust.union(in_k[level, at], added)
     return _areas_only(in_k[needed, np.arange(len(needed))])
 
 
@@ -67,5 +68,5 @@ def _areas_only(shapes: Array) -> Array:
     shapes[lower | shapely.is_empty(shapes)] = _NOTHING
     for index in np.flatnonzero(mixed & ~lower):
         parts = shapely.get_parts(shapes[index])
-        shapes[index] = shapely.union_all(parts[shapely.get_dimensions(parts) == 2])
+        shapes[index] = robust.union_all(parts[shapely.get_dimensions(parts) == 2])
     return shapes

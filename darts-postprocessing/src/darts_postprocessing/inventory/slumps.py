@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
+from darts_postprocessing.inventory import robust
 from darts_postprocessing.inventory.dissolve import MIN_OVERLAP, groups_of, same_slump_pairs
 from darts_postprocessing.inventory.majority import Sightings, majority_ground, sightings_of
 from darts_postprocessing.inventory.overlay import unions
@@ -129,7 +130,7 @@ def _table(
 
 def _scaled(objects: gpd.GeoDataFrame, owners: Array, majority: Array) -> tuple[Array, Array]:
     """Return by how much the majority ground of each slump is smaller at 0.65 and larger at 0.30."""
-    shared = shapely.area(shapely.intersection(objects.geometry.to_numpy(), majority[owners]))
+    shared = shapely.area(robust.intersection(objects.geometry.to_numpy(), majority[owners]))
     weights = np.bincount(owners, shared, len(majority))
     areas = objects["area_m2"].to_numpy(dtype=np.float64)
 

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import shapely
 from pyarrow import ArrowException
 
+from darts_postprocessing.inventory import robust
 from darts_postprocessing.inventory.cells import cell_at
 from darts_postprocessing.inventory.plane import PLANE_CRS, centroids, to_plane
 from darts_postprocessing.inventory.rules import DOUBTS, MISSING, Rules
@@ -345,6 +346,6 @@ def read_look(facts: TileFacts) -> gpd.GeoDataFrame:
             "sensor": [facts.sensor],
             "is_observed": [facts.saw == OBSERVED],
         },
-        geometry=[shapely.union_all(shapes) if len(shapes) else shapely.Polygon()],
+        geometry=[robust.union_all(shapes) if len(shapes) else shapely.Polygon()],
         crs=PLANE_CRS,
     )

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
+from darts_postprocessing.inventory import robust
 from darts_postprocessing.inventory.growth import Growth, growth_of
 from darts_postprocessing.inventory.majority import HALF
 from darts_postprocessing.inventory.overlay import unions
@@ -104,7 +105,7 @@ def _missed(slumps: gpd.GeoDataFrame, looks: gpd.GeoDataFrame, years: Sequence[i
         rows = last[last["year"] < year]
         outlines = rows.geometry.to_numpy()
         at, of_look = shapely.STRtree(seen).query(outlines, predicate="intersects")
-        shared = shapely.area(shapely.intersection(outlines[at], seen[of_look]))
+        shared = shapely.area(robust.intersection(outlines[at], seen[of_look]))
         saw_half = np.zeros(len(rows), dtype=bool)
         saw_half[at[shared >= HALF * shapely.area(outlines)[at]]] = True
         for slump_id in rows["slump_id"].to_numpy()[saw_half]:
@@ -163,7 +164,7 @@ def _changes(slumps: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     ground = slumps["geometry_majority"].to_numpy()
     parts = []
     for kind, one, other in (("gained", after, before), ("lost", before, after)):
-        shapes = _without_slivers(shapely.difference(ground[one], ground[other]))
+        shapes = _without_slivers(robust.difference(ground[one], ground[other]))
         frame = gpd.GeoDataFrame(
             {
                 "slump_id": slumps["slump_id"].to_numpy()[after],

@@ -7,6 +7,7 @@ from uuid import UUID, uuid5
 import numpy as np
 import shapely
 
+from darts_postprocessing.inventory import robust
 from darts_postprocessing.inventory.dissolve import MIN_OVERLAP, check_min_overlap
 from darts_utils.rasters.arrays import Array
 
@@ -187,7 +188,7 @@ def _overlaps(known: Sequence[shapely.Geometry], here: Array, min_overlap: float
     """Return pairs that share enough ground, those that share most first; of equal ones by their order."""
     outlines = np.array(known, dtype=object)
     of_here, of_known = shapely.STRtree(outlines).query(here, predicate="intersects")
-    shared = shapely.area(shapely.intersection(outlines[of_known], here[of_here]))
+    shared = shapely.area(robust.intersection(outlines[of_known], here[of_here]))
     smaller = np.minimum(shapely.area(outlines)[of_known], shapely.area(here)[of_here])
     enough = np.flatnonzero((shared >= min_overlap * smaller) & (shared > 0))
     order = enough[np.lexsort((of_here[enough], of_known[enough], -shared[enough]))]

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
+from darts_postprocessing.inventory import robust
 from darts_postprocessing.inventory.cells import Bounds, bounds_of, meet
 from darts_postprocessing.inventory.dissolve import same_slump_pairs
 from darts_postprocessing.inventory.parts import Part, digest_of, digests
@@ -163,7 +164,7 @@ def slump_pairs(own: Part, others: Sequence[Part], min_overlap: float) -> tuple[
     apart = years[first] != years[second]
     first, second = first[apart], second[apart]
     areas = shapely.area(shapes)
-    shared = shapely.area(shapely.intersection(shapes[first], shapes[second]))
+    shared = shapely.area(robust.intersection(shapes[first], shapes[second]))
     kept = (shared > 0) & (shared >= min_overlap * np.minimum(areas[first], areas[second]))
     pairs = np.stack([first[kept], second[kept]])
     return parts[pairs], rows[pairs]

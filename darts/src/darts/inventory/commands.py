@@ -20,9 +20,6 @@ from darts_utils.paths import user_path
 if TYPE_CHECKING:
     from darts_postprocessing.inventory.build import BuiltInventory
 
-INVENTORY = "inventory"
-"""Folder among the tiles that an inventory is written to unless another is named."""
-
 
 def build_inventory(
     *tiles: Path,
@@ -42,6 +39,7 @@ def build_inventory(
         rules: What counts.
         workers: Processes that work at once; one a core if not given.
     """
+    from darts.inventory.ending import INVENTORY
     from darts_postprocessing.inventory.build import build, spread_over
     from darts_postprocessing.inventory.published import read_published
 

@@ -247,6 +247,8 @@ class ExportParameters(Parameters):
     """Leave tiles alone that were made with other parameters, models or images, instead of stopping before them."""
     debug_data: bool = False
     """Also write all bands of a tile as netCDF."""
+    inventory: bool = True
+    """End with one inventory of all tiles in the results folder, if their objects are exported."""
 
     def __post_init__(self) -> None:
         """Check the values."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from pathlib import Path
 
+from darts.inventory.ending import end_with_inventory
 from darts.pipelines.auxiliary import Request, layers_of
 from darts.pipelines.auxiliary.seen import say_unseen
 from darts.pipelines.base import Pipeline
@@ -170,6 +171,8 @@ def _map(run: Resolved, executor: Executor, todo: list[TileRef], skipped: list[O
             _clear_parts(run.results, own=True)
         report = RunReport(tuple(journal.outcomes), run.results, interrupted)
         view.finish(report)
+    if parameters.inventory and "polygonized" in parameters.products and not interrupted:
+        end_with_inventory(run.results, len(todo))
     return report
 
 

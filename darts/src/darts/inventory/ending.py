@@ -1,0 +1,35 @@
+"""How a run ends: with one inventory of all tiles in its results folder."""
+
+import logging
+from pathlib import Path
+
+from darts_postprocessing.inventory.build import FILE, build, spread_over
+from darts_utils.errors import DartsError
+from darts_utils.machine.cpu import usable_cores
+
+INVENTORY = "inventory"
+"""Folder among the tiles that an inventory is written to unless another is named."""
+_MANY = 100
+"""Changed tiles from which on it is worth it to start processes."""
+
+logger = logging.getLogger(__name__)
+
+
+def end_with_inventory(results: Path, n_new: int) -> None:
+    """Bring the inventory of a results folder up to date; where that fails, the tiles are there all the same.
+
+    Args:
+        results: The folder.
+        n_new: How many tiles of it are new.
+    """
+    if not n_new and (results / INVENTORY / FILE).is_file():  # to look at thousands of tiles takes minutes
+        return
+    try:
+        with spread_over(usable_cores() if n_new >= _MANY else 1) as spread:
+            built = build([results], results / INVENTORY, spread=spread)
+    except (DartsError, OSError) as error:
+        logger.warning(
+            "no inventory of %s: %s `darts inventory build` makes it later.", results, " ".join(str(error).split())
+        )
+    else:
+        logger.info("inventory of %d tiles: %d slumps over all years", built.n_tiles, built.n_tracks)

@@ -66,7 +66,7 @@ def parameters(world, out):
     home, scenes = world
     places = DefaultPaths(fast_dir=home, large_dir=home, models_dir=home / "models")
     given = {"default_dirs": places, "offline": True, "scene_ids": scenes, "output_data_dir": out}
-    return given | {"patch_size": 256, "overlap": 64, "device": "cpu"}
+    return given | {"patch_size": 256, "overlap": 64, "device": "cpu", "inventory": False}
 
 
 def folders(out):
@@ -244,3 +244,24 @@ def test_thirty_large_scenes_stay_within_the_object_store(nodes, tmp_path):
     assert ended == ["success"] * 30
     session = Path(global_worker.node.get_session_dir_path())
     assert [path.name for path in session.rglob("ray_spilled_objects*/*")] == []
+
+
+def test_an_inventory_of_two_machines_has_the_bytes_of_one_process(nodes, sequential, tmp_path):
+    """Also if one of them dies while it works, and the command for the cluster is what joins it."""
+    from darts.inventory.cluster import spread_over_cluster
+    from darts_postprocessing.inventory.build import build
+
+    nodes.add_node(num_cpus=2, object_store_memory=STORE)
+    alone = build([sequential], tmp_path / "alone").folder
+    with spread_over_cluster(nodes.address) as spread:
+        together = build([sequential], tmp_path / "together", spread=spread).folder
+    names = sorted(path.relative_to(alone) for kind in ("slumps", "tracks", "objects", "looks", "changes")
+                   for path in (alone / kind).rglob("*.parquet"))  # fmt: skip
+    assert len(names) > 5
+    assert [(alone / name).read_bytes() for name in names] == [(together / name).read_bytes() for name in names]
+    with spread_over_cluster(nodes.address) as spread, pytest.raises(ConfigError, match="workers of a cluster say so"):
+        list(spread(_refuses, [()]))
+
+
+def _refuses():
+    raise ConfigError("workers of a cluster say so")

@@ -27,6 +27,7 @@ def build_inventory(
     continue_from: Annotated[Path | None, Parameter(name="--continue")] = None,
     rules: Annotated[Rules | None, Parameter(name="*")] = None,
     workers: int | None = None,
+    ray_address: str | None = None,
 ) -> None:
     """Make one inventory of all tiles: what each image shows, the slumps of each year, and their tracks over years.
 
@@ -38,19 +39,24 @@ def build_inventory(
         continue_from: A published inventory, or a file of its slumps, whose ids are kept.
         rules: What counts.
         workers: Processes that work at once; one a core if not given.
+        ray_address: Work on this running Ray cluster instead, auto or HOST:PORT; all its machines must see the folders.
     """
+    from darts.inventory.cluster import spread_over_cluster
     from darts.inventory.ending import INVENTORY
     from darts_postprocessing.inventory.build import build, spread_over
     from darts_postprocessing.inventory.published import read_published
 
     if workers is not None and workers < 1:
         raise ConfigError(f"workers is {workers} but must be at least 1. Correct it.")
+    if workers is not None and ray_address is not None:
+        raise ConfigError("workers are processes of this machine, and ray_address names others. Give one of them.")
     if not tiles:
         raise ConfigError("no tiles were named. Name at least one results folder of a run.")
     roots = [user_path(folder) for folder in tiles]
     known = None if continue_from is None else read_published(user_path(continue_from))
     folder = roots[0] / INVENTORY if out is None else user_path(out)
-    with spread_over(usable_cores() if workers is None else workers) as spread:
+    here = spread_over(usable_cores() if workers is None else workers)
+    with here if ray_address is None else spread_over_cluster(ray_address) as spread:
         built = build(roots, folder, rules, spread=spread, published=known)
     _show(built)
 

@@ -9,8 +9,8 @@ import shapely
 from hypothesis import given, settings
 from inventory_cases import rectangle, square
 
-from darts_postprocessing.inventory.growth import growth_of
 from darts_postprocessing.inventory.plane import PLANE, to_degrees, to_plane
+from darts_postprocessing.inventory.tracking import growth_of
 from darts_postprocessing.inventory.tracks import Published, YearOfSlumps, link_years
 from darts_utils.objects.geodesy import ground_areas_m2, ground_perimeters_m
 

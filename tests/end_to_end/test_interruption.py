@@ -3,6 +3,7 @@
 `DARTS_TEST_KILLS` sets how often the run is killed.
 """
 
+import json
 import os
 import random
 import signal
@@ -61,7 +62,7 @@ def check_what_is_visible(folder, scene_ids):
             with rasterio.open(folder / scene_id / "probabilities.tif") as file:
                 assert file.read(1).shape == (500, 400)
     visible = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
-    assert {path.name for path in visible} <= set(scene_ids)
+    assert {path.name for path in visible} <= {*scene_ids, "inventory"}
     for record in folder.glob("*.results.parquet"):
         results = pd.read_parquet(record)
         assert set(results["status"]) <= {"success", "skipped"}
@@ -93,7 +94,9 @@ def test_killed_at_random_moments_and_started_again_all_scenes_end_up_complete(s
     out, err = last.communicate(timeout=120)
     assert last.returncode == 0, out + err
     check_what_is_visible(folder, scene_ids)
-    assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == sorted(scene_ids)
+    assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == sorted([*scene_ids, "inventory"])
+    told = json.loads((folder / "inventory" / "inventory.json").read_text())
+    assert sorted(image for image, _ in told["images"]) == sorted(scene_ids)
     assert not list(folder.glob(".*")), "what killed runs left half done is cleared away"
     newest = max(folder.glob("*.results.parquet"), key=lambda path: path.stat().st_mtime)
     assert sorted(pd.read_parquet(newest)["tile_id"]) == sorted(scene_ids)

@@ -137,7 +137,7 @@ class _Found:
     @classmethod
     def of(cls, objects: xr.DataArray) -> "_Found":
         stretches = run_length_encode(objects.values)
-        return cls(stretches, *_numbered(stretches))
+        return cls(stretches, *numbered(stretches))
 
     @cached_property
     def pixels(self) -> Array:
@@ -229,7 +229,7 @@ def _sorted(labels: Array, probabilities: Array) -> tuple[Array, Array]:
     return (packed >> 32).astype(np.intp), values.astype(np.float64) * 100
 
 
-def _numbered(stretches: RunLengthEncoding) -> tuple[Array, int]:
+def numbered(stretches: RunLengthEncoding) -> tuple[Array, int]:
     """Return which object each stretch belongs to, from 0 on, and how many there are.
 
     They are numbered by their first block of 2 x 2 pixels row by row, as OpenCV does: earlier releases used it.

@@ -30,7 +30,7 @@ from darts_postprocessing.inventory.work import (
     slump_pairs,
     track,
 )
-from darts_utils.files import atomic_file, exclusive_lock, make_folder
+from darts_utils.files import atomic_file, exclusive_lock, make_folder, remove_parts
 from darts_utils.rasters.arrays import Array
 
 FILE = "inventory.json"
@@ -109,6 +109,8 @@ def build(
     tiles = chosen_tiles(list(spread(tile_facts, [(folder,) for folder in folders])), rules)
     make_folder(out)
     with exclusive_lock(out / ".lock", timeout_s=0):
+        for folder in (out, *(path for path in out.rglob("*") if path.is_dir())):
+            remove_parts(folder)  # what killed builds left half done
         objects, looks = ingest_all(out, tiles, rules, spread)
         years = sorted({one.year for one in tiles})
         steps = Steps(out, rules, spread, looks=looks, years=years, published=published)

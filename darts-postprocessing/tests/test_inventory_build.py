@@ -83,8 +83,8 @@ def test_the_tables_are_one_table_each_with_the_columns_that_are_documented(five
     )
     assert " ".join(found["looks"].columns) == "image_id acquired year sensor is_observed geometry"
     assert " ".join(found["slumps"].columns) == (
-        "slump_id year n_looks n_hits agreement first_acquired last_acquired area_m2 area_majority_m2 area_low_m2"
-        " area_high_m2 perimeter_m mean_probability max_probability tier geometry_majority geometry"
+        "slump_id year seen_fraction n_looks n_hits agreement first_acquired last_acquired area_m2 area_majority_m2"
+        " area_low_m2 area_high_m2 perimeter_m mean_probability max_probability tier geometry_majority geometry"
     )
     assert " ".join(found["tracks"].columns) == (
         "slump_id first_year last_year n_years area_first_m2 area_last_m2 growth_m2_per_year growth_low growth_high"
@@ -393,6 +393,21 @@ def test_no_tiles_are_one_line(tmp_path):
     write_tile(tmp_path, "a", "2021-08-01", [])
     with pytest.raises(MissingDataError, match="none of the 1 tiles is of the season 09-01/09-30"):
         build([tmp_path], tmp_path / "one", Rules(season="09-01/09-30"))
+
+
+def test_an_inventory_without_slumps_has_its_tables(tmp_path):
+    """Two images without an object, of which one saw nothing at all."""
+    write_tile(tmp_path / "tiles", "a", "2021-08-01", [])
+    write_tile(tmp_path / "tiles", "b", "2022-08-01", [], observed=shapely.Polygon())
+    built = build([tmp_path / "tiles"], tmp_path / "one")
+    found = tables(built.folder)
+    assert built.slumps == {2021: 0, 2022: 0}
+    assert [len(found[kind]) for kind in KINDS] == [0, 2, 0, 0, 0]
+    write_tile(tmp_path / "tiles", "c", "2022-08-02", [box(0, 0, 100, 100)])
+    again = tables(build([tmp_path / "tiles"], tmp_path / "one").folder)
+    for kind in KINDS:
+        assert list(again[kind].columns) == list(found[kind].columns)
+        assert len(again[kind]) == {"looks": 3, "changes": 0}.get(kind, 1)
 
 
 def test_outlines_that_are_broken_are_mended(tmp_path):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import shapely
 
-from darts_postprocessing.inventory.cells import meet
+from darts_postprocessing.inventory.cells import cell_at, meet
 from darts_postprocessing.inventory.dissolve import groups_of
 from darts_postprocessing.inventory.parts import VERSION, Part, remove_others
 from darts_postprocessing.inventory.rules import Rules
@@ -215,6 +215,9 @@ class Steps:
         for cell, members in _by_home(parts, self._grouped(slump_pairs, parts, 0.0)).items():
             period = Period(years=self._years, rules=self._rules, published=_published_in(self._published, members))
             work.append((Place(root=self._out, cell=cell), members, beside.those_of(members), period))
+        if not work:  # tables without a row tell more than no tables
+            period = Period(years=self._years, rules=self._rules)
+            work.append((Place(root=self._out, cell=cell_at(0, 0)), [], [], period))
         return [part for made in self._do(track, work) for part in made]
 
     def _grouped(self, pairs: Callable[..., tuple[Array, Array]], parts: Sequence[Part], reach: float) -> list[Array]:

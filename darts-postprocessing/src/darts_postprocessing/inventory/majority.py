@@ -10,6 +10,8 @@ from darts_postprocessing.inventory.overlay import seen_by_at_least, unions
 from darts_utils.rasters.arrays import Array
 
 _NOTHING = shapely.Polygon()
+_GRID_M = 1e-4
+"""Lines of several images meet on a grid as fine as this: far below a pixel, far above what rounding moves them by."""
 HALF = 0.5
 """A look saw a slump if it saw at least this part of it; ground is slump if at least this part of its looks say so."""
 
@@ -71,6 +73,30 @@ def _seen(outlines: Array, looks: Array, hits: Array) -> tuple[Array, Array]:
     return seen, saw_half
 
 
+def seen_by_any(grounds: Array, looks: Array, own: Array) -> tuple[Array, Array]:
+    """Return which ground the looks of a year saw together, and which share of it.
+
+    Args:
+        grounds: (ground,) polygons and multipolygons of the plane.
+        looks: (look,) the ground that each image saw.
+        own: (ground,) what of it was called slump in the year, which was seen in any case.
+
+    Returns:
+        (ground,) polygons and multipolygons, None where all of it was seen; and (ground,) float64 from 0 to 1.
+    """
+    seen, share = np.full(len(grounds), None, dtype=object), np.ones(len(grounds))
+    tree = shapely.STRtree(looks)
+    in_part = np.ones(len(grounds), dtype=bool)
+    in_part[tree.query(grounds, predicate="covered_by")[0]] = False
+    rest = np.flatnonzero(in_part)
+    at, of_look = tree.query(grounds[rest], predicate="intersects")
+    pieces = robust.intersection(grounds[rest][at], looks[of_look])
+    owners = np.concatenate([at, np.arange(len(rest))])
+    seen[rest] = unions(np.concatenate([pieces, own[rest]]), owners, len(rest))
+    share[rest] = np.minimum(shapely.area(seen[rest]) / shapely.area(grounds[rest]), 1)
+    return seen, share
+
+
 def majority_ground(outlines: Array, found: Sightings) -> Array:
     """Return the ground of each slump that at least half of the looks at it call slump.
 
@@ -104,7 +130,8 @@ def _by_piece(outline: shapely.Geometry, found: Sightings, rows: Array) -> shape
     """Return the majority ground of a slump that some looks saw in part, piece by piece of what they cut it into."""
     hits = found.hits[rows]
     seen = np.array([outline if seen is None else seen for seen in found.seen[rows]], dtype=object)
-    lines = robust.union_all(shapely.boundary(np.concatenate([[outline], hits, seen])))
+    boundaries = shapely.boundary(np.concatenate([[outline], hits, seen]))
+    lines = shapely.union_all(boundaries, grid_size=_GRID_M)  # those that nearly coincide would enclose nothing
     pieces = shapely.get_parts(shapely.polygonize(shapely.get_parts(lines)))
     points = shapely.point_on_surface(pieces)
     n_hits = shapely.contains(hits[:, None], points).sum(axis=0)

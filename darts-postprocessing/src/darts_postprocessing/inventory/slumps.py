@@ -17,6 +17,9 @@ from darts_utils.objects.geodesy import ground_areas_m2, ground_perimeters_m
 from darts_utils.rasters.arrays import Array
 
 TIERS = ("low", "medium", "high")
+_TEXTS = ("object_id", "image_id", "acquired", "tier")
+_NUMBERS = ("area_m2", "area_m2_t30", "area_m2_t65", "mean_probability", "max_probability")
+"""Columns of objects that slumps are made of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +93,17 @@ def slumps_of(objects: gpd.GeoDataFrame, looks: gpd.GeoDataFrame, owners: Array)
     rows = np.empty(len(order), dtype=np.int64)
     rows[order] = np.arange(len(order))
     return Slumps(table=table.iloc[order].reset_index(drop=True), owners=rows[owners])
+
+
+def no_slumps() -> gpd.GeoDataFrame:
+    """Return the table of a year without slumps, with `year`: its columns are those of other years."""
+    types = {**dict.fromkeys(_TEXTS, object), **dict.fromkeys(_NUMBERS, np.float64), "cut": bool, "npixel": np.int64}
+    columns = {name: np.array([], dtype=kind) for name, kind in types.items()}
+    objects = gpd.GeoDataFrame(columns, geometry=[], crs=PLANE_CRS)
+    looks = gpd.GeoDataFrame({"image_id": []}, geometry=[], crs=PLANE_CRS)
+    table = slumps_of(objects, looks, np.array([], dtype=np.int64)).table
+    table.insert(1, "year", np.array([], dtype=np.int32))
+    return table
 
 
 def _table(

@@ -126,7 +126,7 @@ def tile_facts(folder: Path) -> TileFacts:
         model_ids=_model_ids(str(said.get("DARTS_models") or "")),
         threshold=str(said.get("DARTS_binarization_threshold", "")),
         thresholds=thresholds if isinstance(thresholds, dict) else {},
-        cell=_cell_of(folder / saw),
+        cell=_cell_of(folder / (EXTENT if (folder / EXTENT).is_file() else saw)),
         digest=_digest(folder),
     )
 
@@ -175,9 +175,9 @@ def _cell_of(file: Path) -> str:
     try:
         geo = json.loads((_header(file).metadata or {})[b"geo"])
         column = geo["columns"][geo["primary_column"]]
-        left, bottom, right, top = column["bbox"]
-        if not left <= right:  # an empty table
+        if "bbox" not in column:  # of no ground: it may lie anywhere
             return cell_at(0, 0)
+        left, bottom, right, top = column["bbox"]
         crs = None if column["crs"] is None else json.dumps(column["crs"])
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{file} does not say where it lies. Map the tile again.") from error
@@ -249,7 +249,7 @@ def read_objects(facts: TileFacts, rules: Rules) -> gpd.GeoDataFrame:
     core = table.get("core_probability", pd.Series(np.nan, table.index)).astype("float64")
     cut = table["cut"] if "cut" in table else pd.Series(pd.NA, table.index)
     columns = {
-        "object_id": _object_ids(facts, table),
+        "object_id": np.array(_object_ids(facts, table), dtype=object),  # of a type also where there is none
         "image_id": facts.image_id,
         "sensor": facts.sensor,
         "acquired": facts.acquired,

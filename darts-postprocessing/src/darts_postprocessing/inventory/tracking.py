@@ -10,7 +10,7 @@ import shapely
 from scipy.stats import theilslopes
 
 from darts_postprocessing.inventory import robust
-from darts_postprocessing.inventory.majority import HALF
+from darts_postprocessing.inventory.majority import HALF, seen_by_any
 from darts_postprocessing.inventory.overlay import unions
 from darts_postprocessing.inventory.plane import PLANE_CRS
 from darts_postprocessing.inventory.rules import Rules
@@ -20,6 +20,8 @@ from darts_utils.rasters.arrays import Array
 
 STATUSES = ("active", "stable", "stabilised", "unknown")
 FEWEST_YEARS_FOR_INTERVAL = 5
+WHOLE = 0.95
+"""Share of the ground of a slump that must have been seen for its area to be compared with those of other years."""
 _SLIVER_M2 = 1.0
 _LAST_YEARS = 2
 """A slump is stabilised if it was looked at, and not seen, in this many last years."""
@@ -85,8 +87,10 @@ def tracked(
         published: Slumps that have ids already.
 
     Returns:
-        `tracks` has `slump_id first_year last_year n_years area_first_m2 area_last_m2` (majority area of those years),
-        `growth_m2_per_year growth_low growth_high` (see `growth_of`; over years in which enough images looked),
+        `tracks` has `slump_id first_year last_year n_years area_first_m2 area_last_m2` (majority area of the first and
+        the last of them in which nearly all of its ground was seen),
+        `growth_m2_per_year growth_low growth_high` (see `growth_of`; over such years in which enough images
+        looked),
         `status`, `split_from merged_into` text, null where it is not so, and the last outline. `status` is
 
         - `stabilised`: not seen in the last two years of the inventory, though in each an image saw half of where it
@@ -94,16 +98,19 @@ def tracked(
         - `active`: the interval of its growth excludes 0, or its area changed from the first to the last year by more
           than both are uncertain (`area_low_m2` to `area_high_m2`);
         - `stable`: neither, over two years or more;
-        - `unknown`: of one year alone, or where areas do not tell how uncertain they are.
+        - `unknown`: of one such year alone, or where areas do not tell how uncertain they are.
 
         `changes` has `slump_id from_year to_year kind area_m2` and the ground that was `gained` or `lost` of the
-        majority ground from a year to the next one in which the slump was seen.
+        majority ground from a year to the next one in which the slump was seen; ground that was hidden in the one or
+        the other is neither. `slumps` has `seen_fraction` float64, the share of all ground that a slump covers in any
+        year that was seen in this one.
     """
     links = _links(slumps, years, rules, published)
     named = _named(slumps, links).sort_values(["slump_id", "year"], ignore_index=True)
-    missed = _missed(named, looks, years)
-    tracks = _tracks(named, links, missed, rules)
-    return Tracked(slumps=named, tracks=tracks, changes=_changes(named))
+    seen, share = _seen(named, looks, years)
+    named.insert(named.columns.get_loc("n_looks"), "seen_fraction", share)
+    tracks = _tracks(named, links, _missed(named, looks, years), rules)
+    return Tracked(slumps=named, tracks=tracks, changes=_changes(named, seen))
 
 
 def _links(slumps: gpd.GeoDataFrame, years: Sequence[int], rules: Rules, published: Published | None) -> Links:
@@ -123,6 +130,19 @@ def _named(slumps: gpd.GeoDataFrame, links: Links) -> gpd.GeoDataFrame:
     named = slumps.copy()
     named.insert(0, "slump_id", ids.astype(str))
     return named
+
+
+def _seen(slumps: gpd.GeoDataFrame, looks: gpd.GeoDataFrame, years: Sequence[int]) -> tuple[Array, Array]:
+    """Return what was seen in a year of all ground that a slump covers in any year, None where all, and its share."""
+    owners, _ = pd.factorize(slumps["slump_id"])
+    outlines = slumps.geometry.to_numpy()
+    grounds = unions(outlines, owners, int(owners.max(initial=-1)) + 1)[owners]
+    seen, share = np.full(len(slumps), None, dtype=object), np.ones(len(slumps))
+    for year in years:
+        rows = np.flatnonzero(slumps["year"] == year)
+        of_year = looks.geometry.to_numpy()[looks["year"] == year]
+        seen[rows], share[rows] = seen_by_any(grounds[rows], of_year, outlines[rows])
+    return seen, share
 
 
 def _missed(slumps: gpd.GeoDataFrame, looks: gpd.GeoDataFrame, years: Sequence[int]) -> dict[str, list[int]]:
@@ -152,7 +172,9 @@ def _tracks(slumps: gpd.GeoDataFrame, links: Links, missed: dict[str, list[int]]
     rows = []
     for slump_id, track in plain.groupby("slump_id", sort=True):
         first, last = track.iloc[0], track.iloc[-1]
-        enough = track[track["n_looks"] >= max(rules.min_looks, 1)]
+        whole = track[track["seen_fraction"] >= WHOLE]
+        ends = whole["area_majority_m2"].to_numpy() if len(whole) else np.array([np.nan])
+        enough = whole[whole["n_looks"] >= max(rules.min_looks, 1)]
         growth = growth_of(enough["year"].to_numpy(), enough["area_majority_m2"].to_numpy())
         gone = [year for year in missed.get(str(slump_id), []) if year in last_years]
         merged = links.merged_into.get(str(slump_id))
@@ -161,8 +183,8 @@ def _tracks(slumps: gpd.GeoDataFrame, links: Links, missed: dict[str, list[int]]
             "first_year": int(first["year"]),
             "last_year": int(last["year"]),
             "n_years": len(track),
-            "area_first_m2": first["area_majority_m2"],
-            "area_last_m2": last["area_majority_m2"],
+            "area_first_m2": ends[0],
+            "area_last_m2": ends[-1],
             "growth_m2_per_year": growth.m2_per_year,
             "growth_low": growth.low,
             "growth_high": growth.high,
@@ -189,14 +211,17 @@ def _status(track: pd.DataFrame, growth: Growth, *, is_gone: bool) -> str:
     return "active" if apart else "stable"
 
 
-def _changes(slumps: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """Return what each slump gained and lost between the years in which it was seen."""
+def _changes(slumps: gpd.GeoDataFrame, seen: Array) -> gpd.GeoDataFrame:
+    """Return what each slump gained and lost between the years in which it was seen, of the ground that both saw."""
     after = np.flatnonzero(slumps["slump_id"].eq(slumps["slump_id"].shift()).to_numpy())
     before = after - 1
     ground = slumps["geometry_majority"].to_numpy()
     parts = []
     for kind, one, other in (("gained", after, before), ("lost", before, after)):
-        shapes = _without_slivers(robust.difference(ground[one], ground[other]))
+        shapes = robust.difference(ground[one], ground[other])
+        hidden = np.flatnonzero([ground is not None for ground in seen[other]])
+        shapes[hidden] = robust.intersection(shapes[hidden], seen[other[hidden]])
+        shapes = _without_slivers(shapes)
         frame = gpd.GeoDataFrame(
             {
                 "slump_id": slumps["slump_id"].to_numpy()[after],
@@ -217,7 +242,10 @@ def _without_slivers(shapes: Array) -> Array:
     """Return shapes without pieces smaller than any pixel: sides that are straight in one image bend in the plane."""
     pieces, owners = shapely.get_parts(shapes, return_index=True)
     kept = shapely.area(pieces) >= _SLIVER_M2
-    return unions(pieces[kept], owners[kept], len(shapes))
+    left, places = np.unique(owners[kept], return_inverse=True)
+    result = np.full(len(shapes), shapely.Polygon(), dtype=object)
+    result[left] = shapely.multipolygons(pieces[kept], indices=places)
+    return result
 
 
 def _typed(rows: Sequence[dict[str, object]], types: dict[str, str]) -> gpd.GeoDataFrame:

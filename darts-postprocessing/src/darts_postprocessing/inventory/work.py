@@ -18,7 +18,7 @@ from darts_postprocessing.inventory.dissolve import same_slump_pairs
 from darts_postprocessing.inventory.parts import Part, digest_of, digests
 from darts_postprocessing.inventory.plane import PLANE_CRS
 from darts_postprocessing.inventory.rules import Rules
-from darts_postprocessing.inventory.slumps import compared, slumps_of
+from darts_postprocessing.inventory.slumps import compared, no_slumps, slumps_of
 from darts_postprocessing.inventory.tiles import TileFacts, read_look, read_objects
 from darts_postprocessing.inventory.tracking import tracked
 from darts_postprocessing.inventory.tracks import Published
@@ -190,14 +190,17 @@ class Period:
 
 
 def track(place: Place, members: Sequence[Members], looks: Sequence[Part], period: Period) -> list[Part]:
-    """Write the slumps of all years whose tracks begin in a cell, with their tracks and changes; return the parts."""
+    """Write the slumps of all years whose tracks begin in a cell, with their tracks and changes; return the parts.
+
+    Without any, the tables are there all the same, with their columns and no row.
+    """
     digest = digest_of(_told(members), digests(looks), period.told())
-    years = _years_of(members)
+    years = _years_of(members) or [period.years[0]]
     tracks, changes, made = place.part("tracks"), place.part("changes"), [place.part("slumps", year) for year in years]
     parts = [tracks, changes, *made]
     if all(part.is_made_of(digest) for part in parts):
         return parts
-    slumps, _ = gathered(members)
+    slumps = gathered(members)[0] if members else no_slumps()
     seen = looks_within(looks, bounds_of(slumps.geometry.to_numpy()))
     found = tracked(slumps, seen, period.years, period.rules, period.published)
     for year, part in zip(years, made, strict=True):

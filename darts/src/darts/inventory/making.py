@@ -1,0 +1,44 @@
+"""An inventory made of tiles, and what is said of it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from darts.inventory.cluster import spread_over_cluster
+from darts.inventory.ending import INVENTORY
+from darts.utils.console import show_table
+from darts.utils.terminal import say
+from darts_postprocessing.inventory.build import BuiltInventory, build, spread_over
+from darts_postprocessing.inventory.published import read_published
+from darts_postprocessing.inventory.rules import Rules
+from darts_utils.machine.cpu import usable_cores
+from darts_utils.paths import user_path
+
+
+def make_inventory(
+    tiles: Sequence[Path],
+    out: Path | None,
+    continue_from: Path | None,
+    rules: Rules | None,
+    *,
+    workers: int | None,
+    ray_address: str | None,
+) -> None:
+    """Make an inventory, see `darts.inventory.commands.build_inventory`."""
+    roots = [user_path(folder) for folder in tiles]
+    known = None if continue_from is None else read_published(user_path(continue_from))
+    folder = roots[0] / INVENTORY if out is None else user_path(out)
+    here = spread_over(usable_cores() if workers is None else workers)
+    with here if ray_address is None else spread_over_cluster(ray_address) as spread:
+        built = build(roots, folder, rules, spread=spread, published=known)
+    _show(built)
+
+
+def _show(built: BuiltInventory) -> None:
+    show_table("Slumps", ("year", "slumps"), [(str(year), str(number)) for year, number in built.slumps.items()])
+    if built.n_without_looks:
+        say(
+            f"{built.n_without_looks} of {built.n_tiles} tiles do not tell which ground was really seen: they count by "
+            "their extent, and make no slump stabilised. Export them again with --export-bands observed."
+        )
+    say(f"{built.n_tiles} tiles, {built.n_objects} objects, {built.n_tracks} slumps over all years")
+    say(f"Inventory: {built.folder}")

@@ -11,6 +11,7 @@ import pytest
 import shapely
 from mapped_tiles import MODELS, UTM, WHERE, box, write_tile
 
+from darts_postprocessing.exchange.shapefile_names import SHAPEFILE_NAMES
 from darts_postprocessing.inventory import work
 from darts_postprocessing.inventory.build import build, spread_over
 from darts_postprocessing.inventory.plane import PLANE, to_plane
@@ -90,6 +91,8 @@ def test_the_tables_are_one_table_each_with_the_columns_that_are_documented(five
         "slump_id first_year last_year n_years area_first_m2 area_last_m2 growth_m2_per_year growth_low growth_high"
         " status split_from merged_into geometry"
     )
+    for table in found.values():
+        assert set(table.columns) - {"geometry", "geometry_majority"} <= set(SHAPEFILE_NAMES)
     assert set(found["objects"]["tier"]) == {"medium"}
     row = found["objects"].iloc[0]
     assert row.centroid_lon == pytest.approx(row.geometry.centroid.x, abs=1e-4)

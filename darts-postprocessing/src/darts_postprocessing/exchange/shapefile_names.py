@@ -37,6 +37,8 @@ SHAPEFILE_NAMES: Mapping[str, str] = {
     "npixel": "npixel",
     # level 2
     "slump_id": "slump_id",
+    "seen_fraction": "seen_frac",
+    "is_observed": "observed",
     "n_looks": "n_looks",
     "n_hits": "n_hits",
     "agreement": "agreement",

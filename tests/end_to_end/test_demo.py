@@ -129,6 +129,21 @@ def test_its_slumps_become_an_inventory_that_can_be_evaluated(demo, darts, tmp_p
     assert scores.set_index("score")["value"]["f1"] >= 0.85
     assert "<svg" in (tmp_path / "evaluation" / "report.html").read_text()
     _check_exchange(darts, tmp_path, slumps)
+    _check_pictures(darts, tmp_path, slumps)
+
+
+def _check_pictures(darts, folder, slumps):
+    """Of the largest slump, of one by its id and of a place; something is drawn in each."""
+    one = slumps.iloc[0]
+    for number, given in enumerate(([], ["--slump-id", one.slump_id[:8]], ["--at", -140, 70])):
+        out = folder / f"pictures {number}"
+        shown = darts("inventory", "show", folder / "inventory", "--out", out, *given)
+        assert shown.returncode == 0, shown.stderr
+        for name in ("place", "sizes"):
+            with rasterio.open(out / f"{name}.png") as picture:
+                assert picture.read(1).std() > 3
+    refused = darts("inventory", "show", folder / "inventory", "--slump-id", "x")
+    assert (refused.returncode, "0 slumps have an id that begins with x" in refused.stderr) == (2, True)
 
 
 def _check_exchange(darts, folder, slumps):
@@ -166,6 +181,7 @@ def _check_exchange(darts, folder, slumps):
         (["evaluate", "none", "none"], 2, "there is no layer"),
         (["evaluate", "table.csv", "table.csv"], 1, "is a table without outlines"),
         (["evaluate", "text.gpkg", "text.gpkg"], 1, "cannot be read as polygons"),
+        (["show", "."], 2, "is no inventory. Make one with"),
         (["export", "."], 2, "is no inventory. Make one with"),
         (["import", "table.csv", "--out", "x.gpkg"], 2, "must end in .parquet"),
         (["import", "none.gpkg", "--out", "x.parquet"], 2, "there is no layer"),

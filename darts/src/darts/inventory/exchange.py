@@ -1,4 +1,4 @@
-"""The commands that bring inventories to other programs and to ARTS, and layers of ARTS here."""
+"""The commands that show inventories, bring them to other programs and to ARTS, and layers of ARTS here."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,3 +58,26 @@ def import_layer(layer: Path, *, out: Path) -> None:
     from darts.inventory.exchanging import bring_in
 
     bring_in(layer, out)
+
+
+def show_inventory(
+    inventory: Path,
+    *,
+    slump_id: str | None = None,
+    at: tuple[float, float] | None = None,
+    width_m: float = 400.0,
+    out: Path = Path("pictures"),
+) -> None:
+    """Draw a place year by year, with what it gained and lost, and how large slumps are and how fast they grow.
+
+    Args:
+        inventory: The inventory.
+        slump_id: The slump to show; the first letters of its id are enough. The largest of those seen longest if not
+            given.
+        at: Or the longitude and latitude of the place to show.
+        width_m: Metres of ground to show at least.
+        out: Folder of `place.png` and `sizes.png`.
+    """
+    from darts.inventory.pictures import show
+
+    show(inventory, slump_id=slump_id, at=at, width_m=width_m, out=out)

@@ -13,10 +13,11 @@ from mapped_tiles import MODELS, UTM, WHERE, box, write_tile
 
 from darts_postprocessing.exchange.shapefile_names import SHAPEFILE_NAMES
 from darts_postprocessing.inventory import work
-from darts_postprocessing.inventory.build import build, spread_over
+from darts_postprocessing.inventory.build import build, retrack, spread_over
 from darts_postprocessing.inventory.plane import PLANE, to_plane
 from darts_postprocessing.inventory.published import read_published
 from darts_postprocessing.inventory.rules import Rules
+from darts_postprocessing.inventory.tracks import Published
 from darts_utils.errors import ConfigError, DataError, MissingDataError
 from darts_utils.objects.geodesy import ground_areas_m2
 
@@ -181,6 +182,34 @@ def test_ids_of_a_published_inventory_are_kept(five_years, tmp_path):
     assert ids < set(kept["slump_id"])
     assert len(kept) == len(ids) + 1
     assert kept.set_index("slump_id")["first_year"].loc[sorted(ids)].min() == 2019
+
+
+def test_slumps_and_tracks_are_made_again_without_the_tiles(five_years, tmp_path):
+    """With other rules, and back: each time as a build would have made them, but for ids that are kept."""
+    wanted = contents(build([five_years], tmp_path / "one", Rules(min_agreement=1.0, min_looks=2)).folder)
+    folder = build([five_years], tmp_path / "two").folder
+    before = contents(folder)
+    shutil.rmtree(five_years)
+    assert retrack(folder, {"min_agreement": 1.0, "min_looks": 2}).slumps[2020] == 2
+    assert contents(folder) == wanted
+    assert retrack(folder, {"min_agreement": 0.0, "min_looks": 0}).n_tiles == 10
+    assert contents(folder) == before
+    known = read_published(tmp_path / "one")
+    renamed = Published(ids=np.array([f"x{one}" for one in known.ids], dtype=object), years=known.years,
+                        outlines=known.outlines)  # fmt: skip
+    retrack(folder, {}, published=renamed)
+    assert tables(folder)["tracks"]["slump_id"].str.startswith("x").all()
+
+
+def test_what_is_no_inventory_is_not_tracked_again(five_years, tmp_path):
+    with pytest.raises(ConfigError, match=r"is no inventory\. Make one with"):
+        retrack(tmp_path, {})
+    folder = build([five_years], tmp_path / "one").folder
+    with pytest.raises(ConfigError, match="min_overlap is 2 but must be"):
+        retrack(folder, {"min_overlap": 2})
+    (folder / "inventory.json").write_text("{}")
+    with pytest.raises(DataError, match=r"inventory.json is damaged .* Build the inventory again"):
+        retrack(folder, {})
 
 
 def test_slumps_that_the_border_of_two_images_cuts_are_one(tmp_path):

@@ -128,6 +128,9 @@ def test_its_slumps_become_an_inventory_that_can_be_evaluated(demo, darts, tmp_p
     scores = pd.read_csv(tmp_path / "evaluation" / "scores.csv").query("group == 'all' and iou == 0.3")
     assert scores.set_index("score")["value"]["f1"] >= 0.85
     assert "<svg" in (tmp_path / "evaluation" / "report.html").read_text()
+    again = darts("inventory", "track", tiles / "inventory", "--min-looks", 2, "--workers", 1)
+    assert (again.returncode, "41 slumps" in again.stdout) == (0, False), again.stderr
+    assert gpd.read_parquet(tiles / "inventory" / "slumps").empty, "one image is no two looks"
     _check_exchange(darts, tmp_path, slumps)
     _check_pictures(darts, tmp_path, slumps)
 
@@ -181,6 +184,7 @@ def _check_exchange(darts, folder, slumps):
         (["evaluate", "none", "none"], 2, "there is no layer"),
         (["evaluate", "table.csv", "table.csv"], 1, "is a table without outlines"),
         (["evaluate", "text.gpkg", "text.gpkg"], 1, "cannot be read as polygons"),
+        (["track", "."], 2, "is no inventory. Make one with"),
         (["show", "."], 2, "is no inventory. Make one with"),
         (["export", "."], 2, "is no inventory. Make one with"),
         (["import", "table.csv", "--out", "x.gpkg"], 2, "must end in .parquet"),

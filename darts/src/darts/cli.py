@@ -222,6 +222,7 @@ for _name, _function, _words in (
         "commands:build_inventory",
         "Make one inventory of all tiles: slumps of each year, and tracks over years.",
     ),
+    ("track", "commands:track_inventory", "Make slumps and tracks again, with other rules or published ids."),
     (
         "evaluate",
         "commands:evaluate_inventory",

@@ -17,7 +17,7 @@ from darts_postprocessing.inventory.cells import cell_at, meet
 from darts_postprocessing.inventory.dissolve import groups_of
 from darts_postprocessing.inventory.parts import VERSION, Part, remove_others
 from darts_postprocessing.inventory.rules import Rules
-from darts_postprocessing.inventory.tiles import TileFacts, chosen_tiles, find_tiles, tile_facts
+from darts_postprocessing.inventory.tiles import EXTENT, TileFacts, chosen_tiles, find_tiles, tile_facts
 from darts_postprocessing.inventory.tracks import Published
 from darts_postprocessing.inventory.work import (
     REACH_M,
@@ -30,6 +30,7 @@ from darts_postprocessing.inventory.work import (
     slump_pairs,
     track,
 )
+from darts_utils.errors import ConfigError, DataError
 from darts_utils.files import atomic_file, exclusive_lock, make_folder, remove_parts
 from darts_utils.rasters.arrays import Array
 
@@ -112,39 +113,98 @@ def build(
         for folder in (out, *(path for path in out.rglob("*") if path.is_dir())):
             remove_parts(folder)  # what killed builds left half done
         objects, looks = ingest_all(out, tiles, rules, spread)
-        years = sorted({one.year for one in tiles})
-        steps = Steps(out, rules, spread, looks=looks, years=years, published=published)
-        slumps = steps.dissolve(objects)
-        made = steps.track(slumps)
-        remove_others(out, KINDS, [*objects, *looks, *slumps, *made])
-        return _finish(out, rules, tiles, objects, made)
+        counted = _Counted(
+            images=sorted([one.image_id, one.model_ids] for one in tiles),
+            years=sorted({one.year for one in tiles}),
+            n_without_looks=sum(one.saw == EXTENT for one in tiles),
+        )
+        return _follow(out, rules, spread, counted, level_1=(objects, looks), published=published)
 
 
-def _finish(
-    out: Path, rules: Rules, tiles: Sequence[TileFacts], objects: Sequence[Part], made: Sequence[Part]
+def retrack(
+    folder: Path, changed: Mapping[str, Any], *, spread: Spread | None = None, published: Published | None = None
 ) -> BuiltInventory:
-    slumps: dict[int, int] = dict.fromkeys(sorted({one.year for one in tiles}), 0)
+    """Make slumps and tracks of an inventory again, with other rules or ids, from the objects and looks that it has.
+
+    Args:
+        folder: The inventory; its tiles need not be there any more.
+        changed: `min_overlap`, `min_looks` and `min_agreement` where they are to be others than before.
+        spread: Calls functions in other processes; here if not given.
+        published: Slumps whose ids are kept.
+
+    Raises:
+        ConfigError: If there is no inventory, or a rule is out of its range.
+        DataError: If `inventory.json` is damaged.
+    """
+    if not (folder / FILE).is_file():
+        raise ConfigError(f"{folder} is no inventory. Make one with `darts inventory build`.")
+    try:
+        said = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        before = {name: tuple(value) if isinstance(value, list) else value for name, value in said["rules"].items()}
+        counted = _Counted(images=said["images"], years=said["years"], n_without_looks=said["images_without_looks"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{folder / FILE} is damaged ({error}). Build the inventory again.") from error
+    rules = Rules(**{**before, **changed})
+    with exclusive_lock(folder / ".lock", timeout_s=0):
+        kinds = [
+            [Part(folder, file.relative_to(folder).as_posix()) for file in sorted((folder / kind).rglob("*.parquet"))]
+            for kind in ("objects", "looks")
+        ]
+        level_1 = kinds[0], kinds[1]
+        return _follow(folder, rules, spread or here, counted, level_1=level_1, published=published)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Counted:
+    """What goes into an inventory."""
+
+    images: Sequence[Sequence[str]]
+    """Each with the ids of its models, in rising order."""
+    years: Sequence[int]
+    n_without_looks: int
+
+
+def _follow(
+    out: Path,
+    rules: Rules,
+    spread: Spread,
+    counted: _Counted,
+    *,
+    level_1: tuple[Sequence[Part], Sequence[Part]],
+    published: Published | None,
+) -> BuiltInventory:  # fmt: skip
+    """Make slumps and tracks of objects and looks, and write down what the inventory is made of."""
+    objects, looks = level_1
+    steps = Steps(out, rules, spread, looks=looks, years=counted.years, published=published)
+    slumps = steps.dissolve(objects)
+    made = steps.track(slumps)
+    remove_others(out, KINDS, [*objects, *looks, *slumps, *made])
+    by_year: dict[int, int] = dict.fromkeys(counted.years, 0)
     for part in made:
         if part.name.startswith("slumps/"):
-            slumps[part.year] += part.rows
-    built = BuiltInventory(
+            by_year[part.year] += part.rows
+    _write_down(out, rules, counted)
+    return BuiltInventory(
         folder=out,
-        n_tiles=len(tiles),
+        n_tiles=len(counted.images),
         n_objects=sum(part.rows for part in objects),
-        slumps=slumps,
+        slumps=by_year,
         n_tracks=sum(part.rows for part in made if part.name.startswith("tracks/")),
-        n_without_looks=sum(one.saw.endswith("extent.parquet") for one in tiles),
+        n_without_looks=counted.n_without_looks,
     )
+
+
+def _write_down(out: Path, rules: Rules, counted: _Counted) -> None:
     said = {
         "format": "darts-inventory",
         "format_version": VERSION,
         "rules": {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(rules).items()},
-        "years": list(slumps),
-        "images": sorted([one.image_id, one.model_ids] for one in tiles),
+        "years": list(counted.years),
+        "images": list(counted.images),
+        "images_without_looks": counted.n_without_looks,
     }
     with atomic_file(out / FILE) as file:
         file.write_text(json.dumps(said, indent=1, sort_keys=True), encoding="utf-8")
-    return built
 
 
 def ingest_all(out: Path, tiles: Sequence[TileFacts], rules: Rules, spread: Spread) -> tuple[list[Part], list[Part]]:

@@ -43,6 +43,31 @@ def build_inventory(
     make_inventory(tiles, out, continue_from, rules, workers=workers, ray_address=ray_address)
 
 
+def track_inventory(
+    inventory: Path,
+    *,
+    continue_from: Annotated[Path | None, Parameter(name="--continue")] = None,
+    min_overlap: float | None = None,
+    min_looks: int | None = None,
+    min_agreement: float | None = None,
+    workers: int | None = None,
+) -> None:
+    """Make slumps and tracks of an inventory again, with other rules or ids; its tiles need not be there any more.
+
+    Args:
+        inventory: The inventory; it is changed.
+        continue_from: A published inventory, or a file of its slumps, whose ids are kept.
+        min_overlap: As for `darts inventory build`; as before if not given.
+        min_looks: Likewise.
+        min_agreement: Likewise.
+        workers: Processes that work at once; one a core if not given.
+    """
+    from darts.inventory.making import track_again
+
+    changed = {"min_overlap": min_overlap, "min_looks": min_looks, "min_agreement": min_agreement}
+    track_again(inventory, continue_from, changed, workers=workers)
+
+
 def evaluate_inventory(
     predictions: Path,
     reference: Path,

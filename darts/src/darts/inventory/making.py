@@ -1,13 +1,13 @@
 """An inventory made of tiles, and what is said of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from darts.inventory.cluster import spread_over_cluster
 from darts.inventory.ending import INVENTORY
 from darts.utils.console import show_table
 from darts.utils.terminal import say
-from darts_postprocessing.inventory.build import BuiltInventory, build, spread_over
+from darts_postprocessing.inventory.build import BuiltInventory, build, retrack, spread_over
 from darts_postprocessing.inventory.published import read_published
 from darts_postprocessing.inventory.rules import Rules
 from darts_utils.machine.cpu import usable_cores
@@ -31,6 +31,16 @@ def make_inventory(
     with here if ray_address is None else spread_over_cluster(ray_address) as spread:
         built = build(roots, folder, rules, spread=spread, published=known)
     _show(built)
+
+
+def track_again(
+    inventory: Path, continue_from: Path | None, changed: Mapping[str, float | None], *, workers: int | None
+) -> None:
+    """Make slumps and tracks again, see `darts.inventory.commands.track_inventory`."""
+    known = None if continue_from is None else read_published(user_path(continue_from))
+    given = {name: value for name, value in changed.items() if value is not None}
+    with spread_over(usable_cores() if workers is None else workers) as spread:
+        _show(retrack(user_path(inventory), given, spread=spread, published=known))
 
 
 def _show(built: BuiltInventory) -> None:

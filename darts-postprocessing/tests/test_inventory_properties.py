@@ -24,7 +24,7 @@ ROWS, COLUMNS, PIXEL_M = 18, 26, 10.0
 BORDER = 12
 """Column in which a tile is split in two."""
 AREAS = ["area_m2", "area_majority_m2"]
-FEW = settings(deadline=None, max_examples=5, derandomize=True, phases=[Phase.explicit, Phase.generate])
+FEW = settings(deadline=None, max_examples=6, derandomize=True, phases=[Phase.explicit, Phase.generate])
 
 Image = namedtuple("Image", "year mask")
 corners = st.tuples(st.integers(0, ROWS - 1), st.integers(0, COLUMNS - 1), st.integers(1, 8), st.integers(1, 10))

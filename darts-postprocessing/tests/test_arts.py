@@ -13,6 +13,7 @@ from darts_postprocessing.exchange import places
 from darts_postprocessing.exchange.arts import check_arts, from_arts, to_arts
 from darts_postprocessing.exchange.arts_check import is_near
 from darts_postprocessing.exchange.arts_schema import COLUMNS, degrees_text, uid_of
+from darts_postprocessing.exchange.contribution import Contribution
 from darts_postprocessing.exchange.places import centroids
 from darts_postprocessing.inventory.plane import PLANE, to_plane
 from darts_utils.errors import ConfigError, DataError
@@ -41,7 +42,7 @@ TWO = (square(0, 0, 100), rectangle(500, 0, 700, 100))
 
 @pytest.fixture
 def layer():
-    return to_arts(slumps_of(TWO), **GIVEN)
+    return to_arts(slumps_of(TWO), Contribution(**GIVEN))
 
 
 def test_the_uid_is_that_of_the_required_values_in_their_order_without_a_separator():
@@ -94,12 +95,12 @@ def test_slumps_of_a_year_become_a_layer_without_fault(layer):
 
 def test_one_day_is_no_range():
     slumps = slumps_of(TWO[:1], last_acquired="2021-07-01")
-    assert to_arts(slumps, **GIVEN)["BaseMapDate"].tolist() == ["2021-07-01"]
+    assert to_arts(slumps, Contribution(**GIVEN))["BaseMapDate"].tolist() == ["2021-07-01"]
 
 
 @pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:3413"])
 def test_layers_are_in_either_crs_with_the_same_values(crs, layer):
-    other = to_arts(slumps_of(TWO), crs=crs, **GIVEN)
+    other = to_arts(slumps_of(TWO), Contribution(**GIVEN), crs=crs)
     assert other.crs == crs
     assert check_arts(other) == []
     pd.testing.assert_frame_equal(other.drop(columns="geometry"), layer.drop(columns="geometry"))
@@ -110,7 +111,7 @@ def test_a_slump_on_the_antimeridian_has_its_centroid_there_and_is_cut():
     across = shapely.box(179.998, 70, 180.002, 70.001)  # in degrees past 180, as drawn by hand
     (whole,) = to_plane([across], "EPSG:4326")
     for slumps in (slumps_of([across], "EPSG:4326"), slumps_of([whole])):
-        made = to_arts(slumps, **GIVEN)
+        made = to_arts(slumps, Contribution(**GIVEN))
         assert abs(float(made["CentroidLon"].iloc[0])) == pytest.approx(180, abs=2e-5)
         assert float(made["CentroidLat"].iloc[0]) == pytest.approx(70.0005, abs=2e-5)
         west, _, east, _ = made.total_bounds
@@ -151,10 +152,10 @@ def test_the_centroid_far_north_is_that_of_the_ground():
 
 
 def test_nothing_is_a_layer_too():
-    nothing = to_arts(slumps_of(TWO).iloc[:0], **GIVEN)
+    nothing = to_arts(slumps_of(TWO).iloc[:0], Contribution(**GIVEN))
     assert tuple(nothing.columns) == (*COLUMNS, "geometry")
     assert check_arts(nothing) == []
-    assert len(from_arts(nothing)) == len(to_arts(from_arts(nothing), **GIVEN)) == 0
+    assert len(from_arts(nothing)) == len(to_arts(from_arts(nothing), Contribution(**GIVEN))) == 0
 
 
 @pytest.mark.parametrize("last_day", ["2021-07-01", "2021-08-02"])
@@ -162,7 +163,7 @@ def test_nothing_is_a_layer_too():
 def test_there_and_back_nothing_is_lost(tmp_path, suffix, last_day):
     """GDAL makes moments of text that looks like days, which is one way to lose a UID."""
     path = tmp_path / f"arts.{suffix}"
-    layer = to_arts(slumps_of(TWO, last_acquired=last_day), **GIVEN)
+    layer = to_arts(slumps_of(TWO, last_acquired=last_day), Contribution(**GIVEN))
     layer["BaseMapID"] = ["S2A_1,S2B_2", "S2A_1"]
     if suffix == "parquet":
         layer.to_parquet(path)
@@ -170,7 +171,9 @@ def test_there_and_back_nothing_is_lost(tmp_path, suffix, last_day):
     else:
         layer.to_file(path, **({"COORDINATE_PRECISION": 15} if suffix == "geojson" else {}))
         read = gpd.read_file(path)
-    again = to_arts(from_arts(read), **{**GIVEN, "region_name": "elsewhere", "contribution_date": "2030-01-01"})
+    again = to_arts(
+        from_arts(read), Contribution(**{**GIVEN, "region_name": "elsewhere", "contribution_date": "2030-01-01"})
+    )
     plain, same = (frame.drop(columns="geometry") for frame in (layer, again))
     pd.testing.assert_frame_equal(same, plain)
     assert shapely.equals_exact(again.geometry, layer.geometry, tolerance=1e-12).all()
@@ -202,13 +205,13 @@ def test_a_published_layer_is_read(layer):
             "CentroidLat is not written as str(round(x, 5))",
             "CentroidLon is not written as str(round(x, 5))",
         ]
-        assert to_arts(slumps, **GIVEN)["UID"].tolist() == layer["UID"].tolist()
+        assert to_arts(slumps, Contribution(**GIVEN))["UID"].tolist() == layer["UID"].tolist()
 
 
 def test_the_tables_given_stay_as_they_are(layer):
     slumps = slumps_of(TWO)
     before, frame = slumps.copy(deep=True), layer.copy(deep=True)
-    to_arts(slumps, **GIVEN)
+    to_arts(slumps, Contribution(**GIVEN))
     from_arts(frame)
     check_arts(frame)
     pd.testing.assert_frame_equal(slumps, before)
@@ -217,7 +220,7 @@ def test_the_tables_given_stay_as_they_are(layer):
 
 def test_own_columns_of_a_name_that_arts_knows_do_not_count_for_slumps_from_here():
     slumps = slumps_of(TWO, region="not this", Notes="nor this")
-    made = to_arts(slumps, **GIVEN)
+    made = to_arts(slumps, Contribution(**GIVEN))
     assert made["RegionName"].tolist() == ["Peel Plateau"] * 2
     assert made["Notes"].tolist() == ["slump_id=slump 0", "slump_id=slump 1"]
 
@@ -226,7 +229,7 @@ def test_an_outline_that_was_moved_gets_another_centroid_and_relations_follow_it
     layer.loc[1, "SplitRTS"] = layer.loc[0, "UID"]
     slumps = from_arts(layer)
     slumps.loc[[0], "geometry"] = slumps.geometry.iloc[[0]].translate(0.5)
-    made = to_arts(slumps, **GIVEN)
+    made = to_arts(slumps, Contribution(**GIVEN))
     assert made.loc[0, "UID"] != layer.loc[0, "UID"]
     assert made.loc[1, "SplitRTS"] == made.loc[0, "UID"]
     assert float(made.loc[0, "CentroidLon"]) == pytest.approx(float(layer.loc[0, "CentroidLon"]) + 0.5, abs=1e-4)
@@ -238,11 +241,11 @@ def test_merges_and_splits_name_the_rows_of_earlier_years():
          "merged_into": [None, None, "slump 0", None]}
     )  # fmt: skip
     slumps = slumps_of(TWO, split_from=pd.Series([None, "a"], dtype="string"), merged_into=["later", None])
-    made = to_arts(slumps, earlier=earlier, **GIVEN)
+    made = to_arts(slumps, Contribution(**GIVEN), earlier=earlier)
     assert made["MergedRTS"].tolist() == ["22222222" + UID[8:], ""]
     assert made["SplitRTS"].tolist() == ["", "11111111" + UID[8:]]  # the later one of a
     assert made["Notes"].tolist() == ["slump_id=slump 0; merged_into=later", "slump_id=slump 1"]
-    untold = to_arts(slumps, **GIVEN)
+    untold = to_arts(slumps, Contribution(**GIVEN))
     assert (untold["SplitRTS"] == "").all()
     assert untold["Notes"].iloc[1] == "slump_id=slump 1; split_from=a"
 
@@ -257,7 +260,7 @@ def test_merges_and_splits_name_the_rows_of_earlier_years():
 )
 def test_slumps_that_share_ground_say_how(statuses, first, second):
     shapes = [rectangle(0, 0, 200, 100), rectangle(190, 0, 400, 100), rectangle(400, 0, 500, 100)]  # touching is not it
-    made = to_arts(slumps_of(shapes, status=[*statuses, "active"]), **GIVEN)
+    made = to_arts(slumps_of(shapes, status=[*statuses, "active"]), Contribution(**GIVEN))
     uids = made["UID"].tolist()
     relations = made[["MergedRTS", "SplitRTS", "NewRTS", "StabilizedRTS", "UnknownRelationship"]]
     told = relations.stack()
@@ -265,22 +268,22 @@ def test_slumps_that_share_ground_say_how(statuses, first, second):
 
 
 def test_slumps_from_arts_that_share_ground_have_said_how():
-    layer = to_arts(slumps_of([rectangle(0, 0, 200, 100), rectangle(100, 0, 400, 100)]), **GIVEN)
+    layer = to_arts(slumps_of([rectangle(0, 0, 200, 100), rectangle(100, 0, 400, 100)]), Contribution(**GIVEN))
     layer["UnknownRelationship"] = ""
-    assert (to_arts(from_arts(layer), **GIVEN)["UnknownRelationship"] == "").all()
+    assert (to_arts(from_arts(layer), Contribution(**GIVEN))["UnknownRelationship"] == "").all()
 
 
 def test_a_centroid_that_others_found_stays_if_it_is_near(layer):
     near, far = layer.copy(), layer.copy()
     near["CentroidLat"] = [degrees_text(float(value) + 0.0001) for value in layer["CentroidLat"]]
     far["CentroidLat"] = [degrees_text(float(value) + 0.01) for value in layer["CentroidLat"]]
-    assert to_arts(from_arts(near), **GIVEN)["CentroidLat"].tolist() == near["CentroidLat"].tolist()
-    assert to_arts(from_arts(far), **GIVEN)["CentroidLat"].tolist() == layer["CentroidLat"].tolist()
+    assert to_arts(from_arts(near), Contribution(**GIVEN))["CentroidLat"].tolist() == near["CentroidLat"].tolist()
+    assert to_arts(from_arts(far), Contribution(**GIVEN))["CentroidLat"].tolist() == layer["CentroidLat"].tolist()
 
 
 def test_parts_of_a_split_that_share_ground_with_it_are_not_unknown():
     shapes = [rectangle(0, 0, 200, 100), rectangle(190, 0, 400, 100)]
-    made = to_arts(slumps_of(shapes, split_from=[None, "slump 0"]), **GIVEN)
+    made = to_arts(slumps_of(shapes, split_from=[None, "slump 0"]), Contribution(**GIVEN))
     assert made["SplitRTS"].tolist() == ["", made["UID"].iloc[0]]
     assert (made["UnknownRelationship"] == "").all()
 
@@ -360,7 +363,7 @@ def test_rows_without_a_polygon_are_found_and_refused(layer, shape):
     with pytest.raises(
         DataError, match=r"^these slumps make no layer of ARTS: CentroidLat is .* \(and \d more\)\. Corr"
     ):
-        to_arts(slumps_of([TWO[0], shape]), **GIVEN)
+        to_arts(slumps_of([TWO[0], shape]), Contribution(**GIVEN))
 
 
 def test_an_invalid_outline_is_found_and_repaired_when_read(layer):
@@ -372,12 +375,12 @@ def test_an_invalid_outline_is_found_and_repaired_when_read(layer):
     assert check_arts(layer) == ["the outline is invalid in 1 of 2 rows, first in row 1"]
     read = from_arts(layer)
     assert read.is_valid.all()
-    assert check_arts(to_arts(read, **GIVEN)) == []
+    assert check_arts(to_arts(read, Contribution(**GIVEN))) == []
 
 
 def test_a_horseshoe_may_have_its_centroid_outside():
     shoe = shapely.difference(rectangle(0, 0, 2000, 2000), rectangle(200, 200, 1800, 2000))
-    made = to_arts(slumps_of([shoe]), **GIVEN)
+    made = to_arts(slumps_of([shoe]), Contribution(**GIVEN))
     assert check_arts(made) == []
     far = made.assign(CentroidLat=str(round(float(made["CentroidLat"].iloc[0]) + 0.002, 5)))
     assert any(line.startswith("the centroid is further than") for line in check_arts(far))
@@ -393,14 +396,20 @@ def test_a_horseshoe_may_have_its_centroid_outside():
         ({"train_class": "RTS"}, "TrainClass is 'RTS', but ARTS knows Positive and Negative. Use one."),
         ({"contribution_date": "today"}, "ContributionDate is 'today', but must be a day. Give YYYY-MM-DD."),
         (
+            {"region_name": None, "base_map_resolution": None},
+            "ARTS asks for who made what of which images. Give --region-name, --base-map-resolution too.",
+        ),
+        (
             {"crs": "EPSG:3995"},
             "the CRS is 'EPSG:3995', but ARTS layers are in EPSG:4326 or EPSG:3413. Use one of them.",
         ),
     ],
 )
 def test_arguments_that_are_wrong_are_told(change, message):
+    crs = {"crs": change["crs"]} if "crs" in change else {}
+    own = {name: value for name, value in change.items() if name != "crs"}
     with pytest.raises(ConfigError) as caught:
-        to_arts(slumps_of(TWO), **{**GIVEN, **change})
+        to_arts(slumps_of(TWO), Contribution(**{**GIVEN, **own}), **crs)
     assert str(caught.value) == message
 
 
@@ -419,7 +428,7 @@ def test_slumps_that_cannot_be_exported_are_told():
     ]  # fmt: skip
     for frame, message in cases:
         with pytest.raises(DataError) as caught:
-            to_arts(frame, **GIVEN)
+            to_arts(frame, Contribution(**GIVEN))
         assert str(caught.value) == message
     with pytest.raises(DataError, match=r"^what was exported earlier has no column UID\. Give both\.$"):
-        to_arts(slumps, earlier=pd.DataFrame({"slump_id": []}), **GIVEN)
+        to_arts(slumps, Contribution(**GIVEN), earlier=pd.DataFrame({"slump_id": []}))

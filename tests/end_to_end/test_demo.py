@@ -162,8 +162,9 @@ def _check_exchange(darts, folder, slumps):
     assert {"centroid_lon", "centroid_lat", "slump_id"} <= set(table.columns)
     arts = ["inventory", "export", folder / "inventory", "--format", "arts", "--out", folder / "arts.gpkg"]
     refused = darts(*arts)
-    assert (refused.returncode, "--region-name and --creator-lab" in refused.stderr) == (2, True)
-    assert darts(*arts, "--region-name", "Demo", "--creator-lab", "DARTS").returncode == 0
+    assert (refused.returncode, "Give --region-name, --creator-lab, --base-map-source" in refused.stderr) == (2, True)
+    who = ["--region-name", "Demo", "--creator-lab", "DARTS", "--base-map-source", "Sentinel-2"]
+    assert darts(*arts, *who, "--base-map-resolution", 10).returncode == 0
     back = darts("inventory", "import", folder / "arts.gpkg", "--out", folder / "back.parquet")
     assert back.returncode == 0, back.stderr
     assert "not as ARTS has it" not in back.stdout

@@ -1,6 +1,5 @@
 """Slumps to and from the schema of ARTS, the community's data set of slumps."""
 
-from datetime import date
 from typing import Any
 
 import geopandas as gpd
@@ -22,6 +21,7 @@ from darts_postprocessing.exchange.arts_schema import (
     texts_of,
     uid_of,
 )
+from darts_postprocessing.exchange.contribution import Contribution
 from darts_postprocessing.exchange.places import DEGREES, centroids, outlines_in
 from darts_utils.errors import ConfigError, DataError
 from darts_utils.objects.geodesy import ground_areas_m2
@@ -43,32 +43,20 @@ _M2_PER_KM2 = 1e6
 
 def to_arts(
     slumps: gpd.GeoDataFrame,
+    contribution: Contribution,
     *,
-    region_name: str,
-    creator_lab: str,
-    base_map_source: str,
-    base_map_resolution: float,
-    contribution_date: str | date,
-    label_type: str = "Polygon",
-    train_class: str = "Positive",
     earlier: pd.DataFrame | None = None,
     crs: str = DEGREES,
 ) -> gpd.GeoDataFrame:
     """Return slumps in the ARTS schema, checked.
 
-    Rows that came from ARTS (`arts_uid`) keep what they tell: the arguments fill only what they do not. Their UIDs are
-    made anew, of the same values the same, and relations to one that changed follow it.
+    Rows that came from ARTS (`arts_uid`) keep what they tell: the contribution fills in only what they do not. Their
+    UIDs are made anew, of the same values the same, and relations to one that changed follow it.
 
     Args:
         slumps: Level 2 of one year: outlines in any CRS, with `first_acquired last_acquired` text, YYYY-MM-DD. Used
             where there: `slump_id`, `area_m2`, and of the tracks `merged_into split_from status`.
-        region_name: Of all rows.
-        creator_lab: Who made them, and where.
-        base_map_source: The sensor.
-        base_map_resolution: Of its images, in metres.
-        contribution_date: A day, YYYY-MM-DD.
-        label_type: What the outlines are.
-        train_class: Positive, or Negative for ground that is no slump.
+        contribution: Who made them, of what, and when: what holds of all rows.
         earlier: What was exported of earlier years, for the relations to it: `slump_id UID`, later years last, and
             `merged_into` where slumps ended in others. The rows returned are those of `slumps`, so their `UID` beside
             the `slump_id` of `slumps` makes such a table.
@@ -92,15 +80,7 @@ def to_arts(
         DataError: If days, outlines or a CRS are missing, rows are of several years, or the result is no ARTS layer,
             such as for two slumps with one centroid.
     """
-    given = {
-        "RegionName": region_name,
-        "CreatorLab": creator_lab,
-        "BaseMapSource": base_map_source,
-        "BaseMapResolution": base_map_resolution,
-        "TrainClass": train_class,
-        "LabelType": label_type,
-        "ContributionDate": str(contribution_date),
-    }
+    given = contribution.values()
     _check_given(given, crs)
     _check_slumps(slumps)
     shapes = slumps.geometry.to_numpy()

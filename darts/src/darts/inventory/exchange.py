@@ -1,28 +1,13 @@
 """The commands that show inventories, bring them to other programs and to ARTS, and layers of ARTS here."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from darts_postprocessing.exchange.contribution import Contribution
+
 type Format = Literal["geopackage", "geojson", "shapefile", "csv", "arts"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ArtsParameters:
-    """What ARTS asks of who contributes."""
-
-    region_name: str | None = None
-    """Name of the region, for ARTS."""
-    creator_lab: str | None = None
-    """Who made the inventory, and where, for ARTS."""
-    base_map_source: str = "Sentinel-2"
-    """Sensor of the images, for ARTS."""
-    base_map_resolution: float = 10.0
-    """Pixel size of the images in metres, for ARTS."""
-    contribution_date: str | None = None
-    """Day of the contribution, YYYY-MM-DD, for ARTS; today if not given."""
 
 
 def export_inventory(
@@ -31,7 +16,7 @@ def export_inventory(
     form: Annotated[Format, Parameter(name="--format")] = "geopackage",
     year: int | None = None,
     out: Path | None = None,
-    arts: Annotated[ArtsParameters | None, Parameter(name="*")] = None,
+    arts: Annotated[Contribution | None, Parameter(name="*")] = None,
 ) -> None:
     """Write an inventory for other programs: a GeoPackage with styles, GeoJSON, Shapefiles, CSV of centroids, or ARTS.
 

@@ -1,14 +1,14 @@
 """Inventories written for other programs and for ARTS, and layers of ARTS read."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import geopandas as gpd
 
-from darts.inventory.exchange import ArtsParameters, Format
+from darts.inventory.exchange import Format
 from darts.inventory.layers import read_layer
 from darts.utils.terminal import say
 from darts_postprocessing.exchange.arts import check_arts, from_arts, to_arts
+from darts_postprocessing.exchange.contribution import Contribution
 from darts_postprocessing.exchange.formats import write_layers
 from darts_utils.errors import ConfigError, DataError
 from darts_utils.files import atomic_file, make_folder
@@ -21,12 +21,12 @@ _TOLD_BY_TRACKS = ["slump_id", "status", "split_from", "merged_into"]
 _CENTRED = ("slumps", "tracks")
 
 
-def export(inventory: Path, *, form: Format, year: int | None, out: Path | None, arts: ArtsParameters | None) -> None:
+def export(inventory: Path, *, form: Format, year: int | None, out: Path | None, arts: Contribution | None) -> None:
     """Write an inventory for other programs, see `darts.inventory.exchange.export_inventory`."""
     inventory = user_path(inventory).absolute()
     target = inventory.with_name(f"{inventory.name}-{form}{_SUFFIXES[form]}") if out is None else user_path(out)
     layers = (
-        {"slumps": _arts_of(inventory, year, arts or ArtsParameters())}
+        {"slumps": _arts_of(inventory, year, arts or Contribution())}
         if form == "arts"
         else _layers_of(inventory, year, form)
     )
@@ -48,22 +48,14 @@ def _layers_of(inventory: Path, year: int | None, form: Format) -> dict[str, gpd
     return {name: layer for name, layer in layers.items() if form != "csv" or name in _CENTRED}
 
 
-def _arts_of(inventory: Path, year: int | None, given: ArtsParameters) -> gpd.GeoDataFrame:
+def _arts_of(inventory: Path, year: int | None, given: Contribution) -> gpd.GeoDataFrame:
     """Return the slumps of a year in the schema of ARTS, with what their tracks tell."""
-    if given.region_name is None or given.creator_lab is None:
-        raise ConfigError("ARTS asks for the region and who made the inventory. Give --region-name and --creator-lab.")
+    given.values()  # what is not given is said before anything is read
     slumps = read_layer(inventory, year)
     if (inventory / "tracks").is_dir():
         tracks = gpd.read_parquet(inventory / "tracks", columns=[*_TOLD_BY_TRACKS, "geometry"])
         slumps = slumps.merge(tracks[_TOLD_BY_TRACKS], on="slump_id", how="left", validate="m:1")
-    return to_arts(
-        slumps,
-        region_name=given.region_name,
-        creator_lab=given.creator_lab,
-        base_map_source=given.base_map_source,
-        base_map_resolution=given.base_map_resolution,
-        contribution_date=given.contribution_date or datetime.now(UTC).date(),
-    )
+    return to_arts(slumps, given)
 
 
 def bring_in(layer: Path, out: Path) -> None:

@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-from darts.utils.terminal import say
 from darts_utils.errors import ConfigError
-from darts_utils.paths import user_path
 
 
 def polygonize_tiles(
@@ -26,19 +24,15 @@ def polygonize_tiles(
         simplify_m: Leave out corners of outlines, which moves them by up to about so many metres.
         out: Folder of the polygons, one folder a tile; if not given, tiles that have none get them.
     """
-    from darts_export.repolygonize.rules import Outlining
-    from darts_export.repolygonize.tiles import find_rasters, places_for, polygonize_raster
-
     if not tiles:
         raise ConfigError("no tiles were named. Name at least one results folder of a run.")
-    rules = Outlining(
-        threshold=threshold, min_area_m2=min_area_m2, close_holes_m2=close_holes_m2, simplify_m=simplify_m
+    from darts.inventory.polygonizing import polygonize
+
+    polygonize(
+        tiles,
+        out,
+        threshold=threshold,
+        min_area_m2=min_area_m2,
+        close_holes_m2=close_holes_m2,
+        simplify_m=simplify_m,
     )
-    rasters = find_rasters([user_path(path) for path in tiles])
-    places = places_for(rasters, None if out is None else user_path(out))
-    n_objects = sum(polygonize_raster(raster, target, rules) for target, raster in places.items())
-    if len(places) < len(rasters):
-        say(f"{len(rasters) - len(places)} of {len(rasters)} tiles have polygons, and were left as they are.")
-    say(f"{len(places)} tiles, {n_objects} objects at {rules}")
-    if out is not None:
-        say(f"Written: {user_path(out)}")

@@ -3,14 +3,14 @@
 The text under a field is its help. `None` means not given. Units are in the text where a name cannot carry them.
 """
 
-import inspect
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from darts.pipelines.sources.registry import DEFAULT_CATALOG, SCENE_CATALOGS
+from darts.utils.base_folders import TakesBaseFolders
 from darts_utils.errors import ConfigError
 from darts_utils.numbers import check_numbers
 from darts_utils.parameters import check_overlap, check_tcvis_year, check_tta, quality_level_number
@@ -21,24 +21,6 @@ SCENE_SELECTORS = ("scene_ids", "scene_id_file", "tile_ids", "aoi_file")
 
 
 _WIDEST_REFLECTION_PX = 4096
-_BASE_FOLDERS = frozenset(field.name for field in fields(DefaultPaths))
-
-
-class _TakesBaseFolders(type):
-    """Lets base folders be given one by one, as on the command line: `PlanetPipeline(fast_dir="/data")`."""
-
-    def __call__(cls, *args: Any, **given: Any) -> Any:
-        """Return a new object, with the base folders among its keyword arguments put into `default_dirs`."""
-        folders = {name: given.pop(name) for name in _BASE_FOLDERS & given.keys()}
-        if folders:
-            given["default_dirs"] = replace(given.get("default_dirs") or DefaultPaths(), **folders)
-        return super().__call__(*args, **given)
-
-    @property
-    def __signature__(cls) -> inspect.Signature:
-        """The parameters of a class, for help and completion: those that it declares."""
-        whole = inspect.signature(vars(cls)["__init__"])
-        return whole.replace(parameters=list(whole.parameters.values())[1:])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +44,7 @@ def _check_positive(name: str, value: float | None) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AuxiliaryParameters(Parameters, metaclass=_TakesBaseFolders):
+class AuxiliaryParameters(Parameters, metaclass=TakesBaseFolders):
     """Where auxiliary data lies."""
 
     default_dirs: Annotated[DefaultPaths, Parameter(name="*")] = field(default_factory=DefaultPaths)

@@ -1,0 +1,22 @@
+"""Polygons made again from the probabilities of tiles, and what is said of them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from darts.utils.terminal import say
+from darts_export.repolygonize.rules import Outlining
+from darts_export.repolygonize.tiles import find_rasters, places_for, polygonize_raster
+from darts_utils.paths import user_path
+
+
+def polygonize(tiles: Sequence[Path], out: Path | None, **how: float) -> None:
+    """Make polygons again, see `darts.inventory.polygonize.polygonize_tiles`."""
+    rules = Outlining(**how)
+    rasters = find_rasters([user_path(path) for path in tiles])
+    places = places_for(rasters, None if out is None else user_path(out))
+    n_objects = sum(polygonize_raster(raster, target, rules) for target, raster in places.items())
+    if len(places) < len(rasters):
+        say(f"{len(rasters) - len(places)} of {len(rasters)} tiles have polygons, and were left as they are.")
+    say(f"{len(places)} tiles, {n_objects} objects at {rules}")
+    if out is not None:
+        say(f"Written: {user_path(out)}")

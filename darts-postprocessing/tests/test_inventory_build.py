@@ -15,7 +15,7 @@ from darts_postprocessing.exchange.shapefile_names import SHAPEFILE_NAMES
 from darts_postprocessing.inventory import work
 from darts_postprocessing.inventory.build import build, retrack, spread_over
 from darts_postprocessing.inventory.plane import PLANE, to_plane
-from darts_postprocessing.inventory.published import read_published
+from darts_postprocessing.inventory.published import published_of
 from darts_postprocessing.inventory.rules import Rules
 from darts_postprocessing.inventory.tracks import Published
 from darts_utils.errors import ConfigError, DataError, MissingDataError
@@ -177,7 +177,7 @@ def test_ids_of_a_published_inventory_are_kept(five_years, tmp_path):
     write_tile(five_years, "2019-1", "2019-08-01", [box(0, 0, 200, 190), box(5000, 0, 5100, 100)])
     anew = set(tables(build([five_years], tmp_path / "two").folder)["tracks"]["slump_id"])
     assert len(ids - anew) == 1, "an earlier year would give the growing slump another id"
-    known = read_published(first)
+    known = published_of(tables(first)["slumps"], "one")
     kept = tables(build([five_years], tmp_path / "three", published=known).folder)["tracks"]
     assert ids < set(kept["slump_id"])
     assert len(kept) == len(ids) + 1
@@ -194,7 +194,7 @@ def test_slumps_and_tracks_are_made_again_without_the_tiles(five_years, tmp_path
     assert contents(folder) == wanted
     assert retrack(folder, {"min_agreement": 0.0, "min_looks": 0}).n_tiles == 10
     assert contents(folder) == before
-    known = read_published(tmp_path / "one")
+    known = published_of(tables(tmp_path / "one")["slumps"], "one")
     renamed = Published(ids=np.array([f"x{one}" for one in known.ids], dtype=object), years=known.years,
                         outlines=known.outlines)  # fmt: skip
     retrack(folder, {}, published=renamed)
@@ -451,19 +451,58 @@ def test_outlines_that_are_broken_are_mended(tmp_path):
     assert row.area_m2 == pytest.approx(20_000, rel=0.01)
 
 
-def test_a_file_of_slumps_can_be_continued_and_other_files_are_refused(five_years, tmp_path):
+def test_a_layer_without_ids_and_years_cannot_be_continued(five_years, tmp_path):
+    slumps = tables(build([five_years], tmp_path / "one").folder)["slumps"]
+    assert sorted(published_of(slumps, "it").ids) == sorted(slumps["slump_id"])
+    for wrong, words in (
+        (slumps.drop(columns="year"), "year"),
+        (slumps.assign(slump_id=[None, *slumps["slump_id"][1:]]), "slump_id"),
+        (slumps.set_crs(None, allow_override=True), "a CRS"),
+    ):
+        with pytest.raises(DataError, match=rf"^it lacks {words}\. Give an inventory"):
+            published_of(wrong, "it")
+
+
+def test_a_published_id_is_given_once_wherever_the_slumps_on_its_outline_lie(tmp_path):
+    """One large published slump; now two small ones on it, whose tiles lie in different cells, too far to be linked."""
+    corner = np.array([-1_900_000.0, 1_000_000.0])
+    for number, x in enumerate((-20_000, 20_000)):
+        shape = shapely.transform(shapely.box(x, 0, x + 100, 100), lambda points: points + corner)
+        extent = shapely.buffer(shape, 5_000).envelope
+        write_tile(tmp_path / "tiles", f"image {number}", "2021-08-01", [shape], extent=extent, crs=PLANE)
+    outline = shapely.transform(shapely.box(-20_000, 0, 20_100, 100), lambda points: points + corner)
+    known = Published(ids=np.array(["old"], object), years=np.array([2020]), outlines=np.array([outline], object))
+    found = tables(build([tmp_path / "tiles"], tmp_path / "one", published=known).folder)
+    assert len(list((tmp_path / "one" / "objects" / "2021").iterdir())) == 2
+    assert len(found["slumps"]) == len(set(found["slumps"]["slump_id"])) == len(found["tracks"]) == 2
+    assert "old" in set(found["slumps"]["slump_id"])
+
+
+def test_a_folder_with_other_things_is_no_place_for_an_inventory(five_years, tmp_path):
+    (tmp_path / "mine" / "slumps").mkdir(parents=True)
+    (tmp_path / "mine" / "slumps" / "years of work.parquet").write_text("mine")
+    for folder in (tmp_path / "mine", five_years):
+        with pytest.raises(ConfigError, match=r"has other things in it than an inventory\. Give a folder of its own"):
+            build([five_years], folder)
+    assert (tmp_path / "mine" / "slumps" / "years of work.parquet").read_text() == "mine"
+
+
+def test_a_copy_without_its_notes_is_not_taken_for_empty(five_years, tmp_path):
     folder = build([five_years], tmp_path / "one").folder
-    slumps = tables(folder)["slumps"].drop(columns="geometry_majority")
-    slumps.to_file(tmp_path / "slumps.gpkg")
-    assert sorted(read_published(tmp_path / "slumps.gpkg").ids) == sorted(slumps["slump_id"])
-    slumps.drop(columns="year").to_file(tmp_path / "other.gpkg")
-    with pytest.raises(DataError, match=r"other.gpkg lacks year. Give an inventory"):
-        read_published(tmp_path / "other.gpkg")
-    with pytest.raises(ConfigError, match="there is no inventory"):
-        read_published(tmp_path / "none")
-    (tmp_path / "x.parquet").write_bytes(b"no")
-    with pytest.raises(DataError, match=r"x.parquet cannot be continued"):
-        read_published(tmp_path / "x.parquet")
+    shutil.copytree(folder, tmp_path / "copy", ignore=shutil.ignore_patterns(".parts"))
+    with pytest.raises(DataError, match=r"is not whole: of objects/2020/.* the notes in .parts/notes are lost"):
+        retrack(tmp_path / "copy", {})
+    assert len(tables(tmp_path / "copy")["slumps"]) == 8
+    assert (tmp_path / "copy" / "inventory.json").is_file()
+
+
+def test_an_inventory_that_is_being_changed_does_not_say_that_it_is_whole(five_years, tmp_path, monkeypatch):
+    folder = build([five_years], tmp_path / "one").folder
+    monkeypatch.setattr("darts_postprocessing.inventory.build.track", lambda *_: 1 / 0)
+    for again in (lambda: build([five_years], folder, Rules(min_looks=2)), lambda: retrack(folder, {"min_looks": 2})):
+        with pytest.raises((ZeroDivisionError, ConfigError)):
+            again()
+        assert not (folder / "inventory.json").exists()
 
 
 def test_models_of_one_tile_count_in_any_order(tmp_path):

@@ -41,6 +41,38 @@ def test_a_slump_keeps_its_id_while_it_grows_and_others_have_their_own():
     assert not links.merged_into
 
 
+def test_what_was_published_of_earlier_years_goes_on_in_later_ones():
+    """Of tiles of new years alone, across a year that only the published inventory has."""
+    known = published(("a", 2018, A), ("b", 2019, B), ("a", 2019, square(-20, 0, 120)))
+    links = link_years([year(2021, square(-30, 0, 130), B, C)], known)
+    assert links.ids[2021][:2].tolist() == ["a", "b"]
+    assert links.ids[2021][2] not in ("a", "b")
+    assert not links.split_from
+    assert not links.merged_into
+
+
+def test_a_published_slump_that_two_new_ones_lie_on_gives_its_id_to_one():
+    known = published(("whole", 2019, rectangle(0, 0, 300, 100)))
+    links = link_years([year(2021, rectangle(0, 0, 180, 100), rectangle(200, 0, 300, 100))], known)
+    first, second = links.ids[2021]
+    assert first == "whole"
+    assert links.split_from == {second: "whole"}
+
+
+def test_two_published_slumps_that_one_new_one_lies_on_end_in_one():
+    known = published(("large", 2019, rectangle(0, 0, 180, 100)), ("small", 2019, rectangle(200, 0, 300, 100)))
+    links = link_years([year(2021, rectangle(0, 0, 300, 100))], known)
+    assert links.ids[2021].tolist() == ["large"]
+    assert links.merged_into == {"small": ("large", 2021)}
+
+
+def test_what_was_published_of_a_year_does_not_move_what_was_found_in_it():
+    """The outline of 2020 that was found lies elsewhere than the published one, from which it has its id."""
+    known = published(("a", 2020, rectangle(0, 0, 100, 100)))
+    links = link_years([year(2020, rectangle(60, 0, 260, 100)), year(2021, rectangle(180, 0, 330, 100))], known)
+    assert links.ids[2020].tolist() == links.ids[2021].tolist() == ["a"]
+
+
 def test_the_order_of_the_years_changes_nothing():
     years = [year(2020, A, B), year(2021, B), year(2022, A)]
     one, other = link_years(years), link_years(years[::-1])

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import shapely
 
-from darts_postprocessing.inventory.cells import cell_at, meet
+from darts_postprocessing.inventory.cells import Index, cell_at
 from darts_postprocessing.inventory.dissolve import groups_of
-from darts_postprocessing.inventory.parts import VERSION, Part, remove_others
+from darts_postprocessing.inventory.parts import NOTES, VERSION, Part, remove_others
 from darts_postprocessing.inventory.rules import Rules
 from darts_postprocessing.inventory.tiles import EXTENT, TileFacts, chosen_tiles, find_tiles, tile_facts
 from darts_postprocessing.inventory.tracks import Published
@@ -27,6 +27,7 @@ from darts_postprocessing.inventory.work import (
     dissolve,
     ingest,
     object_pairs,
+    published_pairs,
     slump_pairs,
     track,
 )
@@ -101,17 +102,19 @@ def build(
         published: Slumps whose ids are kept.
 
     Raises:
-        ConfigError: If a folder is not there, or tiles are not made alike.
+        ConfigError: If a folder is not there, tiles are not made alike, or `out` has other things in it.
         DataError: If a tile is damaged, or does not say what is needed.
         MissingDataError: If there is no tile that counts.
     """
     rules, spread = rules or Rules(), spread or here
-    folders = find_tiles([root for root in roots if root.resolve() != out.resolve()])
+    _check_own(out)
+    folders = find_tiles(roots)
     tiles = chosen_tiles(list(spread(tile_facts, [(folder,) for folder in folders])), rules)
     make_folder(out)
     with exclusive_lock(out / ".lock", timeout_s=0):
         for folder in (out, *(path for path in out.rglob("*") if path.is_dir())):
             remove_parts(folder)  # what killed builds left half done
+        (out / FILE).unlink(missing_ok=True)  # it is there when all else is
         objects, looks = ingest_all(out, tiles, rules, spread)
         counted = _Counted(
             images=sorted([one.image_id, one.model_ids] for one in tiles),
@@ -119,6 +122,16 @@ def build(
             n_without_looks=sum(one.saw == EXTENT for one in tiles),
         )
         return _follow(out, rules, spread, counted, level_1=(objects, looks), published=published)
+
+
+def _check_own(out: Path) -> None:
+    """Refuse a folder with other things in it: parts that an inventory does not have any more are deleted.
+
+    Raises:
+        ConfigError: If it is neither empty nor that of an inventory.
+    """
+    if out.exists() and not (out / NOTES).is_dir() and any(entry.name[0] != "." for entry in out.iterdir()):
+        raise ConfigError(f"{out} has other things in it than an inventory. Give a folder of its own with --out.")
 
 
 def retrack(
@@ -134,7 +147,7 @@ def retrack(
 
     Raises:
         ConfigError: If there is no inventory, or a rule is out of its range.
-        DataError: If `inventory.json` is damaged.
+        DataError: If `inventory.json` or the notes of a part are damaged or lost.
     """
     if not (folder / FILE).is_file():
         raise ConfigError(f"{folder} is no inventory. Make one with `darts inventory build`.")
@@ -150,6 +163,10 @@ def retrack(
             [Part(folder, file.relative_to(folder).as_posix()) for file in sorted((folder / kind).rglob("*.parquet"))]
             for kind in ("objects", "looks")
         ]
+        lacking = [part.name for parts in kinds for part in parts if not part.noted()]
+        if lacking:
+            raise DataError(f"{folder} is not whole: of {lacking[0]} the notes in {NOTES} are lost. Build it again.")
+        (folder / FILE).unlink()
         level_1 = kinds[0], kinds[1]
         return _follow(folder, rules, spread or here, counted, level_1=level_1, published=published)
 
@@ -272,7 +289,7 @@ class Steps:
         parts = sorted((part for part in slumps if part.rows), key=lambda part: (part.cell, part.name))
         beside = _Beside(self._looks)
         work = []
-        for cell, members in _by_home(parts, self._grouped(slump_pairs, parts, 0.0)).items():
+        for cell, members in _by_home(parts, self._grouped(slump_pairs, parts, 0.0, self._published)).items():
             period = Period(years=self._years, rules=self._rules, published=_published_in(self._published, members))
             work.append((Place(root=self._out, cell=cell), members, beside.those_of(members), period))
         if not work:  # tables without a row tell more than no tables
@@ -280,23 +297,40 @@ class Steps:
             work.append((Place(root=self._out, cell=cell_at(0, 0)), [], [], period))
         return [part for made in self._do(track, work) for part in made]
 
-    def _grouped(self, pairs: Callable[..., tuple[Array, Array]], parts: Sequence[Part], reach: float) -> list[Array]:
-        """Return the group of each row of parts, numbered by their first rows, from pairs of rows."""
+    def _grouped(
+        self,
+        pairs: Callable[..., tuple[Array, Array]],
+        parts: Sequence[Part],
+        reach: float,
+        published: Published | None = None,
+    ) -> list[Array]:
+        """Return the group of each row of parts, numbered by their first rows, from pairs of rows.
+
+        Rows on outlines of one published slump are a group too: its id must be given once, wherever they lie.
+        """
         starts = np.cumsum([0, *(part.rows for part in parts)])
-        beside = [
-            [other for other in range(number + 1, len(parts)) if meet(parts[number].bounds, parts[other].bounds, reach)]
-            for number in range(len(parts))
-        ]
-        given = [
-            (part, [parts[at] for at in beside[number]], self._rules.min_overlap) for number, part in enumerate(parts)
-        ]
+        bounds = [part.bounds for part in parts]
+        index = Index(bounds)
+        beside = [[int(at) for at in index.near([own], reach) if at > number] for number, own in enumerate(bounds)]
+        overlap = self._rules.min_overlap
+        given = [(part, [parts[at] for at in others], overlap) for part, others in zip(parts, beside, strict=True)]
         linked = [np.empty((2, 0), dtype=np.int64)]
         for number, (of_part, rows) in enumerate(self._do(pairs, given)):
-            numbers = np.array([number, *beside[number]])
-            linked.append(starts[numbers[of_part]] + rows)
+            linked.append(starts[np.array([number, *beside[number]])[of_part]] + rows)
+        n_nodes = int(starts[-1])
+        if published is not None:
+            n_nodes += len(np.unique(published.ids))
+            linked += self._on_published(parts, starts, published)
         first, second = np.concatenate(linked, axis=1)
-        groups = groups_of(int(starts[-1]), first, second)
-        return np.split(groups, starts[1:-1])
+        return np.split(groups_of(n_nodes, first, second)[: starts[-1]], starts[1:-1])
+
+    def _on_published(self, parts: Sequence[Part], starts: Array, published: Published) -> list[Array]:
+        """Return pairs of rows and published ids, which are numbered after all rows."""
+        _, of_id = np.unique(published.ids, return_inverse=True)
+        near = [_near_published(published, [part]) for part in parts]
+        given = [(part, published.outlines[at], self._rules.min_overlap) for part, at in zip(parts, near, strict=True)]
+        found = zip(starts, near, self._do(published_pairs, given), strict=False)
+        return [np.stack([start + rows, starts[-1] + of_id[at[numbers]]]) for start, at, (rows, numbers) in found]
 
 
 def _by_home(parts: Sequence[Part], groups: Sequence[Array]) -> dict[str, list[Members]]:
@@ -327,20 +361,23 @@ class _Beside:
     """
 
     def __init__(self, looks: Sequence[Part]) -> None:
-        self._looks = [(part, part.bounds) for part in looks]
+        self._looks = looks
+        self._index = Index([part.bounds for part in looks])
 
     def those_of(self, members: Sequence[Members]) -> list[Part]:
         """Return the looks that may have seen some of the rows."""
-        bounds = [one.part.bounds for one in members]
-        return [part for part, own in self._looks if any(meet(own, other) for other in bounds)]
+        return [self._looks[at] for at in self._index.near([one.part.bounds for one in members])]
 
 
 def _published_in(published: Published | None, members: Sequence[Members]) -> Published | None:
     """Return the published slumps that may be those of some rows."""
     if published is None:
         return None
-    near = np.zeros(len(published.ids), dtype=bool)
-    for one in members:
-        if one.part.bounds is not None:
-            near |= shapely.intersects(published.outlines, shapely.box(*one.part.bounds))
+    near = _near_published(published, [one.part for one in members])
     return Published(ids=published.ids[near], years=published.years[near], outlines=published.outlines[near])
+
+
+def _near_published(published: Published, parts: Sequence[Part]) -> Array:
+    """Return which published slumps reach into the bounds of parts, their numbers in rising order."""
+    boxes = np.array([shapely.box(*part.bounds) for part in parts if part.bounds is not None], dtype=object)
+    return np.unique(shapely.STRtree(published.outlines).query(boxes, predicate="intersects")[1])

@@ -1,5 +1,7 @@
 """Cells of the plane, by which an inventory is worked out: memory is bounded by a cell and what reaches into it."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import shapely
 
@@ -25,13 +27,21 @@ def bounds_of(shapes: Array) -> Bounds | None:
     return None if np.isnan(left) else (left, bottom, right, top)
 
 
-def meet(one: Bounds | None, other: Bounds | None, reach: float = 0.0) -> bool:
-    """Return whether bounds share ground, or come as near as `reach` metres."""
-    if one is None or other is None:
-        return False
-    return (
-        one[0] <= other[2] + reach
-        and other[0] <= one[2] + reach
-        and one[1] <= other[3] + reach
-        and other[1] <= one[3] + reach
-    )
+class Index:
+    """Finds which of many bounds come near others.
+
+    Args:
+        bounds: None for what covers nothing, which is near nothing.
+    """
+
+    def __init__(self, bounds: Sequence[Bounds | None]) -> None:
+        self._tree = shapely.STRtree(_boxes(bounds))
+
+    def near(self, bounds: Sequence[Bounds | None], reach: float = 0.0) -> Array:
+        """Return the numbers of those that share ground with one of some others, or come within reach, rising."""
+        found = self._tree.query(_boxes(bounds), predicate="dwithin", distance=reach)
+        return np.unique(found[1])
+
+
+def _boxes(bounds: Sequence[Bounds | None]) -> Array:
+    return np.array([shapely.Polygon() if one is None else shapely.box(*one) for one in bounds], dtype=object)

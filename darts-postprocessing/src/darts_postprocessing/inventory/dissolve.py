@@ -45,12 +45,26 @@ def same_slump_pairs(
     check_min_overlap(min_overlap)
     tree = shapely.STRtree(shapes)
     first, second = _ordered(*tree.query(shapes, predicate="intersects"))
-    shared = shapely.area(robust.intersection(shapes[first], shapes[second]))
-    areas = shapely.area(shapes)
-    overlap = shared >= min_overlap * np.minimum(areas[first], areas[second])
+    overlap, _ = share_enough(shapes[first], shapes[second], min_overlap)
     touching = _touching_pairs(shapes, cut, images, pixels_m)
     pairs = np.unique(np.concatenate([np.stack([first[overlap], second[overlap]]), touching], axis=1), axis=1)
     return pairs[0], pairs[1]
+
+
+def share_enough(one: Array, other: Array, min_overlap: float) -> tuple[Array, Array]:
+    """Return whether outlines share enough ground, pair by pair, and how much they share.
+
+    Args:
+        one: (pair,) outlines in an equal-area plane.
+        other: (pair,) outlines.
+        min_overlap: The part of the smaller one that they must share.
+
+    Returns:
+        (pair,) bool, and (pair,) float64 in square metres of the plane. What only touches shares nothing.
+    """
+    shared = shapely.area(robust.intersection(one, other))
+    smaller = np.minimum(shapely.area(one), shapely.area(other))
+    return (shared >= min_overlap * smaller) & (shared > 0), shared
 
 
 def _touching_pairs(shapes: Array, cut: Array, images: Array, pixels_m: Array) -> Array:

@@ -28,7 +28,8 @@ from darts_utils.files import atomic_file, make_folder
 VERSION = 1
 """Of what is worked out: parts of another version are made again."""
 _OUTLINES = frozenset({"geometry", "geometry_majority"})
-_NOTES = ".parts/notes"
+NOTES = ".parts/notes"
+"""Folder of what was noted of the parts."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Part:
 
     @property
     def _note(self) -> Path:
-        return self.root / _NOTES / f"{self.name}.json"
+        return self.root / NOTES / f"{self.name}.json"
 
     def noted(self) -> Mapping[str, Any]:
         """Return what was noted of it: `digest`, `rows`, `bounds`, and `bytes`; nothing if it is not whole."""
@@ -149,5 +150,5 @@ def remove_others(root: Path, kinds: Sequence[str], wanted: Iterable[Part]) -> i
     gone = [file for kind in kinds for file in (root / kind).rglob("*.parquet") if file not in kept]
     for file in gone:
         file.unlink()
-        (root / _NOTES / f"{file.relative_to(root).as_posix()}.json").unlink(missing_ok=True)
+        (root / NOTES / f"{file.relative_to(root).as_posix()}.json").unlink(missing_ok=True)
     return len(gone)

@@ -7,7 +7,6 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
-from scipy.stats import theilslopes
 
 from darts_postprocessing.inventory import robust
 from darts_postprocessing.inventory.majority import HALF, seen_by_any
@@ -52,6 +51,8 @@ def growth_of(years: Array, areas_m2: Array) -> Growth:
     """
     if len(years) < 2:
         return Growth()
+    from scipy.stats import theilslopes  # as much as all else together at the start of a run, which has one year
+
     slope, _, low, high = (float(value) for value in theilslopes(areas_m2, years, alpha=0.95))
     if len(years) < FEWEST_YEARS_FOR_INTERVAL:
         return Growth(m2_per_year=slope)

@@ -7,8 +7,7 @@ from uuid import UUID, uuid5
 import numpy as np
 import shapely
 
-from darts_postprocessing.inventory import robust
-from darts_postprocessing.inventory.dissolve import MIN_OVERLAP, check_min_overlap
+from darts_postprocessing.inventory.dissolve import MIN_OVERLAP, check_min_overlap, share_enough
 from darts_utils.rasters.arrays import Array
 
 NAMESPACE = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
@@ -89,7 +88,8 @@ def link_years(
     that, and ends.
 
     Ids that were published stay: slumps of the year of a published outline are compared with that one first, those of
-    earlier years with the first outline of a published id that begins later.
+    earlier years with the first outline of a published id that begins later, and those of later years with what was
+    published before them too.
 
     Args:
         years: Each once, in any order.
@@ -104,7 +104,7 @@ def link_years(
     if published is not None and len(published.ids):
         linker.keep(published)
         linker.go_back(published)
-    linker.go_forward()
+    linker.go_forward(published)
     return Links(
         ids={one.year: np.array(linker.ids[one.year], dtype=object) for one in linker.years},
         split_from=linker.split_from,
@@ -144,19 +144,36 @@ class _Linker:
             taken = [place for place, slump_id in enumerate(self.ids[one.year]) if slump_id in known.places]
             known.put([str(self.ids[one.year][place]) for place in taken], one.outlines[taken])
 
-    def go_forward(self) -> None:
+    def go_forward(self, published: Published | None) -> None:
         """Give all others the id of what was there before, or a new one, and note what splits and what merges."""
         known = _Known()
         begun: set[str] = set()
+        last_year, named = -1, set[str]()
         for one in self.years:
+            if published is not None:
+                between = (published.years >= last_year) & (published.years < one.year)
+                self._remember(published, between, named, known)
+                begun.update(known.ids)
             overlaps = self._link(one, known)
             new = [place for place, slump_id in enumerate(self.ids[one.year]) if slump_id is None]
             for place in new:
                 self.ids[one.year][place] = str(uuid5(NAMESPACE, str(one.first_objects[place])))
             self._relate(one, known, overlaps, begun)
-            named = [str(slump_id) for slump_id in self.ids[one.year]]
-            known.put(named, one.outlines)
+            here = [str(slump_id) for slump_id in self.ids[one.year]]
+            last_year, named = one.year, set(here)
+            known.put(here, one.outlines)
             begun.update(named)
+
+    def _remember(self, published: Published, between: Array, named: set[str], known: _Known) -> None:
+        """Put published slumps of some years, the earliest first, among those that were there before.
+
+        Of the first of these years those that have been found are left out: what was found then says more.
+        """
+        rows = np.flatnonzero(between)
+        for row in rows[np.argsort(published.years[rows], kind="stable")]:
+            slump_id = str(published.ids[row])
+            if slump_id not in named or int(published.years[row]) not in self.ids:
+                known.put([slump_id], published.outlines[[row]])
 
     def _link(self, one: YearOfSlumps, known: _Known) -> _Overlaps:
         """Give known ids to slumps of a year that have none, and return all that share enough ground."""
@@ -188,8 +205,7 @@ def _overlaps(known: Sequence[shapely.Geometry], here: Array, min_overlap: float
     """Return pairs that share enough ground, those that share most first; of equal ones by their order."""
     outlines = np.array(known, dtype=object)
     of_here, of_known = shapely.STRtree(outlines).query(here, predicate="intersects")
-    shared = shapely.area(robust.intersection(outlines[of_known], here[of_here]))
-    smaller = np.minimum(shapely.area(outlines)[of_known], shapely.area(here)[of_here])
-    enough = np.flatnonzero((shared >= min_overlap * smaller) & (shared > 0))
+    is_enough, shared = share_enough(outlines[of_known], here[of_here], min_overlap)
+    enough = np.flatnonzero(is_enough)
     order = enough[np.lexsort((of_here[enough], of_known[enough], -shared[enough]))]
     return _Overlaps(of_known[order], of_here[order])

@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from darts_postprocessing.inventory import robust
-from darts_postprocessing.inventory.cells import Bounds, bounds_of, meet
-from darts_postprocessing.inventory.dissolve import same_slump_pairs
+from darts_postprocessing.inventory.cells import Bounds, bounds_of
+from darts_postprocessing.inventory.dissolve import same_slump_pairs, share_enough
 from darts_postprocessing.inventory.parts import Part, digest_of, digests
 from darts_postprocessing.inventory.plane import PLANE_CRS
 from darts_postprocessing.inventory.rules import Rules
@@ -143,8 +142,7 @@ def dissolve(place: Place, members: Sequence[Members], looks: Sequence[Part], ru
 
 def looks_within(looks: Sequence[Part], bounds: Bounds | None) -> gpd.GeoDataFrame:
     """Return the looks that reach into bounds."""
-    tables = [part.read() for part in looks if meet(part.bounds, bounds)]
-    near = [table[_reaching(table, bounds, 0.0)] for table in tables]
+    near = [table[_reaching(table, bounds, 0.0)] for table in (part.read() for part in looks)]
     filled = [table for table in near if len(table)]
     if filled:
         return pd.concat(filled, ignore_index=True)
@@ -163,11 +161,26 @@ def slump_pairs(own: Part, others: Sequence[Part], min_overlap: float) -> tuple[
     first, second = shapely.STRtree(shapes).query(shapes[parts == 0], predicate="intersects")
     apart = years[first] != years[second]
     first, second = first[apart], second[apart]
-    areas = shapely.area(shapes)
-    shared = shapely.area(robust.intersection(shapes[first], shapes[second]))
-    kept = (shared > 0) & (shared >= min_overlap * np.minimum(areas[first], areas[second]))
+    kept, _ = share_enough(shapes[first], shapes[second], min_overlap)
     pairs = np.stack([first[kept], second[kept]])
     return parts[pairs], rows[pairs]
+
+
+def published_pairs(own: Part, outlines: Array, min_overlap: float) -> Array:
+    """Return which slumps of a part share enough ground with published ones, whatever year either is of.
+
+    Args:
+        own: The part.
+        outlines: (published,) outlines in the plane.
+        min_overlap: The part of the smaller one that they must share.
+
+    Returns:
+        (2, pair) rows of the part, and numbers of published outlines.
+    """
+    shapes = own.read(("geometry",)).geometry.to_numpy()
+    rows, numbers = shapely.STRtree(outlines).query(shapes, predicate="intersects")
+    kept, _ = share_enough(shapes[rows], outlines[numbers], min_overlap)
+    return np.stack([rows[kept], numbers[kept]])
 
 
 @dataclass(frozen=True, kw_only=True)

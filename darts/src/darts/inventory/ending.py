@@ -4,7 +4,6 @@ import logging
 from pathlib import Path
 
 from darts_postprocessing.inventory.build import FILE, build, spread_over
-from darts_utils.errors import DartsError
 from darts_utils.machine.cpu import usable_cores
 
 INVENTORY = "inventory"
@@ -27,7 +26,8 @@ def end_with_inventory(results: Path, n_new: int) -> None:
     try:
         with spread_over(usable_cores() if n_new >= _MANY else 1) as spread:
             built = build([results], results / INVENTORY, spread=spread)
-    except (DartsError, OSError) as error:
+    except Exception as error:
+        logger.debug("the inventory was not made", exc_info=True)
         logger.warning(
             "no inventory of %s: %s `darts inventory build` makes it later.", results, " ".join(str(error).split())
         )

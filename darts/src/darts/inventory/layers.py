@@ -11,33 +11,50 @@ _SLUMPS = "slumps"
 
 
 def read_layer(path: Path, year: int | None = None) -> gpd.GeoDataFrame:
-    """Return a layer of outlines with its columns.
+    """Return a layer of outlines with its columns, of one year.
 
     Args:
-        path: An inventory, of which the slumps of a year are read, or a file of polygons: GeoParquet, or what GDAL
-            reads (GeoPackage, Shapefile, GeoJSON, also inside of a zip).
+        path: An inventory, of which the slumps of a year are read, or a file of polygons, see `read_years`.
         year: The year of an inventory; its only one if not given. Of a file with a column `year` those rows.
 
     Raises:
         ConfigError: If there is no such file or year, or an inventory of several years is to give all of them.
         DataError: If it cannot be read.
     """
+    table = read_years(path)
+    if "year" not in table or (year is None and not _is_inventory(path)):
+        return table
+    return _of_year(table, path, year)
+
+
+def read_years(path: Path) -> gpd.GeoDataFrame:
+    """Return a layer of outlines with its columns, of all years.
+
+    Args:
+        path: An inventory, of which the slumps are read, or a file of polygons: GeoParquet, or what GDAL reads
+            (GeoPackage, Shapefile, GeoJSON, also inside of a zip).
+
+    Raises:
+        ConfigError: If there is no such file.
+        DataError: If it cannot be read, or has no outlines.
+    """
     if not path.exists():
         raise ConfigError(f"there is no layer {path}. Give an inventory or a file of polygons.")
-    source = path / _SLUMPS if (path / _SLUMPS).is_dir() else path
     try:
-        is_parquet = source.suffix == ".parquet" or source != path
-        table: gpd.GeoDataFrame = (
-            gpd.read_parquet(source) if is_parquet else gpd.read_file(source, layer=_layer_in(source))
-        )
+        if _is_inventory(path):
+            return gpd.read_parquet(path / _SLUMPS)
+        is_parquet = path.suffix == ".parquet"
+        table: gpd.GeoDataFrame = gpd.read_parquet(path) if is_parquet else gpd.read_file(path, layer=_layer_in(path))
     except (OSError, ValueError, RuntimeError, ArrowException) as error:
         reason = " ".join(str(error).split())[:160]
         raise DataError(f"{path} cannot be read as polygons ({reason}). Give an inventory or a layer.") from error
     if not isinstance(table, gpd.GeoDataFrame):
         raise DataError(f"{path} is a table without outlines. Give an inventory or a layer of polygons.")
-    if "year" not in table or (year is None and source == path):
-        return table
-    return _of_year(table, path, year)
+    return table
+
+
+def _is_inventory(path: Path) -> bool:
+    return (path / _SLUMPS).is_dir()
 
 
 def _layer_in(file: Path) -> str | None:

@@ -5,11 +5,13 @@ from pathlib import Path
 
 from darts.inventory.cluster import spread_over_cluster
 from darts.inventory.ending import INVENTORY
+from darts.inventory.layers import read_years
 from darts.utils.console import show_table
 from darts.utils.terminal import say
 from darts_postprocessing.inventory.build import BuiltInventory, build, retrack, spread_over
-from darts_postprocessing.inventory.published import read_published
+from darts_postprocessing.inventory.published import published_of
 from darts_postprocessing.inventory.rules import Rules
+from darts_postprocessing.inventory.tracks import Published
 from darts_utils.machine.cpu import usable_cores
 from darts_utils.paths import user_path
 
@@ -25,7 +27,7 @@ def make_inventory(
 ) -> None:
     """Make an inventory, see `darts.inventory.commands.build_inventory`."""
     roots = [user_path(folder) for folder in tiles]
-    known = None if continue_from is None else read_published(user_path(continue_from))
+    known = _published(continue_from)
     folder = roots[0] / INVENTORY if out is None else user_path(out)
     here = spread_over(usable_cores() if workers is None else workers)
     with here if ray_address is None else spread_over_cluster(ray_address) as spread:
@@ -37,10 +39,14 @@ def track_again(
     inventory: Path, continue_from: Path | None, changed: Mapping[str, float | None], *, workers: int | None
 ) -> None:
     """Make slumps and tracks again, see `darts.inventory.commands.track_inventory`."""
-    known = None if continue_from is None else read_published(user_path(continue_from))
+    known = _published(continue_from)
     given = {name: value for name, value in changed.items() if value is not None}
     with spread_over(usable_cores() if workers is None else workers) as spread:
         _show(retrack(user_path(inventory), given, spread=spread, published=known))
+
+
+def _published(continue_from: Path | None) -> Published | None:
+    return None if continue_from is None else published_of(read_years(user_path(continue_from)), str(continue_from))
 
 
 def _show(built: BuiltInventory) -> None:

@@ -23,9 +23,9 @@ import shapely
 from benchmarks.lib.measure import resident_gib_of_all, sampled
 from darts_postprocessing.inventory.build import Steps, spread_over
 from darts_postprocessing.inventory.cells import cell_at
-from darts_postprocessing.inventory.plane import PLANE
 from darts_postprocessing.inventory.rules import Rules
 from darts_postprocessing.inventory.work import Place
+from darts_utils.crs import EQUAL_AREA
 
 YEARS, TIMES_A_YEAR, IN_IMAGE, IMAGE_M, PIXEL_M = range(2020, 2025), 4, 20, 25_000, 10.0
 LIMIT_S, LIMIT_GIB, LIMIT_GROWTH = 1200.0, 4.0, 1.2
@@ -149,14 +149,14 @@ def _objects(ground: list[Any], image_id: str, year: int) -> gpd.GeoDataFrame:
         "cut": False,
         "npixel": np.rint(areas / PIXEL_M**2).astype(np.int64),
     }
-    return gpd.GeoDataFrame(columns, geometry=ground, crs=PLANE)
+    return gpd.GeoDataFrame(columns, geometry=ground, crs=EQUAL_AREA)
 
 
 def _look(corner: tuple[int, int], image_id: str, year: int) -> gpd.GeoDataFrame:
     left, bottom = corner
     columns = {"image_id": [image_id], "year": np.array([year], dtype=np.int32), "is_observed": [True]}
     seen = shapely.box(left, bottom, left + IMAGE_M, bottom + IMAGE_M)
-    return gpd.GeoDataFrame(columns, geometry=[seen], crs=PLANE)
+    return gpd.GeoDataFrame(columns, geometry=[seen], crs=EQUAL_AREA)
 
 
 if __name__ == "__main__":

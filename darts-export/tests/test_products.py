@@ -24,6 +24,7 @@ def test_every_product_has_the_files_of_the_contract():
         "prediction_extent.gpkg",
         "prediction_extent.parquet",
         "prediction_observed.parquet",
+        "prediction_density.parquet",
         "thumbnail.jpg",
         "optical.tif",
         "dem.tif",

@@ -1,7 +1,7 @@
 import numpy as np
 import xarray as xr
 
-from darts_export.resize import resize_band, resize_mask
+from darts_export.pictures.resize import resize_band, resize_mask
 
 
 def test_unknown_ground_does_not_darken_its_neighbours():

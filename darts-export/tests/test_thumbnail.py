@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from darts_export import map_furniture
 from darts_export.facts import TileFacts
-from darts_export.thumbnail import LONGEST_SIDE_PX, caption_lines, count_slumps, draw_thumbnail
+from darts_export.pictures import map_furniture
+from darts_export.pictures.thumbnail import LONGEST_SIDE_PX, caption_lines, count_slumps, draw_thumbnail
 
 CAPTION_PX = 54 + 2 * 30
 

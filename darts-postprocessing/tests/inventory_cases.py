@@ -4,7 +4,7 @@ import geopandas as gpd
 import numpy as np
 import shapely
 
-from darts_postprocessing.inventory.plane import PLANE
+from darts_utils.crs import EQUAL_AREA
 
 WHERE = (-2_000_000.0, 1_000_000.0)
 """A place in the plane, some 69 N."""
@@ -37,7 +37,7 @@ def objects_table(rows):
         "max_probability": [0.9] * len(plain),
         "tier": ["high"] * len(plain),
     }
-    table = gpd.GeoDataFrame(columns, geometry=[outline for _, outline, _ in plain], crs=PLANE)
+    table = gpd.GeoDataFrame(columns, geometry=[outline for _, outline, _ in plain], crs=EQUAL_AREA)
     for row, (_, _, more) in enumerate(plain):
         for name, value in more.items():
             table.loc[row, name] = value
@@ -46,4 +46,4 @@ def objects_table(rows):
 
 def looks_table(looks):
     """Return looks from observed ground by image."""
-    return gpd.GeoDataFrame({"image_id": list(looks)}, geometry=list(looks.values()), crs=PLANE)
+    return gpd.GeoDataFrame({"image_id": list(looks)}, geometry=list(looks.values()), crs=EQUAL_AREA)

@@ -4,6 +4,7 @@ import json
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import shapely
 
 from darts_utils.objects.geodesy import ground_areas_m2
@@ -20,9 +21,23 @@ def box(x0, y0, x1, y1, where=WHERE):
 
 
 def write_tile(
-    folder, image_id, day, shapes, *, observed=None, extent=None, crs=UTM, models=MODELS, px=10.0, **columns
+    folder,
+    image_id,
+    day,
+    shapes,
+    *,
+    observed=None,
+    extent=None,
+    crs=UTM,
+    models=MODELS,
+    px=10.0,
+    density=None,
+    **columns,
 ):
-    """Write the tables and the record of a tile; its extent is 20 x 20 km around the place if not given."""
+    """Write the tables and the record of a tile; its extent is 20 x 20 km around the place if not given.
+
+    `density`: rows of `prediction_density.parquet`, which is not there without.
+    """
     folder = folder / image_id
     folder.mkdir(parents=True)
     extent = box(-10_000, -10_000, 10_000, 10_000) if extent is None else extent
@@ -51,8 +66,12 @@ def write_tile(
         gpd.GeoDataFrame({"Region_ID": [1]}, geometry=[ground], crs=crs).to_parquet(
             folder / f"prediction_{name}.parquet"
         )
+    if density is not None:
+        sums = pd.DataFrame(density, columns=["x", "y", "observed_m2", "expected_m2"])
+        sums.astype({"x": "int32", "y": "int32"}).to_parquet(folder / "prediction_density.parquet")
     record = {
         "DARTS_tile_id": image_id, "acquired": day, "sensor": "sentinel2", "DARTS_models": models,
+        "DARTS_calibrated": True,
         "DARTS_binarization_threshold": 0.5, "DARTS_thresholds": {"low": 0.3, "medium": 0.5, "high": 0.95},
     }  # fmt: skip
     (folder / "darts_inference.json").write_text(json.dumps(record))

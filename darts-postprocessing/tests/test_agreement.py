@@ -10,12 +10,12 @@ import shapely
 from inventory_cases import rectangle, square
 
 from darts_postprocessing.evaluation.agreement import agreement_of
-from darts_postprocessing.inventory.plane import PLANE
+from darts_utils.crs import EQUAL_AREA
 from darts_utils.errors import ConfigError, DataError
 
 
 def layer(*shapes):
-    return gpd.GeoDataFrame(geometry=list(shapes), crs=PLANE)
+    return gpd.GeoDataFrame(geometry=list(shapes), crs=EQUAL_AREA)
 
 
 THREE = {
@@ -51,7 +51,7 @@ def test_consensus_is_what_enough_call_slump(at, areas):
     found = agreement_of(THREE).consensus(at)
     assert sorted(shapely.area(found.geometry.to_numpy())) == pytest.approx(areas)
     assert found["area_m2"].to_numpy() == pytest.approx(shapely.area(found.geometry.to_numpy()), rel=1e-3)
-    assert found.crs == PLANE
+    assert found.crs == EQUAL_AREA
     if at == 0.5:
         assert found["share"].tolist() == pytest.approx([(4000 * 1 + 2000 * 2 / 3) / 6000])
 

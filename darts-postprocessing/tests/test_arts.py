@@ -15,7 +15,8 @@ from darts_postprocessing.exchange.arts_check import is_near
 from darts_postprocessing.exchange.arts_schema import COLUMNS, degrees_text, uid_of
 from darts_postprocessing.exchange.contribution import Contribution
 from darts_postprocessing.exchange.places import centroids
-from darts_postprocessing.inventory.plane import PLANE, to_plane
+from darts_postprocessing.inventory.plane import to_plane
+from darts_utils.crs import EQUAL_AREA
 from darts_utils.errors import ConfigError, DataError
 from darts_utils.objects.geodesy import ground_areas_m2
 
@@ -31,7 +32,7 @@ UID = "84dc710e-8d1b-5bab-b868-403243957bdf"
 """Of the text 69.1-135.5PeelAWI2021-07-01,2021-08-02Sentinel-210PositivePolygon: see test_the_uid_is_that_of_..."""
 
 
-def slumps_of(shapes, crs=PLANE, **columns):
+def slumps_of(shapes, crs=EQUAL_AREA, **columns):
     days = {"first_acquired": "2021-07-01", "last_acquired": "2021-08-02"}
     ids = [f"slump {number}" for number in range(len(shapes))]
     return gpd.GeoDataFrame({"slump_id": ids, "year": 2021, **days, **columns}, geometry=list(shapes), crs=crs)
@@ -78,7 +79,7 @@ def test_degrees_are_text_as_python_rounds(degrees):
 
 def test_slumps_of_a_year_become_a_layer_without_fault(layer):
     slumps = slumps_of(TWO)
-    lon, lat = centroids(slumps.geometry, PLANE).T.tolist()
+    lon, lat = centroids(slumps.geometry, EQUAL_AREA).T.tolist()
     assert tuple(layer.columns) == (*COLUMNS, "geometry")
     assert layer["CentroidLat"].tolist() == [str(round(value, 5)) for value in lat]
     assert layer["CentroidLon"].tolist() == [str(round(value, 5)) for value in lon]
@@ -118,7 +119,7 @@ def test_a_slump_on_the_antimeridian_has_its_centroid_there_and_is_cut():
         assert (west, east) == (-180, 180)
         assert shapely.get_num_geometries(made.geometry.iloc[0]) == 2
         assert check_arts(made) == []
-        assert from_arts(made)["area_m2"].iloc[0] == pytest.approx(ground_areas_m2([whole], PLANE)[0], rel=1e-6)
+        assert from_arts(made)["area_m2"].iloc[0] == pytest.approx(ground_areas_m2([whole], EQUAL_AREA)[0], rel=1e-6)
 
 
 @pytest.mark.parametrize("side", [-1, 1])
@@ -181,7 +182,7 @@ def test_there_and_back_nothing_is_lost(tmp_path, suffix, last_day):
 
 def test_a_published_layer_is_read(layer):
     """In EPSG:3413, its coordinates numbers with 8 decimals or text of them, nulls for no relation."""
-    points = centroids(slumps_of(TWO).geometry, PLANE).round(8)
+    points = centroids(slumps_of(TWO).geometry, EQUAL_AREA).round(8)
     for as_text in (False, True):
         published = layer.to_crs("EPSG:3413")
         for name, values in zip(("CentroidLon", "CentroidLat"), points.T, strict=True):
@@ -290,7 +291,7 @@ def test_parts_of_a_split_that_share_ground_with_it_are_not_unknown():
 
 def test_outlines_that_moving_made_invalid_are_repaired(monkeypatch):
     monkeypatch.setattr(places, "to_degrees", lambda shapes: np.array([BOW] * len(shapes), dtype=object))
-    (found,) = places.outlines_in("EPSG:4326", [TWO[0]], PLANE)
+    (found,) = places.outlines_in("EPSG:4326", [TWO[0]], EQUAL_AREA)
     assert found.is_valid
     assert shapely.get_num_geometries(found) == 2
 

@@ -19,12 +19,13 @@ from darts_postprocessing.evaluation.matching import matched_pairs, overlaps_of,
 from darts_postprocessing.evaluation.measures import OBJECTS
 from darts_postprocessing.evaluation.report import page, score_lines, scores_json
 from darts_postprocessing.evaluation.scores import evaluate
-from darts_postprocessing.inventory.plane import PLANE, to_degrees
+from darts_postprocessing.inventory.plane import to_degrees
+from darts_utils.crs import EQUAL_AREA
 from darts_utils.errors import DataError
 
 
 def layer(shapes, **columns):
-    return gpd.GeoDataFrame(columns, geometry=list(shapes), crs=PLANE)
+    return gpd.GeoDataFrame(columns, geometry=list(shapes), crs=EQUAL_AREA)
 
 
 def value(found, score, iou=None, group="all", column="value"):

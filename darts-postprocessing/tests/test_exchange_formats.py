@@ -19,7 +19,8 @@ from darts_postprocessing.exchange.arts_schema import COLUMNS
 from darts_postprocessing.exchange.formats import FORMATS, write_layers
 from darts_postprocessing.exchange.qgis_style import TIER_COLOURS, rows_in, style_qml
 from darts_postprocessing.exchange.shapefile_names import SHAPEFILE_NAMES, short_names
-from darts_postprocessing.inventory.plane import PLANE, to_degrees
+from darts_postprocessing.inventory.plane import to_degrees
+from darts_utils.crs import EQUAL_AREA
 from darts_utils.errors import ConfigError, DataError, OutputError
 
 LEVEL_1 = [
@@ -51,14 +52,14 @@ def slumps_layer(**more):
         "seen": pd.to_datetime(["2021-07-01", None, "2021-08-02"]),
         "model_ids": [["m1", "m2"], ["m1"], ["m1"]],
         "tier": ["high", "low", None],
-        "geometry_majority": gpd.GeoSeries([shape.buffer(-5) for shape in SHAPES], crs=PLANE),
+        "geometry_majority": gpd.GeoSeries([shape.buffer(-5) for shape in SHAPES], crs=EQUAL_AREA),
         **more,
     }
-    return gpd.GeoDataFrame(columns, geometry=list(SHAPES), crs=PLANE)
+    return gpd.GeoDataFrame(columns, geometry=list(SHAPES), crs=EQUAL_AREA)
 
 
 def tracks_layer():
-    return gpd.GeoDataFrame({"slump_id": ["a"], "growth_m2_per_year": [12.5]}, geometry=[SHAPES[0]], crs=PLANE)
+    return gpd.GeoDataFrame({"slump_id": ["a"], "growth_m2_per_year": [12.5]}, geometry=[SHAPES[0]], crs=EQUAL_AREA)
 
 
 def names_in(folder):
@@ -73,7 +74,7 @@ def test_a_geopackage_holds_all_layers_and_the_majority_as_one_of_its_own(tmp_pa
     assert layers["name"].tolist() == ["slumps", "slumps_majority", "tracks", "layer_styles"]
     assert layers["geometry_type"].tolist()[:3] == ["MultiPolygon"] * 3
     slumps, majority = (gpd.read_file(file, layer=name) for name in ("slumps", "slumps_majority"))
-    assert slumps.crs == majority.crs == PLANE
+    assert slumps.crs == majority.crs == EQUAL_AREA
     given = slumps_layer()
     assert shapely.equals(slumps.geometry, given.geometry).all()
     assert shapely.equals(majority.geometry, given["geometry_majority"]).all()
@@ -155,7 +156,7 @@ def test_geojson_is_rfc_7946(tmp_path):
 
 def test_geojson_is_cut_along_the_antimeridian(tmp_path):
     assert ACROSS.bounds[0] < 0 < ACROSS.bounds[2]
-    layer = gpd.GeoDataFrame({"slump_id": ["a"]}, geometry=[ACROSS], crs=PLANE)
+    layer = gpd.GeoDataFrame({"slump_id": ["a"]}, geometry=[ACROSS], crs=EQUAL_AREA)
     (file,) = write_layers(tmp_path / "across.geojson", {"slumps": layer}, "geojson")
     (feature,) = json.loads(file.read_text())["features"]
     parts = shapely.get_parts(shapely.geometry.shape(feature["geometry"]))
@@ -208,7 +209,7 @@ def test_every_column_has_a_name_of_its_own_in_a_shapefile():
 
 @pytest.mark.parametrize("columns", [LEVEL_1, LEVEL_2, TRACKS, LEVEL_2 + TRACKS[1:], COLUMNS])
 def test_gdal_cuts_no_name_in_a_shapefile(tmp_path, columns):
-    layer = gpd.GeoDataFrame({name: [1.5] for name in columns}, geometry=[SHAPES[0]], crs=PLANE)
+    layer = gpd.GeoDataFrame({name: [1.5] for name in columns}, geometry=[SHAPES[0]], crs=EQUAL_AREA)
     (file,) = write_layers(tmp_path / "shapes", {"slumps": layer}, "shapefile")
     assert list(gpd.read_file(file).columns) == [*(SHAPEFILE_NAMES[name] for name in columns), "geometry"]
 
@@ -270,7 +271,7 @@ def test_layers_without_rows_are_written(tmp_path, file_format, name):
 
 def test_rows_without_a_geometry_are_written(tmp_path):
     layer = slumps_layer()
-    layer.loc[[1], "geometry"] = gpd.GeoSeries([None], index=[1], crs=PLANE)
+    layer.loc[[1], "geometry"] = gpd.GeoSeries([None], index=[1], crs=EQUAL_AREA)
     for file_format, name in zip(FORMATS, ("a.gpkg", "a.geojson", "a", "a.csv"), strict=True):
         (file, *_) = write_layers(tmp_path / name, {"slumps": layer}, file_format)
         read = pd.read_csv(file) if file_format == "csv" else gpd.read_file(file, layer=0)

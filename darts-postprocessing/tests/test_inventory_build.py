@@ -14,10 +14,11 @@ from mapped_tiles import MODELS, UTM, WHERE, box, write_tile
 from darts_postprocessing.exchange.shapefile_names import SHAPEFILE_NAMES
 from darts_postprocessing.inventory import work
 from darts_postprocessing.inventory.build import build, retrack, spread_over
-from darts_postprocessing.inventory.plane import PLANE, to_plane
+from darts_postprocessing.inventory.plane import to_plane
 from darts_postprocessing.inventory.published import published_of
 from darts_postprocessing.inventory.rules import Rules
 from darts_postprocessing.inventory.tracks import Published
+from darts_utils.crs import EQUAL_AREA
 from darts_utils.errors import ConfigError, DataError, MissingDataError
 from darts_utils.objects.geodesy import ground_areas_m2
 
@@ -274,11 +275,11 @@ def test_slumps_on_the_border_of_cells_are_one(tmp_path):
     ]
     for number, middle in enumerate(((-9_000, 0), (9_000, 0), (0, -9_000), (0, 9_000))):
         extent = shapely.box(*(corner + middle - 15_000), *(corner + middle + 15_000))
-        write_tile(tmp_path / "tiles", f"image {number}", "2021-08-01", shapes, extent=extent, crs=PLANE)
+        write_tile(tmp_path / "tiles", f"image {number}", "2021-08-01", shapes, extent=extent, crs=EQUAL_AREA)
     found = tables(build([tmp_path / "tiles"], tmp_path / "one").folder)
     assert len(list((tmp_path / "one" / "objects" / "2021").iterdir())) > 1
     assert len(found["objects"]) == 8
-    assert sorted(found["slumps"]["area_m2"]) == pytest.approx(sorted(ground_areas_m2(shapes, PLANE)), rel=1e-6)
+    assert sorted(found["slumps"]["area_m2"]) == pytest.approx(sorted(ground_areas_m2(shapes, EQUAL_AREA)), rel=1e-6)
     assert found["slumps"]["n_hits"].tolist() == [4, 4]
 
 
@@ -469,7 +470,7 @@ def test_a_published_id_is_given_once_wherever_the_slumps_on_its_outline_lie(tmp
     for number, x in enumerate((-20_000, 20_000)):
         shape = shapely.transform(shapely.box(x, 0, x + 100, 100), lambda points: points + corner)
         extent = shapely.buffer(shape, 5_000).envelope
-        write_tile(tmp_path / "tiles", f"image {number}", "2021-08-01", [shape], extent=extent, crs=PLANE)
+        write_tile(tmp_path / "tiles", f"image {number}", "2021-08-01", [shape], extent=extent, crs=EQUAL_AREA)
     outline = shapely.transform(shapely.box(-20_000, 0, 20_100, 100), lambda points: points + corner)
     known = Published(ids=np.array(["old"], object), years=np.array([2020]), outlines=np.array([outline], object))
     found = tables(build([tmp_path / "tiles"], tmp_path / "one", published=known).folder)

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from inventory_cases import looks_table, objects_table, rectangle, square
 
 from darts_postprocessing.inventory.overlay import seen_by_at_least, unions
-from darts_postprocessing.inventory.plane import PLANE
 from darts_postprocessing.inventory.slumps import slumps_of_year
+from darts_utils.crs import EQUAL_AREA
 from darts_utils.errors import ConfigError, DataError
 from darts_utils.objects.geodesy import ground_areas_m2
 
@@ -185,5 +185,5 @@ def test_shapes_that_only_touch_have_no_ground_in_common():
 
 
 def test_areas_of_the_plane_are_those_of_the_ground():
-    outline = gpd.GeoSeries([square(0, 0, 1000)], crs=PLANE)
-    assert ground_areas_m2(outline, PLANE)[0] == pytest.approx(1e6, rel=1e-3)
+    outline = gpd.GeoSeries([square(0, 0, 1000)], crs=EQUAL_AREA)
+    assert ground_areas_m2(outline, EQUAL_AREA)[0] == pytest.approx(1e6, rel=1e-3)

@@ -9,9 +9,10 @@ import shapely
 from hypothesis import given, settings
 from inventory_cases import rectangle, square
 
-from darts_postprocessing.inventory.plane import PLANE, to_degrees, to_plane
+from darts_postprocessing.inventory.plane import to_degrees, to_plane
 from darts_postprocessing.inventory.tracking import growth_of
 from darts_postprocessing.inventory.tracks import Published, YearOfSlumps, link_years
+from darts_utils.crs import EQUAL_AREA
 from darts_utils.objects.geodesy import ground_areas_m2, ground_perimeters_m
 
 A, B, C = square(0, 0, 100), square(1000, 0, 100), square(2000, 0, 100)
@@ -208,12 +209,12 @@ def test_there_and_back_is_the_same_ground(crs, place):
 
 def test_broken_outlines_are_mended():
     bow_tie = shapely.Polygon([(0, 0), (100, 100), (100, 0), (0, 100)])
-    (mended,) = to_plane([bow_tie], PLANE)
+    (mended,) = to_plane([bow_tie], EQUAL_AREA)
     assert mended.is_valid
     assert shapely.area(mended) == pytest.approx(5000)
 
 
 def test_perimeters_count_holes():
     ring = shapely.Polygon(square(0, 0, 1000).exterior, [square(400, 400, 100).exterior])
-    assert ground_perimeters_m([ring], PLANE)[0] == pytest.approx(4400, rel=0.05)
-    assert len(ground_perimeters_m([], PLANE)) == 0
+    assert ground_perimeters_m([ring], EQUAL_AREA)[0] == pytest.approx(4400, rel=0.05)
+    assert len(ground_perimeters_m([], EQUAL_AREA)) == 0

@@ -12,7 +12,8 @@ import shapely
 from world_over_years import COARSE_M, HOME, YEARS, make_world, write_tiles
 
 from darts_postprocessing.inventory.build import build
-from darts_postprocessing.inventory.plane import PLANE, to_plane
+from darts_postprocessing.inventory.plane import to_plane
+from darts_utils.crs import EQUAL_AREA
 from darts_utils.objects.geodesy import ground_areas_m2
 
 STEP_M = 2.5
@@ -89,7 +90,7 @@ def truth(tmp_path_factory):
 def _in_plane(folder):
     table = gpd.read_parquet(folder)
     for name in {"geometry", "geometry_majority"}.intersection(table.columns):
-        table[name] = gpd.GeoSeries(to_plane(table[name].to_numpy(), "EPSG:4326"), crs=PLANE)
+        table[name] = gpd.GeoSeries(to_plane(table[name].to_numpy(), "EPSG:4326"), crs=EQUAL_AREA)
     return table
 
 
@@ -242,4 +243,4 @@ def test_no_ground_is_counted_twice(truth):
         objects = truth.objects[truth.objects["year"] == year]
         ground = shapely.union_all(objects.geometry.to_numpy())
         assert shapely.area(slumps.geometry.to_numpy()).sum() == pytest.approx(shapely.area(ground), rel=1e-6)
-        assert slumps["area_m2"].sum() == pytest.approx(ground_areas_m2([ground], PLANE)[0], rel=1e-6)
+        assert slumps["area_m2"].sum() == pytest.approx(ground_areas_m2([ground], EQUAL_AREA)[0], rel=1e-6)

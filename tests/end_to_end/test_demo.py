@@ -8,6 +8,7 @@ import geopandas as gpd
 import pandas as pd
 import pytest
 import rasterio
+import shapely
 
 FORBID_SOCKETS = """
 import sys
@@ -201,3 +202,47 @@ def test_mistakes_about_inventories_are_one_line(darts, arguments, status, messa
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
     assert not Path("evaluation").exists()
+
+
+def test_its_inventory_is_added_up_over_cells_regions_and_latitudes(demo, darts, tmp_path):
+    folder, _ = demo
+    tiles, inventory = folder / "darts-demo" / "output" / "sentinel2-cdse", tmp_path / "inventory"
+    darts("inventory", "build", tiles, "--workers", 1, "--out", inventory)
+    (segments,) = map(gpd.read_parquet, tiles.glob("S2*/prediction_segments.parquet"))
+    (sums,) = map(pd.read_parquet, tiles.glob("S2*/prediction_density.parquet"))
+    around = segments.to_crs(4326).total_bounds
+    whole = gpd.GeoDataFrame({"name": ["Coast"]}, geometry=[shapely.box(*around).buffer(1)], crs=4326)
+    whole.to_file(tmp_path / "regions.gpkg")
+    asked = ("--regions", tmp_path / "regions.gpkg", "--region-column", "name", "--workers", 1)
+    made = darts("inventory", "density", inventory, *asked, "--out", tmp_path / "density")
+    assert made.returncode == 0, made.stderr
+    year = int(segments["acquired"].iloc[0][:4])
+    names = {"latitudes.csv", "regions.csv", *(f"{name}-{year}.tif" for name in ("looks-1km", "density-10km"))}
+    assert {path.name for path in (tmp_path / "density").iterdir()} == {*names, f"density-half-degree-{year}.tif"}
+    (region,) = pd.read_csv(tmp_path / "density/regions.csv").to_dict("records")
+    assert (region["region"], region["year"], region["n_slumps"]) == ("Coast", year, len(segments))
+    assert region["expected_m2"] == pytest.approx(sums["expected_m2"].sum(), rel=0.01)
+    assert region["expected_m2"] == pytest.approx(segments["area_m2"].sum(), rel=0.2), "the models are calibrated"
+    for kind in ("10km", "half-degree"):
+        with rasterio.open(tmp_path / f"density/density-{kind}-{year}.tif") as raster:
+            bands = dict(zip(raster.descriptions, raster.read(), strict=True))
+            assert raster.profile["tiled"] or min(raster.shape) < 16
+        assert bands["observed_m2"][bands["observed_m2"] > 0].sum() == pytest.approx(region["observed_m2"])
+        assert bands["n_slumps"][bands["n_slumps"] > 0].sum() == len(segments)
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "line"),
+    [
+        (["--year", 1999], 2, "has nothing of 1999, but of 2024."),
+        (["--regions", "no.gpkg"], 2, "there are no regions no.gpkg. Give a file of polygons."),
+        (["--offline"], 1, "there are no administrative boundaries at"),
+        (["--workers", 0], 2, "workers is 0 but must be at least 1. Correct it."),
+    ],
+)
+def test_what_cannot_be_added_up_is_one_line_and_nothing_is_written(demo, darts, options, status, line):
+    folder, _ = demo
+    inventory = folder / "darts-demo" / "output" / "sentinel2-cdse" / "inventory"
+    made = darts("inventory", "density", inventory, *options, "--out", "density", "--log-plain")
+    assert (made.returncode, line in made.stderr) == (status, True), made.stderr
+    assert not Path("density").exists()

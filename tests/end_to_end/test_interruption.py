@@ -24,6 +24,7 @@ PRODUCTS = {
     "prediction_segments.parquet",
     "prediction_extent.gpkg",
     "prediction_extent.parquet",
+    "prediction_density.parquet",
     "prediction_observed.parquet",
     "thumbnail.jpg",
 }

@@ -248,7 +248,7 @@ def test_thirty_large_scenes_stay_within_the_object_store(nodes, tmp_path):
 
 def test_an_inventory_of_two_machines_has_the_bytes_of_one_process(nodes, sequential, tmp_path):
     """Also if one of them dies while it works, and the command for the cluster is what joins it."""
-    from darts.inventory.cluster import spread_over_cluster
+    from darts.inventory.spreading import spread_over_cluster
     from darts_postprocessing.inventory.build import build
 
     nodes.add_node(num_cpus=2, object_store_memory=STORE)

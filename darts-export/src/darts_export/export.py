@@ -12,8 +12,10 @@ import numpy as np
 import xarray as xr
 
 from darts_export.atomic_writes import check_same, commit_files, commit_folder
+from darts_export.density import density_bytes, density_table
 from darts_export.facts import TileFacts, tile_facts
 from darts_export.image import image_time
+from darts_export.pictures.thumbnail import draw_thumbnail, jpeg_bytes
 from darts_export.products import (
     DEBUG_FILE,
     DEFAULT_BANDS,
@@ -30,7 +32,6 @@ from darts_export.raster import raster_bytes
 from darts_export.record import FILE as RECORD
 from darts_export.record import FINGERPRINT, tags_of, write_record
 from darts_export.tables import geopackage_bytes, geoparquet_bytes
-from darts_export.thumbnail import draw_thumbnail, jpeg_bytes
 from darts_export.vector import observed_table, region_table, segment_table
 from darts_utils.bands import manager, model_suffixes
 from darts_utils.errors import DataError
@@ -60,8 +61,9 @@ def export_tile(  # noqa: PLR0917  (the public signature)
         out_dir: Folder of the tile; its parents are made.
         bands: What to export: `probabilities` (uint8 percent, 255 = no data), `binarized` (uint8 0/1), `polygonized`
             (GeoPackage and GeoParquet), `extent` (likewise), `observed` (GeoParquet: the ground of it that was really
-            seen), `thumbnail` (JPEG), `optical`, `dem` (slope and relative elevation), `tcvis`, `metadata` (JSON), or
-            any band of the tile as a raster of its own.
+            seen), `density` (Parquet: sums of probabilities over that ground by cells of 1 km), `thumbnail` (JPEG),
+            `optical`, `dem` (slope and relative elevation), `tcvis`, `metadata` (JSON), or any band of the tile as a
+            raster of its own.
         ensemble_subsets: Names of models whose own probabilities, masks and polygons are exported too.
         metadata: Written as JSON, and what of it is one value also as tags of the rasters and metadata of the tables.
             The JSON file also has the figures of the tile, and the time of export as `DARTS_exportdate`; the others do
@@ -158,6 +160,7 @@ class TileProducts:
             "polygonized": lambda folder: _export_polygonized(tile, folder, subsets, tags, slumps=self.slumps),
             "extent": lambda folder: _export_vector(tile, "extent", folder, PRODUCTS["extent"].stem, tags),
             "observed": lambda folder: _export_observed(tile, folder, tags),
+            "density": lambda folder: _export_density(tile, folder, tags),
             "thumbnail": lambda folder: _export_thumbnail(tile, folder, self.facts),
             "metadata": lambda folder: write_record(folder, {**self._metadata, **self.facts.to_dict()}),
         }
@@ -205,6 +208,12 @@ def _export_observed(tile: xr.Dataset, out_dir: Path, tags: Mapping[str, Any] | 
     """Write `prediction_observed.parquet`, the outlines of the ground that was really seen."""
     content = geoparquet_bytes(observed_table(tile), tags)
     (out_dir / f"{PRODUCTS['observed'].stem}.parquet").write_bytes(content)
+
+
+def _export_density(tile: xr.Dataset, out_dir: Path, tags: Mapping[str, Any] | None = None) -> None:
+    """Write `prediction_density.parquet`, sums of probabilities over the ground that was really seen, by cells."""
+    content = density_bytes(density_table(tile), tags)
+    (out_dir / f"{PRODUCTS['density'].stem}.parquet").write_bytes(content)
 
 
 def _export_raster(

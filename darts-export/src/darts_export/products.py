@@ -44,6 +44,7 @@ PRODUCTS = {
     ),
     "extent": Product(stem="prediction_extent", suffixes=(".gpkg", ".parquet"), variables=("extent",)),
     "observed": Product(stem="prediction_observed", suffixes=(".parquet",), variables=("extent", "probabilities")),
+    "density": Product(stem="prediction_density", suffixes=(".parquet",), variables=("extent", "probabilities")),
     "thumbnail": Product(stem="thumbnail", suffixes=(".jpg",)),
     "optical": Product(stem="optical", suffixes=(".tif",), variables=("red", "green", "blue", "nir")),
     "dem": Product(stem="dem", suffixes=(".tif",), variables=("slope", "relative_elevation")),

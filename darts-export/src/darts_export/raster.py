@@ -136,7 +136,7 @@ def _raster_band(values: xr.Variable, name: str, unit: str) -> _RasterBand:
         if not check_dtype(values.dtype.name) and values.dtype != bool:
             raise DataError(f"band {name} is {values.dtype}, which no raster can hold. Convert it, e.g. to float32.")
         nodata = float("nan") if np.issubdtype(values.dtype, np.floating) else None
-        return _RasterBand(name=name, values=values, dtype=_on_disk(values.dtype), nodata=nodata)
+        return _RasterBand(name=name, values=values, dtype=_on_disk(values.dtype), nodata=nodata, unit=unit)
     codec = manager[name]
     dtype = _on_disk(np.dtype(codec.disk_dtype))
     if name.split("-")[0] in (

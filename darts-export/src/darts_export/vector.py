@@ -1,5 +1,6 @@
 """Outlines of masks and objects, with statistics of each, and what a reader needs when the table travels alone."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -77,16 +78,27 @@ def observed_table(tile: xr.Dataset) -> gpd.GeoDataFrame:
             nobody knows the quality, and its extent counts.
     """
     seen = tile["extent"].copy(data=np.empty(tile["extent"].shape, dtype=bool))
-    into, extent, probabilities = seen.values, tile["extent"].values, tile["probabilities"].values
-    quality = tile["quality_data_mask"].values if "quality_data_mask" in tile else None
+    into, of_rows = seen.values, seen_rows(tile)
 
     def look(rows: slice) -> None:
-        into[rows] = extent[rows] & ~np.isnan(probabilities[rows])
-        if quality is not None:
-            into[rows] &= quality[rows] == HIGH_QUALITY
+        into[rows] = of_rows(rows)
 
     for_each_row_block(look, len(into))
     return region_table(tile.assign(observed=seen), "observed")
+
+
+def seen_rows(tile: xr.Dataset) -> Callable[[slice], Array]:
+    """Return what tells where ground was really seen, (y, x) bool of some rows, see `observed_table`."""
+    extent, probabilities = tile["extent"].values, tile["probabilities"].values
+    quality = tile["quality_data_mask"].values if "quality_data_mask" in tile else None
+
+    def look(rows: slice) -> Array:
+        seen: Array = extent[rows] & ~np.isnan(probabilities[rows])
+        if quality is not None:
+            seen &= quality[rows] == HIGH_QUALITY
+        return seen
+
+    return look
 
 
 def missing_masks(tile: xr.Dataset, suffix: str) -> list[str]:

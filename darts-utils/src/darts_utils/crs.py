@@ -19,6 +19,8 @@ from darts_utils.errors import DataError, GridError
 from darts_utils.names import shown
 
 LONGLAT = "EPSG:4326"
+EQUAL_AREA = "EPSG:6931"
+"""NSIDC EASE-Grid 2.0 North: Lambert azimuthal equal-area on the North Pole of WGS84, metres, without a seam."""
 _LONGEST_PX = 1_000_000
 _CAUGHT = (ProjError, ShapelyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError)
 """What pyproj, shapely, odc-geo and rasterio raise about what they cannot use."""

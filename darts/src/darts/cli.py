@@ -230,6 +230,7 @@ for _name, _function, _words in (
     ),
     ("polygonize", "polygonize:polygonize_tiles", "Make polygons again from probabilities, without networks."),
     ("agree", "commands:agreement_of_layers", "Compare several people's outlines, and write what most agree on."),
+    ("density", "density:density_of_inventory", "Add up slumps and ground over cells, districts and latitudes."),
     ("show", "exchange:show_inventory", "Draw a place year by year, with what changed, and sizes and growth."),
     ("export", "exchange:export_inventory", "Write an inventory for other programs, or in the schema of ARTS."),
     ("import", "exchange:import_layer", "Check a layer in the schema of ARTS, and write it as labels or reference."),

@@ -25,7 +25,7 @@ from darts_utils.files import atomic_file, new_file
 
 PERCENTS = "probabilities.tif"
 SEGMENTS = f"{PRODUCTS['polygonized'].stem}.parquet"
-_GROUND = tuple(f"{PRODUCTS[name].stem}.parquet" for name in ("observed", "extent"))
+_GROUND = tuple(f"{PRODUCTS[name].stem}.parquet" for name in ("observed", "density", "extent"))
 _THRESHOLD = "DARTS_binarization_threshold"
 _OF_IMAGE = ("acquired", "sensor")
 

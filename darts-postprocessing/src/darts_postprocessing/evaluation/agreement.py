@@ -13,7 +13,7 @@ from darts_postprocessing.evaluation.layers import outlines_in_plane, searched_g
 from darts_postprocessing.evaluation.matching import matched_pairs, overlaps_of
 from darts_postprocessing.evaluation.measures import ratio
 from darts_postprocessing.inventory import robust
-from darts_postprocessing.inventory.plane import PLANE
+from darts_utils.crs import EQUAL_AREA
 from darts_utils.errors import ConfigError
 from darts_utils.objects.geodesy import ground_areas_m2
 from darts_utils.rasters.arrays import Array
@@ -35,7 +35,7 @@ class Agreement:
     """One row a pair: `first second` text and `area_iou f1_30 f1_50` float64, NaN where undefined (0 / 0)."""
     pieces: gpd.GeoDataFrame
     """Ground that the same annotators call slump, one row a piece: `n_annotators` int64 and their `share` float64,
-    above 0 to 1; outlines in `PLANE`, which share no ground."""
+    above 0 to 1; outlines in `EQUAL_AREA`, which share no ground."""
 
     @property
     def medians(self) -> dict[str, float]:
@@ -49,7 +49,7 @@ class Agreement:
             at: Share of the annotators who must do so.
 
         Returns:
-            One row a polygon in `PLANE`, with `area_m2` float64, geodesic, and `share` float64, the mean over its
+            One row a polygon in `EQUAL_AREA`, with `area_m2` float64, geodesic, and `share` float64, the mean over its
             ground. Polygons may touch in points but share no ground.
 
         Raises:
@@ -60,8 +60,8 @@ class Agreement:
         chosen = self.pieces[self.pieces["share"] >= at - _ROUNDING]
         polygons = shapely.get_parts(robust.union_all(chosen.geometry.to_numpy()))
         polygons = polygons[shapely.get_dimensions(polygons) == 2]
-        columns = {"area_m2": ground_areas_m2(polygons, PLANE), "share": _mean_shares(polygons, chosen)}
-        return gpd.GeoDataFrame(columns, geometry=polygons, crs=PLANE)
+        columns = {"area_m2": ground_areas_m2(polygons, EQUAL_AREA), "share": _mean_shares(polygons, chosen)}
+        return gpd.GeoDataFrame(columns, geometry=polygons, crs=EQUAL_AREA)
 
 
 def agreement_of(layers: Mapping[str, gpd.GeoDataFrame], area: gpd.GeoDataFrame | None = None) -> Agreement:
@@ -116,7 +116,7 @@ def _pieces(grounds: Array) -> gpd.GeoDataFrame:
     shapely.prepare(grounds)
     number = shapely.contains(grounds[:, None], points).sum(axis=0).astype(np.int64)
     columns = {"n_annotators": number, "share": number / len(grounds)}
-    return gpd.GeoDataFrame(columns, geometry=pieces, crs=PLANE)[number > 0].reset_index(drop=True)
+    return gpd.GeoDataFrame(columns, geometry=pieces, crs=EQUAL_AREA)[number > 0].reset_index(drop=True)
 
 
 def _mean_shares(polygons: Array, pieces: gpd.GeoDataFrame) -> Array:

@@ -19,7 +19,7 @@ def boundary_distances(first: Array, second: Array) -> tuple[Array, Array]:
     north and less towards the pole.
 
     Args:
-        first: (pair,) polygons and multipolygons in `PLANE`.
+        first: (pair,) polygons and multipolygons in `EQUAL_AREA`.
         second: (pair,) the same.
 
     Returns:

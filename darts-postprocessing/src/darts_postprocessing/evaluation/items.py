@@ -14,7 +14,7 @@ from darts_postprocessing.evaluation.matching import Overlaps, split_and_merged
 from darts_postprocessing.inventory import robust
 from darts_postprocessing.inventory.dissolve import groups_of
 from darts_postprocessing.inventory.overlay import unions
-from darts_postprocessing.inventory.plane import PLANE
+from darts_utils.crs import EQUAL_AREA
 from darts_utils.objects.geodesy import ground_areas_m2
 from darts_utils.rasters.arrays import Array
 
@@ -133,5 +133,5 @@ def ground_of(predictions: Array, references: Array) -> tuple[pd.DataFrame, Arra
     left = unions(shapes[~is_reference], pieces[~is_reference], n_pieces)
     right = unions(shapes[is_reference], pieces[is_reference], n_pieces)
     grounds = {"predicted": left, "reference": right, "both": robust.intersection(left, right)}
-    areas = pd.DataFrame({name: ground_areas_m2(ground, PLANE) for name, ground in grounds.items()})
+    areas = pd.DataFrame({name: ground_areas_m2(ground, EQUAL_AREA) for name, ground in grounds.items()})
     return areas, shapely.point_on_surface(np.where(shapely.is_empty(right), left, right))

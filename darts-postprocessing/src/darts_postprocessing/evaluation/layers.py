@@ -10,7 +10,8 @@ import shapely
 
 from darts_postprocessing.inventory import robust
 from darts_postprocessing.inventory.overlay import unions
-from darts_postprocessing.inventory.plane import PLANE, to_plane
+from darts_postprocessing.inventory.plane import to_plane
+from darts_utils.crs import EQUAL_AREA
 from darts_utils.errors import DataError
 from darts_utils.rasters.arrays import Array
 
@@ -60,8 +61,8 @@ def outlines_in_plane(layer: gpd.GeoDataFrame, name: str) -> gpd.GeoDataFrame:
         name: What the layer is, for messages: `predictions`, for example.
 
     Returns:
-        Its rows with an outline, numbered from 0 on, with their columns; outlines valid, in `geometry`, in `PLANE`;
-        and `row` int64, the place of each row in the layer.
+        Its rows with an outline, numbered from 0 on, with their columns; outlines valid, in `geometry`, in
+        `EQUAL_AREA`; and `row` int64, the place of each row in the layer.
 
     Raises:
         DataError: If the layer has no outlines or CRS, or a row is no polygon.
@@ -75,7 +76,7 @@ def outlines_in_plane(layer: gpd.GeoDataFrame, name: str) -> gpd.GeoDataFrame:
         kind = shapes[wrong[0]].geom_type
         raise DataError(f"row {wrong[0]} of the {name} is a {kind}, but must be a polygon. Leave such rows out.")
     columns = pd.DataFrame(layer.drop(columns=layer.active_geometry_name)).iloc[rows].reset_index(drop=True)
-    return gpd.GeoDataFrame(columns.assign(row=rows), geometry=to_plane(shapes[rows], layer.crs), crs=PLANE)
+    return gpd.GeoDataFrame(columns.assign(row=rows), geometry=to_plane(shapes[rows], layer.crs), crs=EQUAL_AREA)
 
 
 def searched_ground(layer: gpd.GeoDataFrame | None) -> Searched:

@@ -20,8 +20,8 @@ from darts_postprocessing.evaluation.layers import (
 )
 from darts_postprocessing.evaluation.matching import matched_pairs, overlaps_of
 from darts_postprocessing.evaluation.measures import AREAS, GROUND, OBJECTS, PRECISION
-from darts_postprocessing.inventory.plane import PLANE
 from darts_postprocessing.inventory.slumps import TIERS
+from darts_utils.crs import EQUAL_AREA
 from darts_utils.objects.geodesy import ground_areas_m2
 from darts_utils.rasters.arrays import Array
 
@@ -38,11 +38,11 @@ class Evaluation:
     scores: pd.DataFrame
     """One row a group and score; see `evaluate`."""
     predictions: gpd.GeoDataFrame
-    """The predictions that count, in `PLANE`."""
+    """The predictions that count, in `EQUAL_AREA`."""
     references: gpd.GeoDataFrame
-    """The references that count, in `PLANE`."""
+    """The references that count, in `EQUAL_AREA`."""
     searched: gpd.GeoDataFrame | None
-    """The ground that was searched, in `PLANE`; None: everywhere."""
+    """The ground that was searched, in `EQUAL_AREA`; None: everywhere."""
     places: str
     """Column of both tables with the places that were resampled: `region` or `block`."""
 
@@ -120,7 +120,7 @@ def evaluate(
         scores=_score_table(items, pieces, places),
         predictions=_with_outcome(left, rows, partners, iou, "false"),
         references=_with_outcome(right, partners, rows, iou, "missed"),
-        searched=None if ground.polygons is None else gpd.GeoDataFrame(geometry=ground.polygons, crs=PLANE),
+        searched=None if ground.polygons is None else gpd.GeoDataFrame(geometry=ground.polygons, crs=EQUAL_AREA),
         places=places,
     )
 
@@ -141,7 +141,7 @@ def _placed(table: gpd.GeoDataFrame, regions: RegionsOf, *, are_references: bool
     points = shapely.point_on_surface(shapes)
     # a column of predictions is no region: where a hit and a miss lie must be told by the same layer
     placed = table.drop(columns=[] if are_references else ["region"], errors="ignore")
-    placed = placed.assign(area_m2=ground_areas_m2(shapes, PLANE), block=blocks_of(points))
+    placed = placed.assign(area_m2=ground_areas_m2(shapes, EQUAL_AREA), block=blocks_of(points))
     if not regions.are_told:
         return placed
     keep = are_references and not regions.of_searched

@@ -6,8 +6,9 @@ import numpy as np
 import pyproj
 import shapely
 
-from darts_postprocessing.inventory.plane import PLANE, to_degrees, to_plane
 from darts_postprocessing.inventory.plane import centroids as centroids_of_plane
+from darts_postprocessing.inventory.plane import to_degrees, to_plane
+from darts_utils.crs import EQUAL_AREA
 from darts_utils.rasters.arrays import Array
 
 DEGREES = "EPSG:4326"
@@ -76,7 +77,7 @@ def _moved(shapes: Array, target: str) -> Array:
     if target == DEGREES:
         moved = to_degrees(shapes)
     else:
-        transform = pyproj.Transformer.from_crs(PLANE, target, always_xy=True).transform
+        transform = pyproj.Transformer.from_crs(EQUAL_AREA, target, always_xy=True).transform
         moved = shapely.transform(shapes, lambda points: np.column_stack(transform(points[:, 0], points[:, 1])))
     broken = ~shapely.is_valid(moved)
     moved[broken] = shapely.make_valid(moved[broken], method="structure", keep_collapsed=False)

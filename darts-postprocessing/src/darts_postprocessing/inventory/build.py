@@ -15,12 +15,13 @@ import shapely
 
 from darts_postprocessing.inventory.cells import Index, cell_at
 from darts_postprocessing.inventory.dissolve import groups_of
-from darts_postprocessing.inventory.parts import NOTES, VERSION, Part, remove_others
+from darts_postprocessing.inventory.parts import NOTES, VERSION, Part, parts_of, remove_others
 from darts_postprocessing.inventory.rules import Rules
 from darts_postprocessing.inventory.tiles import EXTENT, TileFacts, chosen_tiles, find_tiles, tile_facts
 from darts_postprocessing.inventory.tracks import Published
 from darts_postprocessing.inventory.work import (
     REACH_M,
+    SUMS_KIND,
     Members,
     Period,
     Place,
@@ -29,6 +30,7 @@ from darts_postprocessing.inventory.work import (
     object_pairs,
     published_pairs,
     slump_pairs,
+    sums_beside,
     track,
 )
 from darts_utils.errors import ConfigError, DataError
@@ -36,7 +38,7 @@ from darts_utils.files import atomic_file, exclusive_lock, make_folder, remove_p
 from darts_utils.rasters.arrays import Array
 
 FILE = "inventory.json"
-KINDS = ("objects", "looks", "slumps", "tracks", "changes", ".parts/slumps")
+KINDS = ("objects", "looks", "slumps", "tracks", "changes", ".parts/slumps", SUMS_KIND)
 
 type Spread = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], Iterable[Any]]
 """Calls a function with each of many arguments, here or elsewhere, and gives what it returns in their order."""
@@ -149,26 +151,37 @@ def retrack(
         ConfigError: If there is no inventory, or a rule is out of its range.
         DataError: If `inventory.json` or the notes of a part are damaged or lost.
     """
+    said = read_said(folder)
+    try:
+        before = {name: tuple(value) if isinstance(value, list) else value for name, value in said["rules"].items()}
+        counted = _Counted(images=said["images"], years=said["years"], n_without_looks=said["images_without_looks"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _damaged(folder, error) from error
+    rules = Rules(**{**before, **changed})
+    with exclusive_lock(folder / ".lock", timeout_s=0):
+        level_1 = parts_of(folder, "objects"), parts_of(folder, "looks")
+        (folder / FILE).unlink()
+        return _follow(folder, rules, spread or here, counted, level_1=level_1, published=published)
+
+
+def read_said(folder: Path) -> Mapping[str, Any]:
+    """Return what an inventory says of itself: `rules`, `years`, `images` and `images_without_looks`.
+
+    Raises:
+        ConfigError: If there is none.
+        DataError: If that is damaged.
+    """
     if not (folder / FILE).is_file():
         raise ConfigError(f"{folder} is no inventory. Make one with `darts inventory build`.")
     try:
-        said = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        before = {name: tuple(value) if isinstance(value, list) else value for name, value in said["rules"].items()}
-        counted = _Counted(images=said["images"], years=said["years"], n_without_looks=said["images_without_looks"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{folder / FILE} is damaged ({error}). Build the inventory again.") from error
-    rules = Rules(**{**before, **changed})
-    with exclusive_lock(folder / ".lock", timeout_s=0):
-        kinds = [
-            [Part(folder, file.relative_to(folder).as_posix()) for file in sorted((folder / kind).rglob("*.parquet"))]
-            for kind in ("objects", "looks")
-        ]
-        lacking = [part.name for parts in kinds for part in parts if not part.noted()]
-        if lacking:
-            raise DataError(f"{folder} is not whole: of {lacking[0]} the notes in {NOTES} are lost. Build it again.")
-        (folder / FILE).unlink()
-        level_1 = kinds[0], kinds[1]
-        return _follow(folder, rules, spread or here, counted, level_1=level_1, published=published)
+        said: Mapping[str, Any] = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _damaged(folder, error) from error
+    return said
+
+
+def _damaged(folder: Path, error: Exception) -> DataError:
+    return DataError(f"{folder / FILE} is damaged ({error}). Build the inventory again.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,7 +208,8 @@ def _follow(
     steps = Steps(out, rules, spread, looks=looks, years=counted.years, published=published)
     slumps = steps.dissolve(objects)
     made = steps.track(slumps)
-    remove_others(out, KINDS, [*objects, *looks, *slumps, *made])
+    sums = [sums_beside(part) for part in looks]
+    remove_others(out, KINDS, [*objects, *looks, *sums, *slumps, *made])
     by_year: dict[int, int] = dict.fromkeys(counted.years, 0)
     for part in made:
         if part.name.startswith("slumps/"):

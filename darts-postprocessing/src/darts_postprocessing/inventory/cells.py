@@ -19,6 +19,24 @@ def cell_at(x: float, y: float) -> str:
     return f"x{int(np.floor(x / CELL_M)):+04d}y{int(np.floor(y / CELL_M)):+04d}"
 
 
+def corner_of(cell: str) -> tuple[float, float]:
+    """Return the least coordinates of a cell in the plane, by its name."""
+    column, row = cell[1:].split("y")
+    return int(column) * CELL_M, int(row) * CELL_M
+
+
+def cells_under(bounds: Sequence[Bounds | None]) -> list[str]:
+    """Return the names of all cells that some bounds reach into, in the order of their names."""
+    names: set[str] = set()
+    for left, bottom, right, top in (one for one in bounds if one is not None):
+        columns, rows = (
+            range(int(np.floor(low / CELL_M)), int(np.floor(high / CELL_M)) + 1)
+            for low, high in ((left, right), (bottom, top))
+        )
+        names.update(cell_at(column * CELL_M, row * CELL_M) for column in columns for row in rows)
+    return sorted(names)
+
+
 def bounds_of(shapes: Array) -> Bounds | None:
     """Return the bounds of all shapes together, None where there are none."""
     if not len(shapes):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import shapely
@@ -84,27 +85,45 @@ class Part:
         """How many rows it has."""
         return int(self.noted().get("rows", 0))
 
-    def write(self, frame: gpd.GeoDataFrame, digest: str) -> None:
+    def write(self, frame: pd.DataFrame, digest: str) -> None:
         """Write it, its outlines in degrees, and note what it was made of; equal tables give equal bytes.
 
         Args:
-            frame: What it holds, all outlines in the plane.
+            frame: What it holds, all outlines in the plane; or a table without any.
             digest: Of what it was made of.
         """
         make_folder(self.file.parent)
         make_folder(self._note.parent)
+        outlines = frame.geometry.to_numpy() if isinstance(frame, gpd.GeoDataFrame) else np.empty(0, dtype=object)
         with atomic_file(self.file) as part:
-            in_degrees(frame).to_parquet(
-                part, index=False, compression="zstd", write_covering_bbox=True, schema_version="1.1.0"
-            )
+            if isinstance(frame, gpd.GeoDataFrame):
+                in_degrees(frame).to_parquet(
+                    part, index=False, compression="zstd", write_covering_bbox=True, schema_version="1.1.0"
+                )
+            else:
+                frame.to_parquet(part, index=False, compression="zstd")
         note = {
             "digest": digest,
             "rows": len(frame),
-            "bounds": bounds_of(frame.geometry.to_numpy()),
+            "bounds": bounds_of(outlines),
             "bytes": self.file.stat().st_size,
         }
         with atomic_file(self._note) as part:
             part.write_text(json.dumps(note), encoding="utf-8")
+
+    def read_plain(self) -> pd.DataFrame:
+        """Return what it holds, if that is a table without outlines.
+
+        Raises:
+            DataError: If it cannot be read.
+        """
+        try:
+            return pd.read_parquet(self.file)
+        except (OSError, ValueError, ArrowException) as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> DataError:
+        return DataError(f"{self.file} cannot be read ({error}). Delete it, and build it again.")
 
     def read(self, columns: Sequence[str] | None = None) -> gpd.GeoDataFrame:
         """Return what it holds, its outlines in the plane.
@@ -118,7 +137,7 @@ class Part:
             for name in _OUTLINES.intersection(plain.columns):
                 plain[name] = gpd.GeoSeries(to_plane(shapely.from_wkb(plain[name]), LONGLAT_CRS), crs=PLANE_CRS)
         except (OSError, ValueError, ArrowException, ShapelyError) as error:
-            raise DataError(f"{self.file} cannot be read ({error}). Delete it, and build it again.") from error
+            raise self._damaged(error) from error
         frame = plain.drop(columns="bbox", errors="ignore")
         return gpd.GeoDataFrame(frame, geometry="geometry", crs=PLANE_CRS)
 
@@ -142,6 +161,19 @@ def digest_of(*inputs: Any) -> str:
 def digests(parts: Iterable[Part]) -> list[list[str]]:
     """Return names and digests of parts, by name."""
     return [[part.name, str(part.noted().get("digest"))] for part in sorted(parts, key=lambda one: one.name)]
+
+
+def parts_of(root: Path, kind: str) -> list[Part]:
+    """Return the parts of a kind that an inventory has, or those of a kind and year, by name.
+
+    Raises:
+        DataError: If the notes of one are lost, without which nothing is known of it.
+    """
+    parts = [Part(root, file.relative_to(root).as_posix()) for file in sorted((root / kind).rglob("*.parquet"))]
+    lacking = [part.name for part in parts if not part.noted()]
+    if lacking:
+        raise DataError(f"{root} is not whole: of {lacking[0]} the notes in {NOTES} are lost. Build it again.")
+    return parts
 
 
 def remove_others(root: Path, kinds: Sequence[str], wanted: Iterable[Part]) -> int:

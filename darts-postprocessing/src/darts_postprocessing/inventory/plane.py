@@ -1,7 +1,7 @@
 """The plane in which an inventory compares outlines: equal-area, over all of the north, without a seam.
 
 Overlaps are compared as areas, so the plane must not distort them; and slumps on the antimeridian or on the border of
-two UTM zones must not be torn. EPSG:6931 (Lambert azimuthal equal-area on the North Pole) does both.
+two UTM zones must not be torn. `EQUAL_AREA` does both.
 """
 
 from functools import lru_cache
@@ -11,13 +11,11 @@ import numpy as np
 import pyproj
 import shapely
 
-from darts_utils.crs import LONGLAT, transformer
+from darts_utils.crs import EQUAL_AREA, LONGLAT, transformer
 from darts_utils.rasters.arrays import Array
 
-PLANE = "EPSG:6931"
-"""NSIDC EASE-Grid 2.0 North; metres."""
-PLANE_CRS = pyproj.CRS(PLANE)
-"""The same for tables: made once, for each takes a millisecond."""
+PLANE_CRS = pyproj.CRS(EQUAL_AREA)
+"""For tables: made once, for each takes a millisecond."""
 LONGLAT_CRS = pyproj.CRS(LONGLAT)
 
 
@@ -29,7 +27,7 @@ def to_plane(shapes: Any, crs: Any) -> Array:
         crs: What their coordinates are in, as pyproj takes it.
 
     Returns:
-        (shape,) polygons and multipolygons in `PLANE`.
+        (shape,) polygons and multipolygons in `EQUAL_AREA`.
     """
     moved = _transformed(np.asarray(shapes, dtype=object), crs, PLANE_CRS)
     broken = ~shapely.is_valid(moved)
@@ -44,7 +42,7 @@ def to_degrees(shapes: Any) -> Array:
     """Return shapes of the plane as longitude and latitude, those across the antimeridian cut along it.
 
     Args:
-        shapes: (shape,) polygons and multipolygons in `PLANE`.
+        shapes: (shape,) polygons and multipolygons in `EQUAL_AREA`.
 
     Returns:
         (shape,) polygons and multipolygons in EPSG:4326, with longitudes from -180 to 180 degrees.

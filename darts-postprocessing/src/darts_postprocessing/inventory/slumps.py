@@ -11,7 +11,8 @@ from darts_postprocessing.inventory import robust
 from darts_postprocessing.inventory.dissolve import MIN_OVERLAP, groups_of, same_slump_pairs
 from darts_postprocessing.inventory.majority import Sightings, majority_ground, sightings_of
 from darts_postprocessing.inventory.overlay import unions
-from darts_postprocessing.inventory.plane import PLANE, PLANE_CRS
+from darts_postprocessing.inventory.plane import PLANE_CRS
+from darts_utils.crs import EQUAL_AREA
 from darts_utils.errors import DataError
 from darts_utils.objects.geodesy import ground_areas_m2, ground_perimeters_m
 from darts_utils.rasters.arrays import Array
@@ -36,9 +37,9 @@ def slumps_of_year(objects: gpd.GeoDataFrame, looks: gpd.GeoDataFrame, min_overl
     """Return the slumps of one year.
 
     Args:
-        objects: Level 1: one row an object, its outline in `PLANE`, with `object_id image_id acquired cut npixel
+        objects: Level 1: one row an object, its outline in `EQUAL_AREA`, with `object_id image_id acquired cut npixel
             area_m2 area_m2_t30 area_m2_t65 mean_probability max_probability tier`.
-        looks: One row an image, its observed ground in `PLANE`, with `image_id`; without a row it saw its objects.
+        looks: One row an image, its observed ground in `EQUAL_AREA`, with `image_id`; without a row it saw its objects.
         min_overlap: Objects that share at least this part of the smaller one are one slump; those that the border of
             two images cuts apart are one too.
 
@@ -61,7 +62,7 @@ def slumps_of_year(objects: gpd.GeoDataFrame, looks: gpd.GeoDataFrame, min_overl
     """
     for table in (objects, looks):
         if table.crs != PLANE_CRS:
-            raise DataError(f"outlines are compared in {PLANE}, but these are in {table.crs}. Move them there.")
+            raise DataError(f"outlines are compared in {EQUAL_AREA}, but these are in {table.crs}. Move them there.")
     first, second = same_slump_pairs(*compared(objects), min_overlap=min_overlap)
     return slumps_of(objects, looks, groups_of(len(objects), first, second))
 

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid5
@@ -13,8 +14,11 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+import pyproj
 import shapely
 from pyarrow import ArrowException
+from pyproj.exceptions import CRSError
+from shapely.errors import ShapelyError
 
 from darts_postprocessing.inventory import robust
 from darts_postprocessing.inventory.cells import cell_at
@@ -22,14 +26,18 @@ from darts_postprocessing.inventory.plane import PLANE_CRS, centroids, to_plane
 from darts_postprocessing.inventory.rules import DOUBTS, MISSING, Rules
 from darts_postprocessing.inventory.slumps import TIERS
 from darts_postprocessing.inventory.tracks import NAMESPACE
+from darts_utils.crs import LONGLAT
 from darts_utils.errors import ConfigError, DataError, MissingDataError
 from darts_utils.objects.geodesy import ground_perimeters_m
 from darts_utils.rasters.arrays import Array
 
 SEGMENTS, OBSERVED, EXTENT = "prediction_segments.parquet", "prediction_observed.parquet", "prediction_extent.parquet"
+DENSITY = "prediction_density.parquet"
 RECORD = "darts_inference.json"
 FRACTIONS = ("features_missing", "nodata_fraction", "snow_fraction", "water_fraction")
 AREAS = ("area_m2_t30", "area_m2_t45", "area_m2_t65", "area_m2_t80")
+SUMS = {"x": "int32", "y": "int32", "observed_m2": "float64", "expected_m2": "float64"}
+"""Columns of sums over cells."""
 _NEEDED = ("area_m2", "npixel", "mean", "max")
 
 
@@ -48,6 +56,8 @@ class TileFacts:
     """Probability above which ground is a slump, as the tile says it."""
     thresholds: Mapping[str, float | None] = field(default_factory=dict)
     """Core probabilities from which on objects are of a tier, by tier; empty where they are not calibrated."""
+    is_calibrated: bool = False
+    """Whether its probabilities are."""
     cell: str
     """Cell of the plane that the middle of its extent lies in."""
     digest: str
@@ -126,6 +136,7 @@ def tile_facts(folder: Path) -> TileFacts:
         model_ids=_model_ids(str(said.get("DARTS_models") or "")),
         threshold=str(said.get("DARTS_binarization_threshold", "")),
         thresholds=thresholds if isinstance(thresholds, dict) else {},
+        is_calibrated=record.get("DARTS_calibrated") is True,
         cell=_cell_of(folder / (EXTENT if (folder / EXTENT).is_file() else saw)),
         digest=_digest(folder),
     )
@@ -172,24 +183,36 @@ def _model_ids(said: str) -> str:
 
 def _cell_of(file: Path) -> str:
     """Return the cell of the middle of what a table covers, which its header tells."""
-    try:
-        geo = json.loads((_header(file).metadata or {})[b"geo"])
-        column = geo["columns"][geo["primary_column"]]
-        if "bbox" not in column:  # of no ground: it may lie anywhere
-            return cell_at(0, 0)
-        left, bottom, right, top = column["bbox"]
-        crs = None if column["crs"] is None else json.dumps(column["crs"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{file} does not say where it lies. Map the tile again.") from error
-    (middle,) = to_plane([shapely.box(left, bottom, right, top)], _known(crs, file))
+    metadata = _header(file).metadata or {}
+    name, crs = _geometry_of(metadata, file)
+    bounds = json.loads(metadata[b"geo"])["columns"][name].get("bbox")
+    if bounds is None:  # of no ground: it may lie anywhere
+        return cell_at(0, 0)
+    (middle,) = to_plane([shapely.box(*bounds)], crs)
     point = shapely.centroid(middle)
     return cell_at(point.x, point.y) if not point.is_empty else cell_at(0, 0)
 
 
-def _known(crs: object, file: Path) -> Any:
+def _geometry_of(metadata: Mapping[bytes, bytes], file: Path) -> tuple[str, pyproj.CRS]:
+    """Return the column of the outlines of a table, and their CRS."""
+    try:
+        geo = json.loads(metadata[b"geo"])
+        name = str(geo["primary_column"])
+        crs = geo["columns"][name].get("crs", LONGLAT)  # what GeoParquet leaves out is longitude and latitude
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{file} does not say where it lies. Map the tile again.") from error
     if crs is None:
         raise DataError(f"{file} does not say in which coordinates it is. Map the tile again.")
-    return crs
+    try:
+        return name, _crs_of(crs if isinstance(crs, str) else json.dumps(crs))
+    except CRSError as error:
+        raise DataError(f"{file} is in coordinates that nobody knows ({error}). Map the tile again.") from error
+
+
+@lru_cache(maxsize=64)
+def _crs_of(said: str) -> pyproj.CRS:
+    """Return a CRS; tiles are many, and their systems few."""
+    return pyproj.CRS.from_user_input(said)
 
 
 def _digest(folder: Path) -> str:
@@ -197,7 +220,7 @@ def _digest(folder: Path) -> str:
     content = hashlib.sha256()
     record = folder / RECORD
     content.update(record.read_bytes() if record.is_file() else b"")
-    for name in (SEGMENTS, OBSERVED, EXTENT):
+    for name in (SEGMENTS, OBSERVED, EXTENT, DENSITY):
         file = folder / name
         if file.is_file():
             status = file.stat()
@@ -242,14 +265,14 @@ def read_objects(facts: TileFacts, rules: Rules) -> gpd.GeoDataFrame:
     Raises:
         DataError: If the table is damaged or lacks a column.
     """
-    table = _read(facts.folder / SEGMENTS)
-    shapes = to_plane(table.geometry.to_numpy(), table.crs)
+    table, outlines, crs = _read(facts.folder / SEGMENTS, _NEEDED)
+    shapes = to_plane(outlines, crs)
     longitudes, latitudes = centroids(shapes)
     told = {name: table.get(name, pd.Series(np.nan, table.index)).astype("float64") for name in (*AREAS, *FRACTIONS)}
     core = table.get("core_probability", pd.Series(np.nan, table.index)).astype("float64")
     cut = table["cut"] if "cut" in table else pd.Series(pd.NA, table.index)
     columns = {
-        "object_id": np.array(_object_ids(facts, table), dtype=object),  # of a type also where there is none
+        "object_id": _object_ids(facts, outlines, table["npixel"].to_numpy()),
         "image_id": facts.image_id,
         "sensor": facts.sensor,
         "acquired": facts.acquired,
@@ -273,31 +296,33 @@ def read_objects(facts: TileFacts, rules: Rules) -> gpd.GeoDataFrame:
     return kept
 
 
-def _read(file: Path) -> gpd.GeoDataFrame:
+def _read(file: Path, needed: Sequence[str] = ()) -> tuple[pd.DataFrame, Array, pyproj.CRS]:
+    """Return a table, its outlines, and their CRS; geopandas takes longer to read what the CRS is than all the rest."""
     try:
-        table = gpd.read_parquet(file)
-    except (OSError, ValueError, ArrowException) as error:
+        table = pq.read_table(file)
+    except (OSError, ArrowException) as error:
         raise _damaged(file, error) from error
-    lacking = (
-        [name for name in ("area_m2", "npixel", "mean", "max") if name not in table] if file.name == SEGMENTS else []
-    )
+    column, crs = _geometry_of(table.schema.metadata or {}, file)
+    try:
+        shapes = shapely.from_wkb(table[column].to_numpy())
+    except (KeyError, TypeError, ShapelyError) as error:
+        raise _damaged(file, error) from error
+    lacking = [name for name in needed if name not in table.column_names]
     if lacking:
         raise DataError(f"{file} lacks {', '.join(lacking)}: an earlier release wrote it. Export the tile again.")
-    if table.crs is None:
-        raise DataError(f"{file} does not say in which coordinates it is. Map the tile again.")
-    return table
+    return table.drop_columns([column]).to_pandas(), shapes, crs
 
 
-def _object_ids(facts: TileFacts, table: gpd.GeoDataFrame) -> list[str]:
-    shapes = shapely.normalize(table.geometry.to_numpy())
+def _object_ids(facts: TileFacts, outlines: Array, n_pixels: Array) -> Array:
+    shapes = shapely.normalize(outlines)
     areas = shapely.area(np.where(shapely.is_valid(shapes), shapes, shapely.make_valid(shapes)))
-    pixels = np.sqrt(np.maximum(areas, 1) / np.maximum(table["npixel"].to_numpy(dtype=np.float64), 1))
+    pixels = np.sqrt(np.maximum(areas, 1) / np.maximum(n_pixels.astype(np.float64), 1))
     said = f"{facts.image_id} {facts.model_ids} "
     ids = []
     for shape, pixel in zip(shapes, pixels, strict=True):
         corners = _whole_pixels(shapely.get_coordinates(shape), float(pixel))
         ids.append(str(uuid5(NAMESPACE, said + corners)))
-    return ids
+    return np.array(ids, dtype=object)  # of a type also where there is none
 
 
 def _whole_pixels(points: Array, pixel_m: float) -> str:
@@ -326,6 +351,24 @@ def _dropped(frame: gpd.GeoDataFrame, rules: Rules) -> Array:
     return dropped
 
 
+def read_sums(facts: TileFacts) -> pd.DataFrame:
+    """Return the sums of probabilities that a tile has, by cells of 1 km; none of a tile that is not calibrated.
+
+    Returns:
+        `x y` int32, and `observed_m2 expected_m2` float64, see `prediction_density.parquet` in the guide to outputs.
+
+    Raises:
+        DataError: If the table is damaged.
+    """
+    file = facts.folder / DENSITY
+    if not (facts.is_calibrated and file.is_file()):
+        return pd.DataFrame({name: np.empty(0, dtype=kind) for name, kind in SUMS.items()})
+    try:
+        return pq.read_table(file, columns=list(SUMS)).to_pandas().astype(SUMS)
+    except (OSError, ValueError, ArrowException) as error:
+        raise _damaged(file, error) from error
+
+
 def read_look(facts: TileFacts) -> gpd.GeoDataFrame:
     """Return the ground that a tile saw, in the plane.
 
@@ -336,8 +379,8 @@ def read_look(facts: TileFacts) -> gpd.GeoDataFrame:
     Raises:
         DataError: If the table is damaged.
     """
-    table = _read(facts.folder / facts.saw)
-    shapes = to_plane(table.geometry.to_numpy(), table.crs)
+    _, outlines, crs = _read(facts.folder / facts.saw)
+    shapes = to_plane(outlines, crs)
     return gpd.GeoDataFrame(
         {
             "image_id": [facts.image_id],

@@ -18,11 +18,13 @@ from darts_postprocessing.inventory.parts import Part, digest_of, digests
 from darts_postprocessing.inventory.plane import PLANE_CRS
 from darts_postprocessing.inventory.rules import Rules
 from darts_postprocessing.inventory.slumps import compared, no_slumps, slumps_of
-from darts_postprocessing.inventory.tiles import TileFacts, read_look, read_objects
+from darts_postprocessing.inventory.tiles import SUMS, TileFacts, read_look, read_objects, read_sums
 from darts_postprocessing.inventory.tracking import tracked
 from darts_postprocessing.inventory.tracks import Published
 from darts_utils.rasters.arrays import Array
 
+SUMS_KIND = ".parts/sums"
+"""Folder of parts of cells that are summed over the tiles of a place, beside those of their looks."""
 REACH_M = 100.0
 """As near as two cut objects of coarse pixels may touch, with room to spare."""
 
@@ -43,11 +45,12 @@ class Place:
 
 
 def ingest(place: Place, tiles: Sequence[TileFacts], rules: Rules) -> None:
-    """Write the objects and the looks of the tiles of a cell and year."""
+    """Write the objects of the tiles of a cell and year, the looks, and the sums of probabilities over their ground."""
     digest = digest_of([[one.image_id, one.digest] for one in tiles], sorted(rules.drop))
-    objects, looks = place.part("objects"), place.part("looks")
-    if objects.is_made_of(digest) and looks.is_made_of(digest):
+    objects, looks, sums = place.part("objects"), place.part("looks"), place.part(SUMS_KIND)
+    if all(part.is_made_of(digest) for part in (objects, looks, sums)):
         return
+    sums.write(_added([read_sums(one) for one in tiles]), digest)
     looks.write(_stacked([read_look(one) for one in tiles], "image_id"), digest)
     objects.write(_stacked([read_objects(one, rules) for one in tiles], "object_id"), digest)
 
@@ -57,6 +60,16 @@ def _stacked(frames: Sequence[gpd.GeoDataFrame], by: str) -> gpd.GeoDataFrame:
     filled = [frame for frame in frames if len(frame)] or list(frames[:1])
     stacked: gpd.GeoDataFrame = pd.concat(filled).sort_values(by, ignore_index=True)
     return stacked
+
+
+def sums_beside(looks: Part) -> Part:
+    """Return the part with the sums over the ground of some looks."""
+    return Part(looks.root, looks.name.replace("looks", SUMS_KIND, 1))
+
+
+def _added(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return the sums of several tiles by cell, in an order of its own: floating numbers are added in that of tiles."""
+    return pd.concat(tables).groupby(["y", "x"], as_index=False).sum()[list(SUMS)]
 
 
 def object_pairs(own: Part, others: Sequence[Part], min_overlap: float) -> tuple[Array, Array]:

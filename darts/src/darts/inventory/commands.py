@@ -32,8 +32,6 @@ def build_inventory(
         workers: Processes that work at once; one a core if not given.
         ray_address: Work on this running Ray cluster instead, auto or HOST:PORT; all its machines must see the folders.
     """
-    if workers is not None and workers < 1:
-        raise ConfigError(f"workers is {workers} but must be at least 1. Correct it.")
     if workers is not None and ray_address is not None:
         raise ConfigError("workers are processes of this machine, and ray_address names others. Give one of them.")
     if not tiles:

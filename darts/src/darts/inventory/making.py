@@ -3,16 +3,15 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from darts.inventory.cluster import spread_over_cluster
 from darts.inventory.ending import INVENTORY
 from darts.inventory.layers import read_years
+from darts.inventory.spreading import spread_over_cluster, spread_over_cores
 from darts.utils.console import show_table
 from darts.utils.terminal import say
-from darts_postprocessing.inventory.build import BuiltInventory, build, retrack, spread_over
+from darts_postprocessing.inventory.build import BuiltInventory, build, retrack
 from darts_postprocessing.inventory.published import published_of
 from darts_postprocessing.inventory.rules import Rules
 from darts_postprocessing.inventory.tracks import Published
-from darts_utils.machine.cpu import usable_cores
 from darts_utils.paths import user_path
 
 
@@ -29,8 +28,7 @@ def make_inventory(
     roots = [user_path(folder) for folder in tiles]
     known = _published(continue_from)
     folder = roots[0] / INVENTORY if out is None else user_path(out)
-    here = spread_over(usable_cores() if workers is None else workers)
-    with here if ray_address is None else spread_over_cluster(ray_address) as spread:
+    with spread_over_cores(workers) if ray_address is None else spread_over_cluster(ray_address) as spread:
         built = build(roots, folder, rules, spread=spread, published=known)
     _show(built)
 
@@ -41,7 +39,7 @@ def track_again(
     """Make slumps and tracks again, see `darts.inventory.commands.track_inventory`."""
     known = _published(continue_from)
     given = {name: value for name, value in changed.items() if value is not None}
-    with spread_over(usable_cores() if workers is None else workers) as spread:
+    with spread_over_cores(workers) as spread:
         _show(retrack(user_path(inventory), given, spread=spread, published=known))
 
 

@@ -218,7 +218,8 @@ class ExportParameters(Parameters):
     export_bands: list[str] = field(
         default_factory=lambda: ["probabilities", "binarized", "polygonized", "extent", "thumbnail"]
     )
-    """probabilities, binarized, polygonized, observed, extent, thumbnail, optical, dem, tcvis, metadata, bands."""
+    """probabilities, binarized, polygonized, observed, density, extent, thumbnail, optical, dem, tcvis, metadata,
+    bands."""
     write_model_outputs: bool = False
     """Also write the result of each model, not only that of the ensemble."""
     uncertainty: bool = False
@@ -242,8 +243,9 @@ class ExportParameters(Parameters):
 
     @property
     def products(self) -> list[str]:
-        """All products that are asked for, by whatever parameter; with objects comes the ground that was seen."""
-        implied = {"observed": "polygonized" in self.export_bands, "uncertainty": self.uncertainty}
+        """All products that are asked for, by whatever parameter; with objects comes what inventories need beside."""
+        has_objects = "polygonized" in self.export_bands
+        implied = {"observed": has_objects, "density": has_objects, "uncertainty": self.uncertainty}
         return list(dict.fromkeys([*self.export_bands, *(name for name, is_wanted in implied.items() if is_wanted)]))
 
 

@@ -9,12 +9,11 @@ import pandas as pd
 
 from darts_acquisition import download_admin_files
 from darts_acquisition.catalog.vector_kinds import check_holds_shapes
-from darts_utils.crs import transformed
+from darts_utils.crs import EQUAL_AREA, transformed
 from darts_utils.errors import DataError, MissingDataError
 
 NO_REGION = "No Region"
 _FILE = "geoBoundariesCGAZ_ADM2.shp"
-_EQUAL_AREA = "EPSG:6931"
 _SAME_SHARE = 1e-6
 """Overlaps that differ by less than this share are taken for equal."""
 
@@ -82,7 +81,7 @@ def _overlaps(footprints: gpd.GeoSeries, boundaries: Path) -> pd.DataFrame:
     if footprints.empty:
         return pd.DataFrame({"image_id": [], "region": [], "area": []})
     regions = _regions_near(footprints, boundaries)
-    own = gpd.GeoDataFrame({"image_id": footprints.index}, geometry=footprints.to_crs(_EQUAL_AREA).values)
+    own = gpd.GeoDataFrame({"image_id": footprints.index}, geometry=footprints.to_crs(EQUAL_AREA).values)
     own = own.set_geometry(own.geometry.make_valid())
     images, places = regions.sindex.query(own.geometry, predicate="intersects")
     left, right = (side.geometry.iloc[at].reset_index(drop=True) for side, at in ((own, images), (regions, places)))
@@ -106,5 +105,5 @@ def _regions_near(footprints: gpd.GeoSeries, boundaries: Path) -> gpd.GeoDataFra
             f"the administrative boundaries {boundaries} cannot be read ({' '.join(str(error).split())}). "
             "Delete them; they are fetched again."
         ) from error
-    regions = transformed(near, _EQUAL_AREA, str(boundaries))
+    regions = transformed(near, EQUAL_AREA, str(boundaries))
     return regions[regions.geometry.notna()]

@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 import xarray as xr
 
-from darts_export import image, map_furniture
+from darts_export import image
 from darts_export.facts import TileFacts, tile_facts
-from darts_export.map_furniture import Picture
-from darts_export.resize import resize_band, resize_mask
+from darts_export.pictures import map_furniture
+from darts_export.pictures.map_furniture import Picture
+from darts_export.pictures.resize import resize_band, resize_mask
 from darts_utils.grid import convergence_at_centre, pixel_size_m
 from darts_utils.rasters.arrays import Array
 from darts_utils.rasters.run_length import connected_components, run_length_encode

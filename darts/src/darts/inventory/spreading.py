@@ -1,13 +1,26 @@
-"""An inventory worked out on a Ray cluster, whose machines all see its folder and the tiles."""
+"""Where an inventory is worked out: on cores of this machine, or on a Ray cluster whose machines all see its folder."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from darts_postprocessing.inventory.build import Spread
+from darts_postprocessing.inventory.build import Spread, spread_over
+from darts_utils.errors import ConfigError
+from darts_utils.machine.cpu import usable_cores
 
 _AHEAD = 1000
 """Calls that are with the cluster at once: what is waited for is kept in memory."""
+
+
+def spread_over_cores(workers: int | None) -> AbstractContextManager[Spread]:
+    """Give what calls functions in so many processes of this machine, or in one a core.
+
+    Raises:
+        ConfigError: If they are fewer than one.
+    """
+    if workers is not None and workers < 1:
+        raise ConfigError(f"workers is {workers} but must be at least 1. Correct it.")
+    return spread_over(usable_cores() if workers is None else workers)
 
 
 @contextmanager

@@ -1,0 +1,169 @@
+"""Densities of an inventory, as rasters and tables, and what is said of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+import xarray as xr
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from odc.geo.xr import xr_coords
+
+from darts.datasets.build.regions import fetch_boundaries
+from darts.inventory.spreading import spread_over_cores
+from darts.utils.console import show_table
+from darts.utils.terminal import say
+from darts_export.raster import raster_bytes
+from darts_postprocessing.density.density import Density, densities
+from darts_postprocessing.density.ground import KM_M
+from darts_postprocessing.density.regions import Regions
+from darts_postprocessing.density.sums import DEGREES, GRIDS, Grid
+from darts_postprocessing.inventory.build import read_said
+from darts_postprocessing.inventory.parts import parts_of
+from darts_postprocessing.inventory.plane import to_degrees
+from darts_utils.crs import EQUAL_AREA, LONGLAT
+from darts_utils.errors import ConfigError, DataError
+from darts_utils.files import atomic_file, make_folder
+from darts_utils.paths import PathManager, user_path
+
+_SQUARE_KILOMETRES = Grid(name="1km", crs=EQUAL_AREA, step=KM_M, parts=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Boundaries:
+    """Where the polygons of regions are."""
+
+    file: Path | None
+    """None: the districts, in their folder."""
+    column: str
+    folder: Path | None
+    """None: the usual one."""
+    offline: bool
+
+    def regions_near(self, inventory: Path) -> Regions:
+        """Return the regions around an inventory.
+
+        Raises:
+            ConfigError: If there is no such file.
+            DataError: If it cannot be read.
+            MissingDataError: If the districts are missing offline.
+            ServiceError: If they cannot be fetched.
+        """
+        if self.file is None:
+            folder = PathManager().admin_boundaries if self.folder is None else user_path(self.folder)
+            file = fetch_boundaries(folder, offline=self.offline)
+        else:
+            file = user_path(self.file)
+        if not file.exists():
+            raise ConfigError(f"there are no regions {file}. Give a file of polygons.")
+        bounds = [part.bounds for part in parts_of(inventory, "looks")]
+        boxes = np.array([shapely.box(*one) for one in bounds if one is not None], dtype=object)
+        near = gpd.GeoSeries(to_degrees(boxes), crs=LONGLAT)
+        return Regions(_read(file, near), self.column, str(file))
+
+
+def _read(file: Path, near: gpd.GeoSeries) -> gpd.GeoDataFrame:
+    """Return the polygons of a file around some places; all of a file of other than GDAL's."""
+    try:
+        if file.suffix == ".parquet":
+            table = gpd.read_parquet(file)
+        else:
+            table = gpd.read_file(file, bbox=near if len(near) else None)
+    except Exception as error:  # GDAL and geopandas have many errors about what they cannot read
+        raise DataError(
+            f"the regions {file} cannot be read ({' '.join(str(error).split())[:160]}). Give a layer of polygons."
+        ) from error
+    if not isinstance(table, gpd.GeoDataFrame):
+        raise DataError(f"{file} is a table without outlines. Give a layer of polygons.")
+    return table
+
+
+def write_densities(
+    inventory: Path, year: int | None, boundaries: Boundaries | None, *, workers: int | None, out: Path
+) -> None:
+    """Write densities, see `darts.inventory.density.density_of_inventory`."""
+    inventory, out = user_path(inventory), user_path(out)
+    years, cores = _years(inventory, year), spread_over_cores(workers)
+    regions = None if boundaries is None else boundaries.regions_near(inventory)
+    with cores as spread:
+        found = list(densities(inventory, years, regions=regions, spread=spread))
+    make_folder(out)
+    for one in found:
+        _write_rasters(one, inventory, out)
+    half = DEGREES.step
+    latitudes = {one.year: one.by_latitude.rename(index=lambda row: row * half) for one in found}
+    _write_table(out / "latitudes.csv", latitudes, "latitude_from")
+    if regions is not None:
+        by_region = {one.year: one.by_region for one in found if one.by_region is not None}
+        _write_table(out / "regions.csv", by_region, "region")
+    _show(found, out)
+
+
+def _years(inventory: Path, year: int | None) -> list[int]:
+    years = [int(one) for one in read_said(inventory)["years"]]
+    if year is not None and year not in years:
+        raise ConfigError(f"{inventory} has nothing of {year}, but of {', '.join(map(str, years))}.")
+    return years if year is None else [year]
+
+
+def _write_rasters(density: Density, inventory: Path, out: Path) -> None:
+    """Write what is told of cells as cloud-optimised GeoTIFFs, of which NaN is ground that nobody looked at."""
+    tags = {"DARTS_inventory": inventory.name, "DARTS_year": density.year}
+    layers = [(_SQUARE_KILOMETRES, "looks", density.looks.astype(np.float32))]
+    layers += [(grid, "density", density.by_cell[grid.name]) for grid in GRIDS]
+    for grid, name, table in layers:
+        if len(table):
+            with atomic_file(out / f"{name}-{grid.name}-{density.year}.tif") as part:
+                part.write_bytes(raster_bytes(raster_of(table, grid), list(table.columns), tags))
+
+
+def raster_of(table: pd.DataFrame, grid: Grid) -> xr.Dataset:
+    """Return the cells of a table as bands, (y, x), north up, NaN where the table has none.
+
+    Args:
+        table: One row a cell, by `row` and `column`.
+        grid: What they are cells of.
+    """
+    rows, columns = (table.index.get_level_values(level).to_numpy() for level in (0, 1))
+    top, left = rows.max(), columns.min()
+    shape = (int(top - rows.min()) + 1, int(columns.max() - left) + 1)
+    affine = Affine(grid.step, 0, float(left * grid.step), 0, -grid.step, float((top + 1) * grid.step))
+    coordinates = xr_coords(GeoBox(shape, affine, grid.crs))
+    dims = [name for name in coordinates if name != "spatial_ref"]
+    raster = xr.Dataset(coords=coordinates)
+    for name in table:
+        band = np.full(shape, np.nan, dtype=table[name].to_numpy().dtype)
+        band[top - rows, columns - left] = table[name].to_numpy()
+        raster[name] = (dims, band, {"units": "m2" if str(name).endswith("m2") else ""})
+    return raster
+
+
+def _write_table(file: Path, by_year: dict[int, pd.DataFrame], key: str) -> None:
+    tables = [table.rename_axis(key).reset_index().assign(year=year) for year, table in by_year.items()]
+    table = pd.concat(tables, ignore_index=True)
+    with atomic_file(file) as part:
+        table[["year", *table.columns.drop("year")]].to_csv(part, index=False)
+
+
+def _show(found: Sequence[Density], out: Path) -> None:
+    rows = []
+    n_unknown = n_seen = 0
+    for one in found:
+        cells = one.by_cell[GRIDS[0].name]
+        seen = cells[cells["observed_m2"] > 0]
+        n_seen, n_unknown = n_seen + len(seen), n_unknown + int(seen["expected_m2"].isna().sum())
+        sums = cells[["observed_m2", "area_m2", "expected_m2"]].sum() / 1e6
+        figures = [f"{sums['observed_m2']:.1f}", f"{cells['n_slumps'].sum():.0f}", f"{sums['area_m2']:.3f}"]
+        expected = f"{sums['expected_m2']:.3f}" if seen["expected_m2"].notna().any() else "unknown"
+        rows.append((str(one.year), *figures, expected))
+    show_table("Ground and slumps", ("year", "seen km2", "slumps", "area km2", "expected km2"), rows)
+    if n_unknown:
+        say(
+            f"of {n_unknown} of {n_seen} cells nothing is expected: tiles there tell no calibrated probabilities."
+            " Map them with a calibrated model."
+        )
+    say(f"Written: {out}")

@@ -50,3 +50,4 @@ CLI_ONLY |= {
     field.name for kind in GENERATOR["LEARNING"].values() for field in dataclasses.fields(kind)
 }  # in the tables
 CLI_ONLY |= {"write_labels"}  # of the demo
+CLI_ONLY |= {"with_models", "window", "json"}  # of the check of inference

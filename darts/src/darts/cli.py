@@ -145,6 +145,12 @@ app.command(
     group=subcommands_group,
     help="Map slumps in a made-up stretch of Arctic coast and compare them with the truth; needs no account.",
 )
+app.command(
+    "darts.validation.command:validate_inference",
+    name="validate-inference",
+    group=utilities_group,
+    help="Check that inference with a model does what it promises on a scene, on this machine.",
+)
 inference_app.command(
     "darts.pipelines.sentinel2:run_sentinel2_sequential",
     name="sentinel2-sequential",

@@ -9,6 +9,7 @@ from typing import Any
 
 from darts.pipelines.parameters import SceneParameters
 from darts.pipelines.tiles import TileRef
+from darts.utils import terminal
 from darts_utils.errors import ConfigError
 from darts_utils.files import atomic_file
 from darts_utils.names import check_name, is_id, shown
@@ -22,11 +23,9 @@ def confirm_unbounded(parameters: SceneParameters) -> None:
     Raises:
         ConfigError: If the user says no, or cannot be asked.
     """
-    from darts.utils.terminal import confirm
-
     if parameters.is_bounded_in_time or parameters.yes:
         return
-    if not confirm("No dates, months or years are given: search through all years?"):
+    if not terminal.confirm("No dates, months or years are given: search through all years?"):
         raise ConfigError(
             f"{parameters.selector} is given without dates, months or years, so all years would be searched and "
             "fetched. Give --start-date and --end-date, or --years and --months, or confirm with --yes."

@@ -49,5 +49,5 @@ CLI_ONLY |= {"train_data_dir", "threads", "number"}  # of training sets
 CLI_ONLY |= {
     field.name for kind in GENERATOR["LEARNING"].values() for field in dataclasses.fields(kind)
 }  # in the tables
-CLI_ONLY |= {"write_labels"}  # of the demo
+CLI_ONLY |= {"write_labels", "n_years", "one_trend"}  # of the demo
 CLI_ONLY |= {"with_models", "window", "json"}  # of the check of inference

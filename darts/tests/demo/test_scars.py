@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import shapely
@@ -5,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darts.demo.world.drainage import drain
-from darts.demo.world.scars import ScarDesign, draw_scar
+from darts.demo.world.scars import ScarDesign, draw_scar, united
 
 FAR_FROM_WATER = np.full((120, 150), 500, dtype=np.float32)
 
@@ -76,3 +78,33 @@ def test_water_gathers_in_the_valley():
     assert drainage.incision_m.shape == (160, 200)
     assert drainage.wetness[80, 95:105].max() > 2 * drainage.wetness[80, 30:60].mean()
     assert drainage.incision_m[120, 95:105].max() > drainage.incision_m[120, 40:60].max()
+
+
+@settings(deadline=None, max_examples=20)
+@given(angle=st.floats(0, 6.28), radius=st.floats(5, 12), retreat=st.floats(1, 6))
+def test_a_headwall_that_goes_back_takes_its_width_and_gives_nothing_back(angle, radius, retreat):
+    design = design_of(angle=angle, radius=radius, bend=0.0, tongue=0.0, room=6.0)
+    before, after = (
+        draw_scar(np.random.default_rng(1), replace(design, retreat=back), FAR_FROM_WATER) for back in (0.0, retreat)
+    )
+    assert before.window == after.window
+    assert shapely.area(shapely.difference(before.outline, after.outline)) < 0.01
+    swept = after.outline.area - before.outline.area
+    assert swept == pytest.approx(2 * radius * retreat, rel=0.35, abs=2)
+    assert (after.cover - before.cover).sum() == pytest.approx(swept, rel=0.15, abs=2)
+
+
+def test_scars_that_unite_have_one_outline_and_no_wall_between_them():
+    left, right = (
+        draw_scar(np.random.default_rng(1), design_of(centre=(60.0, column), angle=0.0, bend=0.0), FAR_FROM_WATER)
+        for column in (62.0, 78.0)
+    )
+    both = united([left, right])
+    assert both.outline.equals(shapely.union(left.outline, right.outline))
+    assert both.cover.sum() == pytest.approx(both.outline.area, rel=0.1)
+    assert both.headwall.sum() < 0.95 * (left.headwall.sum() + right.headwall.sum())
+    rows, columns = (np.arange(part.start, part.stop) + 0.5 for part in both.window)
+    inner = shapely.contains_xy(shapely.buffer(both.outline, -6), *np.meshgrid(columns, rows))
+    assert inner.sum() > 20
+    assert both.headwall[inner].max() < 0.02
+    assert united([left]) is left

@@ -1,6 +1,5 @@
 """`darts demo`: make a sample world, map it with the real pipeline, compare with the truth."""
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from cyclopts import Parameter
 
 from darts.demo.compare import Score, compare_with_truth
 from darts.demo.labels import AnnotatedImage, planet_images, sentinel2_image, write_labels
+from darts.demo.over_years import demo_over_years
 from darts.demo.world.make import World, make_world
 from darts.demo.world.planet import write_planet_world
 from darts.demo.world.write import write_world
@@ -19,7 +19,8 @@ from darts.pipelines.planet import PlanetPipeline
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.pipelines.tiles import RunReport
 from darts.utils.console import show_rows
-from darts.utils.terminal import say
+from darts.utils.terminal import say, short_path
+from darts_utils.errors import ConfigError
 from darts_utils.paths import DefaultPaths, user_path
 
 
@@ -54,7 +55,7 @@ class _Sensor:
 def _as_sentinel2(world: World, folder: Path, models: list[Path] | None) -> _Written:
     written = write_world(world, folder)
     paths = DefaultPaths(fast_dir=folder, large_dir=folder)
-    home = _short(folder)
+    home = short_path(folder)
     return _Written(
         pipeline=Sentinel2Pipeline(
             scene_ids=[written.scene_id], default_dirs=paths, offline=True, overwrite=True, model_files=models
@@ -72,7 +73,7 @@ def _as_sentinel2(world: World, folder: Path, models: list[Path] | None) -> _Wri
 def _as_planet(world: World, folder: Path, models: list[Path] | None) -> _Written:
     written = write_planet_world(world, folder)
     paths = DefaultPaths(fast_dir=folder, large_dir=folder, models_dir=written.models_dir)
-    home, ids = _short(folder), (written.orthotile.name, written.scene.name)
+    home, ids = short_path(folder), (written.orthotile.name, written.scene.name)
     return _Written(
         pipeline=PlanetPipeline(
             image_ids=list(ids), default_dirs=paths, offline=True, overwrite=True, model_files=models
@@ -80,7 +81,7 @@ def _as_planet(world: World, folder: Path, models: list[Path] | None) -> _Writte
         image_ids=ids,
         truth=written.truth,
         by_hand=f"darts inference planet-sequential --offline --fast-dir {home} --large-dir {home} "
-        f"--models-dir {_short(written.models_dir)} --image-ids {' '.join(ids)}{_named(models)}",
+        f"--models-dir {short_path(written.models_dir)} --image-ids {' '.join(ids)}{_named(models)}",
         create_dataset=f"darts training create-dataset planet --offline --fast-dir {home} --large-dir {home} "
         f"--data-dir {home}/input/planet --patch-size 256 --no-exclude-nan",
         annotated=tuple(planet_images(world)),
@@ -108,6 +109,8 @@ def demo(
     write_labels: bool = False,
     map_it: Annotated[bool, Parameter(name="--map")] = True,
     model_files: list[Path] | None = None,
+    n_years: int | None = None,
+    one_trend: bool = False,
 ) -> RunReport | None:
     """Map slumps in a made-up stretch of Arctic coast and compare them with the truth; needs no account.
 
@@ -119,12 +122,25 @@ def demo(
         write_labels: Also write label and footprint layers, to make training data.
         map_it: Map the world and compare; without it, it is only written.
         model_files: Models to map with instead of the demo's own.
+        n_years: Over how many years, the last of which is 2024: slumps appear, grow, merge, split and end, and three to
+            six Sentinel-2 scenes a year show a part of it; size is 2000 if not given. Each year is a data folder.
+        one_trend: Give all years the same trends, the mean of them, instead of those up to each year. The demo's models
+            then see slumps where and as large as the trends have them: fewer new ones, and half of the growth.
 
     Raises:
-        ConfigError: If seed or size are out of range.
+        ConfigError: If seed, size or years are out of range, or several are asked for of Planet or with labels.
         OutputError: If the folder cannot be written to.
     """
     kind, folder = _SENSORS[sensor], user_path(folder)
+    if n_years is not None:
+        if sensor != "sentinel2" or write_labels:
+            raise ConfigError(
+                "worlds over years are Sentinel-2 scenes without labels. Leave out --n-years, or the others."
+            )
+        models = None if model_files is None else [user_path(file) for file in model_files]
+        return demo_over_years(
+            seed=seed, n_years=n_years, size=size, folder=folder, map_it=map_it, model_files=models, one_trend=one_trend
+        )
     size = kind.size_px if size is None else size
     say(f"Making the world of seed {seed}, {size / 100:g} x {size / 100:g} km, in {folder}")
     start = time.monotonic()
@@ -151,9 +167,9 @@ def _map(written: _Written) -> RunReport:
 def _write_labels(world: World, folder: Path, written: _Written) -> None:
     """Write label layers, and say how training data is made with them."""
     layers = write_labels(world, folder, written.annotated)
-    say(f"\nLabels: {_short(layers.labels)}")
+    say(f"\nLabels: {short_path(layers.labels)}")
     say("Training data with them (repeat the demo with other seeds first: each is a district of its own):")
-    say(f"  {written.create_dataset} --labels-dir {_short(layers.labels_dir)}")
+    say(f"  {written.create_dataset} --labels-dir {short_path(layers.labels_dir)}")
 
 
 def _show_score(image_id: str, score: Score, *, alone: bool) -> None:
@@ -173,18 +189,12 @@ def _show_where(written: _Written, folders: list[Path]) -> None:
     say("\nOpen these:")
     for results in folders:
         for path in (results / "thumbnail.jpg", results / "prediction_segments.gpkg", results / "probabilities.tif"):
-            say(f"  {_short(path)}")
-    say(f"  {_short(written.truth)} (the truth)")
+            say(f"  {short_path(path)}")
+    say(f"  {short_path(written.truth)} (the truth)")
     say("\nThe same mapping by hand:")
     say(f"  {written.by_hand}")
 
 
 def _named(models: list[Path] | None) -> str:
     """Return how models are named in a command."""
-    return "" if models is None else f" --model-files {' '.join(map(_short, models))}"
-
-
-def _short(path: Path) -> str:
-    """Return a path from the working folder if it lies below, else the whole path."""
-    relative = os.path.relpath(path)
-    return str(path) if relative.startswith("..") else relative
+    return "" if models is None else f" --model-files {' '.join(map(short_path, models))}"

@@ -150,5 +150,6 @@ def size_figure(slumps: gpd.GeoDataFrame, tracks: gpd.GeoDataFrame) -> Figure:
     growth.axvline(0, color="black", linewidth=0.8)
     for panel in (sizes, growth):
         panel.yaxis.get_major_locator().set_params(integer=True)
+    growth.locator_params(axis="x", nbins=6)  # more would run into one another
     growth.set(xlabel="growth in m2 a year", ylabel="slumps", title=f"{len(rates)} slumps seen in two years or more")
     return figure

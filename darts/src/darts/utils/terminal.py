@@ -1,7 +1,9 @@
 """Where the command line writes: one console for results, one for messages, made when first needed."""
 
+import os
 import sys
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -43,6 +45,12 @@ def error_console() -> "Console":
 def say(line: str) -> None:
     """Print a line as it is."""
     print(line, flush=True)  # noqa: T201  (this is the console)
+
+
+def short_path(path: Path) -> str:
+    """Return a path from the working folder if it lies below, else the whole path."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
 
 
 def confirm(question: str) -> bool:

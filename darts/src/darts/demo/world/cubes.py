@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -17,8 +17,7 @@ from odc.geo.xr import wrap_xr
 from smart_geocubes.core import PatchIndex, RemoteAccessor
 
 from darts.demo.world.fields import PIXEL_M, Noise
-from darts.demo.world.make import World
-from darts.demo.world.place import MARGIN_PX
+from darts.demo.world.place import MARGIN_PX, Place
 from darts_acquisition.auxiliary.filling import cube_lock, from_memory
 from darts_utils.errors import ConfigError
 from darts_utils.rasters.arrays import Array
@@ -31,7 +30,31 @@ _ROUGHNESS_M = 0.03
 """What a model at 2 m shows between the pixels of the world."""
 
 
-def write_arcticdem(world: World, aux_dir: Path, resolution_m: int = 10) -> Path:
+class Land(Protocol):
+    """What is charted of a world."""
+
+    @property
+    def seed(self) -> int:
+        """Its seed."""
+
+    @property
+    def size(self) -> int:
+        """Edge length in pixels."""
+
+    @property
+    def place(self) -> Place:
+        """Where it lies."""
+
+    @property
+    def elevation(self) -> Array:
+        """(y, x) float32 in metres on the padded grid, NaN where the elevation model has holes."""
+
+    @property
+    def trends(self) -> Array:
+        """(brightness greenness wetness, y, x) uint8 on the padded grid."""
+
+
+def write_arcticdem(world: Land, aux_dir: Path, resolution_m: int = 10) -> Path:
     """Add the elevation of a world to an ArcticDEM cube, which is made if there is none; return its folder.
 
     Args:
@@ -49,7 +72,7 @@ def write_arcticdem(world: World, aux_dir: Path, resolution_m: int = 10) -> Path
     return _fill(accessor, aux_dir / f"arcticdem_{resolution_m}m.icechunk", world, layers, grid)
 
 
-def write_tcvis(world: World, aux_dir: Path) -> Path:
+def write_tcvis(world: Land, aux_dir: Path) -> Path:
     """Add the trends of a world to the TCVIS cube, which is made if there is none; return its folder."""
     grid = _window(smart_geocubes.TCTrend.extent, world)
     names = ("TCB_slope", "TCG_slope", "TCW_slope")
@@ -57,7 +80,7 @@ def write_tcvis(world: World, aux_dir: Path) -> Path:
     return _fill(smart_geocubes.TCTrend, aux_dir / "tcvis.icechunk", world, layers, grid)
 
 
-def _window(cube: GeoBox, world: World) -> GeoBox:
+def _window(cube: GeoBox, world: Land) -> GeoBox:
     """Return the part of a cube's grid that holds the scene and some ground around it."""
     around = world.place.geobox.pad(_FILLED_MARGIN_PX)
     left, bottom, right, top = around.footprint(str(cube.crs), npoints=100).boundingbox
@@ -71,15 +94,15 @@ def _transformed(affine: Affine, x: Array, y: Array) -> tuple[Array, Array]:
     return affine.a * x + affine.b * y + affine.c, affine.d * x + affine.e * y + affine.f
 
 
-def _resampled(layer: Array, world: World, grid: GeoBox) -> Array:
+def _resampled(layer: Array, world: Land, grid: GeoBox) -> Array:
     """Return a layer of the padded world on another grid, cubic; corners beyond the world mirror what is inside."""
-    columns, rows = _source_positions(world.place.padded_geobox, grid)
+    columns, rows = source_positions(world.place.padded_geobox, grid)
     return cv2.remap(
         np.ascontiguousarray(layer), columns, rows, interpolation=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
     )
 
 
-def _source_positions(source: GeoBox, grid: GeoBox) -> tuple[Array, Array]:
+def source_positions(source: GeoBox, grid: GeoBox) -> tuple[Array, Array]:
     """Return column and row in `source` of each pixel centre of `grid`, float32.
 
     Projected at every 32nd pixel and interpolated: both grids are smooth, so the error is below a hundredth pixel.
@@ -98,7 +121,7 @@ def _interpolated(coarse: Array, rows: Array, columns: Array, grid: GeoBox) -> A
     return (along_y @ along_x).astype(np.float32)
 
 
-def _fill(accessor: type[RemoteAccessor], path: Path, world: World, layers: Mapping[str, Array], grid: GeoBox) -> Path:
+def _fill(accessor: type[RemoteAccessor], path: Path, world: Land, layers: Mapping[str, Array], grid: GeoBox) -> Path:
     """Write layers as one patch of a cube and record which area it fills; a patch that is there is kept.
 
     Raises:

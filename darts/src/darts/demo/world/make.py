@@ -6,14 +6,14 @@ import geopandas as gpd
 import numpy as np
 import shapely
 
-from darts.demo.world.bare import make_bare_ground
+from darts.demo.world.bare import BareGround, make_bare_ground
 from darts.demo.world.clouds import make_sky, scene_classes, seen_through
 from darts.demo.world.fields import Noise, distance_px
 from darts.demo.world.place import MARGIN_PX, Place, place_of
 from darts.demo.world.relief import Relief, make_relief
 from darts.demo.world.scars import Scar, ScarDesign, draw_scar
 from darts.demo.world.sites import design_slumps
-from darts.demo.world.surface import Ground, reflectance_of
+from darts.demo.world.surface import Ground, reflectance_of, spectra_of
 from darts.demo.world.trends import trends_of
 from darts_utils.rasters.arrays import Array
 
@@ -60,7 +60,7 @@ def make_world(seed: int, size: int = DEFAULT_SIZE_PX) -> World:
     sun = (place.sun_azimuth, place.sun_elevation)
     ground = _make_ground(noise)
     sky = make_sky(noise, sun, _covered(noise.shape, ground.slumps))
-    image = seen_through(reflectance_of(noise, ground, sun), sky, noise)
+    image = seen_through(reflectance_of(noise, ground, sun, spectra_of(noise.rng("spectra"))), sky, noise)
     classes = scene_classes(image, ground.relief.water, sky, noise)
     inner = (slice(MARGIN_PX, -MARGIN_PX), slice(MARGIN_PX, -MARGIN_PX))
     return World(
@@ -69,7 +69,7 @@ def make_world(seed: int, size: int = DEFAULT_SIZE_PX) -> World:
         place=place,
         reflectance=np.ascontiguousarray(image[:, *inner]),
         classes=np.ascontiguousarray(classes[inner]),
-        elevation=_measured(noise, ground.relief),
+        elevation=measured(noise, ground.relief.elevation),
         trends=trends_of(noise, ground),
         truth=_truth(place, ground.slumps),
     )
@@ -81,12 +81,24 @@ def _make_ground(noise: Noise) -> Ground:
     to_water = distance_px(relief.water)
     active, old = design_slumps(noise, relief)
     slumps, old_scars = (_drawn(noise, designs, to_water) for designs in (active, old))
+    return ground_with(relief, make_bare_ground(noise, relief), slumps, old_scars)
+
+
+def ground_with(relief: Relief, bare: BareGround, slumps: list[Scar], old_scars: list[Scar]) -> Ground:
+    """Return a land with scars pressed into it.
+
+    Args:
+        relief: The land before it thawed.
+        bare: What is bare of it.
+        slumps: Scars that are active.
+        old_scars: Overgrown ones.
+    """
     elevation = relief.elevation.copy()
     for scar in [*slumps, *old_scars]:
         elevation[scar.window] -= scar.lowering_m
     elevation = np.where(relief.water, relief.elevation, np.maximum(elevation, 0.3))
     sunken = Relief(**{**vars(relief), "elevation": elevation.astype(np.float32)})
-    return Ground(relief=sunken, bare=make_bare_ground(noise, relief), slumps=slumps, old_scars=old_scars)
+    return Ground(relief=sunken, bare=bare, slumps=slumps, old_scars=old_scars)
 
 
 def _drawn(noise: Noise, designs: list[ScarDesign], to_water: Array) -> list[Scar]:
@@ -103,10 +115,10 @@ def _covered(shape: tuple[int, int], scars: list[Scar]) -> Array:
     return covered
 
 
-def _measured(noise: Noise, relief: Relief) -> Array:
+def measured(noise: Noise, true: Array) -> Array:
     """Return the elevation as a model from satellite images has it: a little rough, with a few holes."""
     rng = noise.rng("holes")
-    elevation = relief.elevation + 0.10 * noise.field("matching noise", 14, 3, 0.6)
+    elevation = true + 0.10 * noise.field("matching noise", 14, 3, 0.6)
     for _ in range(max(1, round(2 * elevation.size / 1e6))):
         row, column = (int(rng.integers(MARGIN_PX, length - MARGIN_PX)) for length in elevation.shape)
         height, width = rng.integers(5, 18, 2)

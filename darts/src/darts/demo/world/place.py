@@ -66,9 +66,9 @@ def place_of(seed: int, size: int) -> Place:
     time = datetime(2024, 7, 8, 20, 0, tzinfo=UTC) + timedelta(
         days=int(rng.integers(0, 45)), seconds=int(rng.integers(0, 2400))
     )
-    azimuth, elevation = _sun(geobox, time)
+    azimuth, elevation = sun_at(geobox, time)
     return Place(
-        scene_id=_scene_id(rng, time, f"08W{column}{row}"),
+        scene_id=scene_id_of(rng, time, f"08W{column}{row}"),
         grid_code=f"MGRS-08W{column}{row}",
         geobox=geobox,
         time=time,
@@ -89,17 +89,17 @@ def _slot(seed: int, size: int) -> tuple[str, str, float, float]:
     return column, row, _COLUMNS[column] - 20 + right * pitch, _ROWS[row] + 100_040 - down * pitch
 
 
-def _scene_id(rng: np.random.Generator, time: datetime, tile: str) -> str:
+def scene_id_of(rng: np.random.Generator, time: datetime, tile: str) -> str:
     """Return a product id; times and orbit are random enough that two seeds never share one."""
     made = time + timedelta(seconds=int(rng.integers(2 * 3600, 9 * 3600)))
     satellite, orbit = str(rng.choice(["S2A", "S2B"])), int(rng.choice([14, 28, 57, 71, 85, 114, 128]))
     return f"{satellite}_MSIL2A_{time:%Y%m%dT%H%M%S}_N0510_R{orbit:03d}_T{tile}_{made:%Y%m%dT%H%M%S}"
 
 
-def _sun(geobox: GeoBox, time: datetime) -> tuple[float, float]:
+def sun_at(geobox: GeoBox, time: datetime) -> tuple[float, float]:
     """Return azimuth and elevation of the sun in degrees, from its declination and hour angle (to half a degree)."""
     centre = geobox.extent.centroid.points[0]
-    lon, lat = pyproj.Transformer.from_crs(CRS, "EPSG:4326", always_xy=True).transform(*centre)
+    lon, lat = pyproj.Transformer.from_crs(str(geobox.crs), "EPSG:4326", always_xy=True).transform(*centre)
     day = time.timetuple().tm_yday
     declination = np.radians(23.44 * np.sin(2 * np.pi * (284 + day) / 365))
     hour_angle = np.radians((time.hour + time.minute / 60) * 15 + lon - 180)

@@ -16,7 +16,7 @@ from odc.geo.geobox import GeoBox
 from darts.demo.world.cubes import write_arcticdem, write_tcvis
 from darts.demo.world.fields import Noise
 from darts.demo.world.make import World
-from darts.demo.world.write import install_models, write_truth
+from darts.demo.world.write import install_models, told_of, write_truth
 from darts_utils.errors import ConfigError
 from darts_utils.files import atomic_file
 from darts_utils.rasters.arrays import Array
@@ -210,7 +210,7 @@ def _metadata(world: World, image: Image) -> Mapping[str, Any]:
         "pixel_resolution": image.grid.resolution.x,
         "sun_azimuth": world.place.sun_azimuth,
         "sun_elevation": world.place.sun_elevation,
-        "description": f"DARTS sample world, seed {world.seed}, {world.size} px: generated, not observed",
+        "description": told_of(world.seed, world.size),
     }
     return {"type": "Feature", "id": image.image_id, "geometry": outline, "properties": properties}
 

@@ -1,5 +1,6 @@
 """The shape of one thaw slump, or of what an old one left: a scar under a headwall, and the mud that ran out of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -43,15 +44,19 @@ class ScarDesign:
     """Height of the headwall."""
     activity: float
     """From 0, overgrown, to 1, raw."""
+    retreat: float = 0.0
+    """How far the headwall has gone back up the slope."""
+    room: float = 0.0
+    """How far it goes back at most: scars of one design and room are drawn alike, whatever their retreat."""
 
     @property
     def circle(self) -> tuple[float, float, float]:
         """Row, column and radius of a circle around all of it."""
-        length = self.body + self.tongue
-        middle = (length - self.radius * self.head) / 2
+        length, head = self.body + self.tongue, self.radius * self.head + self.room
+        middle = (length - head) / 2
         row, column = (c + d * middle for c, d in zip(self.centre, self.downslope, strict=True))
         spread = self.radius * (0.85 + max(map(abs, self.lobes), default=0.15))
-        reach = max((length + self.radius * self.head) / 2, spread) + 0.5 * abs(self.bend) * self.radius
+        reach = max((length + head) / 2, spread) + 0.5 * abs(self.bend) * self.radius
         return row, column, reach + 1
 
 
@@ -95,6 +100,32 @@ def draw_scar(rng: np.random.Generator, design: ScarDesign, to_water: Array) -> 
     return Scar(design=design, window=window, outline=outline, **_zones(design, inside, coarse[1]))
 
 
+def united(scars: Sequence[Scar]) -> Scar:
+    """Return scars that have become one, without the headwalls that were between them."""
+    if len(scars) == 1:
+        return scars[0]
+    window = tuple(
+        slice(min(scar.window[axis].start for scar in scars), max(scar.window[axis].stop for scar in scars))
+        for axis in (0, 1)
+    )
+    layers = {name: _highest(scars, name, window) for name in ("cover", "headwall", "tongue", "lowering_m")}
+    within = cv2.distanceTransform((layers["cover"] > 0.5).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    layers["headwall"] *= np.exp(-((np.maximum(within - 1.4, 0) / 1.3) ** 2))
+    outline = shapely.union_all([scar.outline for scar in scars])
+    return Scar(design=scars[0].design, window=(window[0], window[1]), outline=outline, **layers)
+
+
+def _highest(scars: Sequence[Scar], name: str, window: tuple[slice, ...]) -> Array:
+    """Return the highest value of a layer of several scars, (y, x) float32 in a window around all of them."""
+    highest = np.zeros([part.stop - part.start for part in window], dtype=np.float32)
+    for scar in scars:
+        rows, columns = (
+            slice(own.start - part.start, own.stop - part.start) for own, part in zip(scar.window, window, strict=True)
+        )
+        np.maximum(highest[rows, columns], getattr(scar, name), out=highest[rows, columns])
+    return highest
+
+
 def _window(design: ScarDesign, shape: tuple[int, ...]) -> tuple[slice, slice] | None:
     row, column, radius = design.circle
     reach = radius + 0.4 * design.radius + 4
@@ -130,20 +161,28 @@ def _ripple(rng: np.random.Generator, shape: tuple[int, ...], wavelength: float)
 
 def _inside(design: ScarDesign, along: Array, across: Array) -> Array:
     """Return where the scar is, bool on the finer grid."""
-    length = design.radius * design.head
     aside = np.abs(across)
-    inside = (along >= 0) & ((along / length) ** 2 + (across / design.radius) ** 2 < 1)
-    for lobe in design.lobes:
-        bite = ((along - 0.3 * length) / length) ** 2 + (
-            (across - lobe * design.radius) / (0.8 * design.radius)
-        ) ** 2 < 1
-        inside |= bite
+    inside = np.zeros(along.shape, dtype=bool)
+    # all that the head has been through: what is gone stays gone
+    for back in np.linspace(0, design.retreat, 1 + int(np.ceil(design.retreat * _FINER))):
+        inside |= _inside_head(design, along - back, across)
     down = -along / design.body
     inside |= (down >= 0) & (down <= 1) & (aside < design.radius + (design.neck - design.radius) * smoothstep(down))
     if design.tongue > 0:
         out = (-along - design.body) / design.tongue
         end = np.sqrt(np.clip(1 - (np.maximum(out - 0.5, 0) / 0.5) ** 2, 0, 1))
         inside |= (out >= 0) & (out <= 1) & (aside < design.neck * (1 + 0.5 * np.sin(np.pi * np.clip(out, 0, 1))) * end)
+    return inside
+
+
+def _inside_head(design: ScarDesign, along: Array, across: Array) -> Array:
+    length = design.radius * design.head
+    inside: Array = (along >= 0) & ((along / length) ** 2 + (across / design.radius) ** 2 < 1)
+    for lobe in design.lobes:
+        bite = ((along - 0.3 * length) / length) ** 2 + (
+            (across - lobe * design.radius) / (0.8 * design.radius)
+        ) ** 2 < 1
+        inside |= bite
     return inside
 
 

@@ -44,20 +44,23 @@ class Ground:
     old_scars: list[Scar]
 
 
-def reflectance_of(noise: Noise, ground: Ground, sun: tuple[float, float]) -> Array:
+def spectra_of(rng: np.random.Generator) -> dict[str, Array]:
+    """Return what the covers of the ground look like in one scene: no two have the same season and air."""
+    return {
+        name: (np.array(value) * rng.normal(1, 0.05) * rng.normal(1, 0.025, 4)).astype(np.float32)
+        for name, value in _REFLECTANCE.items()
+    }
+
+
+def reflectance_of(noise: Noise, ground: Ground, sun: tuple[float, float], spectra: dict[str, Array]) -> Array:
     """Return the reflectance under a clear sky, (blue green red nir, y, x) float32 from 0 to 1.
 
     Args:
         noise: Random numbers.
         ground: What there is.
         sun: Azimuth (degrees clockwise from north) and elevation of the sun.
+        spectra: Reflectance of each cover, see `spectra_of`.
     """
-    rng = noise.rng("spectra")
-    # no two scenes have the same season and air
-    spectra = {
-        name: (np.array(value) * rng.normal(1, 0.05) * rng.normal(1, 0.025, 4)).astype(np.float32)
-        for name, value in _REFLECTANCE.items()
-    }
     image = _tundra(noise, ground.relief, spectra)
     _paint_bare(noise, image, ground, spectra)
     for scar in ground.old_scars:

@@ -14,6 +14,7 @@ from odc.geo.xr import wrap_xr
 
 from darts.demo.world.cubes import write_arcticdem, write_tcvis
 from darts.demo.world.make import World
+from darts.demo.world.place import Place
 from darts_acquisition.optical.sentinel2.scene_store import SceneStore
 from darts_utils.files import atomic_file
 from darts_utils.rasters.arrays import Array
@@ -61,7 +62,14 @@ def write_world(world: World, root: Path, shift_px: tuple[float, float] = (0.0, 
     write_arcticdem(world, aux_dir)
     write_tcvis(world, aux_dir)
     truth = write_truth(world, root / "truth", world.scene_id)
-    SceneStore(store, "cdse").write(world.scene_id, _raw_bands(world, shift_px), _scene_attributes(world))
+    write_scene(
+        store,
+        world.place,
+        reflectance=world.reflectance,
+        classes=world.classes,
+        description=told_of(world.seed, world.size),
+        shift_px=shift_px,
+    )
     return WrittenWorld(
         scene_id=world.scene_id, root=root, store=store, aux_dir=aux_dir, truth=truth, models_dir=root / "models"
     )
@@ -93,15 +101,45 @@ def write_truth(world: World, folder: Path, image_id: str) -> Path:
     return path
 
 
-def _raw_bands(world: World, shift_px: tuple[float, float]) -> dict[str, xr.DataArray]:
+def told_of(seed: int, size: int) -> str:
+    """Return what images of a world say that they are."""
+    return f"DARTS sample world, seed {seed}, {size} px: generated, not observed"
+
+
+def write_scene(
+    store: Path,
+    place: Place,
+    *,
+    reflectance: Array,
+    classes: Array,
+    description: str,
+    shift_px: tuple[float, float] = (0.0, 0.0),
+) -> None:
+    """Write a Sentinel-2 scene into a raw scene store.
+
+    Args:
+        store: Folder of the store.
+        place: Where and when it was taken.
+        reflectance: (blue green red nir, y, x) float32, NaN = no data.
+        classes: (y, x) uint8, Sentinel-2 scene classification.
+        description: What it is.
+        shift_px: By how many pixels to the right and down it has everything.
+    """
+    attributes = _scene_attributes(place, classes) | {"description": description}
+    SceneStore(store, "cdse").write(place.scene_id, _raw_bands(place, reflectance, classes, shift_px), attributes)
+
+
+def _raw_bands(
+    place: Place, reflectance: Array, classes: Array, shift_px: tuple[float, float]
+) -> dict[str, xr.DataArray]:
     """Return the digital numbers as products since baseline 04.00 have them: 0 is no data."""
-    truth = world.place.geobox
+    truth = place.geobox
     grid = GeoBox(truth.shape, truth.affine * Affine.translation(*shift_px), truth.crs)
     bands = {}
-    for name, reflectance in zip(_BANDS, world.reflectance, strict=True):
-        bands[name] = wrap_xr(digital_numbers(reflectance), grid)
+    for name, values in zip(_BANDS, reflectance, strict=True):
+        bands[name] = wrap_xr(digital_numbers(values), grid)
         bands[name].attrs.update({"raster:scale": _SCALE, "raster:offset": _OFFSET})
-    bands[_SCL] = wrap_xr(world.classes, grid)
+    bands[_SCL] = wrap_xr(classes, grid)
     return bands
 
 
@@ -111,19 +149,17 @@ def digital_numbers(reflectance: Array) -> Array:
     return np.where(np.isnan(reflectance), 0, numbers).astype(np.uint16)
 
 
-def _scene_attributes(world: World) -> dict[str, Any]:
+def _scene_attributes(place: Place, classes: Array) -> dict[str, Any]:
     """Return metadata as the catalogue has it."""
-    place = world.place
-    seen = world.classes[world.classes > 0]
+    seen = classes[classes > 0]
     return {
-        "id": world.scene_id,
+        "id": place.scene_id,
         "datetime": place.time.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "platform": {"S2A": "sentinel-2a", "S2B": "sentinel-2b"}[world.scene_id[:3]],
+        "platform": {"S2A": "sentinel-2a", "S2B": "sentinel-2b"}[place.scene_id[:3]],
         "grid:code": place.grid_code,
         "processing:version": "05.10",
         "eo:cloud_cover": round(100 * float(np.isin(seen, _CLOUD_CLASSES).mean()), 2),
         "eo:snow_cover": 0.0,
         "view:sun_azimuth": place.sun_azimuth,
         "view:sun_elevation": place.sun_elevation,
-        "description": f"DARTS sample world, seed {world.seed}, {world.size} px: generated, not observed",
     }

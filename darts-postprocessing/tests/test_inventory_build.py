@@ -13,7 +13,7 @@ from mapped_tiles import MODELS, UTM, WHERE, box, write_tile
 
 from darts_postprocessing.exchange.shapefile_names import SHAPEFILE_NAMES
 from darts_postprocessing.inventory import work
-from darts_postprocessing.inventory.build import build, retrack, spread_over
+from darts_postprocessing.inventory.build import build, read_said, retrack, rules_of, spread_over
 from darts_postprocessing.inventory.plane import to_plane
 from darts_postprocessing.inventory.published import published_of
 from darts_postprocessing.inventory.rules import Rules
@@ -415,7 +415,9 @@ def test_a_tile_that_cannot_be_read_is_one_line_and_leaves_nothing_half(five_yea
     with pytest.raises(error, match=message) as caught:
         build([five_years], tmp_path / "one")
     assert "\n" not in str(caught.value)
-    assert not (tmp_path / "one" / "inventory.json").exists()
+    if (tmp_path / "one" / "inventory.json").exists():
+        with pytest.raises(DataError, match=r"is half changed: `darts inventory build` was stopped or failed"):
+            read_said(tmp_path / "one")
 
 
 def test_no_tiles_are_one_line(tmp_path):
@@ -491,7 +493,7 @@ def test_a_folder_with_other_things_is_no_place_for_an_inventory(five_years, tmp
 def test_a_copy_without_its_notes_is_not_taken_for_empty(five_years, tmp_path):
     folder = build([five_years], tmp_path / "one").folder
     shutil.copytree(folder, tmp_path / "copy", ignore=shutil.ignore_patterns(".parts"))
-    with pytest.raises(DataError, match=r"is not whole: of objects/2020/.* the notes in .parts/notes are lost"):
+    with pytest.raises(DataError, match=r"is not whole: objects/2020/.*, or its notes in .parts/notes, is lost"):
         retrack(tmp_path / "copy", {})
     assert len(tables(tmp_path / "copy")["slumps"]) == 8
     assert (tmp_path / "copy" / "inventory.json").is_file()
@@ -500,10 +502,28 @@ def test_a_copy_without_its_notes_is_not_taken_for_empty(five_years, tmp_path):
 def test_an_inventory_that_is_being_changed_does_not_say_that_it_is_whole(five_years, tmp_path, monkeypatch):
     folder = build([five_years], tmp_path / "one").folder
     monkeypatch.setattr("darts_postprocessing.inventory.build.track", lambda *_: 1 / 0)
-    for again in (lambda: build([five_years], folder, Rules(min_looks=2)), lambda: retrack(folder, {"min_looks": 2})):
-        with pytest.raises((ZeroDivisionError, ConfigError)):
+    for command, again in {
+        "track": lambda: retrack(folder, {"min_looks": 2}),
+        "build": lambda: build([five_years], folder, Rules(min_looks=2)),
+    }.items():
+        with pytest.raises(ZeroDivisionError):
             again()
-        assert not (folder / "inventory.json").exists()
+        with pytest.raises(DataError, match=f"is half changed: `darts inventory {command}` was stopped"):
+            read_said(folder)
+    with pytest.raises(DataError, match="is half changed: `darts inventory build` was stopped"):
+        retrack(folder, {})
+
+
+def test_a_command_that_was_stopped_can_be_given_again(five_years, tmp_path, monkeypatch):
+    folder = build([five_years], tmp_path / "one").folder
+    whole = contents(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr("darts_postprocessing.inventory.build.track", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            retrack(folder, {"min_looks": 2})
+    shutil.rmtree(five_years)
+    retrack(folder, {"min_looks": 0})
+    assert contents(folder) == whole
 
 
 def test_models_of_one_tile_count_in_any_order(tmp_path):
@@ -513,3 +533,150 @@ def test_models_of_one_tile_count_in_any_order(tmp_path):
     write_tile(tmp_path / "tiles", "b", "2021-08-02", [box(0, 0, 100, 100)], models=other)
     found = tables(build([tmp_path / "tiles"], tmp_path / "one").folder)
     assert set(found["objects"]["model_ids"]) == {f"{'ab' * 32},{'cd' * 32}"}
+
+
+@pytest.mark.parametrize(
+    ("rules", "of_last_years"),
+    [
+        (Rules(min_looks=2), [{"cut": [False]}]),
+        (Rules(min_agreement=0.6), [{"cut": [False]}, None]),
+        (Rules(drop=("cut",)), [{"cut": [True]}, {"cut": [True]}]),
+    ],
+)
+def test_a_slump_that_a_rule_leaves_out_has_not_ended(tmp_path, rules, of_last_years):
+    """Too few images of the last two years saw it, too few of them call it a slump, or a border cuts it in all."""
+    for year in range(2019, 2025):
+        images = of_last_years if year > 2022 else [{"cut": [False]}] * 2
+        for number, columns in enumerate(images):
+            shapes = [] if columns is None else [box(0, 0, 200, 200)]
+            write_tile(tmp_path / "tiles", f"{year}-{number}", f"{year}-08-01", shapes, **(columns or {}))
+    built = build([tmp_path / "tiles"], tmp_path / "one", rules)
+    assert [built.slumps[year] for year in (2022, 2023, 2024)] == [1, 0, 0]
+    assert tables(built.folder)["tracks"]["status"].tolist() == ["stable"]
+
+
+def test_parts_of_one_image_are_one_look_and_copies_count_once(tmp_path):
+    """As two runs over two areas of one scene leave them, in folders of any name, and one of them copied."""
+    west, east = box(-5000, -5000, 500, 5000), box(500, -5000, 5000, 5000)
+    write_tile(tmp_path / "b", "image", "2021-08-01", [box(0, 0, 100, 100), box(450, 0, 500, 100)], extent=west)
+    write_tile(tmp_path / "a", "image", "2021-08-01", [box(500, 0, 560, 100), box(900, 0, 990, 100)], extent=east)
+    write_tile(tmp_path / "a", "other", "2021-08-02", [box(0, 0, 100, 100)])
+    shutil.copytree(tmp_path / "a" / "image", tmp_path / "c" / "image")
+    one = tables(build([tmp_path / "a", tmp_path / "b", tmp_path / "c"], tmp_path / "one").folder)
+    two = build([tmp_path / "b", tmp_path / "a"], tmp_path / "two")
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    assert (two.n_tiles, two.n_objects, len(one["looks"])) == (2, 5, 2)
+    assert one["slumps"]["n_looks"].eq(2).all()
+    assert sorted(one["slumps"]["n_hits"]) == [1, 1, 1, 2]
+
+
+def test_an_image_by_two_models_is_one_look(tmp_path):
+    saw_not = box(-9000, -9000, -8000, -8000)
+    write_tile(tmp_path / "1", "a", "2021-08-01", [])
+    write_tile(tmp_path / "2", "a", "2021-08-01", [], models=f"other {'cd' * 32}", observed=saw_not)
+    write_tile(tmp_path / "3", "b", "2021-08-02", [box(0, 0, 100, 100)])
+    roots = [tmp_path / name for name in "123"]
+    (slump,) = tables(build(roots, tmp_path / "one", Rules(mixed=True)).folder)["slumps"].to_dict("records")
+    assert (slump["n_looks"], slump["n_hits"]) == (2, 1)
+
+
+def test_tiles_of_one_image_at_two_thresholds_are_refused(tmp_path):
+    for root, threshold in (("a", 0.5), ("b", 0.65)):
+        tile = write_tile(tmp_path / root, "image", "2021-08-01", [box(0, 0, 100, 100)])
+        record = json.loads((tile / "darts_inference.json").read_text())
+        record["DARTS_binarization_threshold"] = threshold
+        (tile / "darts_inference.json").write_text(json.dumps(record))
+    with pytest.raises(ConfigError, match="the tiles are not made alike"):
+        build([tmp_path / "a", tmp_path / "b"], tmp_path / "one")
+
+
+def test_tiles_behind_links_count_once_and_loops_end(five_years, tmp_path):
+    (tmp_path / "links").mkdir()
+    for tile in five_years.iterdir():
+        (tmp_path / "links" / tile.name).symlink_to(tile)
+    (tmp_path / "links" / "loop").symlink_to(tmp_path / "links")
+    (tmp_path / "links" / "all").symlink_to(five_years)
+    assert build([tmp_path / "links"], tmp_path / "one").n_tiles == 10
+
+
+def test_a_tile_that_is_not_finished_is_left_out_with_a_line(five_years, tmp_path, caplog):
+    (five_years / "2021-1" / "darts_inference.json").unlink()
+    assert build([five_years], tmp_path / "one").n_tiles == 9
+    assert "1 tiles such as" in caplog.text
+    assert "have no darts_inference.json, so are not finished: left out" in caplog.text
+
+
+def test_without_ground_that_most_agree_on_all_areas_are_zero(tmp_path):
+    for day in range(1, 5):
+        write_tile(tmp_path / "tiles", f"{day}", f"2021-08-0{day}", [box(0, 0, 100, 100)] if day == 1 else [])
+    (slump,) = tables(build([tmp_path / "tiles"], tmp_path / "one").folder)["slumps"].to_dict("records")
+    assert [slump[f"area_{name}_m2"] for name in ("majority", "low", "high")] == [0, 0, 0]
+
+
+def test_ground_that_changes_hands_is_neither_gained_nor_lost(tmp_path):
+    apart, together = [box(0, 0, 100, 100), box(120, 0, 200, 100)], [box(0, 0, 200, 100)]
+    for year, shapes in ((2020, apart), (2021, together), (2022, apart)):
+        write_tile(tmp_path / "tiles", f"{year}", f"{year}-08-01", shapes)
+    changes = tables(build([tmp_path / "tiles"], tmp_path / "one").folder)["changes"]
+    bridge = ground_areas_m2([box(100, 0, 120, 100)], UTM)[0]
+    assert changes.groupby("kind")["area_m2"].sum().to_dict() == pytest.approx(
+        {"gained": bridge, "lost": bridge}, rel=1e-5
+    )
+
+
+def test_ids_and_rules_stay_when_slumps_are_made_again(five_years, tmp_path):
+    first = build([five_years], tmp_path / "first").folder
+    known = published_of(gpd.read_parquet(first / "slumps").assign(slump_id="published"), "first")
+    one = build([five_years], tmp_path / "one", Rules(min_looks=1), published=known)
+    before = contents(one.folder)
+    assert "published" in set(tables(one.folder)["slumps"]["slump_id"])
+    retrack(one.folder, {"min_looks": 2})
+    retrack(one.folder, {"min_looks": 1})
+    assert contents(one.folder) == before
+    assert rules_of(one.folder) == Rules(min_looks=1)
+
+
+@pytest.mark.parametrize("kind", ["objects", "looks"])
+def test_parts_that_are_lost_are_noticed(five_years, tmp_path, kind):
+    folder = build([five_years], tmp_path / "one").folder
+    shutil.rmtree(folder / kind / "2020")
+    with pytest.raises(DataError, match=f"is not whole: {kind}/2020/"):
+        retrack(folder, {})
+
+
+def test_a_copy_without_what_is_hidden_can_be_built_again(five_years, tmp_path):
+    folder = build([five_years], tmp_path / "one").folder
+    shutil.copytree(folder, tmp_path / "copy", ignore=shutil.ignore_patterns(".*"))
+    build([five_years], tmp_path / "copy")
+    assert contents(tmp_path / "copy") == contents(folder)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "line"),
+    [
+        ("mean", ["much"], "cannot be read"),
+        ("cut", ["perhaps"], "cannot be read"),
+        ("npixel", [0], "npixel of an object is not above 0"),
+        ("npixel", [None], "cannot be read"),
+        ("geometry", [None], "1 rows have no polygon"),
+        ("geometry", [shapely.Point(500_000, 7_700_000)], "1 rows have no polygon"),
+        ("geometry", [shapely.Polygon()], "1 rows have no polygon"),
+        ("geometry", [shapely.box(5e8, 7e8, 6e8, 8e8)], "do not lie on the northern half of the Earth"),
+    ],
+)
+def test_a_table_of_nonsense_is_one_line(tmp_path, column, value, line):
+    tile = write_tile(tmp_path / "tiles", "a", "2021-08-01", [box(0, 0, 100, 100)])
+    table = gpd.read_parquet(tile / "prediction_segments.parquet")
+    table[column] = gpd.GeoSeries(value, crs=UTM) if column == "geometry" else value
+    table.to_parquet(tile / "prediction_segments.parquet")
+    with pytest.raises(DataError, match=line):
+        build([tmp_path / "tiles"], tmp_path / "one")
+
+
+@pytest.mark.parametrize("change", [{"DARTS_thresholds": [1]}, {"DARTS_thresholds": {"low": "x"}}, {"acquired": [1]}])
+def test_a_record_of_nonsense_is_one_line(tmp_path, change):
+    tile = write_tile(tmp_path / "tiles", "a", "2021-08-01", [box(0, 0, 100, 100)])
+    record = json.loads((tile / "darts_inference.json").read_text())
+    (tile / "darts_inference.json").write_text(json.dumps({**record, **change}))
+    with pytest.raises(DataError, match=r"Map the tile again with --overwrite"):
+        build([tmp_path / "tiles"], tmp_path / "one")

@@ -158,7 +158,9 @@ def test_no_ground_is_lost_and_order_changes_nothing(drawn, random):
     again = slumps_of_year(objects.iloc[order].reset_index(drop=True), looks.iloc[::-1].reset_index(drop=True))
     assert again.owners.tolist() == found.owners[order].tolist()
     plain = [name for name in found.table.columns if not name.startswith("geometry")]
-    pd.testing.assert_frame_equal(pd.DataFrame(again.table[plain]), pd.DataFrame(found.table[plain]), rtol=1e-9)
+    pd.testing.assert_frame_equal(
+        pd.DataFrame(again.table[plain]), pd.DataFrame(found.table[plain]), rtol=1e-6
+    )  # lines meet on a grid
     for name in ("geometry", "geometry_majority"):
         apart = shapely.symmetric_difference(again.table[name].to_numpy(), found.table[name].to_numpy())
         assert shapely.area(apart).max() < 1e-3

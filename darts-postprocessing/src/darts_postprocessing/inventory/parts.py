@@ -167,12 +167,15 @@ def parts_of(root: Path, kind: str) -> list[Part]:
     """Return the parts of a kind that an inventory has, or those of a kind and year, by name.
 
     Raises:
-        DataError: If the notes of one are lost, without which nothing is known of it.
+        DataError: If one is lost or not whole, or the notes of one are lost, without which nothing is known of it.
     """
-    parts = [Part(root, file.relative_to(root).as_posix()) for file in sorted((root / kind).rglob("*.parquet"))]
+    notes = root / NOTES
+    there = {file.relative_to(root).as_posix() for file in (root / kind).rglob("*.parquet")}
+    noted = {file.relative_to(notes).as_posix().removesuffix(".json") for file in (notes / kind).rglob("*.json")}
+    parts = [Part(root, name) for name in sorted(there | noted)]
     lacking = [part.name for part in parts if not part.noted()]
     if lacking:
-        raise DataError(f"{root} is not whole: of {lacking[0]} the notes in {NOTES} are lost. Build it again.")
+        raise DataError(f"{root} is not whole: {lacking[0]}, or its notes in {NOTES}, is lost. Build it again.")
     return parts
 
 

@@ -1,13 +1,17 @@
 """Slumps that have been published or reviewed: whatever an inventory is made of later, they keep their ids."""
 
+from pathlib import Path
+
 import geopandas as gpd
 import numpy as np
 
-from darts_postprocessing.inventory.plane import to_plane
+from darts_postprocessing.inventory.parts import Part
+from darts_postprocessing.inventory.plane import PLANE_CRS, to_plane
 from darts_postprocessing.inventory.tracks import Published
 from darts_utils.errors import DataError
 
 _NEEDED = ("slump_id", "year")
+_KEPT = ".parts/published.parquet"
 
 
 def published_of(table: gpd.GeoDataFrame, name: str) -> Published:
@@ -30,4 +34,31 @@ def published_of(table: gpd.GeoDataFrame, name: str) -> Published:
         ids=table["slump_id"].to_numpy(dtype=str)[order].astype(object),
         years=table["year"].to_numpy(dtype=np.int64)[order],
         outlines=to_plane(table.geometry.to_numpy()[order], table.crs),
+    )
+
+
+def keep_published(out: Path, published: Published | None) -> None:
+    """Remember slumps whose ids are kept, so that slumps and tracks that are made again keep them."""
+    part = Part(out, _KEPT)
+    if published is None:
+        part.file.unlink(missing_ok=True)
+        return
+    columns = {"slump_id": published.ids.astype(str), "year": published.years}
+    part.write(gpd.GeoDataFrame(columns, geometry=published.outlines, crs=PLANE_CRS), "")
+
+
+def kept_published(out: Path) -> Published | None:
+    """Return the slumps whose ids an inventory keeps, None if there are none.
+
+    Raises:
+        DataError: If what is remembered of them is damaged.
+    """
+    part = Part(out, _KEPT)
+    if not part.file.is_file():
+        return None
+    table = part.read()
+    return Published(
+        ids=table["slump_id"].to_numpy(dtype=object),
+        years=table["year"].to_numpy(dtype=np.int64),
+        outlines=table.geometry.to_numpy(),
     )

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from datetime import date
 from typing import Literal
 
 from darts_postprocessing.inventory.dissolve import MIN_OVERLAP, check_min_overlap
@@ -69,5 +70,9 @@ def _is_season(text: str) -> bool:
     found = _SEASON.fullmatch(text)
     if found is None:
         return False
-    numbers = [int(number) for number in found.groups()]
-    return all(1 <= month <= 12 for month in numbers[::2]) and all(1 <= day <= 31 for day in numbers[1::2])
+    try:
+        for month, day in (found.groups()[:2], found.groups()[2:]):
+            date(2024, int(month), int(day))  # a leap year
+    except ValueError:
+        return False
+    return True

@@ -151,9 +151,9 @@ def _scaled(objects: gpd.GeoDataFrame, owners: Array, majority: Array) -> tuple[
 
     def factor(column: str) -> Array:
         ratios = objects[column].to_numpy(dtype=np.float64, na_value=np.nan) / areas
-        with np.errstate(invalid="ignore"):  # 0 / 0: no ground that most agree on, so nothing to scale
-            scaled: Array = np.bincount(owners, shared * ratios, len(majority)) / weights
-        return scaled
+        scaled = np.bincount(owners, shared * ratios, len(majority)).astype(np.float64)  # whole of no objects
+        # no ground that most agree on is none at any threshold, if all objects tell them
+        return np.divide(scaled, weights, out=scaled, where=weights > 0)
 
     return factor("area_m2_t65"), factor("area_m2_t30")
 

@@ -2,9 +2,10 @@
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from darts_postprocessing.inventory.plane import PLANE_CRS, centroids, to_plane
 from darts_postprocessing.inventory.rules import DOUBTS, MISSING, Rules
 from darts_postprocessing.inventory.slumps import TIERS
 from darts_postprocessing.inventory.tracks import NAMESPACE
-from darts_utils.crs import LONGLAT
+from darts_utils.crs import LONGLAT, transformer
 from darts_utils.errors import ConfigError, DataError, MissingDataError
 from darts_utils.objects.geodesy import ground_perimeters_m
 from darts_utils.rasters.arrays import Array
@@ -34,11 +35,21 @@ from darts_utils.rasters.arrays import Array
 SEGMENTS, OBSERVED, EXTENT = "prediction_segments.parquet", "prediction_observed.parquet", "prediction_extent.parquet"
 DENSITY = "prediction_density.parquet"
 RECORD = "darts_inference.json"
+_AGAIN = b"DARTS_polygonize"
+"""Tag of polygons that were made again from probabilities: there is no record beside them."""
 FRACTIONS = ("features_missing", "nodata_fraction", "snow_fraction", "water_fraction")
 AREAS = ("area_m2_t30", "area_m2_t45", "area_m2_t65", "area_m2_t80")
 SUMS = {"x": "int32", "y": "int32", "observed_m2": "float64", "expected_m2": "float64"}
 """Columns of sums over cells."""
 _NEEDED = ("area_m2", "npixel", "mean", "max")
+
+
+_AREAL = (3, 6)
+"""Polygon and multipolygon, as shapely numbers them."""
+_EQUATOR_M = 9_100_000.0
+"""A little farther from the pole than the equator, in the plane."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,15 +90,30 @@ def find_tiles(roots: Sequence[Path]) -> list[Path]:
 
     Raises:
         ConfigError: If a folder is not there.
-        MissingDataError: If there is no tile, or one was exported without polygons.
+        DataError: If a folder cannot be looked into.
+        MissingDataError: If there is no tile that is finished, or one was exported without polygons.
     """
     found: set[Path] = set()
     bare: list[Path] = []
+    unfinished: list[Path] = []
+    looked_at: set[Path] = set()
     for root in roots:
         if not root.is_dir():
             raise ConfigError(f"there is no folder {root}. Give the results folder of a run, or the folder of a tile.")
-        for folder, names in _folders(root):
-            (found.add if SEGMENTS in names else bare.append)(folder)
+        for folder, names in _folders(root, looked_at):
+            if SEGMENTS not in names:
+                bare.append(folder)
+            elif RECORD in names or _AGAIN in (_header(folder / SEGMENTS).metadata or {}):
+                found.add(folder)
+            else:
+                unfinished.append(folder)
+    if unfinished:
+        logger.warning(
+            "%d tiles such as %s have no %s, so are not finished: left out",
+            len(unfinished),
+            unfinished[0],
+            RECORD,
+        )
     if bare:
         raise MissingDataError(
             f"{len(bare)} tiles such as {bare[0]} have no {SEGMENTS}. Export them again with `--export-bands"
@@ -98,9 +124,19 @@ def find_tiles(roots: Sequence[Path]) -> list[Path]:
     return sorted(found)
 
 
-def _folders(root: Path) -> Iterator[tuple[Path, set[str]]]:
-    """Yield the folders that hold results, without those inside of them."""
-    for place, folders, files in os.walk(root):
+def _folders(root: Path, looked_at: set[Path]) -> Iterator[tuple[Path, set[str]]]:
+    """Yield the folders that hold results, without those inside of them, each once, whatever links lead there."""
+
+    def fail(error: OSError) -> None:
+        reason = error.strerror or error
+        raise DataError(f"the folder {error.filename} cannot be looked into ({reason}). Make it readable.") from error
+
+    for place, folders, files in os.walk(root, onerror=fail, followlinks=True):
+        true = Path(place).resolve()
+        if true in looked_at:
+            folders[:] = []
+            continue
+        looked_at.add(true)
         names = set(files)
         folders[:] = [] if names & {SEGMENTS, RECORD} else sorted(name for name in folders if name[0] != ".")
         if names & {SEGMENTS, RECORD}:
@@ -127,7 +163,9 @@ def tile_facts(folder: Path) -> TileFacts:
             f"the tile {folder} does not say when its image was acquired, so it belongs to no year. Map it again, or"
             " move it out of the folder."
         )
-    thresholds = record.get("DARTS_thresholds")
+    thresholds = record.get("DARTS_thresholds") or {}
+    if not (isinstance(thresholds, dict) and all(isinstance(one, float | int | None) for one in thresholds.values())):
+        raise DataError(f"DARTS_thresholds in {folder / RECORD} are no numbers. Map the tile again with --overwrite.")
     return TileFacts(
         folder=folder,
         image_id=str(image_id),
@@ -135,7 +173,7 @@ def tile_facts(folder: Path) -> TileFacts:
         acquired=acquired,
         model_ids=_model_ids(str(said.get("DARTS_models") or "")),
         threshold=str(said.get("DARTS_binarization_threshold", "")),
-        thresholds=thresholds if isinstance(thresholds, dict) else {},
+        thresholds=thresholds,
         is_calibrated=record.get("DARTS_calibrated") is True,
         cell=_cell_of(folder / (EXTENT if (folder / EXTENT).is_file() else saw)),
         digest=_digest(folder),
@@ -150,7 +188,9 @@ def _record(folder: Path) -> dict[str, Any]:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{file} cannot be read. Map the tile again with --overwrite.") from error
-    return content if isinstance(content, dict) else {}
+    if not isinstance(content, dict) or not isinstance(content.get("acquired", ""), str | None):
+        raise DataError(f"{file} is no record of a tile. Map the tile again with --overwrite.")
+    return content
 
 
 def _header(file: Path) -> Any:
@@ -229,20 +269,17 @@ def _digest(folder: Path) -> str:
 
 
 def chosen_tiles(facts: Sequence[TileFacts], rules: Rules) -> list[TileFacts]:
-    """Return the tiles that count: those of the season, each image once.
+    """Return the tiles that count: those of the season, each once; two of one image may be of different ground.
 
     Raises:
         ConfigError: If they are of different models or thresholds, and that is not allowed.
         MissingDataError: If none is left.
     """
-    once: dict[tuple[str, str], TileFacts] = {}
-    for one in facts:
-        if rules.counts_day(one.acquired):
-            once.setdefault((one.image_id, one.model_ids), one)
-    if not once:
+    counted = [one for one in facts if rules.counts_day(one.acquired)]
+    if not counted:
         raise MissingDataError(f"none of the {len(facts)} tiles is of the season {rules.season}. Widen it.")
     kinds: dict[tuple[str, str], list[TileFacts]] = {}
-    for one in once.values():
+    for one in counted:
         kinds.setdefault((one.model_ids, one.threshold), []).append(one)
     if len(kinds) > 1 and not rules.mixed:
         said = "; ".join(
@@ -251,7 +288,29 @@ def chosen_tiles(facts: Sequence[TileFacts], rules: Rules) -> list[TileFacts]:
             for (models, threshold), tiles in sorted(kinds.items())[:3]
         )
         raise ConfigError(f"the tiles are not made alike: {said}. Build an inventory of each, or use --mixed.")
-    return list(once.values())
+    return _without_copies(counted)
+
+
+def _without_copies(tiles: Sequence[TileFacts]) -> list[TileFacts]:
+    """Return tiles without those whose image is there with the very same results."""
+    of_image: dict[tuple[str, str], list[TileFacts]] = {}
+    for one in tiles:
+        of_image.setdefault((one.image_id, one.model_ids), []).append(one)
+    kept: list[TileFacts] = []
+    for several in of_image.values():
+        by_content = {_content(one.folder): one for one in reversed(several)} if len(several) > 1 else {b"": several[0]}
+        kept += by_content.values()
+    return kept
+
+
+def _content(folder: Path) -> bytes:
+    """Return a hash over the tables of a tile, byte by byte."""
+    content = hashlib.sha256()
+    for name in (SEGMENTS, OBSERVED, EXTENT, DENSITY):
+        file = folder / name
+        content.update(file.read_bytes() if file.is_file() else b"")
+        content.update(name.encode())
+    return content.digest()
 
 
 def read_objects(facts: TileFacts, rules: Rules) -> gpd.GeoDataFrame:
@@ -265,8 +324,20 @@ def read_objects(facts: TileFacts, rules: Rules) -> gpd.GeoDataFrame:
     Raises:
         DataError: If the table is damaged or lacks a column.
     """
-    table, outlines, crs = _read(facts.folder / SEGMENTS, _NEEDED)
-    shapes = to_plane(outlines, crs)
+    file = facts.folder / SEGMENTS
+    table, outlines, crs = _read(file, _NEEDED)
+    shapes = _placed(outlines, crs, file)
+    if not (table["npixel"].notna() & (table["npixel"] > 0)).all():
+        raise _damaged(file, "npixel of an object is not above 0")
+    try:
+        frame = _level_1(facts, table, outlines, shapes)
+    except (ValueError, TypeError) as error:
+        raise _damaged(file, error) from error
+    kept: gpd.GeoDataFrame = frame[~_dropped(frame, rules)].sort_values("object_id", ignore_index=True)
+    return kept
+
+
+def _level_1(facts: TileFacts, table: pd.DataFrame, outlines: Array, shapes: Array) -> gpd.GeoDataFrame:
     longitudes, latitudes = centroids(shapes)
     told = {name: table.get(name, pd.Series(np.nan, table.index)).astype("float64") for name in (*AREAS, *FRACTIONS)}
     core = table.get("core_probability", pd.Series(np.nan, table.index)).astype("float64")
@@ -291,9 +362,19 @@ def read_objects(facts: TileFacts, rules: Rules) -> gpd.GeoDataFrame:
         **{name: told[name] for name in FRACTIONS},
         "npixel": table["npixel"].astype("int64"),
     }
-    frame = gpd.GeoDataFrame(columns, index=table.index, geometry=shapes, crs=PLANE_CRS)
-    kept: gpd.GeoDataFrame = frame[~_dropped(frame, rules)].sort_values("object_id", ignore_index=True)
-    return kept
+    return gpd.GeoDataFrame(columns, index=table.index, geometry=shapes, crs=PLANE_CRS)
+
+
+def _placed(outlines: Array, crs: pyproj.CRS, file: Path) -> Array:
+    """Return outlines in the plane; refuse what is no polygon, or lies nowhere in the north."""
+    is_ground = np.isin(shapely.get_type_id(outlines), _AREAL) & ~shapely.is_empty(outlines)
+    if not is_ground.all():
+        raise _damaged(file, f"{np.count_nonzero(~is_ground)} rows have no polygon")
+    bounds = shapely.bounds(outlines)
+    places = transformer(crs, PLANE_CRS).transform(bounds[:, ::2], bounds[:, 1::2])
+    if not (np.abs(places) <= _EQUATOR_M).all():  # nor where it is no number
+        raise _damaged(file, f"its outlines do not lie on the northern half of the Earth, so not in {crs.name}")
+    return to_plane(outlines, crs)
 
 
 def _read(file: Path, needed: Sequence[str] = ()) -> tuple[pd.DataFrame, Array, pyproj.CRS]:
@@ -369,8 +450,8 @@ def read_sums(facts: TileFacts) -> pd.DataFrame:
         raise _damaged(file, error) from error
 
 
-def read_look(facts: TileFacts) -> gpd.GeoDataFrame:
-    """Return the ground that a tile saw, in the plane.
+def read_look(facts: TileFacts, rules: Rules) -> gpd.GeoDataFrame:
+    """Return the ground that a tile saw, in the plane, without that of objects which are left out: who knows.
 
     Returns:
         One row: `image_id acquired year sensor` and `is_observed`, whether it is the ground that was really seen; of
@@ -379,8 +460,15 @@ def read_look(facts: TileFacts) -> gpd.GeoDataFrame:
     Raises:
         DataError: If the table is damaged.
     """
-    _, outlines, crs = _read(facts.folder / facts.saw)
-    shapes = to_plane(outlines, crs)
+    file = facts.folder / facts.saw
+    _, outlines, crs = _read(file)
+    shapes = _placed(outlines[~shapely.is_empty(outlines)], crs, file)
+    seen = robust.union_all(shapes) if len(shapes) else shapely.Polygon()
+    if rules.drop:
+        everything = read_objects(facts, replace(rules, drop=()))
+        left_out = everything.geometry.to_numpy()[_dropped(everything, rules)]
+        if len(left_out):
+            (seen,) = robust.difference(np.array([seen], dtype=object), robust.union_all(left_out))
     return gpd.GeoDataFrame(
         {
             "image_id": [facts.image_id],
@@ -389,6 +477,6 @@ def read_look(facts: TileFacts) -> gpd.GeoDataFrame:
             "sensor": [facts.sensor],
             "is_observed": [facts.saw == OBSERVED],
         },
-        geometry=[robust.union_all(shapes) if len(shapes) else shapely.Polygon()],
+        geometry=[seen],
         crs=PLANE_CRS,
     )

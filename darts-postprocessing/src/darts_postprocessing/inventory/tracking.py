@@ -9,6 +9,7 @@ import pandas as pd
 import shapely
 
 from darts_postprocessing.inventory import robust
+from darts_postprocessing.inventory.dissolve import share_enough
 from darts_postprocessing.inventory.majority import HALF, seen_by_any
 from darts_postprocessing.inventory.overlay import unions
 from darts_postprocessing.inventory.plane import PLANE_CRS
@@ -81,7 +82,8 @@ def tracked(
     """Return slumps with their ids, and what became of each over the years.
 
     Args:
-        slumps: Level 2 of all years in the plane: see `slumps_of_year`, with `year`.
+        slumps: Level 2 of all years in the plane: see `slumps_of_year`, with `year` and, if some are left out by a
+            rule, `counts` bool. Those get no id, but where they are a slump was seen.
         looks: What images saw in all years, in the plane, with `year` and `is_observed`.
         years: All years of the inventory, rising.
         rules: What is counted.
@@ -94,8 +96,8 @@ def tracked(
         looked),
         `status`, `split_from merged_into` text, null where it is not so, and the last outline. `status` is
 
-        - `stabilised`: not seen in the last two years of the inventory, though in each an image saw half of where it
-          was;
+        - `stabilised`: not seen in the last two years of the inventory, also by none that a rule leaves out, though in
+          each enough images (`min_looks`, at least one) saw half of where it was;
         - `active`: the interval of its growth excludes 0, or its area changed from the first to the last year by more
           than both are uncertain (`area_low_m2` to `area_high_m2`);
         - `stable`: neither, over two years or more;
@@ -103,14 +105,23 @@ def tracked(
 
         `changes` has `slump_id from_year to_year kind area_m2` and the ground that was `gained` or `lost` of the
         majority ground from a year to the next one in which the slump was seen; ground that was hidden in the one or
-        the other is neither. `slumps` has `seen_fraction` float64, the share of all ground that a slump covers in any
+        the other is neither, and so is ground that was another slump's before or is afterwards, as where slumps merge
+        and split. `slumps` has `seen_fraction` float64, the share of all ground that a slump covers in any
         year that was seen in this one.
     """
+    counts = slumps["counts"].to_numpy(dtype=bool) if "counts" in slumps else np.ones(len(slumps), dtype=bool)
+    left_out = slumps[~counts]
+    slumps = slumps[counts].drop(columns="counts", errors="ignore").reset_index(drop=True)
     links = _links(slumps, years, rules, published)
     named = _named(slumps, links).sort_values(["slump_id", "year"], ignore_index=True)
     seen, share = _seen(named, looks, years)
     named.insert(named.columns.get_loc("n_looks"), "seen_fraction", share)
-    tracks = _tracks(named, links, _missed(named, looks, years), rules)
+    missed = _missed(named, looks, years, max(rules.min_looks, 1))
+    hidden = _shown_by(left_out, named, rules.min_overlap)
+    missed = {
+        slump_id: [year for year in of_it if (slump_id, year) not in hidden] for slump_id, of_it in missed.items()
+    }
+    tracks = _tracks(named, links, missed, rules)
     return Tracked(slumps=named, tracks=tracks, changes=_changes(named, seen))
 
 
@@ -146,8 +157,20 @@ def _seen(slumps: gpd.GeoDataFrame, looks: gpd.GeoDataFrame, years: Sequence[int
     return seen, share
 
 
-def _missed(slumps: gpd.GeoDataFrame, looks: gpd.GeoDataFrame, years: Sequence[int]) -> dict[str, list[int]]:
-    """Return the years after its last one in which a slump was not seen, though an image saw half of where it was.
+def _shown_by(left_out: gpd.GeoDataFrame, slumps: gpd.GeoDataFrame, min_overlap: float) -> set[tuple[str, int]]:
+    """Return slumps, and years in which something is where they were last, though a rule leaves it out."""
+    last = slumps.drop_duplicates("slump_id", keep="last")
+    outlines, others = last.geometry.to_numpy(), left_out.geometry.to_numpy()
+    at, of_other = shapely.STRtree(others).query(outlines, predicate="intersects")
+    is_enough, _ = share_enough(outlines[at], others[of_other], min_overlap)
+    ids, years = last["slump_id"].to_numpy()[at], left_out["year"].to_numpy()[of_other]
+    return {(str(ids[row]), int(years[row])) for row in np.flatnonzero(is_enough)}
+
+
+def _missed(
+    slumps: gpd.GeoDataFrame, looks: gpd.GeoDataFrame, years: Sequence[int], n_looks: int
+) -> dict[str, list[int]]:
+    """Return the years after its last one in which a slump was not seen, though enough images saw half of its place.
 
     Images of which nobody knows what clouds hid tell nothing here.
     """
@@ -159,9 +182,8 @@ def _missed(slumps: gpd.GeoDataFrame, looks: gpd.GeoDataFrame, years: Sequence[i
         outlines = rows.geometry.to_numpy()
         at, of_look = shapely.STRtree(seen).query(outlines, predicate="intersects")
         shared = shapely.area(robust.intersection(outlines[at], seen[of_look]))
-        saw_half = np.zeros(len(rows), dtype=bool)
-        saw_half[at[shared >= HALF * shapely.area(outlines)[at]]] = True
-        for slump_id in rows["slump_id"].to_numpy()[saw_half]:
+        n_saw = np.bincount(at[shared >= HALF * shapely.area(outlines)[at]], minlength=len(rows))
+        for slump_id in rows["slump_id"].to_numpy()[n_saw >= n_looks]:
             found.setdefault(str(slump_id), []).append(year)
     return found
 
@@ -222,6 +244,7 @@ def _changes(slumps: gpd.GeoDataFrame, seen: Array) -> gpd.GeoDataFrame:
         shapes = robust.difference(ground[one], ground[other])
         hidden = np.flatnonzero([ground is not None for ground in seen[other]])
         shapes[hidden] = robust.intersection(shapes[hidden], seen[other[hidden]])
+        shapes = _without_others(shapes, slumps["year"].to_numpy()[other], slumps)
         shapes = _without_slivers(shapes)
         frame = gpd.GeoDataFrame(
             {
@@ -237,6 +260,18 @@ def _changes(slumps: gpd.GeoDataFrame, seen: Array) -> gpd.GeoDataFrame:
         parts.append(frame[~frame.geometry.is_empty])
     changes: gpd.GeoDataFrame = pd.concat(parts).sort_values(["slump_id", "to_year", "kind"], ignore_index=True)
     return changes.astype(_CHANGES)
+
+
+def _without_others(shapes: Array, years: Array, slumps: gpd.GeoDataFrame) -> Array:
+    """Return ground without what was any slump's in a year, given for each shape."""
+    grounds, of_year = slumps["geometry_majority"].to_numpy(), slumps["year"].to_numpy()
+    at, of_slump = shapely.STRtree(grounds).query(shapes, predicate="intersects")
+    there = of_year[of_slump] == years[at]
+    at, of_slump = at[there], of_slump[there]
+    taken, places = np.unique(at, return_inverse=True)
+    result = shapes.copy()
+    result[taken] = robust.difference(shapes[taken], unions(grounds[of_slump], places, len(taken)))
+    return result
 
 
 def _without_slivers(shapes: Array) -> Array:

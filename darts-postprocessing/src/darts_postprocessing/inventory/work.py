@@ -14,6 +14,7 @@ import shapely
 
 from darts_postprocessing.inventory.cells import Bounds, bounds_of
 from darts_postprocessing.inventory.dissolve import same_slump_pairs, share_enough
+from darts_postprocessing.inventory.overlay import unions
 from darts_postprocessing.inventory.parts import Part, digest_of, digests
 from darts_postprocessing.inventory.plane import PLANE_CRS
 from darts_postprocessing.inventory.rules import Rules
@@ -51,8 +52,9 @@ def ingest(place: Place, tiles: Sequence[TileFacts], rules: Rules) -> None:
     if all(part.is_made_of(digest) for part in (objects, looks, sums)):
         return
     sums.write(_added([read_sums(one) for one in tiles]), digest)
-    looks.write(_stacked([read_look(one) for one in tiles], "image_id"), digest)
-    objects.write(_stacked([read_objects(one, rules) for one in tiles], "object_id"), digest)
+    looks.write(_by_image(_stacked([read_look(one, rules) for one in tiles], "image_id")), digest)
+    found = _stacked([read_objects(one, rules) for one in tiles], "object_id")
+    objects.write(found.drop_duplicates("object_id", ignore_index=True), digest)
 
 
 def _stacked(frames: Sequence[gpd.GeoDataFrame], by: str) -> gpd.GeoDataFrame:
@@ -70,6 +72,18 @@ def sums_beside(looks: Part) -> Part:
 def _added(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Return the sums of several tiles by cell, in an order of its own: floating numbers are added in that of tiles."""
     return pd.concat(tables).groupby(["y", "x"], as_index=False).sum()[list(SUMS)]
+
+
+def _by_image(looks: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Return one row an image, of whose tiles each saw a part of the ground."""
+    codes, images = pd.factorize(looks["image_id"])
+    if len(images) == len(looks):
+        return looks
+    outlines = unions(looks.geometry.to_numpy(), codes, len(images))
+    known = looks.groupby("image_id", sort=False)["is_observed"].all().to_numpy()
+    first = looks.drop_duplicates("image_id", ignore_index=True)
+    merged: gpd.GeoDataFrame = first.assign(is_observed=known).set_geometry(gpd.GeoSeries(outlines, crs=PLANE_CRS))
+    return merged
 
 
 def object_pairs(own: Part, others: Sequence[Part], min_overlap: float) -> tuple[Array, Array]:
@@ -149,8 +163,8 @@ def dissolve(place: Place, members: Sequence[Members], looks: Sequence[Part], ru
     seen = looks_within(looks, bounds_of(objects.geometry.to_numpy()))
     table = slumps_of(objects, seen, owners).table
     table.insert(1, "year", np.full(len(table), place.year, dtype=np.int32))
-    enough = (table["n_looks"] >= rules.min_looks) & ~(table["agreement"] < rules.min_agreement)
-    part.write(table[enough].reset_index(drop=True), digest)
+    counts = (table["n_looks"] >= rules.min_looks) & ~(table["agreement"] < rules.min_agreement)
+    part.write(table.assign(counts=counts.to_numpy()), digest)  # of those that do not, it is known that they are there
 
 
 def looks_within(looks: Sequence[Part], bounds: Bounds | None) -> gpd.GeoDataFrame:
@@ -158,7 +172,7 @@ def looks_within(looks: Sequence[Part], bounds: Bounds | None) -> gpd.GeoDataFra
     near = [table[_reaching(table, bounds, 0.0)] for table in (part.read() for part in looks)]
     filled = [table for table in near if len(table)]
     if filled:
-        return pd.concat(filled, ignore_index=True)
+        return _by_image(pd.concat(filled, ignore_index=True))
     empty = {"image_id": [], "year": np.array([], dtype=np.int32), "is_observed": np.array([], dtype=bool)}
     return gpd.GeoDataFrame(empty, geometry=[], crs=PLANE_CRS)
 
@@ -226,7 +240,7 @@ def track(place: Place, members: Sequence[Members], looks: Sequence[Part], perio
     parts = [tracks, changes, *made]
     if all(part.is_made_of(digest) for part in parts):
         return parts
-    slumps = gathered(members)[0] if members else no_slumps()
+    slumps = gathered(members)[0] if members else no_slumps().assign(counts=np.array([], dtype=bool))
     seen = looks_within(looks, bounds_of(slumps.geometry.to_numpy()))
     found = tracked(slumps, seen, period.years, period.rules, period.published)
     for year, part in zip(years, made, strict=True):

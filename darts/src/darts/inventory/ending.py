@@ -3,7 +3,8 @@
 import logging
 from pathlib import Path
 
-from darts_postprocessing.inventory.build import FILE, build, spread_over
+from darts_postprocessing.inventory.build import FILE, build, rules_of, spread_over
+from darts_postprocessing.inventory.published import kept_published
 from darts_utils.machine.cpu import usable_cores
 
 INVENTORY = "inventory"
@@ -15,7 +16,9 @@ logger = logging.getLogger(__name__)
 
 
 def end_with_inventory(results: Path, n_new: int) -> None:
-    """Bring the inventory of a results folder up to date; where that fails, the tiles are there all the same.
+    """Bring the inventory of a results folder up to date, by the rules and with the ids that it has.
+
+    Where that fails, the tiles are there all the same.
 
     Args:
         results: The folder.
@@ -24,8 +27,9 @@ def end_with_inventory(results: Path, n_new: int) -> None:
     if not n_new and (results / INVENTORY / FILE).is_file():  # to look at thousands of tiles takes minutes
         return
     try:
+        folder = results / INVENTORY
         with spread_over(usable_cores() if n_new >= _MANY else 1) as spread:
-            built = build([results], results / INVENTORY, spread=spread)
+            built = build([results], folder, rules_of(folder), spread=spread, published=kept_published(folder))
     except Exception as error:
         logger.debug("the inventory was not made", exc_info=True)
         logger.warning(

@@ -9,7 +9,7 @@ from darts.inventory.spreading import spread_over_cluster, spread_over_cores
 from darts.utils.console import show_table
 from darts.utils.terminal import say
 from darts_postprocessing.inventory.build import BuiltInventory, build, retrack
-from darts_postprocessing.inventory.published import published_of
+from darts_postprocessing.inventory.published import kept_published, published_of
 from darts_postprocessing.inventory.rules import Rules
 from darts_postprocessing.inventory.tracks import Published
 from darts_utils.paths import user_path
@@ -28,6 +28,8 @@ def make_inventory(
     roots = [user_path(folder) for folder in tiles]
     known = _published(continue_from)
     folder = roots[0] / INVENTORY if out is None else user_path(out)
+    if known is None and kept_published(folder) is not None:
+        say("The inventory that is there keeps published ids. Without --continue they are given up now.")
     with spread_over_cores(workers) if ray_address is None else spread_over_cluster(ray_address) as spread:
         built = build(roots, folder, rules, spread=spread, published=known)
     _show(built)

@@ -6,6 +6,7 @@ import logging
 import os
 import secrets
 import signal
+import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -14,6 +15,7 @@ from typing import Any
 
 from darts_utils.errors import ConfigError
 from darts_utils.machine.cpu import usable_cores
+from darts_utils.machine.disk import reason_of
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +28,7 @@ _ENVIRONMENT = {
 }
 _LISTENS_TO_OTHERS = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Named for the systems where Ray only listens to its own machine unless it is set; so it does on others if it is 0."""
+_ANSWERS_WITHIN_S = 10.0
 _PRIVATE = {
     "ray._private.ray_constants": ("ENABLE_RAY_CLUSTER", "RAY_ENABLE_UV_RUN_RUNTIME_ENV"),
     "ray._private.worker": ("print_to_stdstream",),
@@ -64,7 +67,8 @@ def connected(address: str | None, *, store_bytes: int | None = None) -> Iterato
         store_bytes: Size of the object store of a cluster that is started; Ray's own choice if not given.
 
     Raises:
-        ConfigError: If Ray is not installed, or there is no cluster at the address.
+        ConfigError: If Ray is not installed, or there is no cluster at the address; where nobody answers there, that
+            is known within seconds.
     """
     check_installed()
     if address is not None and address.startswith("ray://"):
@@ -79,6 +83,8 @@ def connected(address: str | None, *, store_bytes: int | None = None) -> Iterato
     if ray.is_initialized():  # whoever did that ends it, too
         yield
         return
+    if address is not None:
+        _check_answers(address)
     own = {"address": "local", "num_cpus": usable_cores(), "include_dashboard": False}
     with nullcontext() if address is not None else _closed_to_others():
         _init({"address": address} if address is not None else own | {"object_store_memory": store_bytes})
@@ -108,6 +114,29 @@ def check_private() -> None:
                     f"Ray {ray.__version__} has no {module}.{name}, which keeps a cluster quiet and closed to others. "
                     'Install a Ray that fits: pip install "darts-nextgen[ray]".'
                 )
+
+
+def _check_answers(address: str) -> None:
+    """Refuse an address at which nobody answers, which Ray itself tries for minutes, and says much about it.
+
+    Raises:
+        ConfigError: If it is HOST:PORT and cannot be connected to.
+    """
+    host, _, port = (os.environ.get("RAY_ADDRESS", "") if address == "auto" else address).rpartition(":")
+    if not host or not port.isdecimal():  # Ray knows what it means
+        return
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWERS_WITHIN_S):
+            pass
+    except (OSError, OverflowError) as error:  # the latter about ports that there are none of
+        raise _no_cluster(f"{host}:{port}", reason_of(error)) from error
+
+
+def _no_cluster(address: str, reason: str) -> ConfigError:
+    return ConfigError(
+        f"there is no Ray cluster at {address} that can be joined ({reason}). Check --ray-address; set "
+        "RAY_AUTH_MODE=token if the cluster asks for a token; leave --ray-address out to use this machine alone."
+    )
 
 
 @contextmanager
@@ -177,10 +206,7 @@ def _init(options: dict[str, Any]) -> None:
         reason = " ".join(str(error).split())
         if options["address"] == "local":
             raise ConfigError(f"Ray cannot be started on this machine: {reason}") from error
-        raise ConfigError(
-            f"there is no Ray cluster at {options['address']} that can be joined ({reason}). Check --ray-address; set "
-            "RAY_AUTH_MODE=token if the cluster asks for a token; leave --ray-address out to use this machine alone."
-        ) from error
+        raise _no_cluster(options["address"], reason) from error
 
 
 def _keep_quiet() -> None:

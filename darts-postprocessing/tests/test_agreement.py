@@ -120,3 +120,18 @@ def test_wrong_shares_and_layers_are_refused():
             ConfigError, match=r"^the share is .* but must be above 0 and at most 1\. Set it to 0\.5\.$"
         ):
             agreement_of(THREE).consensus(share)
+
+
+def test_negatives_of_arts_are_no_slumps():
+    arts = layer(square(0, 0, 100), square(500, 0, 50)).assign(TrainClass=["Positive", "Negative"])
+    found = agreement_of({"arts": arts, "other": layer(square(0, 0, 100))})
+    assert found.pairs[["area_iou", "f1_50"]].to_numpy().tolist() == [[pytest.approx(1), 1]]
+    assert len(found.consensus()) == 1
+
+
+def test_outlines_that_are_off_the_map_are_named():
+    broken = layer(square(0, 0, 100), shapely.Polygon([(0, 0), (math.inf, 0), (0, 100)]))
+    with pytest.raises(
+        DataError, match=r"^outlines of b: outline 1 has coordinates that are no numbers or off the map\."
+    ):
+        agreement_of({"a": layer(square(0, 0, 100)), "b": broken})

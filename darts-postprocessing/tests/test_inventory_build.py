@@ -15,7 +15,7 @@ from darts_postprocessing.exchange.shapefile_names import SHAPEFILE_NAMES
 from darts_postprocessing.inventory import work
 from darts_postprocessing.inventory.build import build, read_said, retrack, rules_of, spread_over
 from darts_postprocessing.inventory.plane import to_plane
-from darts_postprocessing.inventory.published import published_of
+from darts_postprocessing.inventory.published import published_of, whole_years
 from darts_postprocessing.inventory.rules import Rules
 from darts_postprocessing.inventory.tracks import Published
 from darts_utils.crs import EQUAL_AREA
@@ -464,6 +464,21 @@ def test_a_layer_without_ids_and_years_cannot_be_continued(five_years, tmp_path)
     ):
         with pytest.raises(DataError, match=rf"^it lacks {words}\. Give an inventory"):
             published_of(wrong, "it")
+
+
+@pytest.mark.parametrize("year", ["x", "2024-07-01", 2024.5, np.inf, "1e300", pd.Timestamp("2024-07-01")])
+def test_years_that_are_none_are_named(year):
+    with pytest.raises(DataError) as refused:
+        whole_years(pd.DataFrame({"year": pd.Series([2023, None, year], dtype=object)}), "my.gpkg")
+    assert str(refused.value) == (
+        f"my.gpkg has the year {year}, but years must be whole numbers, such as 2024. Correct the column."
+    )
+
+
+@pytest.mark.parametrize("years", [["2023", None], [2023.0, np.nan], [np.int32(2023), pd.NA]])
+def test_years_may_be_written_in_any_way(years):
+    first, second = whole_years(pd.DataFrame({"year": years}), "my.gpkg")
+    assert (first, second is pd.NA) == (2023, True)
 
 
 def test_a_published_id_is_given_once_wherever_the_slumps_on_its_outline_lie(tmp_path):

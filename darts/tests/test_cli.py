@@ -181,6 +181,24 @@ def test_the_shell_takes_commands_and_survives_mistakes(darts, monkeypatch, capf
     assert err.startswith('Error: Unknown command "helo". Did you mean "hello"?')
 
 
+@pytest.mark.parametrize(
+    ("closed", "advice"),
+    [
+        ("folder", "Ask for the right to read it."),
+        ("", "Ask for the right to write there, or choose another folder."),
+    ],
+)
+def test_a_right_that_is_missing_is_that_to_read_or_that_to_write(darts, monkeypatch, tmp_path, closed, advice):
+    (tmp_path / "folder").mkdir()
+    monkeypatch.setattr("os.access", lambda path, _: not closed or not str(path).endswith(closed))
+
+    def fail():
+        raise PermissionError(13, "Permission denied", "folder/2024")
+
+    monkeypatch.setattr("darts.utils.cuda.environment", fail)
+    assert darts("env-info", "--log-plain") == (1, "", f"Error: folder/2024: Permission denied. {advice}\n")
+
+
 @pytest.mark.parametrize("error", [TypeError("a\nb"), RecursionError("too deep"), MemoryError(), KeyError("x")])
 def test_what_nobody_foresaw_is_one_line_that_names_the_log_file(darts, monkeypatch, tmp_path, error):
     def fail():

@@ -85,6 +85,22 @@ def test_a_damaged_raster_is_one_line_and_leaves_nothing(darts, tile):
     assert not Path("new").exists()
 
 
+def test_a_mask_is_no_percents(darts, tile):
+    raster = tile / "binarized.tif"
+    with rasterio.open(tile / "probabilities.tif") as source:
+        mask, profile = (source.read(1) > 50).astype(np.uint8), source.profile
+    with rasterio.open(raster, "w", **{**profile, "nodata": None}) as file:
+        file.write(mask, 1)
+        file.set_band_description(1, "binarized_segmentation")
+    assert darts("inventory", "polygonize", raster, "--out", "new") == (
+        1,
+        "",
+        f"Error: {raster} has the band binarized_segmentation, which is no whole percent. Name the probabilities.tif"
+        " of a tile.\n",
+    )
+    assert not Path("new").exists()
+
+
 def test_help_says_that_percents_are_whole_and_loads_nothing():
     script = (
         "import sys; from darts.cli import app;"

@@ -23,7 +23,7 @@ from darts.utils.logging import LoggingManager, VerbosityLevel
 from darts.utils.streams import keep_streams
 from darts.utils.terminal import error_console, output_console
 from darts_utils.errors import ConfigError, DartsError
-from darts_utils.machine.disk import advice_for
+from darts_utils.machine.disk import advice_for, is_readable
 from darts_utils.paths import DefaultPaths, PathManager, user_path
 
 logger = logging.getLogger(__name__)
@@ -342,7 +342,10 @@ def _said(error: Exception) -> str:
     if isinstance(error, DartsError) or not isinstance(error, OSError) or error.errno is None:
         return " ".join(str(error).split())
     place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
-    return f"{place}{error.strerror}. {advice_for(error, Path(place.removesuffix(': ')))}"
+    path = Path(place.removesuffix(": "))
+    if isinstance(error, PermissionError) and not is_readable(path):
+        return f"{place}{error.strerror}. Ask for the right to read it."
+    return f"{place}{error.strerror}. {advice_for(error, path)}"
 
 
 def _unforeseen(error: Exception, log_file: Path) -> int:

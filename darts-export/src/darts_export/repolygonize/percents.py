@@ -26,6 +26,8 @@ _CACHE_BYTES = 256 * 2**20
 """Rows are fewer than those of the blocks in the file, which GDAL keeps until the next rows are read."""
 _NO_NETWORK = {"CPL_VSIL_CURL_ALLOWED_FILENAME": "-"}
 _HIGHEST = 100
+_PERCENTS = "probabilities"
+"""How bands of percents are called by DARTS, those of single models with more behind it."""
 
 
 @contextmanager
@@ -33,7 +35,8 @@ def opened(path: Path) -> Iterator[Any]:
     """Give an opened GeoTIFF of percents; whatever goes wrong with it in the block is an error that names it.
 
     Raises:
-        DataError: If the file cannot be read, or is no single band of whole percent (uint8).
+        DataError: If the file cannot be read, or is no single band of whole percent (uint8), as the mask
+            `binarized.tif` is.
     """
     try:
         with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES, **_NO_NETWORK), rasterio.open(path, driver="GTiff") as source:
@@ -41,6 +44,11 @@ def opened(path: Path) -> Iterator[Any]:
                 raise DataError(
                     f"{path} has bands of {', '.join(source.dtypes)} and not one of whole percent (uint8). Name the"
                     " probabilities.tif of a tile."
+                )
+            name = source.descriptions[0]  # of our own files; others may call theirs whatever they like
+            if name in manager and not name.startswith(_PERCENTS):
+                raise DataError(
+                    f"{path} has the band {name}, which is no whole percent. Name the probabilities.tif of a tile."
                 )
             yield source
     except (RasterioError, CPLE_BaseError) as error:  # the latter are GDAL's own, which rasterio lets through

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from darts_postprocessing.evaluation.layers import outlines_in_plane, searched_ground
+from darts_postprocessing.evaluation.layers import outlines_in_plane, searched_ground, without_background
 from darts_postprocessing.evaluation.matching import matched_pairs, overlaps_of
 from darts_postprocessing.evaluation.measures import ratio
 from darts_postprocessing.inventory import robust
@@ -69,6 +69,7 @@ def agreement_of(layers: Mapping[str, gpd.GeoDataFrame], area: gpd.GeoDataFrame 
 
     Args:
         layers: What each annotator drew, by name: polygons in any CRS. A layer without rows says that there is none.
+            Rows with `Negative` in a column `TrainClass` (ARTS) are no slumps.
         area: The ground that all of them looked at, polygons in any CRS; without it, everywhere.
 
     Returns:
@@ -83,9 +84,10 @@ def agreement_of(layers: Mapping[str, gpd.GeoDataFrame], area: gpd.GeoDataFrame 
     if len(layers) < 2:
         raise ConfigError(f"agreement needs at least 2 annotators but there are {len(layers)}. Give more layers.")
     searched = searched_ground(area)
-    shapes = [outlines_in_plane(layer, f"outlines of {name}").geometry.to_numpy() for name, layer in layers.items()]
-    grounds = np.array([robust.union_all(searched.clipped(drawn)) for drawn in shapes], dtype=object)
-    objects = [drawn[searched.holds(shapely.point_on_surface(drawn))] for drawn in shapes]
+    drawn = [without_background(outlines_in_plane(layer, f"outlines of {name}")) for name, layer in layers.items()]
+    shapes = [layer.geometry.to_numpy() for layer in drawn]
+    grounds = np.array([robust.union_all(searched.clipped(own)) for own in shapes], dtype=object)
+    objects = [own[searched.holds(shapely.point_on_surface(own))] for own in shapes]
     rows = [
         {"first": first, "second": second, "area_iou": _area_iou(grounds[i], grounds[j]), **_f1(objects[i], objects[j])}
         for (i, first), (j, second) in combinations(enumerate(layers), 2)

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import pyproj
 import shapely
 
 from darts_postprocessing.inventory import robust
 from darts_postprocessing.inventory.overlay import unions
-from darts_postprocessing.inventory.plane import to_plane
+from darts_postprocessing.inventory.plane import straightened, to_plane
 from darts_utils.crs import EQUAL_AREA
 from darts_utils.errors import DataError
 from darts_utils.rasters.arrays import Array
@@ -19,8 +18,6 @@ BLOCK_M = 10_000
 UNKNOWN = "unknown"
 """The name of a region or tier that nothing tells."""
 _POLYGONS = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
-_LONGEST_EDGE = {"degree": 0.1, "metre": 1000.0}
-"""Straight in another CRS is curved in the plane: with edges of this length the borders of an area are off by 1 m."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +62,7 @@ def outlines_in_plane(layer: gpd.GeoDataFrame, name: str) -> gpd.GeoDataFrame:
         `EQUAL_AREA`; and `row` int64, the place of each row in the layer.
 
     Raises:
-        DataError: If the layer has no outlines or CRS, or a row is no polygon.
+        DataError: If the layer has no outlines or CRS, or a row is no polygon or off the map.
     """
     if layer.active_geometry_name is None or layer.crs is None:
         raise DataError(f"the layer of {name} has no outlines or no CRS. Give a layer of polygons with a CRS.")
@@ -76,7 +73,11 @@ def outlines_in_plane(layer: gpd.GeoDataFrame, name: str) -> gpd.GeoDataFrame:
         kind = shapes[wrong[0]].geom_type
         raise DataError(f"row {wrong[0]} of the {name} is a {kind}, but must be a polygon. Leave such rows out.")
     columns = pd.DataFrame(layer.drop(columns=layer.active_geometry_name)).iloc[rows].reset_index(drop=True)
-    return gpd.GeoDataFrame(columns.assign(row=rows), geometry=to_plane(shapes[rows], layer.crs), crs=EQUAL_AREA)
+    try:
+        outlines = to_plane(shapes[rows], layer.crs)
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from error
+    return gpd.GeoDataFrame(columns.assign(row=rows), geometry=outlines, crs=EQUAL_AREA)
 
 
 def searched_ground(layer: gpd.GeoDataFrame | None) -> Searched:
@@ -90,8 +91,8 @@ def searched_ground(layer: gpd.GeoDataFrame | None) -> Searched:
     if layer is None:
         return Searched()
     if layer.active_geometry_name is not None and layer.crs is not None:
-        unit = pyproj.CRS(layer.crs).axis_info[0].unit_name
-        layer = layer.set_geometry(layer.geometry.segmentize(_LONGEST_EDGE.get(unit, _LONGEST_EDGE["metre"])))
+        edges = straightened(layer.geometry.to_numpy(), layer.crs)
+        layer = layer.set_geometry(gpd.GeoSeries(edges, index=layer.index, crs=layer.crs))
     table = outlines_in_plane(layer, "searched areas")
     regions = names_in(table, "region") if "region" in table else None
     return Searched(polygons=table.geometry.to_numpy(), regions=regions)
@@ -100,6 +101,11 @@ def searched_ground(layer: gpd.GeoDataFrame | None) -> Searched:
 def names_in(table: pd.DataFrame, column: str) -> Array:
     """Return a column as names, (row,) text, `UNKNOWN` where it is null."""
     return np.array([UNKNOWN if pd.isna(value) else str(value) for value in table[column]], dtype=object)
+
+
+def without_background(layer: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Return the rows that are slumps: not `Negative` in a column `TrainClass` (ARTS), where null is a slump too."""
+    return layer if "TrainClass" not in layer else layer[names_in(layer, "TrainClass") != "Negative"]
 
 
 def blocks_of(points: Array) -> Array:

@@ -17,6 +17,7 @@ from darts_postprocessing.evaluation.layers import (
     names_in,
     outlines_in_plane,
     searched_ground,
+    without_background,
 )
 from darts_postprocessing.evaluation.matching import matched_pairs, overlaps_of
 from darts_postprocessing.evaluation.measures import AREAS, GROUND, OBJECTS, PRECISION
@@ -104,7 +105,7 @@ def evaluate(
     ground = searched_ground(searched)
     predicted = outlines_in_plane(predictions, "predictions")
     reference = outlines_in_plane(references, "references")
-    slumps = _slumps(reference)
+    slumps = without_background(reference)
     regions = RegionsOf(ground, reference)
     left = _placed(_inside(predicted, ground), regions)
     right = _placed(_inside(slumps, ground), regions, are_references=True)
@@ -123,11 +124,6 @@ def evaluate(
         searched=None if ground.polygons is None else gpd.GeoDataFrame(geometry=ground.polygons, crs=EQUAL_AREA),
         places=places,
     )
-
-
-def _slumps(reference: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """Return the references that are no background; one whose class is null is a slump."""
-    return reference if "TrainClass" not in reference else reference[names_in(reference, "TrainClass") != "Negative"]
 
 
 def _inside(table: gpd.GeoDataFrame, searched: Searched) -> gpd.GeoDataFrame:

@@ -12,6 +12,7 @@ import pyproj
 import shapely
 
 from darts_utils.crs import EQUAL_AREA, LONGLAT, transformer
+from darts_utils.errors import DataError
 from darts_utils.rasters.arrays import Array
 
 PLANE_CRS = pyproj.CRS(EQUAL_AREA)
@@ -28,14 +29,45 @@ def to_plane(shapes: Any, crs: Any) -> Array:
 
     Returns:
         (shape,) polygons and multipolygons in `EQUAL_AREA`.
+
+    Raises:
+        DataError: If a coordinate is no number, or off the map.
     """
     moved = _transformed(np.asarray(shapes, dtype=object), crs, PLANE_CRS)
+    corners, owners = shapely.get_coordinates(moved, return_index=True)
+    wrong = owners[~np.isfinite(corners).all(axis=1)]
+    if len(wrong):
+        raise DataError(f"outline {wrong[0]} has coordinates that are no numbers or off the map. Correct or remove it.")
     broken = ~shapely.is_valid(moved)
     if broken.any():
         moved[broken] = _areal(shapely.make_valid(moved[broken]))
     for index in np.flatnonzero(_is_cut_in_two(moved)):  # their sides at 180 and -180 degrees differ by rounding
         moved[index] = shapely.union_all(shapely.set_precision(shapely.get_parts(moved[index]), _ROUNDING_M))
     return moved
+
+
+def straightened(shapes: Any, crs: Any) -> Array:
+    """Return shapes with corners added to their long edges, so that these stay where they are in another CRS too.
+
+    What is straight in one CRS is curved in another: a parallel, for one.
+
+    Args:
+        shapes: (shape,) of any kind.
+        crs: What their coordinates are in; in degrees without any latitude near the south pole, which has no place in
+            the plane.
+    """
+    shapes = np.asarray(shapes, dtype=object)
+    crs = pyproj.CRS(crs)
+    if not crs.is_geographic:
+        return np.asarray(shapely.segmentize(shapes, _LONGEST_EDGE_M), dtype=object)
+    south = shapely.bounds(shapes).reshape(-1, 4)[:, 1] < _SOUTHERNMOST
+    northern = shapes.copy()
+    if south.any():
+        left, _, right, top = shapely.total_bounds(shapes)
+        northern[south] = shapely.intersection(
+            shapely.make_valid(shapes[south]), shapely.box(left, _SOUTHERNMOST, right, top)
+        )
+    return np.asarray(shapely.segmentize(northern, _LONGEST_EDGE_DEGREES), dtype=object)
 
 
 def to_degrees(shapes: Any) -> Array:
@@ -66,6 +98,10 @@ def centroids(shapes: Array) -> tuple[Array, Array]:
 _ANTIMERIDIAN = shapely.LineString([(0, 0), (0, 9_030_000)])
 """In the plane: from the pole upwards, to the equator."""
 _BESIDE = 9_100_000
+_LONGEST_EDGE_M = 1000.0
+_LONGEST_EDGE_DEGREES = 0.02
+"""With edges of these lengths borders are off by some centimetres."""
+_SOUTHERNMOST = -89.0
 _ROUNDING_M = 1e-3
 
 

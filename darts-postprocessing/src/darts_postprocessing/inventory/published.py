@@ -4,6 +4,7 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 
 from darts_postprocessing.inventory.parts import Part
 from darts_postprocessing.inventory.plane import PLANE_CRS, to_plane
@@ -12,6 +13,7 @@ from darts_utils.errors import DataError
 
 _NEEDED = ("slump_id", "year")
 _KEPT = ".parts/published.parquet"
+_LAST_YEAR = 9999
 
 
 def published_of(table: gpd.GeoDataFrame, name: str) -> Published:
@@ -22,18 +24,24 @@ def published_of(table: gpd.GeoDataFrame, name: str) -> Published:
         name: What the layer is, for messages.
 
     Raises:
-        DataError: If it has no such columns, a row lacks one of them, or it does not say its coordinates.
+        DataError: If it has no such columns, a row lacks one of them, a year is no whole number, or the layer does not
+            say its coordinates.
     """
     lacking = [column for column in _NEEDED if column not in table or table[column].isna().any()]
     if lacking or table.crs is None:
         raise DataError(
             f"{name} lacks {', '.join(lacking) or 'a CRS'}. Give an inventory of DARTS, or a file of its slumps."
         )
-    order = np.lexsort((table["year"].to_numpy(), table["slump_id"].to_numpy(dtype=str)))
+    years = whole_years(table, name).to_numpy(dtype=np.int64)
+    order = np.lexsort((years, table["slump_id"].to_numpy(dtype=str)))
+    try:
+        outlines = to_plane(table.geometry.to_numpy()[order], table.crs)
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from error
     return Published(
         ids=table["slump_id"].to_numpy(dtype=str)[order].astype(object),
-        years=table["year"].to_numpy(dtype=np.int64)[order],
-        outlines=to_plane(table.geometry.to_numpy()[order], table.crs),
+        years=years[order],
+        outlines=outlines,
     )
 
 
@@ -62,3 +70,25 @@ def kept_published(out: Path) -> Published | None:
         years=table["year"].to_numpy(dtype=np.int64),
         outlines=table.geometry.to_numpy(),
     )
+
+
+def whole_years(table: pd.DataFrame, name: str) -> pd.Series:
+    """Return the column `year` of a layer as Int64, null where it is.
+
+    Args:
+        table: The layer; numbers may be written as text.
+        name: What it is, for messages.
+
+    Raises:
+        DataError: If one is no whole number from 0 to 9999.
+    """
+    given = table["year"]
+    is_known = given.notna()
+    numbers = pd.to_numeric(given.where(is_known).astype("string"), errors="coerce").astype("Float64")
+    is_year = numbers.between(0, _LAST_YEAR) & (numbers % 1 == 0)
+    wrong = given[is_known & ~is_year.fillna(value=False)]
+    if len(wrong):
+        raise DataError(
+            f"{name} has the year {wrong.iloc[0]}, but years must be whole numbers, such as 2024. Correct the column."
+        )
+    return numbers.astype("Int64")

@@ -45,6 +45,12 @@ def advice_for(error: BaseException, path: Path) -> str:
     return _ADVICE.get(code, _ANOTHER) if code is not None else _ANOTHER
 
 
+def is_readable(path: Path) -> bool:
+    """Tell whether a path, or the folder where it would be, may be looked into."""
+    there = next((one for one in (path, *path.parents) if os.path.exists(one)), path)  # noqa: PTH110  (Path raises)
+    return os.access(there, os.R_OK | os.X_OK if os.path.isdir(there) else os.R_OK)  # noqa: PTH112  (likewise)
+
+
 def cannot_write(path: Path, error: BaseException, what: str = "") -> OutputError:
     """Return the error that says that something cannot be written, why, and what to do.
 

@@ -80,7 +80,7 @@ def evaluate_inventory(
         predictions: An inventory, or a file of polygons.
         reference: Polygons that are taken for true, or another inventory; ARTS negatives count as background.
         area: Polygons of the area in which both were searched for; all that is there counts if not given.
-        year: The year of inventories.
+        year: The year of inventories, and of files with a column `year`.
         out: Folder of `scores.json`, `scores.csv` and `report.html`.
     """
     from darts.inventory.comparing import compare
@@ -88,16 +88,19 @@ def evaluate_inventory(
     compare(predictions, reference, area=area, year=year, out=out)
 
 
-def agreement_of_layers(*layers: Path, area: Path | None = None, out: Path = Path("agreement")) -> None:
+def agreement_of_layers(
+    *layers: Path, area: Path | None = None, year: int | None = None, out: Path = Path("agreement")
+) -> None:
     """Compare several people's outlines of the same ground with one another, and write what most agree on.
 
     Args:
         layers: Files of polygons, or folders with one, one a person and named after the person; files that are named
-            alike go by the names of their folders.
+            alike go by the names of their folders. ARTS negatives are no slumps.
         area: Polygons of the ground that all of them worked on.
+        year: The year of inventories, and of files with a column `year`.
         out: Folder of `pairs.csv`, `pieces.parquet` (ground with the share of people that call it a slump) and
             `consensus.parquet` (ground that at least half do).
     """
     from darts.inventory.comparing import compare_people
 
-    compare_people(layers, area=area, out=out)
+    compare_people(layers, area=area, year=year, out=out)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from darts.inventory.layers import read_layer
+from darts.inventory.layers import read_layer, read_years
 from darts.utils.console import show_table
 from darts.utils.terminal import say
 from darts_postprocessing.evaluation.agreement import agreement_of
@@ -12,33 +12,38 @@ from darts_postprocessing.evaluation.scores import evaluate
 from darts_postprocessing.inventory.parts import in_degrees
 from darts_utils.errors import ConfigError
 from darts_utils.files import atomic_file, make_folder
+from darts_utils.machine.outputs import check_writable, writing
 from darts_utils.paths import user_path
 
 
 def compare(predictions: Path, reference: Path, *, area: Path | None, year: int | None, out: Path) -> None:
     """Compare slumps with a reference, see `darts.inventory.commands.evaluate_inventory`."""
-    searched = None if area is None else read_layer(user_path(area))
-    found = evaluate(read_layer(user_path(predictions), year), read_layer(user_path(reference), year), searched)
     out = user_path(out)
-    _write(out / "scores.json", scores_json(found))
-    _write(out / "scores.csv", found.scores.to_csv(index=False))
-    _write(out / "report.html", page(found, f"{predictions.stem} against {reference.stem}"))
+    check_writable(out)
+    searched = None if area is None else read_years(user_path(area))
+    found = evaluate(read_layer(user_path(predictions), year), read_layer(user_path(reference), year), searched)
+    report = page(found, f"{predictions.stem} against {reference.stem}")
+    with writing(out):
+        _write(out / "scores.json", scores_json(found))
+        _write(out / "scores.csv", found.scores.to_csv(index=False))
+        _write(out / "report.html", report)
     for line in score_lines(found):
         say(line)
     say(f"Page: {out / 'report.html'}")
 
 
-def compare_people(layers: Sequence[Path], *, area: Path | None, out: Path) -> None:
+def compare_people(layers: Sequence[Path], *, area: Path | None, year: int | None, out: Path) -> None:
     """Compare what several people drew, see `darts.inventory.commands.agreement_of_layers`."""
     files = [user_path(layer) for layer in layers]
-    names = _names_of(files)
-    given = {name: read_layer(file) for name, file in zip(names, files, strict=True)}
-    found = agreement_of(given, None if area is None else read_layer(user_path(area)))
-    out = user_path(out)
-    _write(out / "pairs.csv", found.pairs.to_csv(index=False))
-    for name, layer in (("pieces", found.pieces), ("consensus", found.consensus())):
-        with atomic_file(out / f"{name}.parquet") as part:
-            in_degrees(layer).to_parquet(part, index=False)
+    names, out = _names_of(files), user_path(out)
+    check_writable(out)
+    given = {name: read_layer(file, year) for name, file in zip(names, files, strict=True)}
+    found = agreement_of(given, None if area is None else read_years(user_path(area)))
+    with writing(out):
+        _write(out / "pairs.csv", found.pairs.to_csv(index=False))
+        for name, layer in (("pieces", found.pieces), ("consensus", found.consensus())):
+            with atomic_file(out / f"{name}.parquet") as part:
+                in_degrees(layer).to_parquet(part, index=False)
     rows = [(str(name), f"{value:.2f}") for name, value in found.medians.items()]
     show_table(f"Medians of {len(found.pairs)} pairs of {len(names)} people", ("score", "value"), rows)
     consensus = found.consensus()

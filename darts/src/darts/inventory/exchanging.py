@@ -5,13 +5,14 @@ from pathlib import Path
 import geopandas as gpd
 
 from darts.inventory.exchange import Format
-from darts.inventory.layers import read_layer
+from darts.inventory.layers import read_layer, read_part, read_years
 from darts.utils.terminal import say
 from darts_postprocessing.exchange.arts import check_arts, from_arts, to_arts
 from darts_postprocessing.exchange.contribution import Contribution
 from darts_postprocessing.exchange.formats import write_layers
 from darts_utils.errors import ConfigError, DataError
 from darts_utils.files import atomic_file, make_folder
+from darts_utils.machine.outputs import check_writable, writing
 from darts_utils.paths import user_path
 
 _SUFFIXES = {"geopackage": ".gpkg", "geojson": "", "shapefile": "", "csv": "", "arts": ".gpkg"}
@@ -25,6 +26,7 @@ def export(inventory: Path, *, form: Format, year: int | None, out: Path | None,
     """Write an inventory for other programs, see `darts.inventory.exchange.export_inventory`."""
     inventory = user_path(inventory).absolute()
     target = inventory.with_name(f"{inventory.name}-{form}{_SUFFIXES[form]}") if out is None else user_path(out)
+    check_writable(target.parent)
     layers = (
         {"slumps": _arts_of(inventory, year, arts or Contribution())}
         if form == "arts"
@@ -42,7 +44,7 @@ def _layers_of(inventory: Path, year: int | None, form: Format) -> dict[str, gpd
     """Return the layers that a format shows, those of slumps of one year if that is wanted."""
     if not (inventory / "slumps").is_dir():
         raise ConfigError(f"{inventory} is no inventory. Make one with `darts inventory build`.")
-    layers = {name: gpd.read_parquet(inventory / name) for name in _LAYERS if (inventory / name).is_dir()}
+    layers = {name: read_part(inventory, name) for name in _LAYERS if (inventory / name).is_dir()}
     if year is not None:
         layers = {"slumps": read_layer(inventory, year)}
     return {name: layer for name, layer in layers.items() if form != "csv" or name in _CENTRED}
@@ -53,7 +55,7 @@ def _arts_of(inventory: Path, year: int | None, given: Contribution) -> gpd.GeoD
     given.values()  # what is not given is said before anything is read
     slumps = read_layer(inventory, year)
     if (inventory / "tracks").is_dir():
-        tracks = gpd.read_parquet(inventory / "tracks", columns=[*_TOLD_BY_TRACKS, "geometry"])
+        tracks = read_part(inventory, "tracks", [*_TOLD_BY_TRACKS, "geometry"])
         slumps = slumps.merge(tracks[_TOLD_BY_TRACKS], on="slump_id", how="left", validate="m:1")
     return to_arts(slumps, given)
 
@@ -63,14 +65,15 @@ def bring_in(layer: Path, out: Path) -> None:
     layer, out = user_path(layer), user_path(out)
     if out.suffix != ".parquet":
         raise ConfigError(f"out is {out.name} but must end in .parquet. Rename it.")
-    table = read_layer(layer)
+    check_writable(out.parent)
+    table = read_years(layer)
     for fault in check_arts(table):
         say(f"not as ARTS has it: {fault}")
     found = from_arts(table)
     if found.empty:
         raise DataError(f"{layer} has no rows. Give another layer.")
     make_folder(out.parent)
-    with atomic_file(out) as part:
+    with writing(out), atomic_file(out) as part:
         found.to_parquet(part, index=False)
     say(f"{len(found)} rows, {found['area_m2'].sum() / 1e6:.3f} km2")
     say(f"Written: {out}")

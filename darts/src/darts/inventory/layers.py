@@ -1,13 +1,23 @@
 """Layers of outlines that a user names: inventories, and files of whatever kind."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
+import numpy as np
+import shapely
 from pyarrow import ArrowException
+from shapely.errors import ShapelyError
 
+from darts.utils.terminal import say
+from darts_postprocessing.inventory.published import whole_years
 from darts_utils.errors import ConfigError, DataError
 
 _SLUMPS = "slumps"
+_HIGHEST = (180.0, 90.0)
+_UNREADABLE = (OSError, ValueError, RuntimeError, KeyError, TypeError, ArrowException, ShapelyError)
+"""What GDAL, pyarrow, geopandas and shapely raise about damaged files."""
 
 
 def read_layer(path: Path, year: int | None = None) -> gpd.GeoDataFrame:
@@ -15,11 +25,12 @@ def read_layer(path: Path, year: int | None = None) -> gpd.GeoDataFrame:
 
     Args:
         path: An inventory, of which the slumps of a year are read, or a file of polygons, see `read_years`.
-        year: The year of an inventory; its only one if not given. Of a file with a column `year` those rows.
+        year: The year of an inventory; its only one if not given. Of a file with a column `year` those rows; it is said
+            how many rows tell none.
 
     Raises:
         ConfigError: If there is no such file or year, or an inventory of several years is to give all of them.
-        DataError: If it cannot be read.
+        DataError: If it cannot be read, or has years that are no whole numbers.
     """
     table = read_years(path)
     if "year" not in table or (year is None and not _is_inventory(path)):
@@ -42,15 +53,47 @@ def read_years(path: Path) -> gpd.GeoDataFrame:
         raise ConfigError(f"there is no layer {path}. Give an inventory or a file of polygons.")
     try:
         if _is_inventory(path):
-            return gpd.read_parquet(path / _SLUMPS)
+            return read_part(path, _SLUMPS)
         is_parquet = path.suffix == ".parquet"
         table: gpd.GeoDataFrame = gpd.read_parquet(path) if is_parquet else gpd.read_file(path, layer=_layer_in(path))
-    except (OSError, ValueError, RuntimeError, ArrowException) as error:
+    except DataError:
+        raise
+    except _UNREADABLE as error:
         reason = " ".join(str(error).split())[:160]
         raise DataError(f"{path} cannot be read as polygons ({reason}). Give an inventory or a layer.") from error
     if not isinstance(table, gpd.GeoDataFrame):
         raise DataError(f"{path} is a table without outlines. Give an inventory or a layer of polygons.")
     return table
+
+
+def read_part(inventory: Path, name: str, columns: Sequence[str] | None = None, **how: Any) -> gpd.GeoDataFrame:
+    """Return a layer of an inventory, in longitude and latitude.
+
+    Args:
+        inventory: Its folder.
+        name: Of the layer, such as `slumps`.
+        columns: Those that are wanted; all if not given.
+        how: Further arguments of `geopandas.read_parquet`.
+
+    Raises:
+        DataError: If it is missing or damaged.
+    """
+    wanted = None if columns is None else list(columns)
+    try:
+        table: gpd.GeoDataFrame = gpd.read_parquet(inventory / name, columns=wanted, **how)
+        if not _are_degrees(table):
+            raise ValueError("it has coordinates that are no degrees")
+    except _UNREADABLE as error:
+        reason = " ".join(str(error).split())[:160]
+        raise DataError(f"{inventory / name} cannot be read ({reason}). Build the inventory again.") from error
+    return table
+
+
+def _are_degrees(table: gpd.GeoDataFrame) -> bool:
+    """Tell whether all coordinates, of all outlines, are longitudes and latitudes."""
+    geometries = table.select_dtypes("geometry")
+    corners = [np.abs(shapely.get_coordinates(geometries[name].to_numpy())) for name in geometries]
+    return all(bool((one <= _HIGHEST).all()) for one in corners)  # of what is no number, too, this is false
 
 
 def _is_inventory(path: Path) -> bool:
@@ -65,10 +108,15 @@ def _layer_in(file: Path) -> str | None:
 
 
 def _of_year(table: gpd.GeoDataFrame, path: Path, year: int | None) -> gpd.GeoDataFrame:
-    years = sorted(int(one) for one in table["year"].dropna().unique())
+    of_rows = whole_years(table, str(path))
+    years = sorted(int(one) for one in of_rows.dropna().unique())
     if year is None and len(years) > 1:
         raise ConfigError(f"{path} has the years {', '.join(map(str, years))}. Choose one with --year.")
     if year is not None and year not in years:
         raise ConfigError(f"{path} has no slumps of {year}, but of {', '.join(map(str, years)) or 'no year'}.")
-    wanted: gpd.GeoDataFrame = table if year is None else table[table["year"] == year].reset_index(drop=True)
+    if year is None:
+        return table
+    if n_unknown := int(of_rows.isna().sum()):
+        say(f"{n_unknown} of {len(table)} rows of {path} have no year, and are left out.")
+    wanted: gpd.GeoDataFrame = table[of_rows.eq(year).fillna(value=False)].reset_index(drop=True)
     return wanted

@@ -12,6 +12,7 @@ from darts_postprocessing.inventory.build import BuiltInventory, build, retrack
 from darts_postprocessing.inventory.published import kept_published, published_of
 from darts_postprocessing.inventory.rules import Rules
 from darts_postprocessing.inventory.tracks import Published
+from darts_utils.machine.outputs import check_writable
 from darts_utils.paths import user_path
 
 
@@ -28,6 +29,7 @@ def make_inventory(
     roots = [user_path(folder) for folder in tiles]
     known = _published(continue_from)
     folder = roots[0] / INVENTORY if out is None else user_path(out)
+    check_writable(folder)
     if known is None and kept_published(folder) is not None:
         say("The inventory that is there keeps published ids. Without --continue they are given up now.")
     with spread_over_cores(workers) if ray_address is None else spread_over_cluster(ray_address) as spread:
@@ -39,10 +41,12 @@ def track_again(
     inventory: Path, continue_from: Path | None, changed: Mapping[str, float | None], *, workers: int | None
 ) -> None:
     """Make slumps and tracks again, see `darts.inventory.commands.track_inventory`."""
+    inventory = user_path(inventory)
+    check_writable(inventory)
     known = _published(continue_from)
     given = {name: value for name, value in changed.items() if value is not None}
     with spread_over_cores(workers) as spread:
-        _show(retrack(user_path(inventory), given, spread=spread, published=known))
+        _show(retrack(inventory, given, spread=spread, published=known))
 
 
 def _published(continue_from: Path | None) -> Published | None:

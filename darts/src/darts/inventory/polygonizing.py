@@ -6,15 +6,21 @@ from pathlib import Path
 from darts.utils.terminal import say
 from darts_export.repolygonize.rules import Outlining
 from darts_export.repolygonize.tiles import find_rasters, places_for, polygonize_raster
+from darts_utils.machine.outputs import check_writable, writing
 from darts_utils.paths import user_path
 
 
 def polygonize(tiles: Sequence[Path], out: Path | None, **how: float) -> None:
     """Make polygons again, see `darts.inventory.polygonize.polygonize_tiles`."""
     rules = Outlining(**how)
+    if out is not None:
+        check_writable(user_path(out))
     rasters = find_rasters([user_path(path) for path in tiles])
     places = places_for(rasters, None if out is None else user_path(out))
-    n_objects = sum(polygonize_raster(raster, target, rules) for target, raster in places.items())
+    n_objects = 0
+    for target, raster in places.items():
+        with writing(target.parent):
+            n_objects += polygonize_raster(raster, target, rules)
     if len(places) < len(rasters):
         say(f"{len(rasters) - len(places)} of {len(rasters)} tiles have polygons, and were left as they are.")
     say(f"{len(places)} tiles, {n_objects} objects at {rules}")

@@ -6,8 +6,10 @@ import shutil
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import pyproj
 import pytest
 import shapely
+import shapely.affinity
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mapped_tiles import write_tile
@@ -190,11 +192,59 @@ def test_a_year_in_which_nothing_was_seen_is_empty(make, of_year):
     [
         (gpd.GeoDataFrame({"name": ["a"]}, geometry=[box(0, 0, 1, 1)], crs=4326), "no column shapeName, but name"),
         (gpd.GeoDataFrame({"shapeName": ["a"]}, geometry=[None], crs=4326), "has no polygons"),
+        (gpd.GeoDataFrame({"shapeName": ["a"]}, geometry=[shapely.Point(0, 70)], crs=4326), "has no polygons"),
+        (gpd.GeoDataFrame({"shapeName": ["a"]}, geometry=[box(0, 70, 1, 71).exterior], crs=4326), "has no polygons"),
     ],
 )
 def test_a_layer_that_tells_no_regions_is_refused(layer, line):
     with pytest.raises(DataError, match=line):
         Regions(layer, "shapeName", "my.gpkg")
+
+
+CHUKOTKA = box(170, 66, 190, 71)
+"""Across the antimeridian."""
+
+
+@pytest.mark.parametrize(
+    ("shape", "crs"),
+    [
+        (CHUKOTKA, 4326),
+        (shapely.MultiPolygon([box(170, 66, 180, 71), box(-180, 66, -170, 71)]), 4326),
+        (shapely.affinity.translate(CHUKOTKA, -360), 4326),
+        *((shapely.segmentize(CHUKOTKA, 0.1), crs) for crs in (3413, 32660, 6931)),
+    ],
+)
+def test_a_region_across_the_antimeridian_is_where_it_is_in_any_crs(shape, crs):
+    if crs != 4326:
+        (shape,) = transformed_points(shape, 4326, crs)
+    regions = Regions(gpd.GeoDataFrame({"n": ["Chukotka"]}, geometry=[shape], crs=crs), "n", "regions")
+    inside = [(179.99, 69), (-179.99, 69), (180, 67), (171, 70.999), (-171, 66.001)]
+    outside = [(-134, 69), (0, 69), (169.9, 69), (-169.9, 69), (179, 71.001), (-179, 65.999)]
+    points = gpd.GeoSeries.from_xy(*zip(*inside, *outside, strict=True), crs=4326).to_crs(EQUAL_AREA)
+    (names,) = regions.groups(points.x.to_numpy(), points.y.to_numpy())
+    assert names.tolist() == ["Chukotka"] * len(inside) + ["No Region"] * len(outside)
+
+
+def transformed_points(shape, source, target):
+    """Return a shape with each of its points moved, whatever becomes of the lines between them."""
+    move = pyproj.Transformer.from_crs(source, target, always_xy=True).transform
+    return [shapely.transform(shape, lambda points: np.column_stack(move(points[:, 0], points[:, 1])))]
+
+
+def test_rows_that_are_no_polygons_are_no_regions():
+    shapes = [None, shapely.Point(5, 65), shapely.Polygon(), box(0, 60, 10, 70)]
+    regions = Regions(gpd.GeoDataFrame({"n": list("abcd")}, geometry=shapes, crs=4326), "n", "regions")
+    points = gpd.GeoSeries.from_xy([5, 20], [65, 65], crs=4326).to_crs(EQUAL_AREA)
+    assert regions.groups(points.x.to_numpy(), points.y.to_numpy())[0].tolist() == ["d", "No Region"]
+
+
+def test_a_border_along_a_parallel_stays_there_and_the_whole_world_is_a_region():
+    layer = gpd.GeoDataFrame(
+        {"n": ["north", "world"]}, geometry=[box(-150, 70, -100, 80), box(-180, -90, 180, 90)], crs=4326
+    )
+    points = gpd.GeoSeries.from_xy([-125, -125], [70.00001, 69.99999], crs=4326).to_crs(EQUAL_AREA)
+    regions = Regions(layer, "n", "regions")
+    assert regions.groups(points.x.to_numpy(), points.y.to_numpy())[0].tolist() == ["north", "world"]
 
 
 def test_a_place_on_a_border_is_in_one_region():

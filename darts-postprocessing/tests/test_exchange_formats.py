@@ -4,6 +4,7 @@ import json
 import shutil
 import sqlite3
 import subprocess
+import time
 from contextlib import closing
 from xml.etree import ElementTree as ET
 
@@ -347,7 +348,7 @@ def test_a_geopackage_that_is_damaged_is_not_kept(tmp_path, monkeypatch):
     with pytest.raises(OSError, match=r"^the file is damaged \("):
         rows_in(file)
 
-    def fail(file):
+    def fail(file, changed):
         raise sqlite3.OperationalError("database or disk is full")
 
     monkeypatch.setattr(formats, "add_styles", fail)
@@ -387,3 +388,15 @@ def test_mistakes_are_told(tmp_path):
             write_layers(tmp_path / name, layers, file_format)
         assert str(caught.value) == message
     assert names_in(tmp_path) == []
+
+
+def test_equal_layers_give_equal_geopackages_dated_by_the_newest_image(tmp_path):
+    layer = slumps_layer(last_acquired=["2021-07-01", None, "2022-08-02"])
+    for name in ("one", "two"):
+        write_layers(tmp_path / f"{name}.gpkg", {"slumps": layer, "tracks": tracks_layer()}, "geopackage")
+        time.sleep(0.01)
+    assert (tmp_path / "one.gpkg").read_bytes() == (tmp_path / "two.gpkg").read_bytes()
+    with closing(sqlite3.connect(tmp_path / "one.gpkg")) as database:
+        changed = database.execute("SELECT DISTINCT last_change FROM gpkg_contents").fetchall()
+        styled = database.execute("SELECT DISTINCT update_time FROM layer_styles").fetchall()
+    assert changed == styled == [("2022-08-02T00:00:00.000Z",)]

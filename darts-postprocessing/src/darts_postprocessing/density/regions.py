@@ -4,8 +4,8 @@ import geopandas as gpd
 import numpy as np
 import shapely
 
-from darts_postprocessing.inventory.plane import LONGLAT_CRS, PLANE_CRS
-from darts_utils.crs import transformed, transformer
+from darts_postprocessing.inventory.plane import PLANE_CRS, straightened, to_plane
+from darts_utils.crs import checked_crs, transformed
 from darts_utils.errors import DataError
 from darts_utils.rasters.arrays import Array
 
@@ -13,32 +13,38 @@ NO_REGION = "No Region"
 
 
 class Regions:
-    """Named polygons, compared in longitude and latitude, where borders along parallels are straight.
+    """Named polygons, compared in the plane, which has no seam; borders that are straight in their own CRS stay there.
 
     Args:
-        layer: Polygons in any CRS; several of one name are one region.
+        layer: Polygons in any CRS, with longitudes beyond 180 degrees too; several of one name are one region. One
+            without rows, as is read of a file that lies elsewhere, has no region anywhere.
         column: With the names.
         where: What the layer is, for messages.
 
     Raises:
-        DataError: If it has no such column, no polygon, or no CRS.
+        DataError: If it has no such column, or rows but no polygon.
+        GridError: If it has no CRS, or one that cannot be used.
     """
 
     def __init__(self, layer: gpd.GeoDataFrame, column: str, where: str) -> None:
         if column not in layer:
             known = ", ".join(str(name) for name in layer.columns if name != layer.geometry.name)
             raise DataError(f"{where} has no column {column}, but {known}. Name the one with the regions.")
-        moved = transformed(layer[layer.geometry.notna()], str(LONGLAT_CRS), where)
-        if moved.empty:
+        checked_crs(layer.crs, where)
+        shapes = layer.geometry.to_numpy()
+        drawn = layer[(shapely.get_dimensions(shapes) == 2) & ~shapely.is_empty(shapes)]
+        drawn = drawn.set_geometry(gpd.GeoSeries(straightened(drawn.geometry.to_numpy(), layer.crs), drawn.index))
+        moved = transformed(drawn.set_crs(layer.crs), str(PLANE_CRS), where)
+        moved = moved[~shapely.is_missing(moved.geometry.to_numpy())]
+        if moved.empty and len(layer):
             raise DataError(f"{where} has no polygons. Give a layer of regions.")
-        self._shapes = shapely.make_valid(moved.geometry.to_numpy())
+        self._shapes = to_plane(moved.geometry.to_numpy(), PLANE_CRS)
         self._names = moved[column].fillna(NO_REGION).astype(str).to_numpy(dtype=object)
         self._tree = shapely.STRtree(self._shapes)
 
     def groups(self, x: Array, y: Array) -> tuple[Array]:
         """Return the names of the regions in which places of the plane lie, (place,); on a border the first one."""
-        longitudes, latitudes = transformer(PLANE_CRS, LONGLAT_CRS).transform(x, y)
-        points = shapely.points(longitudes, latitudes)
+        points = shapely.points(x, y)
         names = np.full(len(points), NO_REGION, dtype=object)
         if not len(points):
             return (names,)

@@ -1,13 +1,15 @@
 """Layers of an inventory as files for other programs: GeoPackage, GeoJSON, Shapefile, CSV."""
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import pyogrio
 import shapely
 
 from darts_postprocessing.exchange.arts_schema import texts_of
@@ -25,6 +27,9 @@ _DECIMALS = 7
 """Of degrees in GeoJSON and CSV: a centimetre, as RFC 7946 advises."""
 _GEOPACKAGE_VERSION = "1.2"
 """Programs of some years ago complain about newer ones."""
+_DAYS = ("last_acquired", "acquired", "BaseMapDate", "ContributionDate")
+"""Columns with days of images, of which the newest is when a GeoPackage changed last: equal layers give equal bytes."""
+_NO_DAY = pd.Timestamp("2000-01-01")
 _SHAPEFILE_PARTS = frozenset({".shp", ".shx", ".dbf", ".prj", ".cpg"})
 
 type Layers = Mapping[str, gpd.GeoDataFrame]
@@ -33,7 +38,8 @@ type Layers = Mapping[str, gpd.GeoDataFrame]
 def write_layers(file_or_folder: Path, layers: Layers, file_format: str) -> list[Path]:
     """Write layers for other programs, and return the files; they appear whole, or what was there before stays.
 
-    - `geopackage`: one file `.gpkg` with all layers, each in its CRS, and a style for QGIS that fills slumps by `tier`.
+    - `geopackage`: one file `.gpkg` with all layers, each in its CRS, and a style for QGIS that fills slumps by `tier`;
+      equal layers give equal bytes.
       A further column of geometries, such as `geometry_majority`, is a layer of its own, `<layer>_majority`.
     - `geojson`: RFC 7946, in EPSG:4326 with 7 decimals, cut along the antimeridian. One file `.geojson` of one layer,
       or a folder with `<layer>.geojson`.
@@ -84,15 +90,33 @@ def _write_geopackage(file: Path, layers: Layers) -> list[Path]:
     if file.suffix.lower() != ".gpkg":
         raise ConfigError(f"{file.name!r} is no name of a GeoPackage. Give one that ends in .gpkg.")
     split = _one_geometry_each(layers)
-    with atomic_file(file) as part:
+    day = _newest_day(split)
+    with _date_of_gdal(day), atomic_file(file) as part:
         for number, (name, layer) in enumerate(split.items()):
             how = {"mode": "a"} if number else {"VERSION": _GEOPACKAGE_VERSION}
             _to_file(layer, part, driver="GPKG", layer=name, **how)
-        add_styles(part)
+        add_styles(part, f"{day:%Y-%m-%dT%H:%M:%S}.000Z")
         # GDAL does not reliably report a full disk
         if rows_in(part) != {name: len(layer) for name, layer in split.items()}:
             raise OSError("not all rows are in the file")
     return [file]
+
+
+def _newest_day(layers: Layers) -> pd.Timestamp:
+    """Return the newest day that layers tell of their images, or else a fixed one."""
+    texts = [text for layer in layers.values() for name in _DAYS if name in layer for text in texts_of(layer[name])]
+    days = pd.to_datetime(pd.Series(texts, dtype="string"), format="%Y-%m-%d", errors="coerce").dropna()
+    return _NO_DAY if days.empty else days.max()
+
+
+@contextmanager
+def _date_of_gdal(day: pd.Timestamp) -> Iterator[None]:
+    """Let GDAL write this day for today."""
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": f"{day:%Y-%m-%dT%H:%M:%S}.000Z"})
+    try:
+        yield
+    finally:
+        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
 
 
 def _one_geometry_each(layers: Layers) -> dict[str, gpd.GeoDataFrame]:

@@ -19,8 +19,8 @@ CREATE TABLE layer_styles (
 """
 _ROW = """
 INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, styleName, styleQML,
-    styleSLD, useAsDefault, description, owner, ui)
-SELECT '', '', table_name, column_name, ?, ?, '', 1, ?, '', NULL FROM gpkg_geometry_columns WHERE table_name = ?
+    styleSLD, useAsDefault, description, owner, ui, update_time)
+SELECT '', '', table_name, column_name, ?, ?, '', 1, ?, '', NULL, ? FROM gpkg_geometry_columns WHERE table_name = ?
 """
 
 
@@ -65,23 +65,28 @@ def _rgba(colour: str, alpha: int) -> str:
     return f"{red},{green},{blue},{alpha}"
 
 
-def add_styles(geopackage: Path) -> None:
+def add_styles(geopackage: Path, changed: str) -> None:
     """Add a style for each layer of a GeoPackage, which QGIS takes when it opens the layer.
 
     GDAL is not asked, because the table must have just the columns that QGIS looks for.
+
+    Args:
+        geopackage: The file.
+        changed: When the styles were made, ISO 8601.
     """
     with closing(sqlite3.connect(geopackage)) as database, database:
         database.execute(_TABLE)
         database.execute(
-            "INSERT INTO gpkg_contents (table_name, data_type, identifier, description) VALUES (?, ?, ?, ?)",
-            ("layer_styles", "attributes", "layer_styles", "styles of QGIS"),
+            "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, last_change)"
+            " VALUES (?, ?, ?, ?, ?)",
+            ("layer_styles", "attributes", "layer_styles", "styles of QGIS", changed),
         )
         layers = [name for (name,) in database.execute("SELECT table_name FROM gpkg_geometry_columns")]
         for layer in layers:
             quoted = layer.replace('"', '""')
             columns = [row[1] for row in database.execute(f'PRAGMA table_info("{quoted}")')]
             what = "by tier" if "tier" in columns else "in one colour"
-            database.execute(_ROW, ("DARTS", style_qml(columns), f"{layer}, {what}", layer))
+            database.execute(_ROW, ("DARTS", style_qml(columns), f"{layer}, {what}", changed, layer))
 
 
 def rows_in(geopackage: Path) -> dict[str, int]:

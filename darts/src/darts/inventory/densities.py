@@ -1,36 +1,37 @@
 """Densities of an inventory, as rasters and tables, and what is said of them."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import geopandas as gpd
 import numpy as np
 import pandas as pd
-import shapely
 import xarray as xr
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import xr_coords
 
 from darts.datasets.build.regions import fetch_boundaries
+from darts.inventory.boundaries import regions_near
 from darts.inventory.spreading import spread_over_cores
 from darts.utils.console import show_table
 from darts.utils.terminal import say
 from darts_export.raster import raster_bytes
 from darts_postprocessing.density.density import Density, densities
 from darts_postprocessing.density.ground import KM_M
-from darts_postprocessing.density.regions import Regions
 from darts_postprocessing.density.sums import DEGREES, GRIDS, Grid
 from darts_postprocessing.inventory.build import read_said
-from darts_postprocessing.inventory.parts import parts_of
-from darts_postprocessing.inventory.plane import to_degrees
-from darts_utils.crs import EQUAL_AREA, LONGLAT
-from darts_utils.errors import ConfigError, DataError
+from darts_utils.crs import EQUAL_AREA
+from darts_utils.errors import ConfigError
 from darts_utils.files import atomic_file, make_folder
+from darts_utils.machine.outputs import check_writable, writing
 from darts_utils.paths import PathManager, user_path
 
 _SQUARE_KILOMETRES = Grid(name="1km", crs=EQUAL_AREA, step=KM_M, parts=1)
+_LATITUDES, _REGIONS = "latitudes.csv", "regions.csv"
+_NAMES = "|".join(["looks-1km", *(f"density-{grid.name}" for grid in GRIDS)])
+_RASTER = re.compile(rf"({_NAMES})-\d+\.tif")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,42 +45,17 @@ class Boundaries:
     """None: the usual one."""
     offline: bool
 
-    def regions_near(self, inventory: Path) -> Regions:
-        """Return the regions around an inventory.
+    def path(self) -> Path:
+        """Return the file, after the districts were fetched if they are needed.
 
         Raises:
-            ConfigError: If there is no such file.
-            DataError: If it cannot be read.
             MissingDataError: If the districts are missing offline.
             ServiceError: If they cannot be fetched.
         """
-        if self.file is None:
-            folder = PathManager().admin_boundaries if self.folder is None else user_path(self.folder)
-            file = fetch_boundaries(folder, offline=self.offline)
-        else:
-            file = user_path(self.file)
-        if not file.exists():
-            raise ConfigError(f"there are no regions {file}. Give a file of polygons.")
-        bounds = [part.bounds for part in parts_of(inventory, "looks")]
-        boxes = np.array([shapely.box(*one) for one in bounds if one is not None], dtype=object)
-        near = gpd.GeoSeries(to_degrees(boxes), crs=LONGLAT)
-        return Regions(_read(file, near), self.column, str(file))
-
-
-def _read(file: Path, near: gpd.GeoSeries) -> gpd.GeoDataFrame:
-    """Return the polygons of a file around some places; all of a file of other than GDAL's."""
-    try:
-        if file.suffix == ".parquet":
-            table = gpd.read_parquet(file)
-        else:
-            table = gpd.read_file(file, bbox=near if len(near) else None)
-    except Exception as error:  # GDAL and geopandas have many errors about what they cannot read
-        raise DataError(
-            f"the regions {file} cannot be read ({' '.join(str(error).split())[:160]}). Give a layer of polygons."
-        ) from error
-    if not isinstance(table, gpd.GeoDataFrame):
-        raise DataError(f"{file} is a table without outlines. Give a layer of polygons.")
-    return table
+        if self.file is not None:
+            return user_path(self.file)
+        folder = PathManager().admin_boundaries if self.folder is None else user_path(self.folder)
+        return fetch_boundaries(folder, offline=self.offline)
 
 
 def write_densities(
@@ -87,20 +63,37 @@ def write_densities(
 ) -> None:
     """Write densities, see `darts.inventory.density.density_of_inventory`."""
     inventory, out = user_path(inventory), user_path(out)
+    check_writable(out)
     years, cores = _years(inventory, year), spread_over_cores(workers)
-    regions = None if boundaries is None else boundaries.regions_near(inventory)
+    regions = None if boundaries is None else regions_near(inventory, boundaries.path(), boundaries.column)
     with cores as spread:
         found = list(densities(inventory, years, regions=regions, spread=spread))
+    with writing(out):
+        _write(found, inventory, out)
+    _show(found, out)
+
+
+def _write(found: Sequence[Density], inventory: Path, out: Path) -> None:
+    """Write rasters and tables, and remove those that were written here before and are not any more."""
     make_folder(out)
-    for one in found:
-        _write_rasters(one, inventory, out)
+    before = _written_in(out)
+    files = [file for one in found for file in _write_rasters(one, inventory, out)]
     half = DEGREES.step
     latitudes = {one.year: one.by_latitude.rename(index=lambda row: row * half) for one in found}
-    _write_table(out / "latitudes.csv", latitudes, "latitude_from")
-    if regions is not None:
-        by_region = {one.year: one.by_region for one in found if one.by_region is not None}
-        _write_table(out / "regions.csv", by_region, "region")
-    _show(found, out)
+    by_region = {one.year: one.by_region for one in found if one.by_region is not None}
+    for name, tables, key in ((_LATITUDES, latitudes, "latitude_from"), (_REGIONS, by_region, "region")):
+        if tables:
+            _write_table(out / name, tables, key)
+            files.append(out / name)
+    for file in before.difference(files):
+        file.unlink()
+
+
+def _written_in(out: Path) -> set[Path]:
+    """Return what an earlier run wrote to a folder; nothing if it is not known that one did."""
+    if not (out / _LATITUDES).is_file():
+        return set()
+    return {file for file in out.iterdir() if file.name in (_LATITUDES, _REGIONS) or _RASTER.fullmatch(file.name)}
 
 
 def _years(inventory: Path, year: int | None) -> list[int]:
@@ -110,15 +103,18 @@ def _years(inventory: Path, year: int | None) -> list[int]:
     return years if year is None else [year]
 
 
-def _write_rasters(density: Density, inventory: Path, out: Path) -> None:
-    """Write what is told of cells as cloud-optimised GeoTIFFs, of which NaN is ground that nobody looked at."""
+def _write_rasters(density: Density, inventory: Path, out: Path) -> list[Path]:
+    """Write what is told of cells as cloud-optimised GeoTIFFs, NaN in cells of which nothing is, and return them."""
     tags = {"DARTS_inventory": inventory.name, "DARTS_year": density.year}
     layers = [(_SQUARE_KILOMETRES, "looks", density.looks.astype(np.float32))]
     layers += [(grid, "density", density.by_cell[grid.name]) for grid in GRIDS]
+    files = []
     for grid, name, table in layers:
         if len(table):
-            with atomic_file(out / f"{name}-{grid.name}-{density.year}.tif") as part:
+            files.append(out / f"{name}-{grid.name}-{density.year}.tif")
+            with atomic_file(files[-1]) as part:
                 part.write_bytes(raster_bytes(raster_of(table, grid), list(table.columns), tags))
+    return files
 
 
 def raster_of(table: pd.DataFrame, grid: Grid) -> xr.Dataset:

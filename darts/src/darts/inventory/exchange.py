@@ -22,8 +22,8 @@ def export_inventory(
 
     Args:
         inventory: The inventory.
-        form: geopackage is one file with all layers; geojson, shapefile and csv are folders with a file a layer; arts
-            is a GeoPackage with the slumps of one year in the community's schema.
+        form: geopackage is one file with slumps, tracks and changes; geojson, shapefile and csv are folders with a file
+            a layer; arts is a GeoPackage with the slumps of one year in the community's schema.
         year: Write the slumps of this year alone.
         out: The file or folder to write; beside the inventory, named after the format, if not given.
         arts: What ARTS asks for.
@@ -60,7 +60,7 @@ def show_inventory(
         slump_id: The slump to show; the first letters of its id are enough. The largest of those seen longest if not
             given.
         at: Or the longitude and latitude of the place to show.
-        width_m: Metres of ground to show at least.
+        width_m: Metres of ground to show at least, up to 1,000,000.
         out: Folder of `place.png` and `sizes.png`.
     """
     from darts.inventory.pictures import show

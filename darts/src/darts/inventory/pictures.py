@@ -9,11 +9,15 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import FixedLocator, NullFormatter, StrMethodFormatter
 
+from darts.inventory.layers import read_part
 from darts.utils.terminal import say
-from darts_postprocessing.inventory.plane import PLANE_CRS, to_plane
+from darts_postprocessing.inventory.plane import PLANE_CRS, to_degrees, to_plane
+from darts_utils.crs import transformer
 from darts_utils.errors import ConfigError
-from darts_utils.files import atomic_file, make_folder
+from darts_utils.files import atomic_file
+from darts_utils.machine.outputs import check_writable, writing
 from darts_utils.paths import user_path
 
 TIERS = {"high": "#b2182b", "medium": "#ef8a62", "low": "#fddbc7", "unknown": "#999999"}
@@ -21,36 +25,72 @@ CHANGES = {"gained": "#d7301f", "lost": "#4575b4"}
 _PANEL_IN = 3.2
 _ACROSS = 4
 _MARGIN = 0.25
+_WIDEST_M = 1_000_000
+_UNKNOWN = "unknown, no image looked here"
+
+type Frame = tuple[float, float, float, float]
+"""Left, bottom, right and top of what is shown, in the plane."""
 
 
 def show(inventory: Path, *, slump_id: str | None, at: tuple[float, float] | None, width_m: float, out: Path) -> None:
     """Draw an inventory, see `darts.inventory.exchange.show_inventory`."""
     inventory, out = user_path(inventory), user_path(out)
+    _check_asked(at, width_m)
+    check_writable(out)
     if not (inventory / "slumps").is_dir():
         raise ConfigError(f"{inventory} is no inventory. Make one with `darts inventory build`.")
     slumps, tracks, changes = (_layer(inventory, name) for name in ("slumps", "tracks", "changes"))
     if slumps.empty:
         raise ConfigError(f"{inventory} has no slumps, so there is nothing to draw.")
     frame, words = _frame(tracks, slump_id, at, width_m)
-    make_folder(out)
+    looked = _years_looked(inventory, frame)
     for name, figure in (
-        ("place", place_figure(slumps, changes, frame, words)),
+        ("place", place_figure(slumps, changes, frame, words, looked)),
         ("sizes", size_figure(slumps, tracks)),
     ):
-        with atomic_file(out / f"{name}.png") as part:
+        with writing(out), atomic_file(out / f"{name}.png") as part:
             figure.savefig(part, format="png", dpi=130, bbox_inches="tight")
         say(f"Picture: {out / f'{name}.png'}")
 
 
+def _check_asked(at: tuple[float, float] | None, width_m: float) -> None:
+    """Refuse a place or a width that nothing can be drawn of.
+
+    Raises:
+        ConfigError: If one is out of its range, or no number.
+    """
+    if not 0 < width_m <= _WIDEST_M:
+        raise ConfigError(f"width_m is {width_m:g} but must be above 0 and at most {_WIDEST_M:,.0f}. Correct it.")
+    if at is not None and not (-180 <= at[0] <= 360 and 0 <= at[1] <= 90):
+        raise ConfigError(
+            f"at is {at[0]:g} {at[1]:g} but must be a longitude from -180 to 360 and a latitude from 0 to 90. "
+            "Correct it."
+        )
+
+
+def _years_looked(inventory: Path, frame: Frame) -> frozenset[int] | None:
+    """Return the years in which any image looked at a part of what is shown, None where looks are not there."""
+    if not (inventory / "looks").is_dir():
+        return None
+    shown = shapely.box(*frame)
+    years: set[int] = set()
+    for part in shapely.get_parts(to_degrees([shapely.segmentize(shown, (frame[2] - frame[0]) / 50)])):
+        # some metres more: its edges are straight in degrees
+        looks = read_part(inventory, "looks", ["year", "geometry"], bbox=shapely.bounds(part.buffer(1e-4)).tolist())
+        sees = shapely.intersects(to_plane(looks.geometry.to_numpy(), "EPSG:4326"), shown)
+        years |= set(looks.loc[sees, "year"].astype(int))
+    return frozenset(years)
+
+
 def _layer(inventory: Path, name: str) -> gpd.GeoDataFrame:
-    table = gpd.read_parquet(inventory / name)
+    table = read_part(inventory, name)
     shapes = to_plane(table.geometry.to_numpy(), "EPSG:4326")
     return table.drop(columns="geometry").set_geometry(gpd.GeoSeries(shapes, index=table.index, crs=PLANE_CRS))
 
 
 def _frame(
     tracks: gpd.GeoDataFrame, slump_id: str | None, at: tuple[float, float] | None, width_m: float
-) -> tuple[tuple[float, float, float, float], str]:
+) -> tuple[Frame, str]:
     """Return left, bottom, right and top of what is shown, and how it was found."""
     if slump_id is not None:
         rows = tracks[tracks["slump_id"].str.startswith(slump_id)]
@@ -58,13 +98,13 @@ def _frame(
             raise ConfigError(f"{len(rows)} slumps have an id that begins with {slump_id}. Give one that tells it.")
         return _around(rows.geometry.iloc[0], width_m), f"slump {rows['slump_id'].iloc[0][:8]}"
     if at is not None:
-        (point,) = to_plane([shapely.Point(at).buffer(1e-9)], "EPSG:4326")
+        point = shapely.Point(transformer("EPSG:4326", PLANE_CRS).transform(*at))
         return _around(point, width_m), f"{at[0]:.4f}, {at[1]:.4f}"
     largest = tracks.iloc[int(np.argmax(tracks["n_years"].to_numpy() * 1e9 + tracks.area.to_numpy()))]
     return _around(largest.geometry, width_m), f"slump {largest['slump_id'][:8]}, of those seen longest the largest"
 
 
-def _around(shape: shapely.Geometry, width_m: float) -> tuple[float, float, float, float]:
+def _around(shape: shapely.Geometry, width_m: float) -> Frame:
     left, bottom, right, top = shapely.bounds(shape)
     half = max(right - left, top - bottom, width_m) * (0.5 + _MARGIN)
     x, y = (left + right) / 2, (bottom + top) / 2
@@ -72,9 +112,21 @@ def _around(shape: shapely.Geometry, width_m: float) -> tuple[float, float, floa
 
 
 def place_figure(
-    slumps: gpd.GeoDataFrame, changes: gpd.GeoDataFrame, frame: tuple[float, float, float, float], words: str
+    slumps: gpd.GeoDataFrame,
+    changes: gpd.GeoDataFrame,
+    frame: Frame,
+    words: str,
+    looked: frozenset[int] | None = None,
 ) -> Figure:
-    """Return a picture a year of the slumps of a place, by tier, one of all outlines, and one of the last change."""
+    """Return a picture a year of the slumps of a place, by tier, one of all outlines, and one of the last change.
+
+    Args:
+        slumps: Level 2 in the plane.
+        changes: What was gained and lost, in the plane.
+        frame: What is shown.
+        words: How it was found.
+        looked: Years in which an image looked there; each if not given.
+    """
     years = sorted(int(year) for year in slumps["year"].unique())
     n_panels = len(years) + 2
     rows, columns = -(-n_panels // _ACROSS), min(_ACROSS, n_panels)
@@ -83,9 +135,9 @@ def place_figure(
     for panel in panels:
         panel.set_axis_off()
     for panel, year in zip(panels, years, strict=False):
-        _draw_year(panel, slumps[slumps["year"] == year], frame, str(year))
+        _draw_year(panel, slumps[slumps["year"] == year], frame, year, is_known=looked is None or year in looked)
     _draw_outlines(panels[len(years)], slumps, frame)
-    _draw_changes(panels[len(years) + 1], changes, frame)
+    _draw_changes(panels[len(years) + 1], changes, frame, is_known=looked is None or len(looked) > 1)
     handles = [Patch(color=colour, label=name) for name, colour in {**TIERS, **CHANGES}.items()]
     # tiers are fills of the years, changes those of the last picture
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=8)
@@ -93,23 +145,24 @@ def place_figure(
     return figure
 
 
-def _prepare(panel: Axes, frame: tuple[float, float, float, float], title: str) -> None:
+def _prepare(panel: Axes, frame: Frame, title: str) -> None:
     left, bottom, right, top = frame
     panel.set_axis_on()
     panel.set(xlim=(left, right), ylim=(bottom, top), aspect="equal", xticks=[], yticks=[], xlabel="", ylabel="")
     panel.set_title(title, fontsize=9)
 
 
-def _draw_year(panel: Axes, slumps: gpd.GeoDataFrame, frame: tuple[float, float, float, float], title: str) -> None:
+def _draw_year(panel: Axes, slumps: gpd.GeoDataFrame, frame: Frame, year: int, *, is_known: bool) -> None:
     inside = slumps.cx[frame[0] : frame[2], frame[1] : frame[3]]
     for name, colour in TIERS.items():
         own = inside[inside["tier"].fillna("unknown") == name]
         if len(own):
             own.plot(ax=panel, color=colour, edgecolor="black", linewidth=0.5)
-    _prepare(panel, frame, f"{title}: {len(inside)} slumps" if len(inside) != 1 else f"{title}: 1 slump")
+    number = "1 slump" if len(inside) == 1 else f"{len(inside)} slumps"
+    _prepare(panel, frame, f"{year}: {number if len(inside) or is_known else _UNKNOWN}")
 
 
-def _draw_outlines(panel: Axes, slumps: gpd.GeoDataFrame, frame: tuple[float, float, float, float]) -> None:
+def _draw_outlines(panel: Axes, slumps: gpd.GeoDataFrame, frame: Frame) -> None:
     """Draw the outlines of all years over one another, from dark to light."""
     inside = slumps.cx[frame[0] : frame[2], frame[1] : frame[3]]
     years = sorted(int(year) for year in slumps["year"].unique())
@@ -120,10 +173,10 @@ def _draw_outlines(panel: Axes, slumps: gpd.GeoDataFrame, frame: tuple[float, fl
     _prepare(panel, frame, f"outlines, {years[0]} dark to {years[-1]} light")
 
 
-def _draw_changes(panel: Axes, changes: gpd.GeoDataFrame, frame: tuple[float, float, float, float]) -> None:
+def _draw_changes(panel: Axes, changes: gpd.GeoDataFrame, frame: Frame, *, is_known: bool) -> None:
     """Draw what was gained and lost up to the last year in which something was."""
     inside = changes.cx[frame[0] : frame[2], frame[1] : frame[3]] if len(changes) else changes
-    title = "nothing gained or lost"
+    title = "nothing gained or lost" if is_known else "changes unknown: no images of two years"
     if len(inside):
         inside = inside[inside["to_year"] == inside["to_year"].max()]
         title = f"gained and lost, {inside['from_year'].min()} to {inside['to_year'].max()}"
@@ -144,6 +197,11 @@ def size_figure(slumps: gpd.GeoDataFrame, tracks: gpd.GeoDataFrame) -> Figure:
         edges = np.geomspace(max(areas.min(), 1.0) * 0.99, areas.max() * 1.01, 25)
         sizes.hist(areas, bins=edges, color="#777777")
     sizes.set(xscale="log", xlabel="majority area in m2", ylabel="slumps", title=f"{len(areas)} slumps of {last}")
+    if len(areas):  # the usual labels of a log axis run into one another where the range is narrow
+        ticks = sorted({float(f"{tick:.1e}") for tick in np.geomspace(edges[0], edges[-1], 4)})
+        sizes.xaxis.set_major_locator(FixedLocator(ticks))
+        sizes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        sizes.xaxis.set_minor_formatter(NullFormatter())
     rates = tracks["growth_m2_per_year"].dropna().to_numpy()
     if len(rates):
         growth.hist(rates, bins=30, color="#777777")

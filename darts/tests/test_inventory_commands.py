@@ -113,6 +113,17 @@ def test_a_damaged_part_is_one_line(darts, inventory, layer, command):
         refused(result, 1, f"inventory/{layer} cannot be read (", "Build the inventory again.")
 
 
+@pytest.mark.parametrize(
+    "command", [["export"], ["show"], ["density", "--no-by-region"], ["evaluate", "inventory", "--year", "2024"]]
+)
+def test_an_inventory_that_is_half_changed_is_refused(darts, inventory, command):
+    said = json.loads((inventory / "inventory.json").read_text())
+    (inventory / "inventory.json").write_text(json.dumps({**said, "unfinished": "build"}))
+    name, *options = command
+    made = darts("inventory", name, inventory, *options)
+    refused(made, 1, "is half changed: `darts inventory build` was stopped or failed. Run it again to the end.")
+
+
 def test_outlines_that_are_no_degrees_are_damage(darts, inventory):
     part = next((inventory / "tracks").rglob("*.parquet"))
     broken = gpd.read_parquet(part)

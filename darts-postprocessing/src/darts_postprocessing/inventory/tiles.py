@@ -228,7 +228,7 @@ def _cell_of(file: Path) -> str:
     bounds = json.loads(metadata[b"geo"])["columns"][name].get("bbox")
     if bounds is None:  # of no ground: it may lie anywhere
         return cell_at(0, 0)
-    (middle,) = to_plane([shapely.box(*bounds)], crs)
+    (middle,) = _placed(np.array([shapely.box(*bounds)], dtype=object), crs, file)
     point = shapely.centroid(middle)
     return cell_at(point.x, point.y) if not point.is_empty else cell_at(0, 0)
 

@@ -11,6 +11,7 @@ from pyarrow import ArrowException
 from shapely.errors import ShapelyError
 
 from darts.utils.terminal import say
+from darts_postprocessing.inventory.build import FILE, read_said
 from darts_postprocessing.inventory.published import whole_years
 from darts_utils.errors import ConfigError, DataError
 
@@ -76,8 +77,10 @@ def read_part(inventory: Path, name: str, columns: Sequence[str] | None = None, 
         how: Further arguments of `geopandas.read_parquet`.
 
     Raises:
-        DataError: If it is missing or damaged.
+        DataError: If it is missing or damaged, or a command that changed the inventory was not finished.
     """
+    if (inventory / FILE).is_file():
+        read_said(inventory)
     wanted = None if columns is None else list(columns)
     try:
         table: gpd.GeoDataFrame = gpd.read_parquet(inventory / name, columns=wanted, **how)

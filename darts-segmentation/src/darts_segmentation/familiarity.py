@@ -4,7 +4,7 @@ import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import geopandas as gpd
 import numpy as np
@@ -12,10 +12,12 @@ import shapely
 import xarray as xr
 
 from darts_segmentation.models.card import ModelCard
-from darts_segmentation.network import Member
 from darts_utils.bands import manager
 from darts_utils.rasters.arrays import Array
 from darts_utils.tile import geobox_of
+
+if TYPE_CHECKING:
+    from darts_segmentation.network import Member  # torch, which workers that only make features need not load
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +42,7 @@ class Familiarity:
         members: The models; those that do not say what they were trained on are passed over.
     """
 
-    members: Collection[Member]
+    members: "Collection[Member]"
     _said: set[tuple[str, str]] = field(default_factory=set)
 
     def look(self, tile: xr.Dataset, tile_id: str) -> None:

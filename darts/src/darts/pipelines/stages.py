@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import xarray as xr
 
@@ -18,10 +18,12 @@ from darts_export.products import SAID_VARIABLES, THUMBNAIL_VARIABLES, needed_va
 from darts_export.record import FINGERPRINT
 from darts_postprocessing import prepare_export
 from darts_preprocessing import preprocess_v2
-from darts_segmentation import EnsembleV1
 from darts_segmentation.familiarity import Familiarity
 from darts_utils.errors import DataError
 from darts_utils.tile import geobox_of
+
+if TYPE_CHECKING:
+    from darts_segmentation import EnsembleV1  # torch, which workers that only make features need not load
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +47,7 @@ class Stage:
 def build_stages(
     parameters: PipelineParameters,
     source: Source,
-    ensemble: EnsembleV1,
+    ensemble: "EnsembleV1",
     *,
     features: frozenset[str],
     making: Making,
@@ -92,7 +94,7 @@ def feature_stages(
     ]
 
 
-def segment_stage(parameters: PipelineParameters, ensemble: EnsembleV1) -> Stage:
+def segment_stage(parameters: PipelineParameters, ensemble: "EnsembleV1") -> Stage:
     """Return the stage from features to probabilities."""
     return Stage("segment", "device", _Segment(parameters, ensemble, Familiarity(ensemble.members)))
 
@@ -179,7 +181,7 @@ class _Preprocess:
 @dataclass(frozen=True)
 class _Segment:
     parameters: PipelineParameters
-    ensemble: EnsembleV1
+    ensemble: "EnsembleV1"
     familiarity: Familiarity
 
     def __call__(self, work: Work) -> Work:

@@ -1,8 +1,9 @@
 """Overlays of outlines that nearly coincide, as those of one slump in many images do.
 
 The library computes them in floating point, which rarely but surely fails where edges are almost the same. What fails
-is computed once more on a grid of a millimetre, which cannot; each pair alone, so that what becomes of it does not
-depend on what it is worked out together with.
+is computed once more on a grid of a millimetre, which fails more rarely still, for slivers that vanish there; then the
+shapes themselves are moved onto it before. Each pair alone, so that what becomes of it does not depend on what it is
+worked out together with.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,7 +38,11 @@ def union_all(shapes: Sequence[Any] | Array) -> Any:
     try:
         return shapely.union_all(shapes)
     except GEOSException:
+        pass
+    try:
         return shapely.union_all(shapes, grid_size=GRID_M)
+    except GEOSException:
+        return shapely.union_all(shapely.set_precision(shapes, GRID_M))
 
 
 def _each(operation: Callable[..., Any], one: Array, other: Array) -> Array:
@@ -53,4 +58,8 @@ def _alone(operation: Callable[..., Any], one: Any, other: Any) -> Any:
     try:
         return operation(one, other)
     except GEOSException:
+        pass
+    try:
         return operation(one, other, grid_size=GRID_M)
+    except GEOSException:
+        return operation(shapely.set_precision(one, GRID_M), shapely.set_precision(other, GRID_M))

@@ -13,10 +13,11 @@ from mapped_tiles import MODELS, UTM, WHERE, box, write_tile
 
 from darts_postprocessing.exchange.shapefile_names import SHAPEFILE_NAMES
 from darts_postprocessing.inventory import work
-from darts_postprocessing.inventory.build import build, read_said, retrack, rules_of, spread_over
+from darts_postprocessing.inventory.build import build, retrack, spread_over
 from darts_postprocessing.inventory.plane import to_plane
 from darts_postprocessing.inventory.published import published_of, whole_years
 from darts_postprocessing.inventory.rules import Rules
+from darts_postprocessing.inventory.said import read_said, rules_of
 from darts_postprocessing.inventory.tracks import Published
 from darts_utils.crs import EQUAL_AREA
 from darts_utils.errors import ConfigError, DataError, MissingDataError

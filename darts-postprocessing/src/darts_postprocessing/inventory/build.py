@@ -1,10 +1,9 @@
 """An inventory from tiles, cell by cell: objects and looks, slumps of each year, tracks over years."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import starmap
 from multiprocessing import get_context
 from pathlib import Path
@@ -15,10 +14,13 @@ import shapely
 
 from darts_postprocessing.inventory.cells import Index, cell_at
 from darts_postprocessing.inventory.dissolve import groups_of
-from darts_postprocessing.inventory.parts import NOTES, VERSION, Part, parts_of, remove_others
+from darts_postprocessing.inventory.parts import NOTES, Part, parts_of, remove_others
 from darts_postprocessing.inventory.published import keep_published, kept_published
 from darts_postprocessing.inventory.rules import Rules
-from darts_postprocessing.inventory.tiles import EXTENT, TileFacts, chosen_tiles, find_tiles, tile_facts
+from darts_postprocessing.inventory.said import FILE, Counted, read_said, write_said
+from darts_postprocessing.inventory.tiles.choice import chosen_tiles, find_tiles
+from darts_postprocessing.inventory.tiles.facts import TileFacts, tile_facts
+from darts_postprocessing.inventory.tiles.tables import EXTENT
 from darts_postprocessing.inventory.tracks import Published
 from darts_postprocessing.inventory.work import (
     REACH_M,
@@ -34,12 +36,10 @@ from darts_postprocessing.inventory.work import (
     sums_beside,
     track,
 )
-from darts_utils.errors import ConfigError, DataError
-from darts_utils.files import atomic_file, exclusive_lock, make_folder, remove_parts
+from darts_utils.errors import ConfigError
+from darts_utils.files import exclusive_lock, make_folder, remove_parts
 from darts_utils.rasters.arrays import Array
 
-FILE = "inventory.json"
-_SAID = {"rules", "years", "images", "images_without_looks"}
 KINDS = ("objects", "looks", "slumps", "tracks", "changes", ".parts/slumps", SUMS_KIND)
 
 type Spread = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], Iterable[Any]]
@@ -118,12 +118,12 @@ def build(
     with exclusive_lock(out / ".lock", timeout_s=0):
         for folder in (out, *(path for path in out.rglob("*") if path.is_dir())):
             remove_parts(folder)  # what killed builds left half done
-        counted = _Counted(
+        counted = Counted(
             images=sorted({(one.image_id, one.model_ids) for one in tiles}),
             years=sorted({one.year for one in tiles}),
             n_without_looks=sum(one.saw == EXTENT for one in tiles),
         )
-        _write_down(out, rules, counted, unfinished="build")
+        write_said(out, rules, counted, unfinished="build")
         keep_published(out, published)
         objects, looks = ingest_all(out, tiles, rules, spread)
         return _follow(out, rules, spread, counted, level_1=(objects, looks), published=published)
@@ -156,85 +156,21 @@ def retrack(
         DataError: If `inventory.json` or a part is damaged or lost, or a build was not finished.
     """
     said = read_said(folder, unfinished_is_fine=("track",))
-    rules = replace(_rules_in(folder, said), **changed)
-    try:
-        counted = _Counted(images=said["images"], years=said["years"], n_without_looks=said["images_without_looks"])
-    except (KeyError, TypeError, AttributeError) as error:
-        raise _damaged(folder, error) from error
+    rules, counted = replace(said.rules, **changed), said.counted
     with exclusive_lock(folder / ".lock", timeout_s=0):
         level_1 = parts_of(folder, "objects"), parts_of(folder, "looks")
-        _write_down(folder, rules, counted, unfinished="track")
         if published is None:
             published = kept_published(folder)
-        else:
-            keep_published(folder, published)
+        write_said(folder, rules, counted, unfinished="track")
+        keep_published(folder, published)
         return _follow(folder, rules, spread or here, counted, level_1=level_1, published=published)
-
-
-def read_said(folder: Path, unfinished_is_fine: Sequence[str] = ()) -> Mapping[str, Any]:
-    """Return what an inventory says of itself: `rules`, `years`, `images` and `images_without_looks`.
-
-    Args:
-        folder: The inventory.
-        unfinished_is_fine: Commands that may have been stopped half way, `build` and `track`.
-
-    Raises:
-        ConfigError: If there is none.
-        DataError: If that is damaged, or a command that changed the inventory was not finished.
-    """
-    if not (folder / FILE).is_file():
-        raise ConfigError(f"{folder} is no inventory. Make one with `darts inventory build`.")
-    try:
-        said: Mapping[str, Any] = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise _damaged(folder, error) from error
-    if not (isinstance(said, dict) and set(said) >= _SAID):
-        raise _damaged(folder, f"it lacks {', '.join(sorted(_SAID))}")
-    unfinished = said.get("unfinished")
-    if unfinished is not None and unfinished not in unfinished_is_fine:
-        raise DataError(
-            f"{folder} is half changed: `darts inventory {unfinished}` was stopped or failed. Run it again to the end."
-        )
-    return said
-
-
-def rules_of(folder: Path) -> Rules | None:
-    """Return the rules that an inventory was made by; None if there is none, or it does not tell them."""
-    try:
-        return _rules_in(folder, read_said(folder, unfinished_is_fine=("build", "track")))
-    except (ConfigError, DataError):
-        return None
-
-
-def _rules_in(folder: Path, said: Mapping[str, Any]) -> Rules:
-    try:
-        given: dict[str, Any] = {
-            name: tuple(one) if isinstance(one, list) else one for name, one in said["rules"].items()
-        }
-        return Rules(**given)
-    except (TypeError, AttributeError, ConfigError) as error:
-        raise _damaged(folder, error) from error
-
-
-def _damaged(folder: Path, error: object) -> DataError:
-    return DataError(f"{folder / FILE} is damaged ({error}). Build the inventory again.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Counted:
-    """What goes into an inventory."""
-
-    images: Sequence[Sequence[str]]
-    """Each with the ids of its models, in rising order."""
-    years: Sequence[int]
-    n_without_looks: int
 
 
 def _follow(
     out: Path,
     rules: Rules,
     spread: Spread,
-    counted: _Counted,
+    counted: Counted,
     *,
     level_1: tuple[Sequence[Part], Sequence[Part]],
     published: Published | None,
@@ -250,7 +186,7 @@ def _follow(
     for part in made:
         if part.name.startswith("slumps/"):
             by_year[part.year] += part.rows
-    _write_down(out, rules, counted)
+    write_said(out, rules, counted)
     return BuiltInventory(
         folder=out,
         n_tiles=len(counted.images),
@@ -259,21 +195,6 @@ def _follow(
         n_tracks=sum(part.rows for part in made if part.name.startswith("tracks/")),
         n_without_looks=counted.n_without_looks,
     )
-
-
-def _write_down(out: Path, rules: Rules, counted: _Counted, *, unfinished: str | None = None) -> None:
-    """Write what an inventory is made of; while it changes also which command is at it."""
-    said = {
-        "format": "darts-inventory",
-        "format_version": VERSION,
-        "rules": {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(rules).items()},
-        "years": list(counted.years),
-        "images": [list(one) for one in counted.images],
-        "images_without_looks": counted.n_without_looks,
-        **({} if unfinished is None else {"unfinished": unfinished}),
-    }
-    with atomic_file(out / FILE) as file:
-        file.write_text(json.dumps(said, indent=1, sort_keys=True), encoding="utf-8")
 
 
 def ingest_all(out: Path, tiles: Sequence[TileFacts], rules: Rules, spread: Spread) -> tuple[list[Part], list[Part]]:

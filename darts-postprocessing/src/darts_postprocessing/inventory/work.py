@@ -19,7 +19,8 @@ from darts_postprocessing.inventory.parts import Part, digest_of, digests
 from darts_postprocessing.inventory.plane import PLANE_CRS
 from darts_postprocessing.inventory.rules import Rules
 from darts_postprocessing.inventory.slumps import compared, no_slumps, slumps_of
-from darts_postprocessing.inventory.tiles import SUMS, TileFacts, read_look, read_objects, read_sums
+from darts_postprocessing.inventory.tiles.facts import TileFacts
+from darts_postprocessing.inventory.tiles.level_1 import SUMS, read_look, read_objects, read_sums
 from darts_postprocessing.inventory.tracking import tracked
 from darts_postprocessing.inventory.tracks import Published
 from darts_utils.rasters.arrays import Array

@@ -21,7 +21,7 @@ from darts_export.raster import raster_bytes
 from darts_postprocessing.density.density import Density, densities
 from darts_postprocessing.density.ground import KM_M
 from darts_postprocessing.density.sums import DEGREES, GRIDS, Grid
-from darts_postprocessing.inventory.build import read_said
+from darts_postprocessing.inventory.said import read_said
 from darts_utils.crs import EQUAL_AREA
 from darts_utils.errors import ConfigError
 from darts_utils.files import atomic_file, make_folder
@@ -97,7 +97,7 @@ def _written_in(out: Path) -> set[Path]:
 
 
 def _years(inventory: Path, year: int | None) -> list[int]:
-    years = [int(one) for one in read_said(inventory)["years"]]
+    years = [int(one) for one in read_said(inventory).counted.years]
     if year is not None and year not in years:
         raise ConfigError(f"{inventory} has nothing of {year}, but of {', '.join(map(str, years))}.")
     return years if year is None else [year]

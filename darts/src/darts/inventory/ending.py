@@ -3,8 +3,9 @@
 import logging
 from pathlib import Path
 
-from darts_postprocessing.inventory.build import FILE, build, rules_of, spread_over
+from darts_postprocessing.inventory.build import build, spread_over
 from darts_postprocessing.inventory.published import kept_published
+from darts_postprocessing.inventory.said import FILE, rules_of
 from darts_utils.machine.cpu import usable_cores
 
 INVENTORY = "inventory"

@@ -11,8 +11,8 @@ from pyarrow import ArrowException
 from shapely.errors import ShapelyError
 
 from darts.utils.terminal import say
-from darts_postprocessing.inventory.build import FILE, read_said
 from darts_postprocessing.inventory.published import whole_years
+from darts_postprocessing.inventory.said import FILE, read_said
 from darts_utils.errors import ConfigError, DataError
 
 _SLUMPS = "slumps"

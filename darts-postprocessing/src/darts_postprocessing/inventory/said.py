@@ -1,0 +1,93 @@
+"""What an inventory says of itself, `inventory.json`: what it is made of, by which rules, and whether it is whole."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from darts_postprocessing.inventory.parts import VERSION
+from darts_postprocessing.inventory.rules import Rules
+from darts_utils.errors import ConfigError, DataError
+from darts_utils.files import atomic_file
+
+FILE = "inventory.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counted:
+    """What goes into an inventory."""
+
+    images: Sequence[Sequence[str]]
+    """Each with the ids of its models, in rising order."""
+    years: Sequence[int]
+    n_without_looks: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What an inventory says of itself."""
+
+    rules: Rules
+    counted: Counted
+
+
+def write_said(out: Path, rules: Rules, counted: Counted, *, unfinished: str | None = None) -> None:
+    """Write what an inventory is made of; while it changes also which command is at it."""
+    said = {
+        "format": "darts-inventory",
+        "format_version": VERSION,
+        "rules": {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(rules).items()},
+        "years": list(counted.years),
+        "images": [list(one) for one in counted.images],
+        "images_without_looks": counted.n_without_looks,
+        **({} if unfinished is None else {"unfinished": unfinished}),
+    }
+    with atomic_file(out / FILE) as file:
+        file.write_text(json.dumps(said, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def read_said(folder: Path, unfinished_is_fine: Sequence[str] = ()) -> Said:
+    """Return what an inventory says of itself.
+
+    Args:
+        folder: The inventory.
+        unfinished_is_fine: Commands that may have been stopped half way, `build` and `track`.
+
+    Raises:
+        ConfigError: If there is none.
+        DataError: If that is damaged, or a command that changed the inventory was not finished.
+    """
+    if not (folder / FILE).is_file():
+        raise ConfigError(f"{folder} is no inventory. Make one with `darts inventory build`.")
+    try:
+        said = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        found = Said(
+            rules=_rules_in(said["rules"]),
+            counted=Counted(
+                images=[(str(image), str(models)) for image, models in said["images"]],
+                years=[int(year) for year in said["years"]],
+                n_without_looks=int(said["images_without_looks"]),
+            ),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DataError(f"{folder / FILE} is damaged ({error}). Build the inventory again.") from error
+    unfinished = said.get("unfinished")
+    if unfinished is not None and unfinished not in unfinished_is_fine:
+        raise DataError(
+            f"{folder} is half changed: `darts inventory {unfinished}` was stopped or failed. Run it again to the end."
+        )
+    return found
+
+
+def rules_of(folder: Path) -> Rules | None:
+    """Return the rules that an inventory was made by; None if there is none, or it does not tell them."""
+    try:
+        return read_said(folder, unfinished_is_fine=("build", "track")).rules
+    except (ConfigError, DataError):
+        return None
+
+
+def _rules_in(said: Mapping[str, Any]) -> Rules:
+    given: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in said.items()}
+    return Rules(**given)

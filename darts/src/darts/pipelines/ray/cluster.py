@@ -123,7 +123,7 @@ def _check_answers(address: str) -> None:
         ConfigError: If it is HOST:PORT and cannot be connected to.
     """
     host, _, port = (os.environ.get("RAY_ADDRESS", "") if address == "auto" else address).rpartition(":")
-    if not host or not port.isdecimal():  # Ray knows what it means
+    if not host or "://" in host or not port.isdecimal():  # Ray knows what it means
         return
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWERS_WITHIN_S):

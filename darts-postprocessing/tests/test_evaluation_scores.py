@@ -416,7 +416,7 @@ def test_the_page_maps_the_worst_places_and_needs_nothing_else():
     assert not re.search(r"(src|href)=|http", text)
     blocks = page(evaluate(predictions, references))
     assert 2 < blocks.count("<svg") <= 13
-    assert re.search(r"<b>\d\d\.\d\d N, \d+\.\d\d [EW]</b>", blocks)
+    assert re.search(r"<b>Block around \d\d\.\d\d N, \d+\.\d\d [EW]</b>.*The map is around \d\d\.\d\d\d N", blocks)
 
 
 def test_the_page_of_nothing_says_so():

@@ -21,6 +21,7 @@ from darts_postprocessing.exchange.formats import FORMATS, write_layers
 from darts_postprocessing.exchange.qgis_style import TIER_COLOURS, rows_in, style_qml
 from darts_postprocessing.exchange.shapefile_names import SHAPEFILE_NAMES, short_names
 from darts_postprocessing.inventory.plane import to_degrees
+from darts_postprocessing.inventory.tracking import STATUSES
 from darts_utils.crs import EQUAL_AREA
 from darts_utils.errors import ConfigError, DataError, OutputError
 
@@ -114,6 +115,22 @@ def test_each_layer_has_a_style_that_is_valid_xml(tmp_path):
             rgb = ",".join(str(int(TIER_COLOURS[value][at : at + 2], 16)) for at in (1, 3, 5))
             assert colours["color"].startswith(f"{rgb},")
             assert colours == {one.get("k"): one.get("v") for one in symbols[symbol].iter("prop")}
+
+
+@pytest.mark.parametrize(
+    ("columns", "attribute", "values"),
+    [
+        (["slump_id", "kind"], "kind", ["gained", "lost"]),
+        (["slump_id", "status"], "status", list(STATUSES)),
+        (["slump_id"], None, []),
+    ],
+)
+def test_what_is_gained_and_lost_and_each_status_has_a_colour_of_its_own(columns, attribute, values):
+    renderer = ET.fromstring(style_qml(columns).partition("\n")[2]).find("renderer-v2")
+    assert renderer.get("attr") == attribute
+    assert [one.get("value") for one in renderer.iter("category")] == values
+    colours = [one.get("v") for one in renderer.iter("prop") if one.get("k") == "color"]
+    assert len(set(colours)) == max(len(values), 1)
 
 
 def test_a_style_begins_with_the_type_that_qgis_asks_for():

@@ -696,3 +696,26 @@ def test_a_record_of_nonsense_is_one_line(tmp_path, change):
     (tile / "darts_inference.json").write_text(json.dumps({**record, **change}))
     with pytest.raises(DataError, match=r"Map the tile again with --overwrite"):
         build([tmp_path / "tiles"], tmp_path / "one")
+
+
+def test_a_slump_that_took_in_another_one_grows_from_then_on(tmp_path):
+    """Until 2021 there are two; joined they grow by 10 m a year at their edge."""
+    for year in range(2019, 2025):
+        wide = 10 * (year - 2019)
+        shapes = [box(0, 0, 200 + wide, 100)] if year >= 2021 else [box(0, 0, 100, 100), box(120, 0, 200 + wide, 100)]
+        write_tile(tmp_path / "tiles", f"{year}", f"{year}-08-01", shapes)
+    tracks = tables(build([tmp_path / "tiles"], tmp_path / "one").folder)["tracks"].set_index("merged_into")
+    (whole,) = tracks[tracks.index.isna()].to_dict("records")
+    assert whole["growth_m2_per_year"] == pytest.approx(1000, rel=1e-2)
+    assert whole["n_years"] == 6
+    assert np.isnan(whole["growth_low"]), "only four years are comparable"
+
+
+def test_a_slump_that_gave_a_part_away_shrinks_from_then_on(tmp_path):
+    for year in range(2019, 2025):
+        small = 10 * (year - 2019)
+        shapes = [box(0, 0, 300, 100)] if year < 2022 else [box(0, 0, 200 - small, 100), box(220, 0, 300, 100)]
+        write_tile(tmp_path / "tiles", f"{year}", f"{year}-08-01", shapes)
+    tracks = tables(build([tmp_path / "tiles"], tmp_path / "one").folder)["tracks"]
+    (whole,) = tracks[tracks["split_from"].isna()].to_dict("records")
+    assert whole["growth_m2_per_year"] == pytest.approx(-1000, rel=1e-2)

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import shapely
 
+from darts.inventory import pictures
 from darts.inventory.boundaries import windows_around
 from darts.inventory.pictures import size_figure
 from darts_postprocessing.inventory.build import build
@@ -133,8 +134,13 @@ def test_outlines_that_are_no_degrees_are_damage(darts, inventory):
 
 
 def test_a_place_where_nobody_looked_is_unknown(darts, inventory, monkeypatch):
-    titles = []
-    monkeypatch.setattr("darts.inventory.pictures._prepare", lambda panel, frame, title: titles.append(title))
+    titles, prepare = [], pictures._prepare
+
+    def noted(panel, frame, title):
+        titles.append(title)
+        prepare(panel, frame, title)
+
+    monkeypatch.setattr(pictures, "_prepare", noted)
     assert darts("inventory", "show", inventory, "--at", 10, 65)[0] == 0
     assert [titles[0], titles[1]] == [f"{year}: unknown, no image looked here" for year in YEARS]
     assert titles[3] == "changes unknown: no images of two years"

@@ -10,7 +10,7 @@ import pandas as pd
 import shapely
 
 from darts_postprocessing.evaluation.layers import BLOCK_M
-from darts_postprocessing.evaluation.maps import COLOURS, closer, frame_of, map_svg
+from darts_postprocessing.evaluation.maps import COLOURS, Frame, closer, frame_of, map_svg
 from darts_postprocessing.evaluation.scores import MATCHED_AT, Evaluation
 from darts_postprocessing.inventory.plane import to_degrees
 from darts_utils.rasters.arrays import Array
@@ -168,7 +168,8 @@ def _worst_maps(evaluation: Evaluation) -> str:
         wrong = here.loc[here["outcome"].isin(["missed", "false"]), "geometry"].to_numpy()
         frame = closer(frame_of(here["geometry"].to_numpy(), *_MAP_PX), wrong, _MAP_M)
         drawn = map_svg(evaluation, frame, f"Map of {place}")
-        figures.append(f"<figure>{drawn}<figcaption>{_caption(evaluation, str(place), counts)}</figcaption></figure>")
+        words = _caption(evaluation, str(place), counts, frame)
+        figures.append(f"<figure>{drawn}<figcaption>{words}</figcaption></figure>")
     return "\n".join(figures) or "<p>There are no missed and no false objects.</p>"
 
 
@@ -198,16 +199,23 @@ def _worst(objects: pd.DataFrame) -> pd.DataFrame:
     return counts.iloc[order[errors.to_numpy()[order] > 0][:MOST_MAPS]]
 
 
-def _caption(evaluation: Evaluation, place: str, counts: pd.Series) -> str:
-    name = escape(place) if evaluation.places == "region" else _place_in_degrees(place)
-    return f"<b>{name}</b><br>{counts['hit']} hits, {counts['missed']} missed, {counts['false']} false"
+def _caption(evaluation: Evaluation, place: str, counts: pd.Series, frame: Frame) -> str:
+    """Return the numbers of a whole place, and where the map is, which shows the worst part of it."""
+    whole = escape(place) if evaluation.places == "region" else f"Block around {_in_degrees(_middle_of(place), 2)}"
+    numbers = f"{counts['hit']} hits, {counts['missed']} missed, {counts['false']} false"
+    return f"<b>{whole}</b>: {numbers}<br>The map is around {_in_degrees(frame.centre, 3)}"
 
 
-def _place_in_degrees(block: str) -> str:
-    """Return the middle of a block of the plane as people write it, such as `68.02 N, 134.98 W`."""
-    corner_km = np.array(block.split(), dtype=np.float64)
-    (middle,) = to_degrees([shapely.Point(corner_km * 1000 + BLOCK_M / 2)])
-    return f"{middle.y:.2f} N, {abs(middle.x):.2f} {'E' if middle.x >= 0 else 'W'}"
+def _middle_of(block: str) -> Array:
+    """Return the middle of a block, x and y in the plane."""
+    middle: Array = np.array(block.split(), dtype=np.float64) * 1000 + BLOCK_M / 2
+    return middle
+
+
+def _in_degrees(point: Array, digits: int) -> str:
+    """Return a point of the plane as people write it, such as `68.02 N, 134.98 W`."""
+    (moved,) = to_degrees([shapely.Point(point)])
+    return f"{moved.y:.{digits}f} N, {abs(moved.x):.{digits}f} {'E' if moved.x >= 0 else 'W'}"
 
 
 _PAGE = Template("""<!DOCTYPE html>

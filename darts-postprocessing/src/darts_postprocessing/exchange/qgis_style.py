@@ -8,6 +8,10 @@ from xml.etree import ElementTree as ET
 
 TIER_COLOURS = {"high": "#b2182b", "medium": "#ef8a62", "low": "#fddbc7", "": "#999999"}
 """By tier; the last one is of slumps that have none. From dark to light also for those who see no red."""
+CHANGE_COLOURS = {"gained": "#d7301f", "lost": "#4575b4"}
+_STATUS_COLOURS = {"active": "#d7301f", "stable": "#1a9850", "stabilised": "#4575b4", "unknown": "#999999"}
+_COLOURS = {"tier": TIER_COLOURS, "kind": CHANGE_COLOURS, "status": _STATUS_COLOURS}
+"""By column, and by its value."""
 _PLAIN = "#b2182b"
 _TABLE = """
 CREATE TABLE layer_styles (
@@ -25,23 +29,28 @@ SELECT '', '', table_name, column_name, ?, ?, '', 1, ?, '', NULL, ? FROM gpkg_ge
 
 
 def style_qml(columns: Collection[str]) -> str:
-    """Return a style of QGIS (QML) for polygons: filled by `tier` where there is such a column, in one colour else."""
-    by_tier = "tier" in columns
-    colours = TIER_COLOURS if by_tier else {"": _PLAIN}
+    """Return a style of QGIS (QML) for polygons: filled by `tier`, `kind` of change or `status`, or in one colour."""
+    column = _told_by(columns)
+    colours = {"": _PLAIN} if column is None else _COLOURS[column]
     root = ET.Element("qgis", version="3.28.0", styleCategories="Symbology")
-    kind = "categorizedSymbol" if by_tier else "singleSymbol"
+    kind = "singleSymbol" if column is None else "categorizedSymbol"
     renderer = ET.SubElement(root, "renderer-v2", type=kind, symbollevels="0", enableorderby="0", forceraster="0")
-    if by_tier:
-        renderer.set("attr", "tier")
+    if column is not None:
+        renderer.set("attr", column)
         categories = ET.SubElement(renderer, "categories")
-        for number, tier in enumerate(colours):
-            label = tier or "no tier"
-            ET.SubElement(categories, "category", value=tier, label=label, symbol=str(number), render="true")
+        for number, value in enumerate(colours):
+            label = value or f"no {column}"
+            ET.SubElement(categories, "category", value=value, label=label, symbol=str(number), render="true")
     symbols = ET.SubElement(renderer, "symbols")
     for number, colour in enumerate(colours.values()):
         symbols.append(_symbol(str(number), colour))
     ET.SubElement(root, "layerGeometryType").text = "2"  # polygons
     return "<!DOCTYPE qgis>\n" + ET.tostring(root, encoding="unicode")
+
+
+def _told_by(columns: Collection[str]) -> str | None:
+    """Return the column that colours tell, None without one."""
+    return next((column for column in _COLOURS if column in columns), None)
 
 
 def _symbol(name: str, colour: str) -> ET.Element:
@@ -85,7 +94,8 @@ def add_styles(geopackage: Path, changed: str) -> None:
         for layer in layers:
             quoted = layer.replace('"', '""')
             columns = [row[1] for row in database.execute(f'PRAGMA table_info("{quoted}")')]
-            what = "by tier" if "tier" in columns else "in one colour"
+            column = _told_by(columns)
+            what = "in one colour" if column is None else f"by {column}"
             database.execute(_ROW, ("DARTS", style_qml(columns), f"{layer}, {what}", changed, layer))
 
 

@@ -92,8 +92,8 @@ def tracked(
     Returns:
         `tracks` has `slump_id first_year last_year n_years area_first_m2 area_last_m2` (majority area of the first and
         the last of them in which nearly all of its ground was seen),
-        `growth_m2_per_year growth_low growth_high` (see `growth_of`; over such years in which enough images
-        looked),
+        `growth_m2_per_year growth_low growth_high` (see `growth_of`; over such years in which enough images looked,
+        from the last one on in which it took in another slump or gave a part away),
         `status`, `split_from merged_into` text, null where it is not so, and the last outline. `status` is
 
         - `stabilised`: not seen in the last two years of the inventory, also by none that a rule leaves out, though in
@@ -189,7 +189,7 @@ def _missed(
 
 
 def _tracks(slumps: gpd.GeoDataFrame, links: Links, missed: dict[str, list[int]], rules: Rules) -> gpd.GeoDataFrame:
-    last_years = sorted(links.ids)[-_LAST_YEARS:]
+    last_years, since = sorted(links.ids)[-_LAST_YEARS:], _last_events(slumps, links)
     plain = pd.DataFrame(slumps.drop(columns=["geometry", "geometry_majority"]))  # a geometry makes each row dear
     plain["geometry"] = slumps.geometry.to_numpy()
     rows = []
@@ -197,7 +197,8 @@ def _tracks(slumps: gpd.GeoDataFrame, links: Links, missed: dict[str, list[int]]
         first, last = track.iloc[0], track.iloc[-1]
         whole = track[track["seen_fraction"] >= WHOLE]
         ends = whole["area_majority_m2"].to_numpy() if len(whole) else np.array([np.nan])
-        enough = whole[whole["n_looks"] >= max(rules.min_looks, 1)]
+        one_slump = whole["year"] >= since.get(str(slump_id), 0)
+        enough = whole[one_slump & (whole["n_looks"] >= max(rules.min_looks, 1))]
         growth = growth_of(enough["year"].to_numpy(), enough["area_majority_m2"].to_numpy())
         gone = [year for year in missed.get(str(slump_id), []) if year in last_years]
         merged = links.merged_into.get(str(slump_id))
@@ -217,6 +218,20 @@ def _tracks(slumps: gpd.GeoDataFrame, links: Links, missed: dict[str, list[int]]
             "geometry": last["geometry"],
         })  # fmt: skip
     return _typed(rows, _TRACKS)
+
+
+def _last_events(slumps: gpd.GeoDataFrame, links: Links) -> dict[str, int]:
+    """Return the last year in which each slump took in another one, or gave a part of itself away; none if never.
+
+    From then on it is another piece of ground: its areas before and after say nothing of how fast it grows.
+    """
+    began = slumps.groupby("slump_id")["year"].min()
+    events = list(links.merged_into.values())
+    events += [(parent, int(began[child])) for child, parent in links.split_from.items() if child in began.index]
+    last: dict[str, int] = {}
+    for slump_id, year in events:
+        last[slump_id] = max(year, last.get(slump_id, year))
+    return last
 
 
 def _status(track: pd.DataFrame, growth: Growth, *, is_gone: bool) -> str:

@@ -22,7 +22,7 @@ def compare(predictions: Path, reference: Path, *, area: Path | None, year: int 
     check_writable(out)
     searched = None if area is None else read_years(user_path(area))
     found = evaluate(read_layer(user_path(predictions), year), read_layer(user_path(reference), year), searched)
-    report = page(found, f"{predictions.stem} against {reference.stem}")
+    report = page(found, f"{predictions.stem} against {reference.stem}{'' if year is None else f', {year}'}")
     with writing(out):
         _write(out / "scores.json", scores_json(found))
         _write(out / "scores.csv", found.scores.to_csv(index=False))

@@ -23,7 +23,7 @@ from darts_postprocessing.density.ground import KM_M
 from darts_postprocessing.density.sums import DEGREES, GRIDS, Grid
 from darts_postprocessing.inventory.said import read_said
 from darts_utils.crs import EQUAL_AREA
-from darts_utils.errors import ConfigError
+from darts_utils.errors import ConfigError, MissingDataError, ServiceError
 from darts_utils.files import atomic_file, make_folder
 from darts_utils.machine.outputs import check_writable, writing
 from darts_utils.paths import PathManager, user_path
@@ -55,7 +55,12 @@ class Boundaries:
         if self.file is not None:
             return user_path(self.file)
         folder = PathManager().admin_boundaries if self.folder is None else user_path(self.folder)
-        return fetch_boundaries(folder, offline=self.offline)
+        try:
+            return fetch_boundaries(folder, offline=self.offline)
+        except (MissingDataError, ServiceError) as error:
+            raise type(error)(
+                f"{error} Or give polygons with --regions, or leave them out with --no-by-region."
+            ) from error
 
 
 def write_densities(
@@ -141,8 +146,10 @@ def raster_of(table: pd.DataFrame, grid: Grid) -> xr.Dataset:
 def _write_table(file: Path, by_year: dict[int, pd.DataFrame], key: str) -> None:
     tables = [table.rename_axis(key).reset_index().assign(year=year) for year, table in by_year.items()]
     table = pd.concat(tables, ignore_index=True)
+    counts = {name: "int64" for name in table if str(name).startswith("n_") and name != "n_looks"}
+    plain = table[["year", *table.columns.drop("year")]].round(3).astype(counts)
     with atomic_file(file) as part:
-        table[["year", *table.columns.drop("year")]].to_csv(part, index=False)
+        plain.to_csv(part, index=False)
 
 
 def _show(found: Sequence[Density], out: Path) -> None:

@@ -13,6 +13,7 @@ from matplotlib.ticker import FixedLocator, NullFormatter, StrMethodFormatter
 
 from darts.inventory.layers import read_part
 from darts.utils.terminal import say
+from darts_postprocessing.exchange.qgis_style import CHANGE_COLOURS, TIER_COLOURS
 from darts_postprocessing.inventory.plane import PLANE_CRS, to_degrees, to_plane
 from darts_utils.crs import transformer
 from darts_utils.errors import ConfigError
@@ -20,8 +21,7 @@ from darts_utils.files import atomic_file
 from darts_utils.machine.outputs import check_writable, writing
 from darts_utils.paths import user_path
 
-TIERS = {"high": "#b2182b", "medium": "#ef8a62", "low": "#fddbc7", "unknown": "#999999"}
-CHANGES = {"gained": "#d7301f", "lost": "#4575b4"}
+TIERS = {tier or "no tier": colour for tier, colour in TIER_COLOURS.items()}
 _PANEL_IN = 3.2
 _ACROSS = 4
 _MARGIN = 0.25
@@ -42,7 +42,7 @@ def show(inventory: Path, *, slump_id: str | None, at: tuple[float, float] | Non
     slumps, tracks, changes = (_layer(inventory, name) for name in ("slumps", "tracks", "changes"))
     if slumps.empty:
         raise ConfigError(f"{inventory} has no slumps, so there is nothing to draw.")
-    frame, words = _frame(tracks, slump_id, at, width_m)
+    frame, words = _frame(slumps, tracks, slump_id, at, width_m)
     looked = _years_looked(inventory, frame)
     for name, figure in (
         ("place", place_figure(slumps, changes, frame, words, looked)),
@@ -89,19 +89,30 @@ def _layer(inventory: Path, name: str) -> gpd.GeoDataFrame:
 
 
 def _frame(
-    tracks: gpd.GeoDataFrame, slump_id: str | None, at: tuple[float, float] | None, width_m: float
+    slumps: gpd.GeoDataFrame,
+    tracks: gpd.GeoDataFrame,
+    slump_id: str | None,
+    at: tuple[float, float] | None,
+    width_m: float,
 ) -> tuple[Frame, str]:
     """Return left, bottom, right and top of what is shown, and how it was found."""
     if slump_id is not None:
         rows = tracks[tracks["slump_id"].str.startswith(slump_id)]
         if len(rows) != 1:
             raise ConfigError(f"{len(rows)} slumps have an id that begins with {slump_id}. Give one that tells it.")
-        return _around(rows.geometry.iloc[0], width_m), f"slump {rows['slump_id'].iloc[0][:8]}"
+        name = rows["slump_id"].iloc[0]
+        return _around(_all_years(slumps, name), width_m), f"slump {name[:8]}"
     if at is not None:
         point = shapely.Point(transformer("EPSG:4326", PLANE_CRS).transform(*at))
         return _around(point, width_m), f"{at[0]:.4f}, {at[1]:.4f}"
     largest = tracks.iloc[int(np.argmax(tracks["n_years"].to_numpy() * 1e9 + tracks.area.to_numpy()))]
-    return _around(largest.geometry, width_m), f"slump {largest['slump_id'][:8]}, of those seen longest the largest"
+    name = largest["slump_id"]
+    return _around(_all_years(slumps, name), width_m), f"slump {name[:8]}, of those seen longest the largest"
+
+
+def _all_years(slumps: gpd.GeoDataFrame, slump_id: str) -> shapely.Geometry:
+    """Return all outlines that a slump had, as one shape to be framed."""
+    return shapely.geometrycollections(slumps.geometry[slumps["slump_id"] == slump_id].to_numpy())
 
 
 def _around(shape: shapely.Geometry, width_m: float) -> Frame:
@@ -138,11 +149,32 @@ def place_figure(
         _draw_year(panel, slumps[slumps["year"] == year], frame, year, is_known=looked is None or year in looked)
     _draw_outlines(panels[len(years)], slumps, frame)
     _draw_changes(panels[len(years) + 1], changes, frame, is_known=looked is None or len(looked) > 1)
-    handles = [Patch(color=colour, label=name) for name, colour in {**TIERS, **CHANGES}.items()]
+    handles = [Patch(color=colour, label=name) for name, colour in {**TIERS, **CHANGE_COLOURS}.items()]
     # tiers are fills of the years, changes those of the last picture
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=8)
-    figure.suptitle(f"{words}; {frame[2] - frame[0]:,.0f} m across, in {PLANE_CRS.name}", fontsize=10)
+    _draw_scale_and_north(panels[0], frame)
+    middle = shapely.Point((frame[0] + frame[2]) / 2, (frame[1] + frame[3]) / 2)
+    longitude, latitude = transformer(PLANE_CRS, "EPSG:4326").transform(middle.x, middle.y)
+    across = f"the pictures are {frame[2] - frame[0]:,.0f} m wide, around {longitude:.4f} {latitude:.4f}"
+    figure.suptitle(f"{words}; {across}", fontsize=10)
     return figure
+
+
+def _draw_scale_and_north(panel: Axes, frame: Frame) -> None:
+    """Draw a bar of a round length, and an arrow to the north, which is where the pole of the plane lies."""
+    width = frame[2] - frame[0]
+    power = 10.0 ** np.floor(np.log10(width / 3))
+    length = max(step * power for step in (1, 2, 5) if step * power <= width / 3)
+    x, y = frame[0] + 0.05 * width, frame[1] + 0.05 * width
+    panel.plot([x, x + length], [y, y], color="black", linewidth=2, solid_capstyle="butt")
+    panel.text(x + length / 2, y + 0.02 * width, f"{length:g} m", ha="center", va="bottom", fontsize=7)
+    middle = np.array([(frame[0] + frame[2]) / 2, (frame[1] + frame[3]) / 2])
+    north = -middle / max(float(np.hypot(*middle)), 1.0)
+    centre = np.array([frame[2], frame[3]]) - 0.12 * width
+    start, end = centre - 0.07 * width * north, centre + 0.07 * width * north
+    panel.annotate(
+        "N", xy=tuple(end), xytext=tuple(start), ha="center", va="center", fontsize=7, arrowprops={"arrowstyle": "->"}
+    )
 
 
 def _prepare(panel: Axes, frame: Frame, title: str) -> None:
@@ -155,7 +187,7 @@ def _prepare(panel: Axes, frame: Frame, title: str) -> None:
 def _draw_year(panel: Axes, slumps: gpd.GeoDataFrame, frame: Frame, year: int, *, is_known: bool) -> None:
     inside = slumps.cx[frame[0] : frame[2], frame[1] : frame[3]]
     for name, colour in TIERS.items():
-        own = inside[inside["tier"].fillna("unknown") == name]
+        own = inside[inside["tier"].fillna("no tier") == name]
         if len(own):
             own.plot(ax=panel, color=colour, edgecolor="black", linewidth=0.5)
     number = "1 slump" if len(inside) == 1 else f"{len(inside)} slumps"
@@ -180,7 +212,7 @@ def _draw_changes(panel: Axes, changes: gpd.GeoDataFrame, frame: Frame, *, is_kn
     if len(inside):
         inside = inside[inside["to_year"] == inside["to_year"].max()]
         title = f"gained and lost, {inside['from_year'].min()} to {inside['to_year'].max()}"
-    for kind, colour in CHANGES.items():
+    for kind, colour in CHANGE_COLOURS.items():
         own = inside[inside["kind"] == kind]
         if len(own):
             own.plot(ax=panel, color=colour)

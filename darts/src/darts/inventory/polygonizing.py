@@ -22,7 +22,8 @@ def polygonize(tiles: Sequence[Path], out: Path | None, **how: float) -> None:
         with writing(target.parent):
             n_objects += polygonize_raster(raster, target, rules)
     if len(places) < len(rasters):
-        say(f"{len(rasters) - len(places)} of {len(rasters)} tiles have polygons, and were left as they are.")
+        left = f"{len(rasters) - len(places)} of {len(rasters)}"
+        say(f"{left} tiles have polygons, and were left as they are. Name a folder for other ones with --out.")
     say(f"{len(places)} tiles, {n_objects} objects at {rules}")
     if out is not None:
         say(f"Written: {user_path(out)}")

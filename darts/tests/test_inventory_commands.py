@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
+from matplotlib.figure import Figure
 
 from darts.inventory import pictures
 from darts.inventory.boundaries import windows_around
@@ -149,6 +150,20 @@ def test_a_place_where_nobody_looked_is_unknown(darts, inventory, monkeypatch):
     assert darts("inventory", "show", inventory, "--at", beside.x, beside.y, "--width-m", 100)[0] == 0
     assert titles[:2] == ["2023: 0 slumps", "2024: 0 slumps"]
     assert titles[3] == "nothing gained or lost"
+
+
+@pytest.mark.parametrize("place", [(-1.7e6, 1.5e6), (2e6, 3e5), (-4e5, -2e6), (10.0, 10.0)])
+def test_the_letter_at_the_arrow_lies_to_the_north_and_the_bar_is_as_long_as_it_says(place):
+    """The pole is at 0, 0 of the plane."""
+    panel = Figure().subplots()
+    pictures._draw_scale_and_north(panel, (place[0] - 400, place[1] - 400, place[0] + 400, place[1] + 400))
+    (letter,) = [text for text in panel.texts if text.get_text() == "N"]
+    along = np.subtract(letter.get_position(), letter.xy)
+    assert along @ -np.array(place) == pytest.approx(np.hypot(*along) * np.hypot(*place), rel=1e-3)
+    assert letter.arrowprops["arrowstyle"] == "<-", "the head is where the letter is"
+    (bar,) = panel.lines
+    (words,) = [text.get_text() for text in panel.texts if text is not letter]
+    assert np.ptp(bar.get_xdata()) == pytest.approx(float(words.removesuffix(" m")))
 
 
 def test_labels_of_sizes_do_not_run_into_one_another():

@@ -173,7 +173,7 @@ def _draw_scale_and_north(panel: Axes, frame: Frame) -> None:
     centre = np.array([frame[2], frame[3]]) - 0.12 * width
     start, end = centre - 0.07 * width * north, centre + 0.07 * width * north
     panel.annotate(
-        "N", xy=tuple(end), xytext=tuple(start), ha="center", va="center", fontsize=7, arrowprops={"arrowstyle": "->"}
+        "N", xy=tuple(start), xytext=tuple(end), ha="center", va="center", fontsize=7, arrowprops={"arrowstyle": "<-"}
     )
 
 

@@ -1,7 +1,8 @@
 """Results of two runs, compared as the promise to users says: equal but for the last digits of networks.
 
-Those depend on how many threads a network has. So probabilities may differ by a step of one percent at one pixel in ten
-thousand, and what is measured on objects by as little; masks and polygons are the same.
+Those depend on how many threads a network has. So probabilities, and the spread of the models that is made of them, may
+differ by a step of one percent at one pixel in ten thousand, and what is measured on objects by as little; masks and
+polygons are the same.
 """
 
 import json
@@ -13,6 +14,7 @@ import rasterio
 import xarray as xr
 
 STEP, MOST = 1, 1e-4
+OF_NETWORKS = ("probabilities", "uncertainty")
 NODATA = 255
 
 
@@ -48,7 +50,7 @@ def assert_same_raster(path, other):
     with rasterio.open(path) as ours, rasterio.open(other) as theirs:
         assert (ours.profile, ours.tags()) == (theirs.profile, theirs.tags())
         assert (ours.dataset_mask() == theirs.dataset_mask()).all(), path
-        if path.name.startswith("probabilities"):
+        if path.name.startswith(OF_NETWORKS):
             assert_within_a_step(ours.read(), theirs.read(), path)
         else:
             np.testing.assert_array_equal(ours.read(), theirs.read(), str(path))
@@ -56,9 +58,9 @@ def assert_same_raster(path, other):
 
 def assert_same_tile(path, other):
     ours, theirs = (xr.load_dataset(file, mask_and_scale=False) for file in (path, other))
-    probabilities = [name for name in ours.data_vars if str(name).startswith("probabilities")]
-    xr.testing.assert_equal(ours.drop_vars(probabilities), theirs.drop_vars(probabilities))
-    for name in probabilities:
+    percents = [name for name in ours.data_vars if str(name).startswith(OF_NETWORKS)]
+    xr.testing.assert_equal(ours.drop_vars(percents), theirs.drop_vars(percents))
+    for name in percents:
         assert ((ours[name] == NODATA) == (theirs[name] == NODATA)).all()
         assert_within_a_step(ours[name].values, theirs[name].values, path)
 

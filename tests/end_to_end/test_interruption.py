@@ -28,7 +28,7 @@ PRODUCTS = {
     "prediction_observed.parquet",
     "thumbnail.jpg",
 }
-KILLS = int(os.environ.get("DARTS_TEST_KILLS", "2"))
+KILLS = int(os.environ.get("DARTS_TEST_KILLS", "1"))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from training_worlds import read_set, same_sets, write_labelled_worlds
 
-KILLS = os.environ.get("DARTS_TEST_KILLS", "2")
+KILLS = os.environ.get("DARTS_TEST_KILLS", "1")
 SCRIPT = """
 import os, random, signal, sys, time
 from pathlib import Path

@@ -8,7 +8,7 @@ from random import Random
 VARIABLE = "DARTS_TEST_HOSTILE"
 """Environment variable with the number of trials."""
 USUAL = 200
-BY_COMMAND, SELDOM_BY_COMMAND = 10, 20
+BY_COMMAND, SELDOM_BY_COMMAND = 10, 40
 """Of so many trials one is a command of its own; fewer in the usual run, for each takes ten seconds."""
 _SOON_OVER = ("configs", "ids", "vectors")
 """Families whose commands mostly end before torch is imported, which takes seconds; half of all are of them."""

@@ -1,6 +1,6 @@
 """Staging scenes through faults and kills: all of them arrive, none of them damaged, little is fetched twice.
 
-`DARTS_TEST_KILLS` sets how often the run is killed.
+`DARTS_TEST_KILLS` sets how often the run is killed; more than once, of more scenes.
 """
 
 import json
@@ -20,8 +20,8 @@ from faults import FaultProxy
 from darts_acquisition.optical.sentinel2.scene_store import SceneStore
 from darts_acquisition.services.retry import Limiter, RetryPolicy, Service
 
-KILLS = int(os.environ.get("DARTS_TEST_KILLS", "2"))
-N_SCENES = 40
+KILLS = int(os.environ.get("DARTS_TEST_KILLS", "1"))
+N_SCENES = 40 if KILLS > 1 else 16
 FILES_OF_A_SCENE = 5
 
 

@@ -1,6 +1,7 @@
 """Ground that most looks call slump, and which looks saw a slump."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import shapely
@@ -49,7 +50,7 @@ def sightings_of(outlines: Array, objects: Array, slumps: Array, images: Array, 
     n_images = len(looks)
     pairs, of_pair = np.unique(slumps * n_images + images, return_inverse=True)
     hits = unions(objects, of_pair, len(pairs))
-    looked, at = shapely.STRtree(looks).query(outlines, predicate="intersects")
+    looked, at = meeting(outlines, looks, "intersects")
     keys = np.union1d(pairs, looked * n_images + at)
     of_slump, of_image = np.divmod(keys, max(n_images, 1))
     hit_at = np.searchsorted(keys, pairs)
@@ -59,6 +60,16 @@ def sightings_of(outlines: Array, objects: Array, slumps: Array, images: Array, 
     is_hit[hit_at] = True
     seen, saw_half = _seen(outlines[of_slump], looks[of_image], all_hits)
     return Sightings(slumps=of_slump, images=of_image, hits=all_hits, is_hit=is_hit, seen=seen, saw_half=saw_half)
+
+
+def meeting(grounds: Array, looks: Array, predicate: Literal["intersects", "covers"]) -> tuple[Array, Array]:
+    """Return the numbers of grounds, in rising order, and of looks that intersect or cover them.
+
+    Looks are asked, not grounds: what is asked is prepared, and the border of a clouded image has 100,000 corners.
+    """
+    of_look, at = shapely.STRtree(grounds).query(looks, predicate=predicate)
+    order = np.lexsort((of_look, at))
+    return at[order], of_look[order]
 
 
 def _seen(outlines: Array, looks: Array, hits: Array) -> tuple[Array, Array]:
@@ -85,11 +96,10 @@ def seen_by_any(grounds: Array, looks: Array, own: Array) -> tuple[Array, Array]
         (ground,) polygons and multipolygons, None where all of it was seen; and (ground,) float64 from 0 to 1.
     """
     seen, share = np.full(len(grounds), None, dtype=object), np.ones(len(grounds))
-    tree = shapely.STRtree(looks)
     in_part = np.ones(len(grounds), dtype=bool)
-    in_part[tree.query(grounds, predicate="covered_by")[0]] = False
+    in_part[meeting(grounds, looks, "covers")[0]] = False
     rest = np.flatnonzero(in_part)
-    at, of_look = tree.query(grounds[rest], predicate="intersects")
+    at, of_look = meeting(grounds[rest], looks, "intersects")
     pieces = robust.intersection(grounds[rest][at], looks[of_look])
     owners = np.concatenate([at, np.arange(len(rest))])
     seen[rest] = unions(np.concatenate([pieces, own[rest]]), owners, len(rest))

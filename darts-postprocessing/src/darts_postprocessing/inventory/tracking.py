@@ -10,7 +10,7 @@ import shapely
 
 from darts_postprocessing.inventory import robust
 from darts_postprocessing.inventory.dissolve import share_enough
-from darts_postprocessing.inventory.majority import HALF, seen_by_any
+from darts_postprocessing.inventory.majority import HALF, meeting, seen_by_any
 from darts_postprocessing.inventory.overlay import unions
 from darts_postprocessing.inventory.plane import PLANE_CRS
 from darts_postprocessing.inventory.rules import Rules
@@ -180,7 +180,7 @@ def _missed(
         seen = looks[(looks["year"] == year) & looks["is_observed"]].geometry.to_numpy()
         rows = last[last["year"] < year]
         outlines = rows.geometry.to_numpy()
-        at, of_look = shapely.STRtree(seen).query(outlines, predicate="intersects")
+        at, of_look = meeting(outlines, seen, "intersects")
         shared = shapely.area(robust.intersection(outlines[at], seen[of_look]))
         n_saw = np.bincount(at[shared >= HALF * shapely.area(outlines)[at]], minlength=len(rows))
         for slump_id in rows["slump_id"].to_numpy()[n_saw >= n_looks]:

@@ -1,5 +1,6 @@
 """What the cross-package tests share: small models, small scenes in the real formats, and the shared real data."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
+
+# maps of tests are to be the same whatever the processor: this keeps the library of torch's convolutions, and with it
+# `--precision auto`, from numbers that only some processors have
+os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_VNNI")
 
 
 @pytest.fixture

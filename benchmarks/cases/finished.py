@@ -20,12 +20,14 @@ from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.pipelines.tiles import TileRef
 from darts_export.products import DEFAULT_BANDS, expected_files, missing_files
 from darts_export.record import FILE, FINGERPRINT, write_record
+from darts_utils.precision import FLOAT32
 
 MOST_FOLDERS = 10_000
 BANDS = (*DEFAULT_BANDS, "metadata")
 N_FILES = len(expected_files(BANDS))
 RECIPE = Recipe(
     parameters={f"parameter {number}": number for number in range(16)},
+    precision=FLOAT32,
     models={"with_tcvis": "a" * 64, "without_tcvis": "b" * 64},
     ensemble_card=None,
     layers=tuple(LAYERS.values()),

@@ -31,8 +31,8 @@ from darts_segmentation.validation.of_input import (
 )
 from darts_segmentation.validation.of_views import check_views, turned
 from darts_segmentation.validation.on_the_grid import check_coverage, check_offset, check_seams, on_shifted_grid
-from darts_segmentation.validation.precision import in_precision
 from darts_segmentation.validation.subject import OneModel, Subject, subject_of
+from darts_utils.precision import BFLOAT16, FLOAT16, FLOAT32, PRECISIONS
 
 CPU = torch.device("cpu")
 BANDS = ("red", "nir", "slope", "aspect", "hillshade")
@@ -79,9 +79,9 @@ def ground(height=150, width=190):
     return tile
 
 
-def engine_of(*members, temperature=1.0):
+def engine_of(*members, temperature=1.0, precision=FLOAT32):
     def engine(tile, patching, *, tta="none"):
-        return predict(tile, members, patching, CPU, tta=tta, temperature=temperature).mean
+        return predict(tile, members, patching, CPU, tta=tta, temperature=temperature, precision=precision).mean
 
     return engine
 
@@ -96,10 +96,7 @@ def subject():
     return Subject(
         engine=engine_of(*members, temperature=1.7), tile=ground(), patching=PATCHING, bands=BANDS, multiple=8,
         models=tuple(OneModel(engine=engine_of(one), bands=one.bands) for one in members), temperature=1.7,
-        in_precision={
-            name: engine_of(*(replace(one, model=in_precision(one.model, CPU, name)) for one in members))
-            for name in ("float32", "bfloat16")
-        },
+        in_precision={one: engine_of(*members, precision=one) for one in (FLOAT32, FLOAT16)},
     )  # fmt: skip
 
 
@@ -235,8 +232,8 @@ def test_an_engine_that_fills_no_data_fails(subject):
 def test_an_engine_that_depends_on_the_batch_fails(subject):
     change = lambda tile, patching, values: np.clip(values + 1e-3 * patching.batch_size, 0, 1)  # noqa: E731
     assert check_batch_size(broken(subject, change)).status == "failed"
-    half = replace(broken(subject, change), precision="bfloat16")
-    assert (check_batch_size(half).status, check_batch_size(half).limit) == ("passed", "0.005 on 99.9 % (bfloat16)")
+    half = replace(broken(subject, change), precision=BFLOAT16)
+    assert (check_batch_size(half).status, check_batch_size(half).limit) == ("passed", f"0.005 on 99.9 % ({BFLOAT16})")
 
 
 def test_an_engine_with_chance_in_it_fails(subject):
@@ -247,11 +244,11 @@ def test_an_engine_with_chance_in_it_fails(subject):
 
 def test_other_numbers_are_figures_and_fail_only_where_runs_use_them(subject):
     (finding,) = check_precisions(subject)
-    assert (finding.check, finding.status) == ("precision bfloat16", "information")
+    assert (finding.check, finding.status) == ("precision float16", "information")
     assert 0 < finding.figures["p99.9"] < 0.1
-    assert "runs on this device use float32" in finding.measured
-    coarse = {**subject.in_precision, "bfloat16": lambda *_, **__: np.round(subject.base * 4) / 4}
-    used = replace(subject, in_precision=coarse, precision="bfloat16")
+    assert "float32 is used here" in finding.measured
+    coarse = {**subject.in_precision, FLOAT16: lambda *_, **__: np.round(subject.base * 4) / 4}
+    used = replace(subject, in_precision=coarse, precision=FLOAT16)
     assert [one.status for one in check_precisions(used)] == ["failed"]
 
 
@@ -316,8 +313,8 @@ def test_turning_ground_four_times_leads_back():
 def test_models_are_checked_as_runs_use_them(checkpoint, tile_of):
     ensemble = EnsembleV1({"a": checkpoint, "b": checkpoint}, "cpu")
     subject = subject_of(ensemble, tile_of(150, 170), PATCHING)
-    assert (subject.bands, subject.multiple, subject.precision) == (("red", "ndvi", "slope"), 8, "float32")
+    assert (subject.bands, subject.multiple, subject.precision) == (("red", "ndvi", "slope"), 8, FLOAT32)
     np.testing.assert_array_equal(subject.base, ensemble.segment_tile(subject.tile, 64, 32, 4)["probabilities"])
     assert check_views(subject).status == "passed"
     names = [(one.check, one.status) for one in check_precisions(subject.part(64))]
-    assert names == [("precision bfloat16", "information"), ("precision float16", "information")]
+    assert names == [(f"precision {one}", "information") for one in PRECISIONS[1:]]

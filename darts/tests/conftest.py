@@ -1,10 +1,15 @@
 """A clean environment: every test has its own working folder and no DARTS settings."""
 
 import logging
+import os
 
 import pytest
 
 from darts.utils.logging import LoggingManager
+
+# maps of tests are to be the same whatever the processor: this keeps the library of torch's convolutions, and with it
+# `--precision auto`, from numbers that only some processors have
+os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_VNNI")
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,7 @@ from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.pipelines.tiles import TileRef
 from darts_export.record import FINGERPRINT, fingerprints, read_record
 from darts_utils.errors import ConfigError
+from darts_utils.precision import FLOAT32
 
 OTHERWISE = {"binarization_threshold": 0.9}
 MOST_FILES = ["probabilities", "binarized", "polygonized", "extent"]
@@ -213,7 +214,7 @@ def test_trends_of_an_earlier_release_were_those_for_all_images(pipeline, tile, 
 def read_parameters(pipeline, **others):
     from darts.pipelines.results.fingerprint import Models, recipe_of
 
-    models, ref = Models(ids={}, bands={}, precision="float32"), TileRef(tile_id="any", output_folder=Path("any"))
+    models, ref = Models(ids={}, bands={}, precision=FLOAT32), TileRef(tile_id="any", output_folder=Path("any"))
     return recipe_of(replace(pipeline, **others), models, 10).document(ref, {})["parameters"]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import xarray as xr
 from same_products import assert_same_folder
 
@@ -22,6 +23,7 @@ from darts.pipelines.stages import Stage
 from darts.pipelines.tiles import Loaded, Outcome, StageStarted, TileRef
 from darts_utils.errors import ConfigError, DartsError, DataError
 from darts_utils.paths import DefaultPaths
+from darts_utils.precision import BFLOAT16
 
 ray = pytest.importorskip("ray", reason="Ray is an extra")
 
@@ -374,6 +376,25 @@ def results_of(folder):
     table = pd.read_parquet(max(folder.glob("*.results.parquet"))).sort_values("tile_id", ignore_index=True)
     table = table.drop(columns=["started", "seconds", "host"])
     return table.assign(output_path=[str(Path(path).relative_to(folder)) for path in table.output_path])
+
+
+def test_precisions_are_compared_in_a_worker_for_all_machines(cluster, worlds):
+    from darts.pipelines.precision import Ability
+    from darts.pipelines.ray.engine import judge_of_cluster
+    from darts.pipelines.ray.precision import ability_of_cluster
+    from darts.pipelines.run import resolve
+
+    assert ability_of_cluster(on_gpus=False) == Ability.of(torch.device("cpu"))
+    pipeline = Sentinel2RayPipeline(**parameters(worlds, "s2"))
+    run = resolve(pipeline)
+    making = run.making(run.models_on_disk(), None)
+    able = Ability(faster=(BFLOAT16,), processors="any")
+    verdicts = judge_of_cluster(pipeline, run, able, None, making)(run.source.find()[:1])
+    assert list(verdicts) == [BFLOAT16]
+    assert verdicts[BFLOAT16].keys() == run.models.keys()
+    assert all(0 < verdict.most < 0.1 for verdict in verdicts[BFLOAT16].values())
+    nowhere = TileRef(tile_id="nowhere", output_folder=Path("nowhere"))
+    assert judge_of_cluster(pipeline, run, able, None, making)([nowhere]) == {}
 
 
 @pytest.mark.parametrize("sensor", ["s2", "planet"])

@@ -12,9 +12,11 @@ from darts_segmentation.models.checkpoint import load
 from darts_segmentation.models.ensemble_card import find_ensemble_card
 from darts_segmentation.network import Member, place
 from darts_segmentation.patches import Patching
+from darts_segmentation.precision import usual_precision
 from darts_utils.errors import ConfigError
 from darts_utils.machine.devices import DeviceSpec, decide_device
 from darts_utils.parameters import Tta, check_tta, check_uncertainty
+from darts_utils.precision import Dtype, Precision, precision_named
 from darts_utils.rasters.arrays import Array
 
 _ATTRS: dict[str, str | float] = {
@@ -42,16 +44,26 @@ class EnsembleV1:
         model_dict: Checkpoints by the name that their results get.
         device: Where the networks run, see `darts_utils.machine.devices`. On the CPU they are up to twice as fast in a
             process that has called `darts_utils.machine.memory.keep_freed`, as pipelines do.
+        precision: What the networks compute in: float32, bfloat16 (with the first convolution and the head in float32)
+            or float16. None is float32 on the CPU and float16 on a GPU. See `docs/science/precision.md` for what each
+            changes.
 
     Raises:
-        ConfigError: If there is no model, or no such device.
+        ConfigError: If there is no model, no such device, or no such precision.
         CheckpointError: If a checkpoint or an ensemble card cannot be used.
     """
 
-    def __init__(self, model_dict: Mapping[str, Path | str], device: DeviceSpec | torch.device = None) -> None:
+    def __init__(
+        self,
+        model_dict: Mapping[str, Path | str],
+        device: DeviceSpec | torch.device = None,
+        *,
+        precision: Precision | Dtype | None = None,
+    ) -> None:
         if not model_dict:
             raise ConfigError("an ensemble needs at least one model but got none. Give the path of a checkpoint.")
         self.device = decide_device(device)
+        self.precision = _precision(precision, self.device)
         self.members = tuple(load_member(name, Path(path), self.device) for name, path in model_dict.items())
         folders = [Path(path).parent for path in model_dict.values()]
         ids = [member.model_id for member in self.members]
@@ -140,6 +152,7 @@ class EnsembleV1:
             tta=tta,
             uncertainty=uncertainty,
             temperature=1.0 if self.card is None else self.card.temperature,
+            precision=self.precision,
         )
         added = {"probabilities": _band(prediction.mean, _ATTRS)}
         if prediction.uncertainty is not None:
@@ -147,6 +160,12 @@ class EnsembleV1:
         for name, values in prediction.members.items():
             added[f"probabilities-{name}"] = _band(values, {**_ATTRS, "model": name})
         return tile.assign(added)
+
+
+def _precision(given: Precision | Dtype | None, device: torch.device) -> Precision:
+    if given is None:
+        return usual_precision(device)
+    return given if isinstance(given, Precision) else precision_named(given)
 
 
 def load_member(name: str, path: Path, device: torch.device) -> Member:

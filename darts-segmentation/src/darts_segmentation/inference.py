@@ -16,6 +16,7 @@ from darts_segmentation.patches import Patch, Patching, patch_grid
 from darts_segmentation.symmetry import VIEWS
 from darts_utils.errors import DataError
 from darts_utils.parameters import TTA_VIEWS, Tta
+from darts_utils.precision import Precision
 from darts_utils.rasters.arrays import Array
 
 _HOST_BATCH_PX = 2**20
@@ -46,6 +47,7 @@ def predict(
     tta: Tta = "none",
     uncertainty: bool = False,
     temperature: float = 1.0,
+    precision: Precision | None = None,
 ) -> Prediction:
     """Return the probabilities of a tile.
 
@@ -62,6 +64,7 @@ def predict(
         uncertainty: Whether the spread of members and views is returned too. It is found patch by patch, and where
             patches overlap their variances are blended like their probabilities.
         temperature: What the logit of the mean of several members is divided by.
+        precision: What the networks compute in; None as is usual on the device.
 
     Raises:
         DataError: If the tile lacks a band, or a network gives no finite probability for a valid pixel.
@@ -80,6 +83,7 @@ def predict(
         sun_deg=sun_of(tile),
         with_variance=uncertainty,
         temperature=temperature,
+        precision=precision,
     )
 
     everyone: frozenset[str] = frozenset().union(*(member.optical for member in members))

@@ -2,10 +2,9 @@
 
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from functools import reduce
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial, reduce
 
 import torch
 from torch import nn
@@ -13,8 +12,10 @@ from torch import nn
 from darts_segmentation.model_input import OPTICAL_BANDS
 from darts_segmentation.model_units import picked
 from darts_segmentation.models.card import ModelCard
+from darts_segmentation.precision import computing_in, prepare_exact_parts, usual_precision
 from darts_segmentation.symmetry import VIEWS, View
 from darts_utils.errors import ConfigError, DataError
+from darts_utils.precision import FLOAT32, Precision
 
 logger = logging.getLogger(__name__)
 
@@ -64,19 +65,21 @@ class Running:
 
     probabilities: torch.Tensor
     """(output, n, y, x) float32 on the host, complete once `done` has passed."""
-    done: torch.cuda.Event | None
+    done: torch.cuda.Event | None = None
+    exactly: Callable[[], torch.Tensor] | None = None
+    """Computes them again in float32; None if they are in float32."""
 
     def wait(self) -> torch.Tensor:
-        """Return the probabilities as soon as they are complete."""
+        """Return the probabilities as soon as they are complete; in float32 if others overflowed."""
         if self.done is not None:
             self.done.synchronize()
-        return self.probabilities
+        if self.exactly is None or bool(torch.isfinite(self.probabilities).all()):
+            return self.probabilities
+        return self.exactly()
 
 
 class NetworkGroup:
     """The members of an ensemble on one device, fed from the union of their bands.
-
-    On CUDA they run in bfloat16 (float16 where the GPU lacks it) with channels last; on the CPU in plain float32.
 
     Args:
         members: The networks.
@@ -87,6 +90,8 @@ class NetworkGroup:
         sun_deg: Azimuth clockwise from true north, and elevation above the horizon; NaN where unknown.
         with_variance: Whether the variance of the probabilities of all members and views is returned, after the mean.
         temperature: What the logits of the mean of several members are divided by, see `calibrated`.
+        precision: What they compute in, `usual_precision` if None.
+        guarded: Whether a batch in which numbers overflow is computed again in float32.
     """
 
     def __init__(
@@ -100,6 +105,8 @@ class NetworkGroup:
         sun_deg: tuple[float, float] = (math.nan, math.nan),
         with_variance: bool = False,
         temperature: float = 1.0,
+        precision: Precision | None = None,
+        guarded: bool = True,
     ) -> None:
         self._members = members
         self._channels = [picked([bands.index(band) for band in member.bands]) for member in members]
@@ -109,30 +116,44 @@ class NetworkGroup:
         self._sun = torch.tensor([sun_deg], dtype=torch.float32, device=device)
         self._with_variance = with_variance
         self._temperature = temperature
+        self._precision = usual_precision(device) if precision is None else precision
+        if self._precision.exact != "nothing":
+            for member in members:
+                prepare_exact_parts(member.model, device)
+        self._guarded = guarded and self._precision.dtype != "float32"
         self._largest: int | None = None  # batch size that fits, once a larger one did not
 
     def launch(self, batch: Batch) -> Running:
         """Start the networks on a batch; on CUDA this returns before they are done."""
-        outputs = self._fitting(batch)
+        outputs = self._fitting(batch, self._precision)
+        running = Running(
+            probabilities=outputs,
+            exactly=partial(self._exactly, batch) if self._guarded else None,
+        )
         if self._device.type != "cuda":
-            return Running(probabilities=outputs, done=None)
+            return Running(probabilities=running.wait())  # at once, for the batch is soon overwritten
         on_host = outputs.to("cpu", non_blocking=True)
         done = torch.cuda.Event()  # type: ignore[no-untyped-call]  # torch gives no types for it
         done.record(torch.cuda.current_stream(self._device))
-        return Running(probabilities=on_host, done=done)
+        return replace(running, probabilities=on_host, done=done)
 
-    def _fitting(self, batch: Batch) -> torch.Tensor:
+    def _exactly(self, batch: Batch) -> torch.Tensor:
+        """Return the probabilities of a batch on the host, computed in float32."""
+        logger.debug("%d patches overflow in %s: computed again in float32", len(batch.inputs), self._precision)
+        return self._fitting(batch, FLOAT32).cpu()
+
+    def _fitting(self, batch: Batch, precision: Precision) -> torch.Tensor:
         """Return the probabilities of a batch, in as many parts as the memory of the device asks for."""
         size = len(batch.inputs)
         limit = size if self._largest is None else min(size, self._largest)
         try:
-            parts = [self._outputs(_part(batch, start, limit)) for start in range(0, size, limit)]
+            parts = [self._outputs(_part(batch, start, limit), precision) for start in range(0, size, limit)]
             return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
         except torch.cuda.OutOfMemoryError as error:
             self._shrink(limit, error)
         # outside of the handler, whose traceback would keep the failed batch's tensors alive
         torch.cuda.empty_cache()
-        return self._fitting(batch)
+        return self._fitting(batch, precision)
 
     def _shrink(self, limit: int, error: torch.cuda.OutOfMemoryError) -> None:
         if limit == 1:
@@ -144,18 +165,19 @@ class NetworkGroup:
         self._largest = limit // 2
 
     @torch.inference_mode()
-    def _outputs(self, batch: Batch) -> torch.Tensor:
+    def _outputs(self, batch: Batch, precision: Precision) -> torch.Tensor:
         """Return (output, n, y, x) float32 on the device: the mean, the variance if wanted, the members if kept."""
         inputs = batch.inputs.to(self._device, non_blocking=True)
         valid = {key: mask.to(self._device, non_blocking=True) for key, mask in batch.valid.items()}
         variance = Variance() if self._with_variance else None
         each = self._of_each_member(inputs, valid, variance)
-        mean = next(each)
-        kept = [mean.clone()] if self._keep_members else []
-        for probabilities in each:
-            mean += probabilities
-            if self._keep_members:
-                kept.append(probabilities)
+        with computing_in(precision, self._device):
+            mean = next(each)
+            kept = [mean.clone()] if self._keep_members else []
+            for probabilities in each:
+                mean += probabilities
+                if self._keep_members:
+                    kept.append(probabilities)
         if len(self._members) > 1:
             mean /= len(self._members)
             mean = calibrated(mean, self._temperature)
@@ -191,8 +213,7 @@ class NetworkGroup:
     def _logits(self, member: Member, inputs: torch.Tensor) -> torch.Tensor:
         """Return (n, y, x) float32, divided by the temperature of the member."""
         try:
-            with autocast_of(self._device):
-                output = member.model(inputs.contiguous(memory_format=torch.channels_last))
+            output = member.model(inputs.contiguous(memory_format=torch.channels_last))
         except torch.cuda.OutOfMemoryError:
             raise
         except Exception as error:  # networks raise all kinds for a size that they were not made for
@@ -212,12 +233,6 @@ def calibrated(probabilities: torch.Tensor, temperature: float) -> torch.Tensor:
     Method: temperature scaling, Guo et al. (2017), https://proceedings.mlr.press/v70/guo17a.html.
     """
     return probabilities if temperature == 1 else torch.sigmoid(torch.logit(probabilities) / temperature)
-
-
-def autocast_of(device: torch.device) -> AbstractContextManager[object]:
-    """Return a context in which networks compute in the numbers of a device, see `precision_of`."""
-    precision = precision_of(device)
-    return nullcontext() if precision == "float32" else torch.autocast("cuda", dtype=getattr(torch, precision))
 
 
 class Variance:
@@ -249,15 +264,8 @@ def _probabilities(logits: torch.Tensor) -> torch.Tensor:
     return torch.sigmoid(logits).add_(logits, alpha=0)  # 0 times infinity is NaN; its sigmoid would be 0 or 1
 
 
-def precision_of(device: torch.device) -> str:
-    """Return the numbers that networks compute in on a device: `float32`, `bfloat16` or `float16`."""
-    if device.type != "cuda":
-        return "float32"
-    return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
-
-
 def place(model: nn.Module, device: torch.device) -> nn.Module:
-    """Return a network on a device, in evaluation mode, with its weights laid out channels last."""
+    """Return a network on a device, in evaluation mode, its weights laid out channels last."""
     model = model.to(device)
     model.to(memory_format=torch.channels_last)
     return model.eval()

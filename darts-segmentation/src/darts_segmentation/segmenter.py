@@ -9,6 +9,7 @@ from darts_segmentation.ensemble import EnsembleV1
 from darts_segmentation.patches import Patching
 from darts_utils.machine.devices import DeviceSpec
 from darts_utils.parameters import Tta
+from darts_utils.precision import Dtype, Precision
 
 
 class SMPSegmenter:
@@ -17,15 +18,22 @@ class SMPSegmenter:
     Args:
         model_checkpoint: The checkpoint; its file stem names the network in messages.
         device: Where it runs, see `darts_utils.machine.devices`.
+        precision: What it computes in, see `EnsembleV1`.
 
     Raises:
-        ConfigError: If there is no such device.
+        ConfigError: If there is no such device, or no such precision.
         CheckpointError: If the checkpoint cannot be used.
     """
 
-    def __init__(self, model_checkpoint: Path | str, device: DeviceSpec | torch.device = None) -> None:
+    def __init__(
+        self,
+        model_checkpoint: Path | str,
+        device: DeviceSpec | torch.device = None,
+        *,
+        precision: Precision | Dtype | None = None,
+    ) -> None:
         path = Path(model_checkpoint)
-        self._ensemble = EnsembleV1({path.stem: path}, device=device)
+        self._ensemble = EnsembleV1({path.stem: path}, device=device, precision=precision)
 
     @property
     def bands(self) -> tuple[str, ...]:

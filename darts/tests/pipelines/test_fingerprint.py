@@ -18,8 +18,9 @@ from darts.pipelines.results.fingerprint import (
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.pipelines.tiles import TileRef
 from darts_utils.canonical import canonical
+from darts_utils.precision import BFLOAT16, FLOAT32
 
-MODELS = Models(ids={"a": "12" * 32}, bands={"a": ["red", "slope"]}, precision="float32")
+MODELS = Models(ids={"a": "12" * 32}, bands={"a": ["red", "slope"]}, precision=FLOAT32)
 IMAGE = {"source": "cdse", "id": "S2A", "processing_baseline": "05.10", "window": "whole"}
 REF = TileRef(tile_id="S2A", output_folder=Path("S2A"), year=2024)
 RUN = Sentinel2Pipeline().with_paths()
@@ -75,7 +76,7 @@ def test_the_resolution_of_elevation_counts():
 def test_differences_are_said_in_words():
     other = document(
         replace(RUN, binarization_threshold=0.9, drop_cut_objects=True),
-        replace(MODELS, ids={"a": "34" * 32, "b": "56" * 32}, precision="bfloat16"),
+        replace(MODELS, ids={"a": "34" * 32, "b": "56" * 32}, precision=BFLOAT16),
         {**IMAGE, "processing_baseline": "04.00"},
     )
     assert differences(document(), other) == (
@@ -84,6 +85,7 @@ def test_differences_are_said_in_words():
         "precision float32 (now bfloat16)",
         "model a 12121212... (now 34343434...)",
         "image processing_baseline 05.10 (now 04.00)",
+        "float32_parts none (now ends)",
         "model b none (now 56565656...)",
     )
 

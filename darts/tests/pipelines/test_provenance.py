@@ -9,6 +9,7 @@ from darts.pipelines.results.fingerprint import Models
 from darts.pipelines.results.provenance import Making, making_of
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts_export.record import tags_of
+from darts_utils.precision import FLOAT32
 
 
 @pytest.mark.parametrize("is_calibrated", [True, False])
@@ -31,7 +32,7 @@ def test_a_product_names_its_models_by_name_and_id_and_says_whether_they_are_cal
 def test_the_mean_of_several_views_is_not_what_was_calibrated(is_calibrated, tta, said):
     run = Sentinel2Pipeline(tta=tta).with_paths()
     models = Models(
-        ids={"m": "ab" * 32}, bands={"m": ["red"]}, precision="float32", is_calibrated=is_calibrated,
+        ids={"m": "ab" * 32}, bands={"m": ["red"]}, precision=FLOAT32, is_calibrated=is_calibrated,
         thresholds={"low": 0.4, "best_f1": 0.5},
     )  # fmt: skip
     making = making_of(run, models, 10)

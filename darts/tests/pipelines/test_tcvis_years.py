@@ -18,10 +18,11 @@ from darts.pipelines.results.fingerprint import Models, differences, fingerprint
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.pipelines.tiles import TileRef
 from darts_utils.errors import ConfigError, DataError
+from darts_utils.precision import FLOAT32
 from darts_utils.toml import write_toml
 
 TCVIS = LAYERS["tcvis"]
-MODELS = Models(ids={"a": "12" * 32}, bands={"a": ["red", "tc_wetness"]}, precision="float32")
+MODELS = Models(ids={"a": "12" * 32}, bands={"a": ["red", "tc_wetness"]}, precision=FLOAT32)
 IMAGE = {"source": "cdse", "id": "S2A", "processing_baseline": "05.10", "window": "whole"}
 
 

@@ -9,6 +9,7 @@ import xarray as xr
 from darts_segmentation.validation.findings import Finding, Status, passed_if
 from darts_segmentation.validation.measures import differences
 from darts_segmentation.validation.subject import Subject
+from darts_utils.precision import FLOAT32, Precision
 from darts_utils.rasters.arrays import Array
 
 BATCH_LIMITS = {"float32": 1e-4}
@@ -51,7 +52,7 @@ def check_batch_size(subject: Subject) -> Finding:
     size, many = min(given.patch_size, _BATCHED_PX), max(2, given.batch_size)
     small = replace(subject, patching=replace(given, patch_size=size, overlap=min(given.overlap, size // 4)))
     found = differences(small.probabilities(batch_size=1), small.probabilities(batch_size=many), subject.valid)
-    limit = BATCH_LIMITS.get(subject.precision)
+    limit = BATCH_LIMITS.get(subject.precision.dtype)
     half = f"{HALF_LIMIT:g} on 99.9 % ({subject.precision})"
     return Finding(
         check="batch size",
@@ -79,29 +80,29 @@ def check_determinism(subject: Subject) -> Finding:
 
 
 def check_precisions(subject: Subject) -> list[Finding]:
-    """Compare each kind of numbers with float32; only the one that runs on this device use can fail."""
-    exact = _alone(subject, "float32")
-    return [_precision(subject, name, exact) for name in subject.in_precision if name != "float32"]
+    """Compare each kind of numbers with float32; only the one that is used here can fail."""
+    exact = _alone(subject, FLOAT32)
+    return [_precision(subject, precision, exact) for precision in subject.in_precision if precision != FLOAT32]
 
 
-def _precision(subject: Subject, name: str, exact: Array) -> Finding:
-    is_used = name == subject.precision
-    said = "which runs on this device use" if is_used else f"runs on this device use {subject.precision}"
-    found = differences(_alone(subject, name), exact, subject.valid)
+def _precision(subject: Subject, precision: Precision, exact: Array) -> Finding:
+    is_used = precision == subject.precision
+    said = "which is used here" if is_used else f"{subject.precision.dtype} is used here"
+    found = differences(_alone(subject, precision), exact, subject.valid)
     status: Status = passed_if(found.most <= HALF_LIMIT) if is_used else "information"
     return Finding(
-        check=f"precision {name}",
+        check=f"precision {precision}",
         status=status,
         measured=f"{found.words} from float32 ({said})",
         limit=f"{HALF_LIMIT:g} on 99.9 %",
         meaning="Faster numbers with fewer digits give the same map."
         if is_used
-        else "What faster numbers with fewer digits would change; no run on this device uses them.",
+        else "What faster numbers with fewer digits would change; they are not used here.",
         figures={**found.figures, "is_used": int(is_used)},
     )
 
 
-def _alone(subject: Subject, precision: str) -> Array:
+def _alone(subject: Subject, precision: Precision) -> Array:
     return subject.in_precision[precision](subject.tile, subject.patching)
 
 

@@ -17,6 +17,7 @@ from darts_segmentation.validation.findings import Finding, passed_if
 from darts_segmentation.validation.measures import Differences, differences
 from darts_segmentation.validation.subject import OneModel, Subject
 from darts_utils.parameters import TTA_VIEWS, Tta
+from darts_utils.precision import FLOAT32
 from darts_utils.rasters.arrays import Array
 
 FORMULA_LIMIT = 1e-5
@@ -36,7 +37,7 @@ def check_views(subject: Subject) -> Finding:
     turn = VIEWS[TTA_VIEWS[tta] - 1]
     on_turned = square.engine(turned(square.tile, turn, square.bands), square.patching, tta=tta)
     by_turning = differences(_undone(on_turned, turn), seen, square.valid)
-    limits = (FORMULA_LIMIT, TURNED_LIMIT) if subject.precision == "float32" else (HALF_LIMIT, HALF_LIMIT)
+    limits = (FORMULA_LIMIT, TURNED_LIMIT) if subject.precision == FLOAT32 else (HALF_LIMIT, HALF_LIMIT)
     return Finding(
         check="tta",
         status=passed_if(by_formula.mean <= limits[0] and by_turning.mean <= limits[1]),

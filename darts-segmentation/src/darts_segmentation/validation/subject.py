@@ -11,10 +11,10 @@ import xarray as xr
 from darts_segmentation.ensemble import EnsembleV1
 from darts_segmentation.inference import predict
 from darts_segmentation.model_input import OPTICAL_BANDS, BandStack
-from darts_segmentation.network import Member, precision_of
+from darts_segmentation.network import Member
 from darts_segmentation.patches import PatchGrid, Patching, patch_grid
-from darts_segmentation.validation.precision import PRECISIONS, in_precision
 from darts_utils.parameters import Tta
+from darts_utils.precision import FLOAT32, PRECISIONS, Precision
 from darts_utils.rasters.arrays import Array
 
 _VALID_WEIGHT = 1e-3
@@ -51,14 +51,14 @@ class Subject:
     """Pixels of which a patch's edge must be a multiple."""
     tta: Tta = "none"
     """How many views of a patch the engine is asked to see."""
-    precision: str = "float32"
-    """Numbers that its networks compute in."""
+    precision: Precision = FLOAT32
+    """What its networks compute in."""
     models: tuple[OneModel, ...] = ()
     """Its networks one by one."""
     temperature: float = 1.0
     """What the logit of their mean is divided by."""
-    in_precision: Mapping[str, Engine] = field(default_factory=dict)
-    """The same engine with its networks in other numbers, by their name."""
+    in_precision: Mapping[Precision, Engine] = field(default_factory=dict)
+    """The same engine with its networks in other numbers."""
 
     def probabilities(self, tile: xr.Dataset | None = None, *, batch_size: int | None = None) -> Array:
         """Return the probabilities of a tile, of the subject's own if none is given."""
@@ -126,9 +126,12 @@ def subject_of(ensemble: EnsembleV1, tile: xr.Dataset, patching: Patching, tta: 
     bands = tuple(dict.fromkeys(band for member in ensemble.members for band in member.bands))
     temperature = 1.0 if ensemble.card is None else ensemble.card.temperature
 
-    def engine_of(members: tuple[Member, ...]) -> Engine:
+    def engine_of(members: tuple[Member, ...], precision: Precision) -> Engine:
         def engine(tile: xr.Dataset, patching: Patching, *, tta: Tta = "none") -> Array:
-            return predict(tile, members, patching, ensemble.device, tta=tta, temperature=temperature).mean
+            found = predict(
+                tile, members, patching, ensemble.device, tta=tta, temperature=temperature, precision=precision
+            )
+            return found.mean
 
         return engine
 
@@ -138,11 +141,6 @@ def subject_of(ensemble: EnsembleV1, tile: xr.Dataset, patching: Patching, tta: 
         )["probabilities"].values
         return found
 
-    def members_in(precision: str) -> tuple[Member, ...]:
-        return tuple(
-            replace(member, model=in_precision(member.model, ensemble.device, precision)) for member in ensemble.members
-        )
-
     return Subject(
         engine=engine,
         tile=tile[[*bands, "quality_data_mask"]].load(),
@@ -150,8 +148,10 @@ def subject_of(ensemble: EnsembleV1, tile: xr.Dataset, patching: Patching, tta: 
         bands=bands,
         multiple=int(np.lcm.reduce([member.multiple for member in ensemble.members])),
         tta=tta,
-        precision=precision_of(ensemble.device),
-        models=tuple(OneModel(engine=engine_of((member,)), bands=member.bands) for member in ensemble.members),
+        precision=ensemble.precision,
+        models=tuple(
+            OneModel(engine=engine_of((member,), ensemble.precision), bands=member.bands) for member in ensemble.members
+        ),
         temperature=temperature,
-        in_precision={precision: engine_of(members_in(precision)) for precision in PRECISIONS},
+        in_precision={precision: engine_of(ensemble.members, precision) for precision in PRECISIONS},
     )

@@ -167,6 +167,9 @@ class InferenceParameters(PatchParameters):
     """Pixels by which the tile's border is mirrored outwards before it is cut into patches."""
     tta: Literal["none", "minimal", "standard", "full"] = "none"
     """Test-time augmentation: models see 1, 2, 4 or 8 views of each patch, which takes as many times as long."""
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """What models compute in; auto takes what the results folder holds already, else the fastest that the device has
+    and that says the same as float32 on the first image. For publication float32."""
 
     def __post_init__(self) -> None:
         """Check the values."""

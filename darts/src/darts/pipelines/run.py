@@ -18,26 +18,28 @@ from darts.pipelines.fetch.plan import Plan, make_plan
 from darts.pipelines.fetch.view import show_plan
 from darts.pipelines.local import SequentialExecutor
 from darts.pipelines.memory import memory_budget_bytes
-from darts.pipelines.results.fingerprint import Models, Recipe, recipe_of
+from darts.pipelines.precision import Ability, Judge, checked_precision, judged_on, settled_precision
+from darts.pipelines.results.fingerprint import Models, Recipe
 from darts.pipelines.results.finished import Finished, State, check_same, say_left
 from darts.pipelines.results.journal import Journal
 from darts.pipelines.results.provenance import Making, making_of
-from darts.pipelines.stages import build_stages, subsets, with_record
+from darts.pipelines.stages import build_stages, feature_stages, subsets, with_record
 from darts.pipelines.tiles import Executor, Outcome, Result, RunReport, Source, TileRef, require
 from darts.utils.console import run_view
 from darts_export.products import check_bands, missing_files, needed_variables
 from darts_segmentation import EnsembleV1
 from darts_segmentation.models.card import ModelCard
 from darts_segmentation.models.checkpoint import read_checkpoint
-from darts_segmentation.network import precision_of
 from darts_utils.errors import OutputError
 from darts_utils.files import make_folder, remove_parts
-from darts_utils.machine.devices import decide_device, device_name
+from darts_utils.machine.devices import device_name
 from darts_utils.machine.memory import keep_freed
+from darts_utils.precision import FLOAT32, Precision
 
 logger = logging.getLogger(__name__)
 
 type MakeExecutor = Callable[[Plan | None, Making], Executor]
+type MakeJudge = Callable[[Plan | None, Making], Judge]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,12 +84,12 @@ class Resolved:
 
     def models_on_disk(self) -> Models:
         """Return what a run would know of its models, without placing them on a device."""
-        known = models_of(EnsembleV1(dict(self.models), "cpu"))
-        return replace(known, precision=precision_of(decide_device(self.parameters.device)))
+        return models_of(EnsembleV1(dict(self.models), "cpu"))
 
-    def recipe(self, models: Models) -> Recipe:
-        """Return what decides the results of its tiles, with what is known of its models."""
-        return recipe_of(self.parameters, models, self.source.resolution_m)
+    def making(self, models: Models, precision: Precision | None) -> Making:
+        """Return how its tiles are made, with what is known of its models; in float32 while that is not settled."""
+        known = replace(models, precision=FLOAT32 if precision is None else precision)
+        return making_of(self.parameters, known, self.source.resolution_m)
 
     def finished(self, recipe: Callable[[], Recipe]) -> Finished:
         """Return what tells which tiles are done."""
@@ -102,8 +104,12 @@ class Engine:
     """What computes."""
 
     models: Models
+    """But for what they compute in, which is decided for all that computes."""
+    ability: Ability
     executor: MakeExecutor
     """Makes what brings tiles through the stages, once it is known what must be fetched."""
+    judge: MakeJudge
+    """Likewise what tries precisions."""
 
 
 type OpenEngine = Callable[[Resolved], AbstractContextManager[Engine]]
@@ -136,12 +142,18 @@ def on_this_machine(run: Resolved, models: EnsembleV1 | None = None) -> Iterator
     ensemble, parameters = run.load_models() if models is None else models, run.parameters
 
     def executor(_: Plan | None, making: Making) -> Executor:
+        ensemble.precision = making.precision
         stages = build_stages(
             parameters, run.source, ensemble, features=run.features, making=making, results=run.results
         )
         return SequentialExecutor(stages, budget_bytes=memory_budget_bytes(parameters.max_memory_gb))
 
-    yield Engine(models_of(ensemble), executor)
+    def judge(_: Plan | None, __: Making) -> Judge:
+        stages = feature_stages(parameters, run.source, run.features, run.model_bands)
+        return partial(judged_on, stages, ensemble, faster=ability.faster)
+
+    ability = Ability.of(ensemble.device)
+    yield Engine(models_of(ensemble), ability, executor, judge)
 
 
 def run_pipeline(pipeline: Pipeline, open_engine: OpenEngine = on_this_machine) -> RunReport:
@@ -152,11 +164,20 @@ def run_pipeline(pipeline: Pipeline, open_engine: OpenEngine = on_this_machine) 
         return _dry_run(run)
     _prepare_folder(run.results)
     with open_engine(run) as engine:
-        making = making_of(run.parameters, engine.models, run.source.resolution_m)
+        precision = settled_precision(run.parameters, run.results, engine.ability)
+        making = run.making(engine.models, precision)
         skipped, todo = _split(run, run.finished(lambda: making.recipe))
         say_cards(run, todo)
         plan = plan_and_connect(run.parameters, run.source, todo, run.features, n_done=len(skipped))
+        if precision is None and todo:
+            making = run.making(engine.models, _checked(run, engine, todo, engine.judge(plan, making)))
         return _map(run, engine.executor(plan, making), todo, skipped)
+
+
+def _checked(run: Resolved, engine: Engine, todo: Sequence[TileRef], judge: Judge) -> Precision:
+    """Return what the models are to compute in, of which no results in the folder tell."""
+    logs = run.parameters.paths.logs
+    return checked_precision(engine.ability, engine.models.ids, logs, todo, judge)
 
 
 def _map(run: Resolved, executor: Executor, todo: list[TileRef], skipped: list[Outcome]) -> RunReport:
@@ -178,7 +199,8 @@ def _map(run: Resolved, executor: Executor, todo: list[TileRef], skipped: list[O
 
 def _dry_run(run: Resolved) -> RunReport:
     """Show what would be done and fetched; nothing is made on disk."""
-    skipped, todo = _split(run, run.finished(lambda: run.recipe(run.models_on_disk())))
+    precision = settled_precision(run.parameters, run.results, None)
+    skipped, todo = _split(run, run.finished(lambda: run.making(run.models_on_disk(), precision).recipe))
     say_cards(run, todo)
     layers = layers_of(run.features)
     plan = make_plan(run.parameters, run.source, todo, layers=layers, n_done=len(skipped), loads=True)
@@ -242,7 +264,6 @@ def models_of(ensemble: EnsembleV1) -> Models:
     return Models(
         ids=ensemble.model_ids,
         bands=ensemble.model_bands,
-        precision=precision_of(ensemble.device),
         device=device_name(ensemble.device),
         ensemble_card=None if ensemble.card is None else ensemble.card.card_id,
         is_calibrated=ensemble.is_calibrated,

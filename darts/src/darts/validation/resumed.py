@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from darts.pipelines.results.finished import Kind
-from darts.pipelines.results.provenance import Making, making_of
+from darts.pipelines.results.provenance import Making
 from darts.pipelines.run import Resolved, models_of
 from darts.pipelines.stages import Stage, build_stages, result_stages
 from darts.pipelines.tiles import TileRef, Work, loaded
@@ -55,8 +55,7 @@ def _only_errors(logger: logging.Logger) -> Iterator[None]:
 
 
 def _check(run: Resolved, ref: TileRef, ensemble: EnsembleV1, folder: Path) -> Finding:
-    models = models_of(ensemble)
-    making = making_of(run.parameters, models, run.source.resolution_m)
+    making = run.making(models_of(ensemble), ensemble.precision)
     whole, stopped = folder / "whole", folder / "stopped"
     stages = build_stages(run.parameters, run.source, ensemble, features=run.features, making=making, results=whole)
     exported = _through(stages, ref)

@@ -26,8 +26,10 @@ from darts.validation.scene import choose_window, only_window, pipeline_for
 from darts_export.image import sensor
 from darts_segmentation import EnsembleV1
 from darts_segmentation.models.card import ModelCard
-from darts_segmentation.network import precision_of
 from darts_segmentation.patches import Patching
+from darts_segmentation.precision import faster_precisions
+from darts_segmentation.self_check import best_precision
+from darts_segmentation.self_check import check_precisions as try_precisions
 from darts_segmentation.validation.findings import Finding
 from darts_segmentation.validation.of_input import (
     check_batch_size,
@@ -42,6 +44,7 @@ from darts_utils.errors import ConfigError, DataError
 from darts_utils.files import atomic_file
 from darts_utils.machine.devices import device_name
 from darts_utils.paths import PathManager
+from darts_utils.precision import Precision, precision_named
 from darts_utils.rasters.window import Window
 
 logger = logging.getLogger(__name__)
@@ -108,9 +111,18 @@ def _ground(
         return float(np.nansum(found))
 
     window = choose_window(quality, window_px, slumps)
-    patching = _patching(run, window)
-    subject = subject_of(ensemble, _prepared(run, ref, window), patching, run.parameters.tta)
+    tile, patching = _prepared(run, ref, window), _patching(run, window)
+    ensemble.precision = _precision(run.parameters.precision, ensemble, tile)
+    subject = subject_of(ensemble, tile, patching, run.parameters.tta)
     return _Ground(run=run, ref=ref, ensemble=ensemble, window=window, shape=quality.shape, subject=subject)
+
+
+def _precision(given: str, ensemble: EnsembleV1, tile: xr.Dataset) -> Precision:
+    """Return what a run would compute in that begins with this tile."""
+    if given != "auto":
+        return precision_named(given)
+    faster = faster_precisions(ensemble.device)
+    return best_precision(try_precisions(ensemble.members, tile, ensemble.device, faster), faster)
 
 
 def _check_sensors(cards: Mapping[str, ModelCard], of_scene: set[str | None], ref: TileRef) -> None:
@@ -232,7 +244,7 @@ def _as_json(ground: _Ground, findings: Sequence[Finding]) -> dict[str, Any]:
         "darts": darts.__version__,
         "models": dict(ground.ensemble.model_ids),
         "device": device_name(ground.ensemble.device),
-        "precision": precision_of(ground.ensemble.device),
+        "precision": str(ground.subject.precision),
         "scene": ground.ref.tile_id,
         "window": ground.window.as_list,
         "patching": asdict(patching),

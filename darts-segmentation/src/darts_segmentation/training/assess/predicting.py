@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from darts_segmentation.network import Member, autocast_of, place
+from darts_segmentation.network import Member, place
+from darts_segmentation.precision import computing_in, usual_precision
 from darts_segmentation.training.patches.batches import Batch
 
 
@@ -34,7 +35,7 @@ def predictor(network: nn.Module, device: torch.device, temperature: float = 1.0
     network = place(network, device)
 
     def predict(x: torch.Tensor) -> torch.Tensor:
-        with torch.inference_mode(), autocast_of(device):
+        with torch.inference_mode(), computing_in(usual_precision(device), device):
             output = network(x.contiguous(memory_format=torch.channels_last))
         logits: torch.Tensor = output[0] if isinstance(output, tuple) else output
         return logits[:, 0].float() / temperature

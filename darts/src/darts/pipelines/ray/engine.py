@@ -13,12 +13,13 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from darts.pipelines.fetch.connect import ask_at_given_addresses, connect, with_endpoints
 from darts.pipelines.fetch.plan import Plan
+from darts.pipelines.precision import Ability, Judge
 from darts.pipelines.ray.cluster import connected, has_gpus
 from darts.pipelines.ray.executor import FailureHooks, RayExecutor
 from darts.pipelines.ray.pipelines import RayMixin
+from darts.pipelines.ray.precision import ClusterJudge, ability_of_cluster
 from darts.pipelines.ray.semaphore import Semaphores, acquired
 from darts.pipelines.ray.workers import Lanes, owner
-from darts.pipelines.results.finished import Finished
 from darts.pipelines.results.provenance import Making
 from darts.pipelines.run import Engine, Resolved, run_pipeline
 from darts.pipelines.stages import Stage, feature_stages, is_said, result_stages, segment_stage
@@ -26,6 +27,7 @@ from darts.pipelines.tiles import Executor, RunReport, Source, TileRef, Work, lo
 from darts_acquisition.auxiliary.filling import set_outer_lock
 from darts_utils.files import remove_parts
 from darts_utils.machine.cpu import usable_cores
+from darts_utils.precision import Precision
 
 _DOWNLOADS = 1
 """Scenes that the whole cluster fetches at once: one takes all the connections that an account may open."""
@@ -42,18 +44,31 @@ def _on_cluster(pipeline: RayMixin, run: Resolved) -> Iterator[Engine]:
     models = run.models_on_disk()
     store_bytes = None if pipeline.max_memory_gb is None else int(pipeline.max_memory_gb * 2**30)
     with connected(pipeline.ray_address, store_bytes=store_bytes):
-        on_gpus = pipeline.device != "cpu" and has_gpus()
-        # what the GPUs of a cluster compute in is not asked of each: all of this decade know it
-        precision, device = ("bfloat16", "GPUs of a Ray cluster") if on_gpus else ("float32", "CPUs of a Ray cluster")
-        models = replace(models, precision=precision, device=device)
-        finished = run.finished(lambda: run.recipe(models))
-        yield Engine(models, partial(_executor, pipeline, run, finished))
+        on_gpus = _uses_gpus(pipeline)
+        models = replace(models, device=f"{'GPUs' if on_gpus else 'CPUs'} of a Ray cluster")
+        ability = ability_of_cluster(on_gpus=on_gpus)
+        yield Engine(
+            models, ability, partial(_executor, pipeline, run), partial(judge_of_cluster, pipeline, run, ability)
+        )
 
 
-def _executor(pipeline: RayMixin, run: Resolved, finished: Finished, plan: Plan | None, making: Making) -> Executor:
+def judge_of_cluster(pipeline: RayMixin, run: Resolved, ability: Ability, plan: Plan | None, making: Making) -> Judge:
+    """Return what tries precisions on the cluster."""
+    semaphores = None if plan is None else _make_semaphores()
+    lanes = lanes_of(pipeline, run, plan, semaphores, making)
+    load_models = for_workers(pipeline, run, plan).load_models
+    return ClusterJudge(lanes, load_models, ability.faster, on_gpus=_uses_gpus(pipeline))
+
+
+def _uses_gpus(pipeline: RayMixin) -> bool:
+    return pipeline.device != "cpu" and has_gpus()
+
+
+def _executor(pipeline: RayMixin, run: Resolved, plan: Plan | None, making: Making) -> Executor:
     """Return what brings scenes through the lanes on the cluster."""
     semaphores = None if plan is None else _make_semaphores()
     lanes = lanes_of(pipeline, run, plan, semaphores, making)
+    finished = run.finished(lambda: making.recipe)
     hooks = FailureHooks(
         is_whole=lambda ref: not pipeline.overwrite and finished.state(ref).kind == "done",
         clear=partial(_clear, run, lanes.run_id),
@@ -73,24 +88,29 @@ def lanes_of(pipeline: RayMixin, run: Resolved, plan: Plan | None, semaphores: A
         semaphores: The actor that holds the cluster's semaphores, None if nothing is fetched.
         making: What is said of how the results were made.
     """
-    parameters = run.parameters if plan is None else with_endpoints(run.parameters)
-    parameters = replace(parameters, device="cpu" if pipeline.device == "cpu" else None)
-    source = run.source.fetching([] if plan is None else plan.images)
+    there = for_workers(pipeline, run, plan)
+    parameters, source = there.parameters, there.source
     prepare = feature_stages(parameters, source, run.features, run.model_bands)
     if plan is not None:
         let_in = partial(connect, parameters, source, slim_plan(plan))
         prepare[0] = replace(prepare[0], run=_Fetching(prepare[0].run, source, let_in, semaphores))
     if not parameters.debug_data:
         prepare[-1] = replace(prepare[-1], run=_DropUnusedBands(prepare[-1].run, run.features))
-    there = replace(run, parameters=parameters, source=source)
     return Lanes(
         run_id=os.urandom(6).hex(),
         prepare=prepare,
         finish=result_stages(parameters, list(run.models), making, run.results),
-        open_device=partial(_device_stages, there),
+        open_device=partial(_device_stages, there, making.precision),
         set_up=partial(set_up, parameters, semaphores),
         num_cpus=pipeline.num_cpus,
     )
+
+
+def for_workers(pipeline: RayMixin, run: Resolved, plan: Plan | None) -> Resolved:
+    """Return a run as workers know it: with the addresses of the driver, the source, and the device that each sees."""
+    parameters = run.parameters if plan is None else with_endpoints(run.parameters)
+    parameters = replace(parameters, device="cpu" if pipeline.device == "cpu" else None)
+    return replace(run, parameters=parameters, source=run.source.fetching([] if plan is None else plan.images))
 
 
 def _clear(run: Resolved, run_id: str, ref: TileRef) -> None:
@@ -134,10 +154,12 @@ class _DropUnusedBands:
         )
 
 
-def _device_stages(run: Resolved) -> list[Stage]:
+def _device_stages(run: Resolved, precision: Precision) -> list[Stage]:
     """Return the stages of a device, with the models loaded on it."""
     torch.set_num_threads(usable_cores())  # Ray allows one to a worker that reserves no CPUs
-    return [segment_stage(run.parameters, run.load_models())]
+    ensemble = run.load_models()
+    ensemble.precision = precision
+    return [segment_stage(run.parameters, ensemble)]
 
 
 def set_up(parameters: Any, semaphores: Any) -> None:

@@ -100,7 +100,7 @@ def finish(lanes: "Sequence[ray.ObjectRef]", work: Work, added: Added, token: st
 def _begin(references: "Sequence[ray.ObjectRef]", token: str) -> tuple[Lanes, Context]:
     """Make this a worker without a device, at one try of a scene."""
     _hide_gpus()
-    lanes, context = _lanes(references)
+    lanes, context = set_up_for(references)
     limit_cores(lanes.num_cpus)
     _owner[0] = token
     return lanes, context
@@ -123,7 +123,7 @@ class Device:
         limit_cores(max(1, usable_cores() // self._n_here))
         if not self.gpus():
             _hide_gpus()
-        lanes, _ = _lanes(self._references)
+        lanes, _ = set_up_for(self._references)
         self._stages = lanes.open_device()
 
     def work(self, work: Work, token: str) -> tuple[Report, Added | None]:
@@ -133,7 +133,7 @@ class Device:
         return report, after
 
 
-def _lanes(references: "Sequence[ray.ObjectRef]") -> tuple[Lanes, Context]:
+def set_up_for(references: "Sequence[ray.ObjectRef]") -> tuple[Lanes, Context]:
     """Return the lanes of a run, fetched once: a source may know thousands of scenes; and what they were set up in."""
     key = references[0].hex()
     if key not in _known:

@@ -11,6 +11,7 @@ from darts.pipelines.parameters import PipelineParameters
 from darts.pipelines.tiles import MosaicResolution, TileRef
 from darts_utils.canonical import sha256_of
 from darts_utils.parameters import QUALITY_LEVELS
+from darts_utils.precision import FLOAT32, Precision
 
 RESULT_VERSION = 3
 """Raised when equal input would give other results; `tests/contract/test_result_version.py` says when."""
@@ -45,8 +46,8 @@ class Models:
     """By name, see `darts_segmentation.models.checkpoint.model_id`."""
     bands: Mapping[str, Sequence[str]]
     """Bands that each reads."""
-    precision: str
-    """Numbers that they compute in: `float32`, `bfloat16` or `float16`."""
+    precision: Precision = FLOAT32
+    """What they compute in."""
     device: str = ""
     """What they run on, for people."""
     ensemble_card: str | None = None
@@ -62,6 +63,8 @@ class Recipe:
     """What decides the results of every tile of a run, but for its image."""
 
     parameters: Mapping[str, Any]
+    precision: Precision
+    """What the models compute in, which stands among the parameters."""
     models: Mapping[str, str]
     ensemble_card: str | None
     layers: Sequence[AuxiliaryLayer]
@@ -100,14 +103,13 @@ def recipe_of(run: PipelineParameters, models: Models, resolution_m: MosaicResol
     parameters = (
         {name: _resolved(run, name) for name in PARAMETERS}
         | NOT_YET
-        | {
-            "clip_to_aoi": getattr(run, "clip_to_aoi", False),  # images on disk are never clipped
-            "precision": models.precision,
-        }
+        | {"clip_to_aoi": getattr(run, "clip_to_aoi", False)}  # images on disk are never clipped
+        | models.precision.document
     )
     layers, request = layers_read(models.bands.values()), Request(run, resolution_m)
     return Recipe(
         parameters=parameters,
+        precision=models.precision,
         models=models.ids,
         ensemble_card=models.ensemble_card,
         layers=layers,

@@ -15,6 +15,7 @@ from darts.pipelines.results.finished import DOCUMENT, SEEN
 from darts.pipelines.tiles import Loaded, MosaicResolution
 from darts_export.image import acquired, sensor
 from darts_export.record import FINGERPRINT, THRESHOLDS, TIERS
+from darts_utils.precision import Precision
 
 _PACKAGES = ("torch", "segmentation-models-pytorch", "timm", "numpy", "xarray", "rasterio", "pyogrio", "icechunk")
 
@@ -32,6 +33,11 @@ class Making:
     """Whether probabilities are calibrated, and thresholds of one scene thus mean the same in another."""
     thresholds: Mapping[str, Any] = field(default_factory=dict)
     """`low medium high` of the tiers of objects; empty where probabilities are not calibrated."""
+
+    @property
+    def precision(self) -> Precision:
+        """What the models compute in."""
+        return self.recipe.precision
 
     def metadata(self, work: Loaded) -> dict[str, Any]:
         """Return what is said of a tile; values that are none of text and numbers stand in its record only."""

@@ -22,7 +22,7 @@ from benchmarks.lib import baselines
 from benchmarks.lib.checks import assert_close
 from benchmarks.lib.inputs import elevation, features
 from benchmarks.lib.measure import compared, gpu_use_reader, sampled
-from benchmarks.lib.networks import SLUMPS_ABOVE, recorded
+from benchmarks.lib.networks import SLUMPS_ABOVE, ensemble_of, recorded, trained
 from benchmarks.lib.results import NO_GOAL, Goal, Result
 from benchmarks.lib.runner import Case, result_of, run_case
 from benchmarks.lib.scene import FULL_PX, SCENE_ID, made_scene, scene_store
@@ -39,7 +39,6 @@ _BATCH = 8
 _OVERLAP = 4
 """Neighbours share this part of a patch."""
 _FEED_PX = 4096
-_TRAINING_STEPS = 200
 _TERRAIN = ("slope", "aspect", "hillshade", "curvature")
 _TPI_RADIUS_M = 100
 N_SCENES = 4
@@ -91,37 +90,13 @@ WAYS = (
 
 def _networks(case: Case) -> Iterator[Result]:
     for encoder in ENCODERS:
-        model = _trained(encoder)
+        model = trained(encoder, "cuda")
         for patch in PATCHES_PX:
             batch = _batch(patch)
             for way in WAYS:
                 if not way.compiled or (encoder, patch) == (ENCODERS[0], PATCHES_PX[-1]):  # compiling takes a minute
                     yield _forward(case, encoder, model, way, batch)
             yield _fed(case, encoder, model, patch)
-
-
-def _trained(encoder: str) -> Any:
-    """Return a U-Net that has learnt where the mean of some bands is high."""
-    import segmentation_models_pytorch as smp
-    import torch
-
-    torch.manual_seed(0)
-    model = smp.Unet(encoder, encoder_weights=None, in_channels=len(TRAINING_BANDS), classes=1).cuda().train()
-    bands = torch.from_numpy(baselines.model_input(features(1024), TRAINING_BANDS)).cuda()
-    level = torch.nn.functional.avg_pool2d(bands[:3].mean(0, keepdim=True)[None], 15, 1, 7)[0]
-    target = (level > level.flatten()[::64].quantile(0.9)).float()
-    optimiser = torch.optim.AdamW(model.parameters(), 1e-3)
-    places = np.random.default_rng(0)
-    for _ in range(_TRAINING_STEPS):
-        corners = [(slice(y, y + 256), slice(x, x + 256)) for y, x in places.integers(0, 768, (_BATCH, 2))]
-        seen, wanted = (
-            torch.stack([layer[:, rows, columns] for rows, columns in corners]) for layer in (bands, target)
-        )
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(model(seen), wanted)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    return model.eval()
 
 
 def _batch(patch: int) -> "torch.Tensor":
@@ -193,7 +168,7 @@ def _fed(case: Case, encoder: str, model: Any, patch: int) -> Result:
     """Return how inference of a tile in host memory compares with the network alone on the same batches."""
     import torch
 
-    ensemble = _ensemble([model])
+    ensemble = ensemble_of([model], "cuda")
     tile = features(_FEED_PX)
     ours = partial(ensemble.segment_tile, tile, patch, patch // _OVERLAP, batch_size=_BATCH)
     with recorded(ensemble.members[0].model) as calls:
@@ -216,23 +191,6 @@ def _fed(case: Case, encoder: str, model: Any, patch: int) -> Result:
         baseline=alone,
         goal=Goal(ratio=0.85),
     )
-
-
-def _ensemble(models: Sequence[Any]) -> "EnsembleV1":
-    """Return an ensemble on the GPU whose members see all bands."""
-    import torch
-
-    from darts_segmentation import EnsembleV1
-    from darts_segmentation.network import Member, place
-
-    ensemble = EnsembleV1.__new__(EnsembleV1)
-    ensemble.card = None
-    ensemble.device = torch.device("cuda", 0)
-    ensemble.members = tuple(
-        Member(name=f"network-{index}", model=place(model, ensemble.device), bands=TRAINING_BANDS)
-        for index, model in enumerate(models)
-    )
-    return ensemble
 
 
 # Terrain
@@ -274,7 +232,7 @@ def _scenes(case: Case) -> Iterator[Result]:
     """Yield a result for scenes from the raw store to the default exports, next to the networks alone."""
     size = FULL_PX if case.size is None else case.size
     folder, scene_ids = _several_scenes(case.folder, size)
-    ensemble = _ensemble([_decided_by_a_band(_trained(ENCODERS[0])) for _ in range(2)])
+    ensemble = ensemble_of([_decided_by_a_band(trained(ENCODERS[0], "cuda")) for _ in range(2)], "cuda")
     seconds, busy, cpu_s, device_gib = _map(folder, ensemble, scene_ids)
     alone = _seconds_alone(ensemble, size)
     px = size**2

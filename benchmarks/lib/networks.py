@@ -1,4 +1,4 @@
-"""Networks to measure with: one that does next to nothing, and untrained ones of a sensible make."""
+"""Networks to measure with: one that does next to nothing, untrained ones of a sensible make, and some that learnt."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,6 +7,10 @@ from importlib.resources import files as resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
+from benchmarks.lib import baselines
+from benchmarks.lib.inputs import features
 from darts_utils.bands import TRAINING_BANDS
 
 if TYPE_CHECKING:
@@ -22,18 +26,27 @@ SLUMPS_ABOVE = 0.4
 
 def ensemble_without_network(n_models: int = 1) -> "EnsembleV1":
     """Return an ensemble whose members see all bands and look at the first one only."""
+    from darts_utils.machine.memory import keep_freed
+
+    keep_freed()  # as runs on the CPU do when they load models
+    return ensemble_of([first_band() for _ in range(n_models)], "cpu")
+
+
+def ensemble_of(models: Sequence[Any], device: str) -> "EnsembleV1":
+    """Return an ensemble whose members see all bands, in the numbers that are usual on a device."""
     import torch
 
     from darts_segmentation import EnsembleV1
-    from darts_segmentation.network import Member
-    from darts_utils.machine.memory import keep_freed
+    from darts_segmentation.network import Member, place
+    from darts_segmentation.precision import usual_precision
 
-    keep_freed()  # as ensembles on the CPU do when they are made
     ensemble = EnsembleV1.__new__(EnsembleV1)
-    ensemble.device = torch.device("cpu")
+    ensemble.device = torch.device(device)
+    ensemble.precision = usual_precision(ensemble.device)
     ensemble.card = None
     ensemble.members = tuple(
-        Member(name=f"first-band-{index}", model=first_band(), bands=TRAINING_BANDS) for index in range(n_models)
+        Member(name=f"network-{index}", model=place(model, ensemble.device), bands=TRAINING_BANDS)
+        for index, model in enumerate(models)
     )
     return ensemble
 
@@ -76,6 +89,38 @@ def untrained_ensemble(folder: Path, n_models: int, network: Network = "demo") -
         weights = smp.create_model(**config).state_dict()
         save_checkpoint(files[f"untrained-{index}"], config, TRAINING_BANDS, weights)
     return EnsembleV1(files, device="cpu")
+
+
+def trained(encoder: str, device: str, steps: int = 200, patch: int = 256, batch: int = 8) -> Any:
+    """Return a U-Net that has learnt where the mean of some bands is high, in evaluation mode.
+
+    Args:
+        encoder: Its encoder.
+        device: Where it learns, and is left.
+        steps: How many steps it learns.
+        patch: Edge of the patches that it learns from.
+        batch: Patches a step.
+    """
+    import segmentation_models_pytorch as smp
+    import torch
+
+    torch.manual_seed(0)
+    model = smp.Unet(encoder, encoder_weights=None, in_channels=len(TRAINING_BANDS), classes=1).to(device).train()
+    bands = torch.from_numpy(baselines.model_input(features(1024), TRAINING_BANDS)).to(device)
+    level = torch.nn.functional.avg_pool2d(bands[:3].mean(0, keepdim=True)[None], 15, 1, 7)[0]
+    target = (level > level.flatten()[::64].quantile(0.9)).float()
+    optimiser = torch.optim.AdamW(model.parameters(), 1e-3)
+    places = np.random.default_rng(0)
+    for _ in range(steps):
+        corners = [(slice(y, y + patch), slice(x, x + patch)) for y, x in places.integers(0, 1024 - patch, (batch, 2))]
+        seen, wanted = (
+            torch.stack([layer[:, rows, columns] for rows, columns in corners]) for layer in (bands, target)
+        )
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(model(seen), wanted)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return model.eval()
 
 
 @contextmanager

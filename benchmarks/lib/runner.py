@@ -19,6 +19,7 @@ CASES = (
     "terrain",
     "indices",
     "patches",
+    "precision",
     "erosion",
     "objects",
     "polygons",

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darts_postprocessing import erode_mask
-from darts_postprocessing.masks import erode_by_disk
+from darts_postprocessing.masks import cut_edges, erode_by_disk, is_out_of_extent
 from darts_utils.errors import ConfigError
 from darts_utils.rasters.row_blocks import row_blocks
 
@@ -88,3 +88,23 @@ def test_negative_sizes_are_refused():
         erode_mask(mask, -1, edge_size=0)
     with pytest.raises(ConfigError, match=r"^edge_size is -2 px but must not be negative\. Set 0 for none\.$"):
         erode_mask(mask, 1, edge_size=-2)
+
+
+@pytest.mark.parametrize("level", [1, 2])
+def test_a_window_is_out_of_the_extent_only_if_no_pixel_in_it_or_beside_it_is_in(level):
+    rng, found = np.random.default_rng(level), []
+    for number in range(300):
+        quality = rng.choice(3, (60, 70), p=[0.02, 0.03, 0.95]).astype(np.uint8)
+        quality[: rng.integers(0, 60), : rng.integers(0, 70)] = 0
+        radius, edge_px = (int(size) for size in rng.integers(0, 6, 2))
+        extent = cut_edges(erode_by_disk((quality >= level).view(np.uint8), radius), edge_px)
+        (top, bottom), (left, right) = (sorted(rng.choice(length, 2, replace=False)) for length in (60, 70))
+        around = extent[max(top - 1, 0) : bottom + 1, max(left - 1, 0) : right + 1]
+        out = is_out_of_extent(
+            quality, slice(top, bottom), slice(left, right), level=level, radius=radius, edge_px=edge_px
+        )
+        assert not (out and around.any()), number
+        found.append((out, not around.any()))
+    told, true = np.array(found).T
+    assert 20 < told.sum() <= true.sum()
+    assert told.sum() > 0.5 * true.sum(), "most of them are found"

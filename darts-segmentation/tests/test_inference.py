@@ -389,3 +389,43 @@ def test_a_network_that_does_not_take_the_patches_is_named(tile_of):
     )
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         predict(tile_of(32, 32), [Member(name="picky", model=Picky(), bands=("red",))], Patching(), CPU)
+
+
+def test_patches_that_nobody_asks_for_are_not_computed_and_change_nothing_elsewhere(tile_of, net_of):
+    sizes, net = [], net_of(len(BANDS))
+    net.register_forward_hook(lambda module, inputs, output: sizes.append(len(inputs[0])))
+    member, tile = Member(name="counting", model=net, bands=BANDS), with_holes(tile_of(150, 131))
+    patching = Patching(patch_size=48, overlap=16, batch_size=1)
+    whole = predict(tile, [member], patching, CPU).mean
+    n_patches, asked = len(sizes), np.zeros((150, 131), bool)
+    asked[100:, 60:] = True
+    sizes.clear()
+    part = predict(tile, [member], patching, CPU, nobody_asks=lambda rows, columns: not asked[rows, columns].any()).mean
+    np.testing.assert_array_equal(part[asked], whole[asked])
+    assert 0 < len(sizes) < n_patches / 2
+    assert np.isnan(part[:40, :20]).all()
+    same = (part == whole) | np.isnan(part)
+    assert same.all(), "what is there is whole: no pixel has only a share of what it needs"
+    assert np.isnan(predict(tile, [member], patching, CPU, nobody_asks=lambda *_: True).mean).all()
+
+
+def test_patches_wholly_of_water_get_0_if_they_are_not_to_be_seen(tile_of, net_of):
+    sizes, net = [], net_of(len(BANDS))
+    net.register_forward_hook(lambda module, inputs, output: sizes.append(len(inputs[0])))
+    member, tile = Member(name="counting", model=net, bands=BANDS), with_holes(tile_of(150, 131))
+    patching = Patching(patch_size=48, overlap=0, batch_size=1)
+    whole = predict(tile, [member], patching, CPU, skip_water=True).mean
+    n_patches = len(sizes)
+    classes = np.full((150, 131), 4, np.uint8)
+    classes[:60, :60] = 6
+    classes[tile["quality_data_mask"].values == 0] = 0
+    tile["s2_scl"] = (("y", "x"), classes)
+    sizes.clear()
+    found = predict(tile, [member], patching, CPU, skip_water=True).mean
+    is_zero = found == 0
+    assert len(sizes) < n_patches
+    assert is_zero.any()
+    assert (classes[is_zero] == 6).all()
+    np.testing.assert_array_equal(found[classes == 4], whole[classes == 4])
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(whole))
+    np.testing.assert_array_equal(predict(tile, [member], patching, CPU).mean, whole)

@@ -15,11 +15,12 @@ from benchmarks.cases.whole_scene import WARM_UP_PX, assert_same_files, map_ours
 from benchmarks.lib.measure import Run, Timing
 from benchmarks.lib.results import Goal, as_table
 from benchmarks.lib.runner import CASES, Case, Trial, measured, result_of, results_of
+from darts_utils.precision import BFLOAT16
 
 ROOT = Path(__file__).resolve().parents[2]
-MOST_RESULTS = {"patches": 2, "overlap": 1}
+MOST_RESULTS = {"patches": 2, "overlap": 1, "precision": 1}
 """Further ones take long and differ only by their networks."""
-SIZES_PX = {"tpi": 224, "patches": 64, "overlap": 64}
+SIZES_PX = {"tpi": 224, "patches": 64, "overlap": 64, "precision": 64}
 IN_ONE_PROCESS = [name for name in CASES if name not in ("whole_scene", "gpu")]
 
 
@@ -41,6 +42,7 @@ def one_thread():
 def test_a_case_has_results_after_both_sides_agreed(name, scenes, one_thread, monkeypatch):
     """Each checks by itself that they do, on what is timed afterwards."""
     monkeypatch.setattr(overlap, "N_TILES", 2)
+    monkeypatch.setattr("darts_segmentation.precision.faster_precisions", lambda _: (BFLOAT16,))
     case = Case(name=name, size=SIZES_PX.get(name, WARM_UP_PX), repeat=1, folder=scenes)
     made = list(islice(results_of(case), MOST_RESULTS.get(name)))
     assert made

@@ -9,6 +9,7 @@ from darts_utils.machine.devices import DeviceSpec
 from darts_utils.rasters.arrays import Array
 from darts_utils.rasters.row_blocks import row_blocks
 
+_NOT_WORTH_A_LOOK = 0.1
 _LARGEST_FOOTPRINT_PX = 15
 """Up to this radius OpenCV's erosion by a footprint is faster than its exact distance transform."""
 
@@ -50,6 +51,34 @@ def check_sizes(**sizes: int) -> None:
     for name, size in sizes.items():
         if size < 0:
             raise ConfigError(f"{name} is {size} px but must not be negative. Set 0 for none.")
+
+
+def is_out_of_extent(quality: Array, rows: slice, columns: slice, *, level: int, radius: int, edge_px: int) -> bool:
+    """Tell whether neither some rows and columns of a tile nor the pixels around them lie in the trusted extent.
+
+    It may say False where all of it is out, but with a tenth of valid ground: to look closer is not worth it.
+
+    Args:
+        quality: (y, x) uint8, 0 invalid, 1 low, 2 high.
+        rows: Which rows.
+        columns: Which columns.
+        level: Lowest quality of valid ground.
+        radius: Of the disk by which valid ground is eroded, in pixels.
+        edge_px: Rows and columns that are cut at each edge.
+    """
+    inside = tuple(
+        slice(max(part.start - 1, edge_px), min(part.stop + 1, length - edge_px))
+        for part, length in zip((rows, columns), quality.shape, strict=True)
+    )
+    if any(part.stop <= part.start for part in inside):
+        return True
+    share = float(np.mean(quality[inside] >= level))
+    if share == 0 or share > _NOT_WORTH_A_LOOK:
+        return share == 0
+    above, left = (max(part.start - radius, 0) for part in inside)
+    around = quality[above : inside[0].stop + radius, left : inside[1].stop + radius] >= level
+    eroded = erode_by_disk(around.view(np.uint8), radius)
+    return not eroded[tuple(slice(p.start - s, p.stop - s) for p, s in zip(inside, (above, left), strict=True))].any()
 
 
 def erode_by_disk(valid: Array, radius: int) -> Array:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import xarray as xr
 
-from darts_segmentation.inference import predict
+from darts_segmentation.inference import Rule, predict
 from darts_segmentation.models.checkpoint import load
 from darts_segmentation.models.ensemble_card import find_ensemble_card
 from darts_segmentation.network import Member, place
@@ -113,6 +113,8 @@ class EnsembleV1:
         *,
         tta: Tta = "none",
         uncertainty: bool = False,
+        nobody_asks: Rule | None = None,
+        skip_water: bool = False,
     ) -> xr.Dataset:
         """Return the tile with `probabilities`, the mean of all networks.
 
@@ -128,10 +130,13 @@ class EnsembleV1:
                 hillshade is made anew with the attributes `azimuth` and `elevation` of the tile.
             uncertainty: Whether `uncertainty` is added, the standard deviation of the probabilities of all networks
                 and views.
+            nobody_asks: Tells whether nobody will look at some rows and columns: patches there are not computed.
+            skip_water: Whether patches wholly of water are not computed and add a probability of 0: those of which
+                `s2_scl` calls every valid pixel water. A tile without it is computed as ever.
 
         Returns:
-            A new tile; the added bands are float32 from 0 to 1, NaN where `quality_data_mask` is 0 or an optical
-            band is missing.
+            A new tile; the added bands are float32 from 0 to 1, NaN where `quality_data_mask` is 0, an optical band is
+            missing, or nobody asks.
 
         Raises:
             ConfigError: If a patch parameter is illegal or does not go with another one, there are no such views, or
@@ -153,6 +158,8 @@ class EnsembleV1:
             uncertainty=uncertainty,
             temperature=1.0 if self.card is None else self.card.temperature,
             precision=self.precision,
+            nobody_asks=nobody_asks,
+            skip_water=skip_water,
         )
         added = {"probabilities": _band(prediction.mean, _ATTRS)}
         if prediction.uncertainty is not None:

@@ -1,8 +1,9 @@
 """Probabilities of a whole tile from one or more networks, with one batch of patches in flight."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NoReturn
 
 import numpy as np
@@ -20,9 +21,15 @@ from darts_utils.precision import Precision
 from darts_utils.rasters.arrays import Array
 
 _HOST_BATCH_PX = 2**20
+_WATER = 6
+"""Class of water in the scene classification of Sentinel-2."""
 
 type PatchProbabilities = tuple[Patch, Array]
 """A patch and its probabilities, (output, y, x) float32."""
+
+
+type Rule = Callable[[slice, slice], bool]
+"""Tells something of some rows and columns of a tile."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +55,8 @@ def predict(
     uncertainty: bool = False,
     temperature: float = 1.0,
     precision: Precision | None = None,
+    nobody_asks: Rule | None = None,
+    skip_water: bool = False,
 ) -> Prediction:
     """Return the probabilities of a tile.
 
@@ -65,6 +74,9 @@ def predict(
             patches overlap their variances are blended like their probabilities.
         temperature: What the logit of the mean of several members is divided by.
         precision: What the networks compute in; None as is usual on the device.
+        nobody_asks: Tells whether nobody will look at some rows and columns. Patches that lie in such ground are not
+            computed, and all of it is NaN.
+        skip_water: Whether patches of which `s2_scl` calls every valid pixel water are not computed: they add 0.
 
     Raises:
         DataError: If the tile lacks a band, or a network gives no finite probability for a valid pixel.
@@ -74,6 +86,8 @@ def predict(
     stack = BandStack(tile, bands)
     multiple = math.lcm(*(member.multiple for member in members))
     grid = patch_grid(stack.shape, patching, multiple, stack.origin)
+    grid = grid if nobody_asks is None else grid.without(nobody_asks)
+    computed = grid.without(partial(_is_water, tile)) if skip_water and "s2_scl" in tile else grid
     group = NetworkGroup(
         members,
         bands,
@@ -92,7 +106,7 @@ def predict(
     totals = [np.zeros(stack.shape, dtype=np.float32) for _ in needs]
     size = patching.batch_size if device.type == "cuda" else _host_batch(grid.patch_shape, patching.batch_size)
     optical_sets = {member.optical for member in members}
-    loader = PatchLoader(stack, grid, optical_sets, size, pin=device.type == "cuda")
+    loader = PatchLoader(stack, computed, optical_sets, size, pin=device.type == "cuda")
     for patch, values in _through(group, loader):
         for total, part in zip(totals, values, strict=True):
             patch.add_to(total, part)
@@ -101,9 +115,18 @@ def predict(
         np.minimum(total, 1, out=total)  # shares add up to 1 only to within rounding
         if n_lost := stack.blank_invalid(total, needed):
             _refuse_not_finite(tile, members, patching, device, n_lost, tta)
+        grid.blank_left_out(total)
     mean, *rest = totals
     spread = np.sqrt(rest[0], out=rest.pop(0)) if uncertainty else None
     return Prediction(mean=mean, members=dict(zip(names, rest, strict=True)), uncertainty=spread)
+
+
+def _is_water(tile: xr.Dataset, rows: slice, columns: slice) -> bool:
+    """Tell whether all valid pixels of a part of a tile are water, and there is one."""
+    there = tile["s2_scl"].variable[rows, columns].values
+    if "quality_data_mask" in tile:
+        there = there[tile["quality_data_mask"].variable[rows, columns].values != 0]
+    return there.size > 0 and bool((there == _WATER).all())
 
 
 def sun_of(tile: xr.Dataset) -> tuple[float, float]:

@@ -5,8 +5,8 @@ the tile. The blending window is separable too, and normalised along each axis: 
 """
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -88,13 +88,33 @@ class PatchGrid:
     columns: tuple[Span, ...]
     patch_shape: tuple[int, int]
     """(y, x) pixels of every patch."""
+    left_out: frozenset[int] = frozenset()
+    """Numbers of those that are not computed."""
 
     def __len__(self) -> int:
-        """Return the number of patches."""
-        return len(self.rows) * len(self.columns)
+        """Return the number of patches, but for those that are left out."""
+        return len(self.rows) * len(self.columns) - len(self.left_out)
 
     def __iter__(self) -> Iterator[Patch]:
-        """Iterate over the patches."""
+        """Iterate over the patches, but for those that are left out."""
+        return (patch for number, patch in enumerate(self._all()) if number not in self.left_out)
+
+    def without(self, is_left_out: Callable[[slice, slice], bool]) -> "PatchGrid":
+        """Return the grid without the patches of whose rows and columns in the tile something is true."""
+        found = (
+            number
+            for number, patch in enumerate(self._all())
+            if number not in self.left_out and is_left_out(patch.rows.target, patch.columns.target)
+        )
+        return replace(self, left_out=self.left_out.union(found))
+
+    def blank_left_out(self, total: Array) -> None:
+        """Set all that patches that are left out would have written to NaN."""
+        for number, patch in enumerate(self._all()):
+            if number in self.left_out:
+                total[patch.rows.target, patch.columns.target] = np.nan
+
+    def _all(self) -> Iterator[Patch]:
         return (Patch(rows=rows, columns=columns) for rows in self.rows for columns in self.columns)
 
 

@@ -167,6 +167,8 @@ class InferenceParameters(PatchParameters):
     """Pixels by which the tile's border is mirrored outwards before it is cut into patches."""
     tta: Literal["none", "minimal", "standard", "full"] = "none"
     """Test-time augmentation: models see 1, 2, 4 or 8 views of each patch, which takes as many times as long."""
+    skip_water: bool = False
+    """Do not show models patches of which the scene's classification calls every pixel water: there are no slumps."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """What models compute in; auto takes what the results folder holds already, else the fastest that the device has
     and that says the same as float32 on the first image. For publication float32."""

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,9 +18,11 @@ from darts_export import export_tile
 from darts_export.products import SAID_VARIABLES, THUMBNAIL_VARIABLES, needed_variables
 from darts_export.record import FINGERPRINT
 from darts_postprocessing import prepare_export
+from darts_postprocessing.masks import is_out_of_extent
 from darts_preprocessing import preprocess_v2
 from darts_segmentation.familiarity import Familiarity
 from darts_utils.errors import DataError
+from darts_utils.parameters import quality_level_number
 from darts_utils.tile import geobox_of
 
 if TYPE_CHECKING:
@@ -196,9 +199,21 @@ class _Segment:
             keep_inputs=self.parameters.write_model_outputs,
             tta=self.parameters.tta,
             uncertainty="uncertainty" in self.parameters.products,
+            nobody_asks=self._out_of_extent(given.tile),
+            skip_water=self.parameters.skip_water,
         )
         kept = tile if self.parameters.debug_data else _only_exported(tile, self.parameters.products)
         return replace(given, tile=kept)
+
+    def _out_of_extent(self, tile: xr.Dataset) -> Callable[[slice, slice], bool] | None:
+        """Return what tells where nothing of a tile is mapped; None if bands are kept whole for somebody to look at."""
+        given = self.parameters
+        level = quality_level_number(given.quality_level)
+        if given.debug_data or level == 0:
+            return None
+        quality = tile["quality_data_mask"].values
+        edge_px = given.mask_erosion_size if given.edge_erosion_size is None else given.edge_erosion_size
+        return partial(is_out_of_extent, quality, level=level, radius=given.mask_erosion_size, edge_px=edge_px)
 
 
 def _only_exported(tile: xr.Dataset, products: Sequence[str]) -> xr.Dataset:

@@ -29,10 +29,9 @@ PARAMETERS = (
     "tpi_inner_radius",
     "drop_cut_objects",
     "tta",
+    "skip_water",
 )
 """Parameters that change a result. `uncertainty` is none: it adds a file, which these decide like all others."""
-NOT_YET = {"skip_water": False}
-"""What a later release can vary, with what this one does: so that its results stay equal to those of today."""
 ONE_FOR_ALL = dict.fromkeys(filter(None, (layer.edition_parameter for layer in LAYERS.values())))
 """Parameters of editions where no layer is read, or the cube that serves all tiles."""
 _HEADER_BYTES = 65_536
@@ -102,7 +101,6 @@ def recipe_of(run: PipelineParameters, models: Models, resolution_m: MosaicResol
     """
     parameters = (
         {name: _resolved(run, name) for name in PARAMETERS}
-        | NOT_YET
         | {"clip_to_aoi": getattr(run, "clip_to_aoi", False)}  # images on disk are never clipped
         | models.precision.document
     )

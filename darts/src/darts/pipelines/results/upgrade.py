@@ -10,7 +10,6 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from darts.pipelines.results.fingerprint import (
-    NOT_YET,
     ONE_FOR_ALL,
     PARAMETERS,
     files_seen,
@@ -31,7 +30,7 @@ logger = logging.getLogger(__name__)
 _EARLIER_VERSION = 1
 """Result version of all releases that wrote no fingerprint."""
 _RESOLUTION_M: dict[bool, MosaicResolution] = {True: 2, False: 10}
-_DEFAULTS = {"drop_cut_objects": True, "tta": "none"}
+_DEFAULTS = {"drop_cut_objects": True, "tta": "none", "skip_water": False}
 """Parameters that earlier releases lacked, with what they did."""
 
 
@@ -139,7 +138,7 @@ def _document(proof: _Proof) -> dict[str, Any]:
     return {
         "result_version": _EARLIER_VERSION,
         "parameters": {
-            **parameters, **NOT_YET, **ONE_FOR_ALL, "clip_to_aoi": False,
+            **parameters, **ONE_FOR_ALL, "clip_to_aoi": False,
             "precision": "float32" if proof.config.get("device") == "cpu" else None,
         },
         "models": {file.stem: model_id(file) for file in models},

@@ -312,8 +312,8 @@ def _seconds_alone(ensemble: "EnsembleV1", size: int) -> float:
     from darts_segmentation.patches import Patching, patch_grid
 
     given = Sentinel2Pipeline()
-    grid = patch_grid((size, size), Patching(patch_size=given.patch_size, overlap=given.overlap), 32, (0, 0))
-    batch = _batch(given.patch_size).contiguous(memory_format=torch.channels_last)
+    grid = patch_grid((size, size), Patching(patch_size=given.patch_px, overlap=given.overlap), 32, (0, 0))
+    batch = _batch(given.patch_px).contiguous(memory_format=torch.channels_last)
     start = 0.0
     with torch.inference_mode(), torch.autocast("cuda", dtype=torch.bfloat16):
         for number in range(3 + -(-len(grid) // len(batch))):

@@ -67,7 +67,7 @@ def _trends(aux: Path, grid: GeoBox) -> dict[str, np.ndarray]:
 
 def _probabilities(tile: xr.Dataset, models: Sequence[Any]) -> np.ndarray:
     """Return probabilities of the whole tile, NaN where it was not seen."""
-    patch = min(PARAMETERS.patch_size, tile.sizes["y"])
+    patch = min(PARAMETERS.patch_px, tile.sizes["y"])
     overlap = min(PARAMETERS.overlap, patch // 4)
     seen = tile["quality_data_mask"].values != 0
     bands = baselines.model_input(tile, TRAINING_BANDS)

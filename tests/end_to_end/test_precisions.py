@@ -83,6 +83,19 @@ def test_results_in_faster_numbers_are_not_continued_where_these_are_slow(pipeli
         replace(both, precision="float32").run()
 
 
+def test_patches_of_auto_are_recorded_as_resolved_and_kept_to(pipeline, scene_ids, monkeypatch):
+    auto = replace(pipeline, patch_size="auto")
+    assert auto.run().count("success") == 1
+    assert read_record(Path("results") / scene_ids[0])["DARTS_patch_size"] == 2048
+    monkeypatch.setattr(of_runs, "memory_budget_bytes", lambda _: 2**28)
+    assert replace(auto, scene_ids=scene_ids[:2]).run().count("skipped") == 1
+    assert read_record(Path("results") / scene_ids[1])["DARTS_patch_size"] == 2048
+    small = replace(auto, output_data_dir=Path("small"))
+    assert replace(small, dry_run=True).run().exit_code == 0
+    assert small.run().count("success") == 1
+    assert read_record(Path("small") / scene_ids[0])["DARTS_patch_size"] == 1024
+
+
 @pytest.mark.usefixtures("able")
 def test_a_self_check_goes_on_to_the_next_image_where_one_cannot_be_loaded(pipeline, scene_ids):
     shutil.rmtree(next(Path("store").glob(f"*{scene_ids[0]}*")) / "B04_10m")

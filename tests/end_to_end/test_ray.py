@@ -388,7 +388,7 @@ def test_precisions_are_compared_in_a_worker_for_all_machines(cluster, worlds):
     pipeline = Sentinel2RayPipeline(**parameters(worlds, "s2"))
     run = resolve(pipeline)
     making = run.making(run.models_on_disk(), None)
-    able = Ability(faster=(BFLOAT16,), processors="any")
+    able = Ability(faster=(BFLOAT16,), processors="any", network_bytes=2**30)
     verdicts = judge_of_cluster(pipeline, run, able, None, making)(run.source.find()[:1])
     assert list(verdicts) == [BFLOAT16]
     assert verdicts[BFLOAT16].keys() == run.models.keys()

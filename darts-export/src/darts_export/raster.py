@@ -73,7 +73,7 @@ def raster_bytes(tile: xr.Dataset, names: Sequence[str], tags: Mapping[str, Any]
     bands = [band for name in names for band in _raster_bands(tile[name], name)]
     try:
         # GDAL's cache of blocks would take a share of the machine's memory, whatever that is
-        with rasterio.Env(GDAL_CACHEMAX=256 * 2**20), MemoryFile() as memory:
+        with rasterio.Env(GDAL_CACHEMAX=64 * 2**20), MemoryFile() as memory:
             with memory.open(**_profile(tile, bands)) as raster:
                 raster.update_tags(**{key: str(value) for key, value in (tags or {}).items()})
                 for index, band in enumerate(bands, 1):

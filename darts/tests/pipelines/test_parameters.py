@@ -107,7 +107,7 @@ def test_nothing_else_is_a_parameter_but_what_the_docs_say():
         ),
         ({"patch_size": 96.7}, "patch_size is 96.7 but must be a whole number. Correct it."),
         ({"patch_size": 96.0}, "patch_size is 96.0 but must be a whole number. Correct it."),
-        ({"patch_size": "96"}, "patch_size is '96' but must be a whole number. Correct it."),
+        ({"patch_size": "96"}, "patch_size is '96' but must be a whole number or auto. Correct it."),
         ({"batch_size": True}, "batch_size is True but must be a whole number. Correct it."),
         ({"quality_level": True}, "quality_level is True but must be a whole number. Correct it."),
         ({"max_cloud_cover": 0.1}, "max_cloud_cover is 0.1 but must be a whole number. Correct it."),

@@ -1,20 +1,22 @@
 """What a run computes in: as asked, as the results that are there, or as a self-check finds, once."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from darts.pipelines.precision import Ability, checked_precision, settled_precision
+from darts.pipelines.precision import Ability, checked_precision, settled_patch_px, settled_precision
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts_export.record import FILE
 from darts_segmentation.self_check import Verdict
 from darts_utils.errors import ConfigError
 from darts_utils.precision import BFLOAT16, BFLOAT16_DECODER, FLOAT16, FLOAT32
 
-NONE, SOME = Ability(faster=(), processors="old"), Ability(faster=(BFLOAT16, BFLOAT16_DECODER), processors="new")
-GPU = Ability(faster=(FLOAT16, BFLOAT16), processors="GPU")
+NONE = Ability(faster=(), processors="old", network_bytes=2**31)
+SOME = Ability(faster=(BFLOAT16, BFLOAT16_DECODER), processors="new", network_bytes=2**33)
+GPU = Ability(faster=(FLOAT16, BFLOAT16), processors="GPU", network_bytes=2**34, on_gpus=True)
 IDS = {"coast": "c" * 64, "hills": "d" * 64}
 GOOD, BAD = Verdict(most=0.001, flips=0.0), Verdict(most=0.02, flips=0.001)
 
@@ -61,8 +63,8 @@ def test_without_results_only_a_processor_with_faster_numbers_needs_a_self_check
 
 
 def test_what_all_workers_can_do():
-    assert Ability.of_all([GPU, Ability(faster=(BFLOAT16,), processors="other")]).faster == (BFLOAT16,)
-    assert Ability.of_all([SOME, NONE]) == Ability(faster=(), processors="new + old")
+    assert Ability.of_all([GPU, replace(SOME, faster=(BFLOAT16,))]).faster == (BFLOAT16,)
+    assert Ability.of_all([SOME, NONE]) == replace(NONE, processors="new + old")
     assert Ability.of_all([]).faster == ()
     assert Ability.of(torch.device("cpu")).faster == (), "tests are kept from such numbers"
 
@@ -85,7 +87,7 @@ def test_a_self_check_is_made_once_for_models_and_processors(capsys):
     assert checked_precision(SOME, **given) == BFLOAT16_DECODER
     assert checked_precision(SOME, **given | {"model_ids": {"renamed": "c" * 64}}) == BFLOAT16, "it holds for one"
     assert len(judge.asked) == 1
-    other = Ability(faster=SOME.faster, processors="another")
+    other = replace(SOME, processors="another")
     assert checked_precision(other, **given) == BFLOAT16_DECODER
     assert checked_precision(SOME, **given | {"model_ids": IDS | {"rivers": "e" * 64}}) == BFLOAT16_DECODER
     assert len(judge.asked) == 3
@@ -112,3 +114,34 @@ def test_where_no_image_can_be_loaded_models_compute_in_float32(caplog):
     assert checked_precision(SOME, IDS, Path("logs"), [1], Judge({})) == FLOAT32
     assert "no image could be loaded to compare precisions on" in caplog.text
     assert not Path("logs").exists()
+
+
+@pytest.mark.parametrize(
+    ("ability", "weight", "given", "patch_px"),
+    [
+        (NONE, 600, {"patch_size": "auto"}, 1536),
+        (SOME, 600, {"patch_size": "auto"}, 2048),
+        (NONE, 1e6, {"patch_size": "auto"}, 1024),
+        (GPU, 600, {"patch_size": "auto"}, 1536),
+        (GPU, 600, {"patch_size": "auto", "batch_size": 2}, 2048),
+        (SOME, 600, {}, 1024),
+        (SOME, 600, {"patch_size": 300}, 300),
+    ],
+)
+def test_patches_are_as_large_as_networks_have_memory_for(ability, weight, given, patch_px):
+    assert settled_patch_px(Sentinel2Pipeline(**given), Path("results"), ability, lambda: weight) == patch_px
+
+
+def test_patches_are_as_large_as_those_of_results_that_are_there():
+    record(FLOAT32)
+    path = Path("results/scene") / FILE
+    path.write_text(path.read_text().replace('"tta"', '"patch_size": 704, "tta"'))
+    assert settled_patch_px(Sentinel2Pipeline(patch_size="auto"), Path("results"), SOME, lambda: 600) == 704
+    assert settled_patch_px(Sentinel2Pipeline(patch_size=512), Path("results"), SOME, lambda: 600) == 512
+
+
+def test_sizes_that_are_no_sizes_are_refused():
+    with pytest.raises(ConfigError, match="overlap is 1024"):
+        Sentinel2Pipeline(patch_size="auto", overlap=1024)
+    with pytest.raises(ConfigError, match="patch_size is auto, but must be a number here"):
+        _ = Sentinel2Pipeline(patch_size="auto").patch_px

@@ -5,22 +5,29 @@ import gc
 from contextlib import suppress
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+_PATCH_PX = 1024
+_MOST_BYTES = 2**31 - 1
+"""The library takes a whole number of 32 bits."""
 _LARGEST_KEPT_BYTES = 2**28
-"""Layers of a network for a patch of a megapixel are smaller, whole bands of a scene larger."""
-_LARGE_BYTES = 2**29
-"""Work on so much is worth the tenths of a second that having freed memory really free takes."""
+"""Layers of a network for a patch of 1024 pixels are smaller, whole bands of a scene larger."""
+_LARGE_BYTES = 2**26
+"""Work on so much is worth the tenth of a second that having freed memory really free takes."""
 
 
-def keep_freed() -> None:
-    """Let freed blocks of up to 256 MiB wait for the next that asks, in all threads, for the rest of the process.
+def keep_freed(patch_px: int = 1024) -> None:
+    """Let freed blocks wait for the next that asks, in all threads, for the rest of the process.
 
     Else every layer of a network gets new pages from the system, filled with zeros one by one, and loses them at once:
     half the time of a network on the CPU. `give_back` frees them between stages.
+
+    Args:
+        patch_px: Edge of the patches that networks see: of 1024 pixels blocks of up to 256 MiB wait.
     """
+    largest = min(_LARGEST_KEPT_BYTES * max(patch_px, _PATCH_PX) ** 2 // _PATCH_PX**2, _MOST_BYTES)
     with suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None)
-        libc.mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT_BYTES)
-        libc.mallopt(_M_TRIM_THRESHOLD, 2 * _LARGEST_KEPT_BYTES)
+        libc.mallopt(_M_MMAP_THRESHOLD, largest)
+        libc.mallopt(_M_TRIM_THRESHOLD, min(2 * largest, _MOST_BYTES))
         libc.mallopt(_M_ARENA_MAX, 1)  # those of other threads than the first cannot hold large blocks
 
 

@@ -20,6 +20,8 @@ SCENE_SELECTORS = ("scene_ids", "scene_id_file", "tile_ids", "aoi_file")
 """Parameters that exclude each other; where only the config file contradicts a flag, the first wins."""
 
 
+PATCH_SIZES = (1024, 1536, 2048)
+"""Edges of patches, in pixels, that `auto` chooses among; beyond them little is computed twice."""
 _WIDEST_REFLECTION_PX = 4096
 
 
@@ -140,27 +142,25 @@ class TpiParameters(Parameters):
             )
 
 
-@dataclass(frozen=True, kw_only=True)
-class PatchParameters(Parameters):
-    """How a tile is cut into patches."""
+def check_patches(patch_size: int, overlap: int) -> None:
+    """Refuse patches that cannot cover a tile.
 
-    patch_size: int = 1024
-    """Edge of a patch, in pixels."""
-    overlap: int = 256
-    """Overlap of neighbouring patches, in pixels."""
-
-    def __post_init__(self) -> None:
-        """Check the values."""
-        super().__post_init__()
-        _check_positive("patch_size", self.patch_size)
-        _check_not_negative("overlap", self.overlap)
-        check_overlap(self.overlap, self.patch_size)
+    Raises:
+        ConfigError: If a size is out of its range.
+    """
+    _check_positive("patch_size", patch_size)
+    _check_not_negative("overlap", overlap)
+    check_overlap(overlap, patch_size)
 
 
 @dataclass(frozen=True, kw_only=True)
-class InferenceParameters(PatchParameters):
+class InferenceParameters(Parameters):
     """How networks see a tile."""
 
+    patch_size: int | Literal["auto"] = 1024
+    """Edge of a patch, in pixels; auto takes the largest of 1024, 1536 and 2048 that networks have memory for."""
+    overlap: int = 256
+    """Overlap of neighbouring patches, in pixels."""
     batch_size: int = 8
     """Patches that a network sees at once, on the CPU no more than a megapixel of them; less needs less memory."""
     reflection: int = 0
@@ -176,6 +176,9 @@ class InferenceParameters(PatchParameters):
     def __post_init__(self) -> None:
         """Check the values."""
         super().__post_init__()
+        if isinstance(self.patch_size, str) and self.patch_size != "auto":
+            raise ConfigError(f"patch_size is {self.patch_size!r} but must be a whole number or auto. Correct it.")
+        check_patches(PATCH_SIZES[0] if self.patch_size == "auto" else self.patch_size, self.overlap)
         check_tta(self.tta)
         _check_positive("batch_size", self.batch_size)
         _check_not_negative("reflection", self.reflection)
@@ -184,6 +187,17 @@ class InferenceParameters(PatchParameters):
                 f"reflection is {self.reflection} px but must be at most {_WIDEST_REFLECTION_PX}: networks see no "
                 "farther. Lower it."
             )
+
+    @property
+    def patch_px(self) -> int:
+        """Edge of a patch, in pixels, once it is settled.
+
+        Raises:
+            ConfigError: If it is not.
+        """
+        if self.patch_size == "auto":
+            raise ConfigError("patch_size is auto, but must be a number here. Give one, such as 1024.")
+        return self.patch_size
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,8 @@
-"""What the networks of a run compute in, decided once: as asked, as the results that are there, or by a self-check."""
+"""What the networks of a run compute in, and on how large patches: as asked, as results before, or as is best."""
 
 import json
 import logging
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from darts.pipelines.memory import memory_budget_bytes
+from darts.pipelines.parameters import PATCH_SIZES
 from darts.pipelines.stages import Stage
 from darts.pipelines.tiles import TileRef, Work, loaded
 from darts.utils.terminal import say
@@ -27,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 _DOCUMENT = "DARTS_fingerprint_document"
 _VERDICTS = "precision.json"
+_OF_A_GPU = 0.5
+"""Share of its memory that networks may take: others may use it too."""
 _MOST_TRIED = 3
 """Images that may fail to load before a run goes on in float32."""
 
@@ -42,17 +47,30 @@ class Ability:
     """What it computes faster in than in float32, in the order in which it is to be tried."""
     processors: str
     """What computes, where that may make a difference."""
+    network_bytes: int
+    """Memory that networks may take, beside tiles on the CPU."""
+    on_gpus: bool = False
 
     @classmethod
-    def of(cls, device: torch.device) -> "Ability":
-        """Return what a device can do."""
-        return cls(faster=faster_precisions(device), processors=processor_name(device))
+    def of(cls, device: torch.device, max_memory_gb: float | None = None) -> "Ability":
+        """Return what a device can do; on a CPU networks may take half of what tiles may."""
+        if device.type == "cuda":
+            network_bytes = int(_OF_A_GPU * torch.cuda.get_device_properties(device).total_memory)
+        else:
+            network_bytes = memory_budget_bytes(max_memory_gb) // 2
+        faster, name = faster_precisions(device), processor_name(device)
+        return cls(faster=faster, processors=name, network_bytes=network_bytes, on_gpus=device.type == "cuda")
 
     @classmethod
     def of_all(cls, each: Sequence["Ability"]) -> "Ability":
         """Return what several workers can all do."""
         faster = [one for one in each[0].faster if all(one in other.faster for other in each)] if each else []
-        return cls(faster=tuple(faster), processors=" + ".join(sorted({one.processors for one in each})))
+        return cls(
+            faster=tuple(faster),
+            processors=" + ".join(sorted({one.processors for one in each})),
+            network_bytes=min((one.network_bytes for one in each), default=0),
+            on_gpus=any(one.on_gpus for one in each),
+        )
 
 
 def settled_precision(run: "Pipeline", results: Path, ability: Ability | None) -> Precision | None:
@@ -79,15 +97,43 @@ def settled_precision(run: "Pipeline", results: Path, ability: Ability | None) -
     )
 
 
+def settled_patch_px(run: "Pipeline", results: Path, ability: Ability, bytes_per_px: Callable[[], float]) -> int:
+    """Return the edge of the patches of a run.
+
+    Args:
+        run: Its resolved parameters.
+        results: Its results folder: patches are as large as those of results that are there.
+        ability: What its workers can do.
+        bytes_per_px: Finds out what the networks take for a pixel.
+    """
+    if run.patch_size != "auto":
+        return run.patch_size
+    given = (parameters.get("patch_size") for parameters in _parameters(results))
+    recorded = next((size for size in given if isinstance(size, int)), None)
+    if recorded is not None:
+        return recorded
+    fit = math.sqrt(ability.network_bytes / (bytes_per_px() * _patches_at_once(run, ability)))
+    return max((size for size in PATCH_SIZES if size <= fit), default=PATCH_SIZES[0])
+
+
+def _patches_at_once(run: "Pipeline", ability: Ability) -> int:
+    return run.batch_size if ability.on_gpus else 1
+
+
 def _recorded(results: Path) -> Iterator[Precision]:
-    """Yield what the tiles of a results folder were computed in; some lie one folder deeper."""
+    """Yield what the tiles of a results folder were computed in."""
+    found = (Precision.of_document(parameters) for parameters in _parameters(results))
+    return (precision for precision in found if precision is not None)
+
+
+def _parameters(results: Path) -> Iterator[Mapping[str, Any]]:
+    """Yield how the tiles of a results folder say that they were made; some lie one folder deeper."""
     for pattern in (f"*/{FILE}", f"*/*/{FILE}"):
         for path in results.glob(pattern):
             document = (read_record(path.parent) or {}).get(_DOCUMENT)
             parameters = document.get("parameters") if isinstance(document, Mapping) else None
-            found = Precision.of_document(parameters) if isinstance(parameters, Mapping) else None
-            if found is not None:
-                yield found
+            if isinstance(parameters, Mapping):
+                yield parameters
 
 
 def checked_precision(

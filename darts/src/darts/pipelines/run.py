@@ -18,7 +18,14 @@ from darts.pipelines.fetch.plan import Plan, make_plan
 from darts.pipelines.fetch.view import show_plan
 from darts.pipelines.local import SequentialExecutor
 from darts.pipelines.memory import memory_budget_bytes
-from darts.pipelines.precision import Ability, Judge, checked_precision, judged_on, settled_precision
+from darts.pipelines.precision import (
+    Ability,
+    Judge,
+    checked_precision,
+    judged_on,
+    settled_patch_px,
+    settled_precision,
+)
 from darts.pipelines.results.fingerprint import Models, Recipe
 from darts.pipelines.results.finished import Finished, State, check_same, say_left
 from darts.pipelines.results.journal import Journal
@@ -30,9 +37,10 @@ from darts_export.products import check_bands, missing_files, needed_variables
 from darts_segmentation import EnsembleV1
 from darts_segmentation.models.card import ModelCard
 from darts_segmentation.models.checkpoint import read_checkpoint
+from darts_segmentation.network_memory import bytes_per_px
 from darts_utils.errors import OutputError
 from darts_utils.files import make_folder, remove_parts
-from darts_utils.machine.devices import device_name
+from darts_utils.machine.devices import decide_device, device_name
 from darts_utils.machine.memory import keep_freed
 from darts_utils.precision import FLOAT32, Precision
 
@@ -86,10 +94,20 @@ class Resolved:
         """Return what a run would know of its models, without placing them on a device."""
         return models_of(EnsembleV1(dict(self.models), "cpu"))
 
-    def making(self, models: Models, precision: Precision | None) -> Making:
-        """Return how its tiles are made, with what is known of its models; in float32 while that is not settled."""
+    def making(self, models: Models, precision: Precision | None, patch_px: int | None = None) -> Making:
+        """Return how its tiles are made, with what is known of its models.
+
+        Args:
+            models: Its models.
+            precision: What they compute in, float32 while that is not settled.
+            patch_px: Edge of the patches, as the parameters say if not given.
+        """
         known = replace(models, precision=FLOAT32 if precision is None else precision)
-        return making_of(self.parameters, known, self.source.resolution_m)
+        return making_of(self.with_patches(patch_px), known, self.source.resolution_m)
+
+    def with_patches(self, patch_px: int | None) -> Pipeline:
+        """Return its parameters with the edge of patches that was settled."""
+        return self.parameters if patch_px is None else replace(self.parameters, patch_size=patch_px)
 
     def finished(self, recipe: Callable[[], Recipe]) -> Finished:
         """Return what tells which tiles are done."""
@@ -106,6 +124,8 @@ class Engine:
     models: Models
     """But for what they compute in, which is decided for all that computes."""
     ability: Ability
+    bytes_per_px: Callable[[], float]
+    """Finds out what the networks take for a pixel of a patch."""
     executor: MakeExecutor
     """Makes what brings tiles through the stages, once it is known what must be fetched."""
     judge: MakeJudge
@@ -143,8 +163,15 @@ def on_this_machine(run: Resolved, models: EnsembleV1 | None = None) -> Iterator
 
     def executor(_: Plan | None, making: Making) -> Executor:
         ensemble.precision = making.precision
+        if ensemble.device.type == "cpu":
+            keep_freed(making.patch_px)
         stages = build_stages(
-            parameters, run.source, ensemble, features=run.features, making=making, results=run.results
+            run.with_patches(making.patch_px),
+            run.source,
+            ensemble,
+            features=run.features,
+            making=making,
+            results=run.results,
         )
         return SequentialExecutor(stages, budget_bytes=memory_budget_bytes(parameters.max_memory_gb))
 
@@ -152,8 +179,14 @@ def on_this_machine(run: Resolved, models: EnsembleV1 | None = None) -> Iterator
         stages = feature_stages(parameters, run.source, run.features, run.model_bands)
         return partial(judged_on, stages, ensemble, faster=ability.faster)
 
-    ability = Ability.of(ensemble.device)
-    yield Engine(models_of(ensemble), ability, executor, judge)
+    ability = Ability.of(ensemble.device, parameters.max_memory_gb)
+    yield Engine(
+        models=models_of(ensemble),
+        ability=ability,
+        bytes_per_px=partial(bytes_per_px, ensemble.members, ensemble.device),
+        executor=executor,
+        judge=judge,
+    )
 
 
 def run_pipeline(pipeline: Pipeline, open_engine: OpenEngine = on_this_machine) -> RunReport:
@@ -165,12 +198,14 @@ def run_pipeline(pipeline: Pipeline, open_engine: OpenEngine = on_this_machine) 
     _prepare_folder(run.results)
     with open_engine(run) as engine:
         precision = settled_precision(run.parameters, run.results, engine.ability)
-        making = run.making(engine.models, precision)
+        patch_px = settled_patch_px(run.parameters, run.results, engine.ability, engine.bytes_per_px)
+        making = run.making(engine.models, precision, patch_px)
         skipped, todo = _split(run, run.finished(lambda: making.recipe))
         say_cards(run, todo)
         plan = plan_and_connect(run.parameters, run.source, todo, run.features, n_done=len(skipped))
         if precision is None and todo:
-            making = run.making(engine.models, _checked(run, engine, todo, engine.judge(plan, making)))
+            precision = _checked(run, engine, todo, engine.judge(plan, making))
+            making = run.making(engine.models, precision, patch_px)
         return _map(run, engine.executor(plan, making), todo, skipped)
 
 
@@ -199,13 +234,21 @@ def _map(run: Resolved, executor: Executor, todo: list[TileRef], skipped: list[O
 
 def _dry_run(run: Resolved) -> RunReport:
     """Show what would be done and fetched; nothing is made on disk."""
-    precision = settled_precision(run.parameters, run.results, None)
-    skipped, todo = _split(run, run.finished(lambda: run.making(run.models_on_disk(), precision).recipe))
+    skipped, todo = _split(run, run.finished(lambda: _making_of_dry_run(run).recipe))
     say_cards(run, todo)
     layers = layers_of(run.features)
     plan = make_plan(run.parameters, run.source, todo, layers=layers, n_done=len(skipped), loads=True)
     show_plan(plan, with_tiles=True)
     return RunReport((), run.results, lacks_data=plan.offline and plan.lacks)
+
+
+def _making_of_dry_run(run: Resolved) -> Making:
+    """Return how tiles would be made, as far as that is known where nothing is computed."""
+    ensemble = EnsembleV1(dict(run.models), "cpu")
+    ability = Ability.of(decide_device(run.parameters.device), run.parameters.max_memory_gb)
+    weigh = partial(bytes_per_px, ensemble.members, ensemble.device)
+    patch_px = settled_patch_px(run.parameters, run.results, ability, weigh)
+    return run.making(models_of(ensemble), settled_precision(run.parameters, run.results, None), patch_px)
 
 
 def say_cards(run: Resolved, todo: Sequence[TileRef]) -> None:

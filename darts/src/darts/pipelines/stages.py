@@ -192,7 +192,7 @@ class _Segment:
         self.familiarity.look(given.tile, work.ref.tile_id)
         tile = self.ensemble.segment_tile(
             given.tile,
-            patch_size=self.parameters.patch_size,
+            patch_size=self.parameters.patch_px,
             overlap=self.parameters.overlap,
             batch_size=self.parameters.batch_size,
             reflection=self.parameters.reflection,

@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,6 +15,7 @@ import xarray as xr
 import darts
 from darts.models.commands import find_model
 from darts.models.table import ID_DIGITS
+from darts.pipelines.precision import Ability, settled_patch_px
 from darts.pipelines.run import Resolved, resolve
 from darts.pipelines.stages import feature_stages
 from darts.pipelines.tiles import TileRef, Work, loaded
@@ -26,6 +28,7 @@ from darts.validation.scene import choose_window, only_window, pipeline_for
 from darts_export.image import sensor
 from darts_segmentation import EnsembleV1
 from darts_segmentation.models.card import ModelCard
+from darts_segmentation.network_memory import bytes_per_px
 from darts_segmentation.patches import Patching
 from darts_segmentation.precision import faster_precisions
 from darts_segmentation.self_check import best_precision
@@ -100,10 +103,11 @@ def _ground(
     if not quality.any():
         raise DataError(f"{ref.tile_id} has not one valid pixel, so nothing can be tried on it. Give another scene.")
     ensemble = run.load_models()
+    run = _with_patches(run, ensemble)
 
     def slumps(window: Window) -> float:
         """Return how much looks like slumps in the patch in the middle of a window."""
-        edge = min(run.parameters.patch_size, window.height, window.width)
+        edge = min(run.parameters.patch_px, window.height, window.width)
         middle = _middle(window, edge)
         if not quality[middle.rows, middle.columns].any():
             return 0.0
@@ -115,6 +119,13 @@ def _ground(
     ensemble.precision = _precision(run.parameters.precision, ensemble, tile)
     subject = subject_of(ensemble, tile, patching, run.parameters.tta)
     return _Ground(run=run, ref=ref, ensemble=ensemble, window=window, shape=quality.shape, subject=subject)
+
+
+def _with_patches(run: Resolved, ensemble: EnsembleV1) -> Resolved:
+    """Return the run with patches as large as a run would take here."""
+    weigh = partial(bytes_per_px, ensemble.members, ensemble.device)
+    patch_px = settled_patch_px(run.parameters, run.results, Ability.of(ensemble.device), weigh)
+    return replace(run, parameters=run.with_patches(patch_px))
 
 
 def _precision(given: str, ensemble: EnsembleV1, tile: xr.Dataset) -> Precision:
@@ -156,7 +167,7 @@ def _middle(window: Window, edge: int) -> Window:
 def _patching(run: Resolved, window: Window) -> Patching:
     """Return how runs cut tiles; patches are halved until at least two lie side by side."""
     given = run.parameters
-    size, overlap = given.patch_size, given.overlap
+    size, overlap = given.patch_px, given.overlap
     while size >= 2 * _SMALLEST_PATCH_PX and 2 * size - overlap > min(window.height, window.width):
         size, overlap = size // 2, overlap // 2
     return Patching(patch_size=size, overlap=overlap, batch_size=given.batch_size, reflection=given.reflection)
@@ -218,7 +229,7 @@ def _about(ground: _Ground) -> list[str]:
     part = "all of it" if (window.height, window.width) == ground.shape else f"of {height} x {width} px"
     share = float(np.mean(subject.base > given.binarization_threshold))
     unsure = float(np.mean((subject.base > _UNSURE) & (subject.base < 1 - _UNSURE)))
-    smaller = f" (one of {given.patch_size} px would cover it)" if patching.patch_size < given.patch_size else ""
+    smaller = f" (one of {given.patch_px} px would cover it)" if patching.patch_size < given.patch_px else ""
     models = ", ".join(f"{name} {model_id[:ID_DIGITS]}" for name, model_id in ground.ensemble.model_ids.items())
     return [
         f"Models: {models}, on {device_name(ground.ensemble.device)} in {subject.precision}",

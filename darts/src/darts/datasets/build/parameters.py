@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from darts.pipelines.parameters import Parameters, PatchParameters
+from darts.pipelines.parameters import Parameters, check_patches
 from darts_utils.errors import ConfigError
 
 
@@ -27,9 +27,11 @@ class LabelParameters(Parameters):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingPatchParameters(PatchParameters):
+class TrainingPatchParameters(Parameters):
     """Which patches are taken."""
 
+    patch_size: int = 1024
+    """Edge of a patch, in pixels."""
     overlap: int = 16
     """Overlap of neighbouring patches of training data, in pixels."""
     exclude_nopositive: bool = False
@@ -44,6 +46,7 @@ class TrainingPatchParameters(PatchParameters):
     def __post_init__(self) -> None:
         """Check the values."""
         super().__post_init__()
+        check_patches(self.patch_size, self.overlap)
         if self.shard_size is not None and self.shard_size <= 0:
             raise ConfigError(f"shard_size is {self.shard_size} but must be positive. Use 1 or more.")
 

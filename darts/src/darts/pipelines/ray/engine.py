@@ -25,9 +25,11 @@ from darts.pipelines.run import Engine, Resolved, run_pipeline
 from darts.pipelines.stages import Stage, feature_stages, is_said, result_stages, segment_stage
 from darts.pipelines.tiles import Executor, RunReport, Source, TileRef, Work, loaded
 from darts_acquisition.auxiliary.filling import set_outer_lock
+from darts_segmentation import EnsembleV1
+from darts_segmentation.network_memory import bytes_per_px
 from darts_utils.files import remove_parts
 from darts_utils.machine.cpu import usable_cores
-from darts_utils.precision import Precision
+from darts_utils.machine.memory import keep_freed
 
 _DOWNLOADS = 1
 """Scenes that the whole cluster fetches at once: one takes all the connections that an account may open."""
@@ -48,8 +50,18 @@ def _on_cluster(pipeline: RayMixin, run: Resolved) -> Iterator[Engine]:
         models = replace(models, device=f"{'GPUs' if on_gpus else 'CPUs'} of a Ray cluster")
         ability = ability_of_cluster(on_gpus=on_gpus)
         yield Engine(
-            models, ability, partial(_executor, pipeline, run), partial(judge_of_cluster, pipeline, run, ability)
+            models=models,
+            ability=ability,
+            bytes_per_px=partial(_bytes_per_px, run),
+            executor=partial(_executor, pipeline, run),
+            judge=partial(judge_of_cluster, pipeline, run, ability),
         )
+
+
+def _bytes_per_px(run: Resolved) -> float:
+    """Return what the networks take for a pixel of a patch, found out here."""
+    ensemble = EnsembleV1(dict(run.models), "cpu")
+    return bytes_per_px(ensemble.members, ensemble.device)
 
 
 def judge_of_cluster(pipeline: RayMixin, run: Resolved, ability: Ability, plan: Plan | None, making: Making) -> Judge:
@@ -100,7 +112,7 @@ def lanes_of(pipeline: RayMixin, run: Resolved, plan: Plan | None, semaphores: A
         run_id=os.urandom(6).hex(),
         prepare=prepare,
         finish=result_stages(parameters, list(run.models), making, run.results),
-        open_device=partial(_device_stages, there, making.precision),
+        open_device=partial(_device_stages, there, making),
         set_up=partial(set_up, parameters, semaphores),
         num_cpus=pipeline.num_cpus,
     )
@@ -154,12 +166,14 @@ class _DropUnusedBands:
         )
 
 
-def _device_stages(run: Resolved, precision: Precision) -> list[Stage]:
+def _device_stages(run: Resolved, making: Making) -> list[Stage]:
     """Return the stages of a device, with the models loaded on it."""
     torch.set_num_threads(usable_cores())  # Ray allows one to a worker that reserves no CPUs
     ensemble = run.load_models()
-    ensemble.precision = precision
-    return [segment_stage(run.parameters, ensemble)]
+    ensemble.precision = making.precision
+    if ensemble.device.type == "cpu":
+        keep_freed(making.patch_px)
+    return [segment_stage(run.with_patches(making.patch_px), ensemble)]
 
 
 def set_up(parameters: Any, semaphores: Any) -> None:

@@ -39,6 +39,11 @@ class Making:
         """What the models compute in."""
         return self.recipe.precision
 
+    @property
+    def patch_px(self) -> int:
+        """Edge of the patches that they see, in pixels."""
+        return int(self.recipe.parameters["patch_size"])
+
     def metadata(self, work: Loaded) -> dict[str, Any]:
         """Return what is said of a tile; values that are none of text and numbers stand in its record only."""
         document = self.recipe.document(work.ref, work.inputs.get("image", {}))

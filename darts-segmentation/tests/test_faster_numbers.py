@@ -12,6 +12,7 @@ from darts_segmentation import precision as of_networks
 from darts_segmentation.ensemble import EnsembleV1
 from darts_segmentation.inference import predict
 from darts_segmentation.network import Member
+from darts_segmentation.network_memory import bytes_per_px
 from darts_segmentation.patches import Patching
 from darts_segmentation.precision import computing_in, faster_precisions, prepare_exact_parts
 from darts_segmentation.self_check import LIMIT, best_precision, check_precision, check_precisions, patches_to_try
@@ -172,6 +173,22 @@ def test_what_a_fingerprint_says_of_a_precision_is_read_back():
     assert FLOAT32.document == {"precision": "float32"}
     assert Precision.of_document({"precision": None}) is None
     assert len({str(precision) for precision in PRECISIONS}) == len(PRECISIONS)
+
+
+def test_the_memory_of_a_network_is_that_of_what_lives_at_once():
+    class Known(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.wide, self.narrow = nn.Conv2d(4, 16, 1), nn.Conv2d(16, 1, 1)
+
+        def forward(self, x):
+            for _ in range(3):  # the first is freed when the second is there, and so on
+                wide = self.wide(x)
+            return self.narrow(torch.cat([wide[:, :8], wide[:, 8:].relu()], 1))
+
+    weight = bytes_per_px([Member(name="known", model=Known().eval(), bands=BANDS)], CPU) / 1.3
+    # inputs twice (as given, channels last), two wide ones, then one of them with its half and both put together
+    assert weight == pytest.approx(4 * (4 + 4 + 16 + 8 + 16), rel=0.2)
 
 
 def test_names_of_precisions(checkpoint):

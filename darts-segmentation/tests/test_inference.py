@@ -75,6 +75,34 @@ def test_blocks_of_rows_read_side_by_side_make_whole_patches(tile_of, member, mo
     np.testing.assert_allclose(fast, slow_reference(tile, member, 32, 4, reflection=5), atol=2e-6)
 
 
+@pytest.mark.parametrize("batch_size", [1, 3, 4])
+def test_columns_that_are_copied_from_the_patch_before_are_what_reading_gives(tile_of, member, monkeypatch, batch_size):
+    monkeypatch.setattr(patch_loader, "_BLOCK_ROWS", 7)
+    tile = with_holes(tile_of(150, 181))
+    tile["quality_data_mask"].values[:40, 50:120] = 0  # patches to leave out between others
+    tile["nir"].values[60:, :30] = np.nan
+    reads, read = [], BandStack.read
+    other = Member(name="other", model=member.model, bands=("red", "slope", "nir", "ndvi"))
+
+    def counted(stack, patch, rows, inputs, *given):
+        reads.append(inputs.shape[0] * inputs.shape[1])
+        return read(stack, patch, rows, inputs, *given)
+
+    monkeypatch.setattr(BandStack, "read", counted)
+    tile["ndvi"] = tile["slope"] / 90
+    for patching in (Patching(patch_size=32, overlap=12, batch_size=batch_size, reflection=5),
+                     Patching(patch_size=48, overlap=30, batch_size=batch_size)):  # fmt: skip
+        found, n_read = [], []
+        for cores in (1, 64):
+            monkeypatch.setattr(patch_loader, "usable_cores", lambda cores=cores: cores)
+            reads.clear()
+            found.append(predict(tile, [member, other], patching, CPU, keep_members=True))
+            n_read.append(sum(reads))
+        np.testing.assert_array_equal(found[0].mean, found[1].mean)
+        np.testing.assert_array_equal(found[0].members["other"], found[1].members["other"])
+        assert n_read[0] < 0.85 * n_read[1], "something was copied"
+
+
 def test_on_the_cpu_large_patches_go_one_by_one(tile_of, net_of, monkeypatch):
     monkeypatch.setattr(inference, "_HOST_BATCH_PX", 2 * 32 * 32)
     sizes, net = [], net_of(1)

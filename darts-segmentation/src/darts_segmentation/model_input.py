@@ -44,7 +44,7 @@ class BandStack:
                 network sees anything.
             valid: For some sets of optical bands, (y, x) bool, filled with True where the quality is above 0 and no
                 band of the set is NaN.
-            scratch: (band, y, x) float32 to work in, at least as many rows.
+            scratch: (band, y, x) float32 to work in, contiguous, at least as many pixels.
         """
         optical = {name: patch.read(self._bands[name], rows) for name in self.bands if name in OPTICAL_BANDS}
         for names, mask in valid.items():
@@ -64,7 +64,8 @@ class BandStack:
         self, patch: Patch, rows: slice, optical: Mapping[str, Array], inputs: Array, scratch: Array
     ) -> None:
         """Fill (y, x, band) with the model representation of all bands."""
-        bands = list(scratch[:, : len(inputs)])
+        height, width, _ = inputs.shape
+        bands = [flat[: height * width].reshape(height, width) for flat in scratch.reshape(len(scratch), -1)]
         for name, band in zip(self.bands, bands, strict=True):
             manager[name].normalize(optical[name] if name in optical else patch.read(self._bands[name], rows), band)
         if len(bands) == 1:

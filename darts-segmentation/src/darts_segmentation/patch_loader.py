@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import cycle, islice
+from itertools import cycle, islice, pairwise
 from queue import SimpleQueue
 
 import numpy as np
@@ -44,6 +44,7 @@ class PatchLoader:
         self._size = min(size, len(grid))
         self._pin = pin
         self._scratch: SimpleQueue[Array] = SimpleQueue()
+        self._last: _Read | None = None
 
     def __iter__(self) -> Iterator[PatchBatch]:
         """Yield the patches of each batch and the batch; the next one is read meanwhile.
@@ -83,28 +84,65 @@ class PatchLoader:
         while len(filled) < self._size and (chosen := list(islice(patches, self._size - len(filled)))):
             first = len(filled)
             for place, (patch, seen) in enumerate(zip(chosen, self._read(buffer, chosen, first, pool), strict=True)):
+                self._last = _Read(patch, buffer, len(filled)) if seen else None
                 if seen:
                     buffer.move(first + place, len(filled))
                     filled.append(patch)
         return filled
 
     def _read(self, buffer: "_Buffer", patches: Sequence[Patch], first: int, pool: ThreadPoolExecutor) -> list[bool]:
-        """Read patches into the places from `first` on, block by block; return which have a valid pixel."""
+        """Read patches into the places from `first` on, block by block; return which have a valid pixel.
+
+        Columns that a patch shares with the one before are copied from there. So the patches of a block of rows are
+        read one after the other, unless there are more cores than blocks.
+        """
         blocks = list(row_blocks(self._grid.patch_shape[0], _BLOCK_ROWS))
-        inputs, valid = buffer.inputs.numpy(), {key: mask.numpy() for key, mask in buffer.valid.items()}
+        each = [_Read(patch, buffer, first + index) for index, patch in enumerate(patches)]
+        if usable_cores() > len(blocks):
+            work = [(one, rows, None) for one in each for rows in blocks]
+            seen = list(pool.map(lambda given: self._read_block(*given), work))
+            return [any(seen[start : start + len(blocks)]) for start in range(0, len(seen), len(blocks))]
 
-        def read(work: tuple[int, slice]) -> bool:
-            index, rows = work
-            place = first + index
-            masks = {key: mask[place, rows] for key, mask in valid.items()}
-            scratch = self._scratch.get()
-            try:
-                return self._stack.read(patches[index], rows, inputs[place, rows], masks, scratch)
-            finally:
-                self._scratch.put(scratch)
+        def read_all(rows: slice) -> list[bool]:
+            return [self._read_block(one, rows, before) for before, one in pairwise([self._last, *each]) if one]
 
-        seen = list(pool.map(read, [(index, rows) for index in range(len(patches)) for rows in blocks]))
-        return [any(seen[start : start + len(blocks)]) for start in range(0, len(seen), len(blocks))]
+        return [any(of_patch) for of_patch in zip(*pool.map(read_all, blocks), strict=True)]
+
+    def _read_block(self, one: "_Read", rows: slice, before: "_Read | None") -> bool:
+        """Read some rows of a patch, of which some columns may be there already; return if a pixel is valid."""
+        shared = 0 if before is None else one.patch.shares_with(before.patch)
+        if before is not None and shared:
+            one.copy(before, rows, shared)
+        inputs, masks = one.views(rows)
+        scratch = self._scratch.get()
+        try:
+            rest = {key: mask[:, shared:] for key, mask in masks.items()}
+            seen = self._stack.read(one.patch.from_column(shared), rows, inputs[:, shared:], rest, scratch)
+        finally:
+            self._scratch.put(scratch)
+        return seen or any(bool(mask[:, :shared].any()) for mask in masks.values())
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A patch and where it is in memory."""
+
+    patch: Patch
+    buffer: "_Buffer"
+    place: int
+
+    def views(self, rows: slice) -> tuple[Array, dict[frozenset[str], Array]]:
+        """Return (y, x, band) inputs, and (y, x) masks, of some rows."""
+        masks = {key: mask.numpy()[self.place, rows] for key, mask in self.buffer.valid.items()}
+        return self.buffer.inputs.numpy()[self.place, rows], masks
+
+    def copy(self, before: "_Read", rows: slice, shared: int) -> None:
+        """Take the first columns from the last ones of another patch."""
+        inputs, masks = self.views(rows)
+        others, of_other = before.views(rows)
+        inputs[:, :shared] = others[:, -shared:]
+        for key, mask in masks.items():
+            mask[:, :shared] = of_other[key][:, -shared:]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,6 +61,21 @@ class Patch:
     rows: Span
     columns: Span
 
+    def shares_with(self, before: "Patch") -> int:
+        """Return how many of its first columns are the last ones of the patch before, of the same rows; 0 if none."""
+        here, there = self.columns.source, before.columns.source
+        if self.rows is not before.rows or not (isinstance(here, slice) and isinstance(there, slice)):
+            return 0
+        return max(0, there.stop - here.start) if there.start <= here.start else 0
+
+    def from_column(self, number: int) -> "Patch":
+        """Return what to read of it without some of its first columns."""
+        if number == 0:
+            return self
+        source = self.columns.source
+        rest = slice(source.start + number, source.stop) if isinstance(source, slice) else source[number:]
+        return replace(self, columns=replace(self.columns, source=rest))
+
     def read(self, band: xr.Variable, part: slice = _ALL) -> Array:
         """Return the (y, x) pixels of a band under some rows of the patch; beyond the tile it is mirrored."""
         values: Array = band[_picked(self.rows.source, part), self.columns.source].values

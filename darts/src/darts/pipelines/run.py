@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from pathlib import Path
 
+import torch
+
 from darts.inventory.ending import end_with_inventory
 from darts.pipelines.auxiliary import Request, layers_of
 from darts.pipelines.auxiliary.seen import say_unseen
@@ -40,6 +42,7 @@ from darts_segmentation.models.checkpoint import read_checkpoint
 from darts_segmentation.network_memory import bytes_per_px
 from darts_utils.errors import OutputError
 from darts_utils.files import make_folder, remove_parts
+from darts_utils.machine.cpu import usable_cores
 from darts_utils.machine.devices import decide_device, device_name
 from darts_utils.machine.memory import keep_freed
 from darts_utils.precision import FLOAT32, Precision
@@ -88,6 +91,8 @@ class Resolved:
         ensemble = EnsembleV1(dict(self.models), self.parameters.device)
         if ensemble.device.type == "cpu":
             keep_freed()
+            # torch does not know of the limits of containers; fewer threads may have been asked for
+            torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
         return ensemble
 
     def models_on_disk(self) -> Models:

@@ -1,7 +1,11 @@
+import gc
 import subprocess
 import sys
+import weakref
 
 import pytest
+
+from darts_utils.machine.memory import give_back, spared_from_search
 
 # page faults of the second of two arrays of 64 MiB, made and freed in a thread
 FAULTS = """
@@ -37,3 +41,29 @@ def test_freed_memory_is_used_again_once_it_is_kept():
 
     assert faults("plain") > 1000
     assert faults("keep") < 100
+
+
+def test_objects_that_were_there_before_are_not_searched_and_are_found_again_afterwards():
+    def made():
+        cycle = [object()]
+        cycle.append(cycle)
+        return weakref.ref(cycle_of(cycle))
+
+    before = made()
+    with spared_from_search():
+        assert before() is None, "what is garbage already goes first"
+        assert gc.get_freeze_count() > 1000
+        within = made()
+        give_back()
+        assert within() is None
+    assert gc.get_freeze_count() == 0
+
+
+class Held:
+    """Something that can be referred to weakly."""
+
+
+def cycle_of(others):
+    held = Held()
+    held.others, held.itself = others, held
+    return held

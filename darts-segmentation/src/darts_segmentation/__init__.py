@@ -6,9 +6,13 @@ Nothing is imported before it is asked for, so that the card of a model can be r
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from darts_utils.machine.waiting import wait_briefly
+
 if TYPE_CHECKING:
     from darts_segmentation.ensemble import EnsembleV1
     from darts_segmentation.segmenter import SMPSegmenter
+
+wait_briefly()
 
 __all__ = ["EnsembleV1", "SMPSegmenter"]
 

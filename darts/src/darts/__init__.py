@@ -2,4 +2,8 @@
 
 import importlib.metadata
 
+from darts_utils.machine.waiting import wait_briefly
+
+wait_briefly()
+
 __version__ = importlib.metadata.version("darts-nextgen")

@@ -44,7 +44,7 @@ from darts_utils.errors import OutputError
 from darts_utils.files import make_folder, remove_parts
 from darts_utils.machine.cpu import usable_cores
 from darts_utils.machine.devices import decide_device, device_name
-from darts_utils.machine.memory import keep_freed
+from darts_utils.machine.memory import keep_freed, spared_from_search
 from darts_utils.precision import FLOAT32, Precision
 
 logger = logging.getLogger(__name__)
@@ -226,7 +226,7 @@ def _map(run: Resolved, executor: Executor, todo: list[TileRef], skipped: list[O
     journal = Journal(run.results, parameters.to_config(), record_folder=parameters.metadata_dir)
     journal.add(*skipped)
     _log_beginning(parameters, journal, len(todo), len(skipped))
-    with run_view(n_tiles=len(todo) + len(skipped), n_skipped=len(skipped)) as view:
+    with spared_from_search(), run_view(n_tiles=len(todo) + len(skipped), n_skipped=len(skipped)) as view:
         interrupted = execute(executor, todo, view=view, on_outcome=journal.add)
         if interrupted:
             _clear_parts(run.results, own=True)

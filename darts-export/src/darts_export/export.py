@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import geopandas as gpd
@@ -123,22 +124,32 @@ class TileProducts:
         self._subsets = ensemble_subsets
         self._metadata = metadata
         self._debug = debug
+        self._at_facts = Lock()
+
+    @property
+    def facts(self) -> TileFacts:
+        """Figures of the tile; made once, whichever thread asks first."""
+        with self._at_facts:
+            return self._facts
 
     @cached_property
+    def _facts(self) -> TileFacts:
+        return tile_facts(self._tile, self._slumps)
+
+    @property
     def slumps(self) -> gpd.GeoDataFrame | None:
         """The slumps of the tile, None where it has no masks."""
-        has_masks = {"binarized_segmentation", "probabilities"} <= set(self._tile.data_vars)
-        return segment_table(self._tile) if has_masks else None
+        _ = self.facts
+        return self._slumps
 
     @cached_property
-    def facts(self) -> TileFacts:
-        """Figures of the tile."""
-        return tile_facts(self._tile, self.slumps)
+    def _slumps(self) -> gpd.GeoDataFrame | None:
+        has_masks = {"binarized_segmentation", "probabilities"} <= set(self._tile.data_vars)
+        return segment_table(self._tile) if has_masks else None
 
     def write(self, wanted: Sequence[str], folder: Path) -> None:
         """Write the products that have a wanted file, two at a time: each is bound by one core for most of its time."""
         products = [band for band in self._bands if not set(wanted).isdisjoint(files_of(band, self._subsets))]
-        _ = self.facts  # before the threads, which would make them twice
 
         def write(band: str) -> None:
             self.writer(band)(folder)
@@ -146,10 +157,12 @@ class TileProducts:
 
         if self._debug and DEBUG_FILE in wanted:
             _export_debug(self._tile, folder)
-        for group in in_order(products):
-            with ThreadPoolExecutor(_WRITERS) as pool:
+        with ThreadPoolExecutor(_WRITERS) as pool:
+            facts = pool.submit(lambda: self.facts)  # first, beside rasters: other products wait for them
+            for group in in_order(products):
                 for _ in pool.map(write, group):
                     pass  # fetching a result raises the error of its product
+            facts.result()
 
     def writer(self, band: str) -> Callable[[Path], None]:
         """Return what writes a product into a folder, which holds only what is written with it."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import rasterio
+import rasterio.shutil
 import xarray as xr
 from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
@@ -73,13 +74,15 @@ def raster_bytes(tile: xr.Dataset, names: Sequence[str], tags: Mapping[str, Any]
     bands = [band for name in names for band in _raster_bands(tile[name], name)]
     try:
         # GDAL's cache of blocks would take a share of the machine's memory, whatever that is
-        with rasterio.Env(GDAL_CACHEMAX=64 * 2**20), MemoryFile() as memory:
-            with memory.open(**_profile(tile, bands)) as raster:
+        with rasterio.Env(GDAL_CACHEMAX=64 * 2**20), MemoryFile() as plain, MemoryFile(ext=".tif") as memory:
+            with plain.open(driver="GTiff", **_profile(tile, bands)) as raster:
                 raster.update_tags(**{key: str(value) for key, value in (tags or {}).items()})
                 for index, band in enumerate(bands, 1):
                     _write_band(raster, index, band)
                 if set(_COLOURS) <= {band.name for band in bands}:
                     raster.colorinterp = [_COLOURS.get(band.name, ColorInterp.undefined) for band in bands]
+            # a copy lets other threads work on meanwhile, which the end of writing such a file does not
+            rasterio.shutil.copy(plain.name, memory.name, driver="COG", **_layout(bands[0]))
             return bytes(memory.getbuffer())
     except (RasterioError, CPLE_BaseError) as error:  # the latter are GDAL's own, which rasterio lets through
         raise OutputError(
@@ -88,13 +91,11 @@ def raster_bytes(tile: xr.Dataset, names: Sequence[str], tags: Mapping[str, Any]
 
 
 def _profile(tile: xr.Dataset, bands: Sequence[_RasterBand]) -> dict[str, Any]:
-    """Return how the file is laid out."""
+    """Return what the file holds."""
     grid = geobox_of(tile)
     height, width = grid.shape
     first = bands[0]
-    is_class = np.issubdtype(first.dtype, np.integer) and first.scale == 1 and first.nodata is None
     return {
-        "driver": "COG",
         "count": len(bands),
         "dtype": first.dtype,
         "height": height,
@@ -102,6 +103,13 @@ def _profile(tile: xr.Dataset, bands: Sequence[_RasterBand]) -> dict[str, Any]:
         "transform": grid.affine,
         "crs": CRS.from_wkt(grid.crs.to_wkt()) if grid.crs is not None else None,
         "nodata": first.nodata,
+    }
+
+
+def _layout(first: _RasterBand) -> dict[str, Any]:
+    """Return how the file is laid out."""
+    is_class = np.issubdtype(first.dtype, np.integer) and first.scale == 1 and first.nodata is None
+    return {
         "compress": "LZW",
         # differences of neighbours compress continuous values better, and stretches of equal classes worse
         "predictor": "NO" if is_class else "YES",

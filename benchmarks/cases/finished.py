@@ -20,7 +20,7 @@ from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.pipelines.tiles import TileRef
 from darts_export.products import DEFAULT_BANDS, expected_files, missing_files
 from darts_export.record import FILE, FINGERPRINT, write_record
-from darts_utils.precision import FLOAT32
+from darts_utils.parameters import FLOAT32
 
 MOST_FOLDERS = 10_000
 BANDS = (*DEFAULT_BANDS, "metadata")

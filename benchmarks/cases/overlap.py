@@ -36,8 +36,8 @@ def results(case: Case) -> Iterator[Result]:
 
 
 def _trial(case: Case, size: int, ensemble: "EnsembleV1", how: str) -> Trial:
+    from darts.pipelines.computing.memory import memory_budget_bytes
     from darts.pipelines.local import SequentialExecutor
-    from darts.pipelines.memory import memory_budget_bytes
     from darts.pipelines.tiles import Work
 
     stages, refs, results = _stages_and_tiles(made_scene(case.folder, size), ensemble)

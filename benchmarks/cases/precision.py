@@ -22,7 +22,7 @@ from benchmarks.lib.results import Result
 from benchmarks.lib.runner import Case, Trial, measured, run_case
 from darts_segmentation.inference import predict
 from darts_segmentation.patches import Patching
-from darts_utils.precision import FLOAT32, Precision
+from darts_utils.parameters import FLOAT32, Precision
 
 if TYPE_CHECKING:
     from darts_segmentation import EnsembleV1

@@ -17,7 +17,7 @@ from darts_segmentation.patches import Patching
 from darts_segmentation.precision import computing_in, faster_precisions, prepare_exact_parts
 from darts_segmentation.self_check import LIMIT, best_precision, check_precision, check_precisions, patches_to_try
 from darts_utils.errors import ConfigError, DataError
-from darts_utils.precision import BFLOAT16, BFLOAT16_DECODER, FLOAT16, FLOAT32, PRECISIONS, Precision, precision_named
+from darts_utils.parameters import BFLOAT16, BFLOAT16_DECODER, FLOAT16, FLOAT32, PRECISIONS, Precision, precision_named
 
 CPU = torch.device("cpu")
 BANDS = ("nir", "slope", "red", "tc_wetness")

@@ -32,7 +32,7 @@ from darts_segmentation.validation.of_input import (
 from darts_segmentation.validation.of_views import check_views, turned
 from darts_segmentation.validation.on_the_grid import check_coverage, check_offset, check_seams, on_shifted_grid
 from darts_segmentation.validation.subject import OneModel, Subject, subject_of
-from darts_utils.precision import BFLOAT16, FLOAT16, FLOAT32, PRECISIONS
+from darts_utils.parameters import BFLOAT16, FLOAT16, FLOAT32, PRECISIONS
 
 CPU = torch.device("cpu")
 BANDS = ("red", "nir", "slope", "aspect", "hillshade")

@@ -17,7 +17,7 @@ from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.pipelines.tiles import TileRef
 from darts_export.record import FINGERPRINT, fingerprints, read_record
 from darts_utils.errors import ConfigError
-from darts_utils.precision import FLOAT32
+from darts_utils.parameters import FLOAT32
 
 OTHERWISE = {"binarization_threshold": 0.9}
 MOST_FILES = ["probabilities", "binarized", "polygonized", "extent"]

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import rasterio
 
-from darts.pipelines import precision as of_runs
+from darts.pipelines.computing import ability as of_runs
 from darts.pipelines.results.finished import DOCUMENT
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts_export.record import read_record
 from darts_utils.errors import ConfigError
-from darts_utils.precision import BFLOAT16, BFLOAT16_DECODER
+from darts_utils.parameters import BFLOAT16, BFLOAT16_DECODER
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.pipelines.stages import Stage
 from darts.pipelines.tiles import Loaded, Outcome, StageStarted, TileRef
 from darts_utils.errors import ConfigError, DartsError, DataError
+from darts_utils.parameters import BFLOAT16
 from darts_utils.paths import DefaultPaths
-from darts_utils.precision import BFLOAT16
 
 ray = pytest.importorskip("ray", reason="Ray is an extra")
 
@@ -379,7 +379,7 @@ def results_of(folder):
 
 
 def test_precisions_are_compared_in_a_worker_for_all_machines(cluster, worlds):
-    from darts.pipelines.precision import Ability
+    from darts.pipelines.computing.ability import Ability
     from darts.pipelines.ray.engine import judge_of_cluster
     from darts.pipelines.ray.precision import ability_of_cluster
     from darts.pipelines.run import resolve

@@ -12,7 +12,7 @@ from darts.demo.world.make import make_world
 from darts.demo.world.write import write_world
 from darts.validation import resumed
 from darts_segmentation.model_input import BandStack
-from darts_utils.precision import PRECISIONS
+from darts_utils.parameters import PRECISIONS
 
 CHECKS = [
     "coverage", "offset grid", "seams", "no data", "batch size", "determinism", "resume", "tta", "georeference",

@@ -15,7 +15,7 @@ from benchmarks.cases.whole_scene import WARM_UP_PX, assert_same_files, map_ours
 from benchmarks.lib.measure import Run, Timing
 from benchmarks.lib.results import Goal, as_table
 from benchmarks.lib.runner import CASES, Case, Trial, measured, result_of, results_of
-from darts_utils.precision import BFLOAT16
+from darts_utils.parameters import BFLOAT16
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_RESULTS = {"patches": 2, "overlap": 1, "precision": 1}

@@ -15,8 +15,7 @@ from darts_segmentation.patches import Patching
 from darts_segmentation.precision import usual_precision
 from darts_utils.errors import ConfigError
 from darts_utils.machine.devices import DeviceSpec, decide_device
-from darts_utils.parameters import Tta, check_tta, check_uncertainty
-from darts_utils.precision import Dtype, Precision, precision_named
+from darts_utils.parameters import Dtype, Precision, Tta, check_tta, check_uncertainty, precision_named
 from darts_utils.rasters.arrays import Array
 
 _ATTRS: dict[str, str | float] = {

@@ -16,8 +16,7 @@ from darts_segmentation.patch_loader import PatchBatch, PatchLoader
 from darts_segmentation.patches import Patch, Patching, patch_grid
 from darts_segmentation.symmetry import VIEWS
 from darts_utils.errors import DataError
-from darts_utils.parameters import TTA_VIEWS, Tta
-from darts_utils.precision import Precision
+from darts_utils.parameters import TTA_VIEWS, Precision, Tta
 from darts_utils.rasters.arrays import Array
 
 _HOST_BATCH_PX = 2**20

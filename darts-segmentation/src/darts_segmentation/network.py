@@ -15,7 +15,7 @@ from darts_segmentation.models.card import ModelCard
 from darts_segmentation.precision import computing_in, prepare_exact_parts, usual_precision
 from darts_segmentation.symmetry import VIEWS, View
 from darts_utils.errors import ConfigError, DataError
-from darts_utils.precision import FLOAT32, Precision
+from darts_utils.parameters import FLOAT32, Precision
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from darts_utils.precision import BFLOAT16, BFLOAT16_DECODER, FLOAT16, FLOAT32, Exact, Precision
+from darts_utils.parameters import BFLOAT16, BFLOAT16_DECODER, FLOAT16, FLOAT32, Exact, Precision
 
 _CPU_NUMBERS = ("amx_bf16", "avx512_bf16")
 _ISA_LIMIT = "ONEDNN_MAX_CPU_ISA"

@@ -8,8 +8,7 @@ import xarray as xr
 from darts_segmentation.ensemble import EnsembleV1
 from darts_segmentation.patches import Patching
 from darts_utils.machine.devices import DeviceSpec
-from darts_utils.parameters import Tta
-from darts_utils.precision import Dtype, Precision
+from darts_utils.parameters import Dtype, Precision, Tta
 
 
 class SMPSegmenter:

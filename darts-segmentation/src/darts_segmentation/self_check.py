@@ -11,7 +11,7 @@ from darts_segmentation.model_input import BandStack
 from darts_segmentation.network import Batch, Member, NetworkGroup
 from darts_segmentation.patches import Patch, Patching, patch_grid
 from darts_utils.errors import DataError
-from darts_utils.precision import FLOAT32, Precision
+from darts_utils.parameters import FLOAT32, Precision
 from darts_utils.rasters.arrays import Array
 
 SHARE = 0.999

@@ -2,7 +2,7 @@
 
 import pytest
 
-from darts.pipelines.memory import _cgroup_limit_bytes, memory_budget_bytes
+from darts.pipelines.computing.memory import _cgroup_limit_bytes, memory_budget_bytes
 
 GIB = 2**30
 JOB = "system.slice/slurmstepd.scope/job_1"
@@ -63,7 +63,7 @@ def test_what_slurm_gave_the_job_counts_too(monkeypatch, environment, limit):
         monkeypatch.delenv(f"SLURM_{name}", raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("darts.pipelines.memory._cgroup_limit_bytes", lambda: 16 * GIB)
+    monkeypatch.setattr("darts.pipelines.computing.memory._cgroup_limit_bytes", lambda: 16 * GIB)
     monkeypatch.setattr("os.sysconf", lambda name: 2**40 // 4096 if name == "SC_PHYS_PAGES" else 4096)
     assert memory_budget_bytes(None) == limit // 2
     assert memory_budget_bytes(1.5) == 1.5 * GIB

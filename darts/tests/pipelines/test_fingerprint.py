@@ -18,7 +18,7 @@ from darts.pipelines.results.fingerprint import (
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.pipelines.tiles import TileRef
 from darts_utils.canonical import canonical
-from darts_utils.precision import BFLOAT16, FLOAT32
+from darts_utils.parameters import BFLOAT16, FLOAT32
 
 MODELS = Models(ids={"a": "12" * 32}, bands={"a": ["red", "slope"]}, precision=FLOAT32)
 IMAGE = {"source": "cdse", "id": "S2A", "processing_baseline": "05.10", "window": "whole"}

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from darts.pipelines.precision import Ability, checked_precision, settled_patch_px, settled_precision
+from darts.pipelines.computing.ability import Ability
+from darts.pipelines.computing.settled import settled_patch_px, settled_precision
+from darts.pipelines.computing.verdicts import checked_precision
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts_export.record import FILE
 from darts_segmentation.self_check import Verdict
 from darts_utils.errors import ConfigError
-from darts_utils.precision import BFLOAT16, BFLOAT16_DECODER, FLOAT16, FLOAT32
+from darts_utils.parameters import BFLOAT16, BFLOAT16_DECODER, FLOAT16, FLOAT32
 
 NONE = Ability(faster=(), processors="old", network_bytes=2**31)
 SOME = Ability(faster=(BFLOAT16, BFLOAT16_DECODER), processors="new", network_bytes=2**33)

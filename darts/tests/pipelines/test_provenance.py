@@ -9,7 +9,7 @@ from darts.pipelines.results.fingerprint import Models
 from darts.pipelines.results.provenance import Making, making_of
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts_export.record import tags_of
-from darts_utils.precision import FLOAT32
+from darts_utils.parameters import FLOAT32
 
 
 @pytest.mark.parametrize("is_calibrated", [True, False])

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from darts.pipelines.memory import memory_budget_bytes
+from darts.pipelines.computing.memory import memory_budget_bytes
 from darts.pipelines.planet import PlanetPipeline
 from darts.pipelines.run import Resolved, say_cards
 from darts.pipelines.sentinel2 import Sentinel2Pipeline

@@ -18,7 +18,7 @@ from darts.pipelines.results.fingerprint import Models, differences, fingerprint
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.pipelines.tiles import TileRef
 from darts_utils.errors import ConfigError, DataError
-from darts_utils.precision import FLOAT32
+from darts_utils.parameters import FLOAT32
 from darts_utils.toml import write_toml
 
 TCVIS = LAYERS["tcvis"]

@@ -9,7 +9,7 @@ import xarray as xr
 from darts_segmentation.validation.findings import Finding, Status, passed_if
 from darts_segmentation.validation.measures import differences
 from darts_segmentation.validation.subject import Subject
-from darts_utils.precision import FLOAT32, Precision
+from darts_utils.parameters import FLOAT32, Precision
 from darts_utils.rasters.arrays import Array
 
 BATCH_LIMITS = {"float32": 1e-4}

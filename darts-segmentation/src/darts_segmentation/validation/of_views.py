@@ -16,8 +16,7 @@ from darts_segmentation.symmetry import VIEWS, View
 from darts_segmentation.validation.findings import Finding, passed_if
 from darts_segmentation.validation.measures import Differences, differences
 from darts_segmentation.validation.subject import OneModel, Subject
-from darts_utils.parameters import TTA_VIEWS, Tta
-from darts_utils.precision import FLOAT32
+from darts_utils.parameters import FLOAT32, TTA_VIEWS, Tta
 from darts_utils.rasters.arrays import Array
 
 FORMULA_LIMIT = 1e-5

@@ -13,8 +13,7 @@ from darts_segmentation.inference import predict
 from darts_segmentation.model_input import OPTICAL_BANDS, BandStack
 from darts_segmentation.network import Member
 from darts_segmentation.patches import PatchGrid, Patching, patch_grid
-from darts_utils.parameters import Tta
-from darts_utils.precision import FLOAT32, PRECISIONS, Precision
+from darts_utils.parameters import FLOAT32, PRECISIONS, Precision, Tta
 from darts_utils.rasters.arrays import Array
 
 _VALID_WEIGHT = 1e-3

@@ -14,20 +14,15 @@ from darts.inventory.ending import end_with_inventory
 from darts.pipelines.auxiliary import Request, layers_of
 from darts.pipelines.auxiliary.seen import say_unseen
 from darts.pipelines.base import Pipeline
+from darts.pipelines.computing.ability import Ability
+from darts.pipelines.computing.memory import memory_budget_bytes
+from darts.pipelines.computing.settled import settled_patch_px, settled_precision
+from darts.pipelines.computing.verdicts import Judge, checked_precision, judged_on
 from darts.pipelines.execution import execute
 from darts.pipelines.fetch.connect import ask_at_given_addresses, plan_and_connect
 from darts.pipelines.fetch.plan import Plan, make_plan
 from darts.pipelines.fetch.view import show_plan
 from darts.pipelines.local import SequentialExecutor
-from darts.pipelines.memory import memory_budget_bytes
-from darts.pipelines.precision import (
-    Ability,
-    Judge,
-    checked_precision,
-    judged_on,
-    settled_patch_px,
-    settled_precision,
-)
 from darts.pipelines.results.fingerprint import Models, Recipe
 from darts.pipelines.results.finished import Finished, State, check_same, say_left
 from darts.pipelines.results.journal import Journal
@@ -45,7 +40,7 @@ from darts_utils.files import make_folder, remove_parts
 from darts_utils.machine.cpu import usable_cores
 from darts_utils.machine.devices import decide_device, device_name
 from darts_utils.machine.memory import keep_freed, spared_from_search
-from darts_utils.precision import FLOAT32, Precision
+from darts_utils.parameters import FLOAT32, Precision
 
 logger = logging.getLogger(__name__)
 

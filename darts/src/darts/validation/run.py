@@ -15,7 +15,8 @@ import xarray as xr
 import darts
 from darts.models.commands import find_model
 from darts.models.table import ID_DIGITS
-from darts.pipelines.precision import Ability, settled_patch_px
+from darts.pipelines.computing.ability import Ability
+from darts.pipelines.computing.settled import settled_patch_px
 from darts.pipelines.run import Resolved, resolve
 from darts.pipelines.stages import feature_stages
 from darts.pipelines.tiles import TileRef, Work, loaded
@@ -46,8 +47,8 @@ from darts_segmentation.validation.subject import Subject, subject_of
 from darts_utils.errors import ConfigError, DataError
 from darts_utils.files import atomic_file
 from darts_utils.machine.devices import device_name
+from darts_utils.parameters import Precision, precision_named
 from darts_utils.paths import PathManager
-from darts_utils.precision import Precision, precision_named
 from darts_utils.rasters.window import Window
 
 logger = logging.getLogger(__name__)

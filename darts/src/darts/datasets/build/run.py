@@ -16,11 +16,11 @@ from darts.datasets.build.regions import Regions, fetch_boundaries, regions_of
 from darts.datasets.build.samples import Collection, Collector, Sample
 from darts.datasets.build.summary import show_rows_of, show_summary
 from darts.pipelines.auxiliary import Request, editions_of, layers_of
+from darts.pipelines.computing.memory import memory_budget_bytes
 from darts.pipelines.config import absolute
 from darts.pipelines.execution import execute
 from darts.pipelines.fetch.connect import ask_at_given_addresses, plan_and_connect
 from darts.pipelines.local import SequentialExecutor
-from darts.pipelines.memory import memory_budget_bytes
 from darts.pipelines.results.fingerprint import RESULT_VERSION
 from darts.pipelines.results.journal import claim_stem
 from darts.pipelines.stages import Stage, feature_stages

@@ -11,9 +11,10 @@ import ray
 import torch
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from darts.pipelines.computing.ability import Ability
+from darts.pipelines.computing.verdicts import Judge
 from darts.pipelines.fetch.connect import ask_at_given_addresses, connect, with_endpoints
 from darts.pipelines.fetch.plan import Plan
-from darts.pipelines.precision import Ability, Judge
 from darts.pipelines.ray.cluster import connected, has_gpus
 from darts.pipelines.ray.executor import FailureHooks, RayExecutor
 from darts.pipelines.ray.pipelines import RayMixin

@@ -10,14 +10,15 @@ import torch
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from darts.pipelines.precision import Ability, judged_on
+from darts.pipelines.computing.ability import Ability
+from darts.pipelines.computing.verdicts import judged_on
 from darts.pipelines.ray.cluster import Machine, machines
 from darts.pipelines.ray.workers import Lanes, set_up_for
 from darts.pipelines.tiles import TileRef
 from darts_segmentation import EnsembleV1
 from darts_segmentation.self_check import Verdicts
 from darts_utils.machine.cpu import usable_cores
-from darts_utils.precision import Precision
+from darts_utils.parameters import Precision
 
 logger = logging.getLogger(__name__)
 

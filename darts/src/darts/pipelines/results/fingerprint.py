@@ -10,8 +10,7 @@ from darts.pipelines.auxiliary import LAYERS, AuxiliaryLayer, Request, editions_
 from darts.pipelines.parameters import PipelineParameters
 from darts.pipelines.tiles import MosaicResolution, TileRef
 from darts_utils.canonical import sha256_of
-from darts_utils.parameters import QUALITY_LEVELS
-from darts_utils.precision import FLOAT32, Precision
+from darts_utils.parameters import FLOAT32, QUALITY_LEVELS, Precision
 
 RESULT_VERSION = 3
 """Raised when equal input would give other results; `tests/contract/test_result_version.py` says when."""

@@ -15,7 +15,7 @@ from darts.pipelines.results.finished import DOCUMENT, SEEN
 from darts.pipelines.tiles import Loaded, MosaicResolution
 from darts_export.image import acquired, sensor
 from darts_export.record import FINGERPRINT, THRESHOLDS, TIERS
-from darts_utils.precision import Precision
+from darts_utils.parameters import Precision
 
 _PACKAGES = ("torch", "segmentation-models-pytorch", "timm", "numpy", "xarray", "rasterio", "pyogrio", "icechunk")
 

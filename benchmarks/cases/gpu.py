@@ -176,7 +176,7 @@ def _fed(case: Case, encoder: str, model: Any, patch: int) -> Result:
     batches = [inputs for inputs, _ in calls]
 
     def alone() -> None:
-        with torch.inference_mode(), torch.autocast("cuda", dtype=torch.bfloat16):
+        with torch.inference_mode(), torch.autocast("cuda", dtype=torch.float16):
             for inputs in batches:
                 model(inputs)
         torch.cuda.synchronize()
@@ -187,7 +187,7 @@ def _fed(case: Case, encoder: str, model: Any, patch: int) -> Result:
         what,
         px=_FEED_PX**2,
         ours=ours,
-        baseline_name="the network alone, bfloat16",
+        baseline_name="the network alone, float16",
         baseline=alone,
         goal=Goal(ratio=0.85),
     )
@@ -246,7 +246,7 @@ def _scenes(case: Case) -> Iterator[Result]:
         repeat=1,
         seconds=seconds,
         px=px,
-        baseline="the networks alone, bfloat16",
+        baseline="the networks alone, float16",
         baseline_seconds=alone,
         baseline_px=px,
         ratio=alone / seconds,
@@ -315,7 +315,7 @@ def _seconds_alone(ensemble: "EnsembleV1", size: int) -> float:
     grid = patch_grid((size, size), Patching(patch_size=given.patch_px, overlap=given.overlap), 32, (0, 0))
     batch = _batch(given.patch_px).contiguous(memory_format=torch.channels_last)
     start = 0.0
-    with torch.inference_mode(), torch.autocast("cuda", dtype=torch.bfloat16):
+    with torch.inference_mode(), torch.autocast("cuda", dtype=torch.float16):
         for number in range(3 + -(-len(grid) // len(batch))):
             if number == 3:
                 torch.cuda.synchronize()

@@ -1,6 +1,7 @@
 """Faster numbers: what stays in float32, what happens beyond their range, and how they are told from float32."""
 
 import threading
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -204,3 +205,14 @@ def test_a_processor_that_is_kept_from_bfloat16_does_not_try_it(monkeypatch, lim
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
     monkeypatch.setattr(of_networks, "_abilities_of_cpu", lambda: {"avx512_bf16": True})
     assert faster_precisions(CPU) == ((BFLOAT16, BFLOAT16_DECODER) if able else ())
+
+
+@pytest.mark.parametrize("precision", [FLOAT32, FLOAT16])
+def test_a_gpu_does_not_round_inputs_of_float32_and_is_left_as_it_was(monkeypatch, precision):
+    cudnn = torch.backends.cudnn
+    where, name = (cudnn.conv, "fp32_precision") if hasattr(cudnn, "conv") else (cudnn, "allow_tf32")
+    before = getattr(where, name)
+    monkeypatch.setattr(of_networks.torch, "autocast", lambda *_, **__: nullcontext())
+    with computing_in(precision, torch.device("cuda")):
+        assert getattr(where, name) in ("ieee", False)
+    assert getattr(where, name) == before

@@ -78,12 +78,18 @@ def _without_tensor_float(device: torch.device) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
-    before = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
+    of_convolutions: Any = getattr(torch.backends.cudnn, "conv", None)  # since torch 2.9, which dislikes the older name
+    where, name, exact = (
+        (torch.backends.cudnn, "allow_tf32", False)
+        if of_convolutions is None
+        else (of_convolutions, "fp32_precision", "ieee")
+    )
+    before = getattr(where, name)
+    setattr(where, name, exact)
     try:
         yield
     finally:
-        torch.backends.cudnn.allow_tf32 = before
+        setattr(where, name, before)
 
 
 def prepare_exact_parts(network: nn.Module, device: torch.device) -> None:

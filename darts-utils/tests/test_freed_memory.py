@@ -49,6 +49,7 @@ def test_objects_that_were_there_before_are_not_searched_and_are_found_again_aft
         cycle.append(cycle)
         return weakref.ref(cycle_of(cycle))
 
+    give_back()
     before = made()
     with spared_from_search():
         assert before() is None, "what is garbage already goes first"

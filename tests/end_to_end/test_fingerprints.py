@@ -291,7 +291,7 @@ def test_an_image_that_became_unreadable_fails_alone_beside_its_older_results(ke
 
 
 @settings(
-    max_examples=int(os.environ.get("DARTS_TEST_FOLDERS", "15")),
+    max_examples=int(os.environ.get("DARTS_TEST_FOLDERS", "8")),
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),

@@ -65,7 +65,7 @@ def test_the_catalogue_is_asked_as_often_as_it_allows(catalogue, limited):
 
 def test_the_connections_of_the_storage_are_used(s3_server, limited, serve, tmp_path_factory, tmp_path):
     port, upload = s3_server
-    items = [served_world.made_up_scene(number, upload)[0] for number in range(100, 112)]
+    items = [served_world.made_up_scene(number, upload)[0] for number in range(100, 108)]
     with serve("rates", items, tmp_path_factory.mktemp("rates")) as url, ThreadPoolExecutor(2) as pool:
         limited("DARTS_CDSE_STAC_URL", urlsplit(url).port)
         scenes = CdseScenes().describe([item["id"] for item in items])

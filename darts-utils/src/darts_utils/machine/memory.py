@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -32,13 +33,18 @@ def keep_freed(patch_px: int = 1024) -> None:
         libc.mallopt(_M_ARENA_MAX, 1)  # those of other threads than the first cannot hold large blocks
 
 
+_had_large_work: deque[bool] = deque(maxlen=1)
+"""Holds something once this process gave memory back."""
+
+
 @contextmanager
 def spared_from_search() -> Iterator[None]:
     """Let `give_back` look only at objects that are made from here on, for cycles of references.
 
     The modules of a run are a million objects: to look at them took 0.3 s after every stage, in which nothing else ran.
     """
-    gc.collect()
+    if _had_large_work:  # of which something may be left in cycles, that would stay until the end
+        gc.collect()
     gc.freeze()
     try:
         yield
@@ -52,6 +58,7 @@ def give_back() -> None:
     After the stages of a Planet orthotile that was more than 1 GB: xarray's objects refer to each other, and the
     allocator keeps the small blocks that rasters are decoded in, of which arrays of a whole tile cannot be made.
     """
+    _had_large_work.append(True)
     gc.collect()
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

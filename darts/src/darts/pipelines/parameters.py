@@ -168,7 +168,8 @@ class InferenceParameters(Parameters):
     tta: Literal["none", "minimal", "standard", "full"] = "none"
     """Test-time augmentation: models see 1, 2, 4 or 8 views of each patch, which takes as many times as long."""
     skip_water: bool = False
-    """Do not show models patches of which the scene's classification calls every pixel water: there are no slumps."""
+    """Do not show models patches that are wholly water by the classification of a Sentinel-2 scene; other images have
+    none, and are shown whole."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """What models compute in; auto takes what the results folder holds already, else the fastest that the device has
     and that says the same as float32 on the first image. For publication float32."""

@@ -1,7 +1,7 @@
 """Whole images through all stages with networks that do nothing: seconds and peak memory, stage by stage.
 
 `uv run python -m benchmarks.mapping --size 4096` makes a Sentinel-2 scene (once, about a minute for a full one) and
-maps it with the default exports. Fails beyond the limits of the memory: 4 GiB for 10980 pixels a side, 1.8 for 4096.
+maps it with the default exports. Fails beyond the limits of the memory: 3 GiB for 10980 pixels a side, 1.6 for 4096.
 """
 
 import argparse
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from darts.pipelines.tiles import RunReport
     from darts_segmentation import EnsembleV1
 
-LIMIT_GIB = {FULL_PX: 4.0, 4096: 1.8}
+LIMIT_GIB = {FULL_PX: 3.0, 4096: 1.6}
 """By pixels a side; that of a full scene holds for all others."""
 
 

@@ -5,7 +5,7 @@ import xarray as xr
 
 from darts_export.facts import TileFacts
 from darts_export.pictures import map_furniture
-from darts_export.pictures.thumbnail import LONGEST_SIDE_PX, caption_lines, count_slumps, draw_thumbnail
+from darts_export.pictures.thumbnail import LONGEST_SIDE_PX, caption_lines, count_slumps, draw_ground, draw_thumbnail
 
 CAPTION_PX = 54 + 2 * 30
 
@@ -21,6 +21,15 @@ def test_any_tile_size_makes_a_picture_with_room_for_the_caption(make_tile, rows
     height, width, _ = draw_thumbnail(make_tile(rows, columns)).shape
     assert min(height - CAPTION_PX, width) >= map_furniture.SMALLEST_SIDE_PX
     assert max(height - CAPTION_PX, width) <= LONGEST_SIDE_PX
+
+
+@pytest.mark.parametrize("shape", [(93, 120), (2600, 1300)])
+def test_ground_that_was_drawn_before_makes_the_same_picture_without_colours(make_tile, shape):
+    tile = make_tile(*shape)
+    ground = draw_ground(tile)
+    later = tile.drop_vars(["red", "green", "blue"])
+    np.testing.assert_array_equal(draw_thumbnail(later, ground=ground), draw_thumbnail(tile))
+    np.testing.assert_array_equal(ground, draw_ground(tile))  # it may be needed again
 
 
 def test_a_tile_without_colours_is_grey(make_tile):

@@ -129,3 +129,13 @@ def test_a_missing_band_is_named(make_tile):
     message = "the tile lacks probabilities-other. Segment it with the models whose results you ask for."
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         prepare_export(make_tile(), ensemble_subsets=["other"])
+
+
+def test_in_place_gives_the_same_in_the_memory_that_was_given(make_tile):
+    tile = make_tile()
+    given = {name: tile[name].values for name in ("probabilities", "uncertainty") if name in tile}
+    apart = prepare_export(make_tile(), mask_erosion_size=6, quality_level=2)
+    prepared = prepare_export(tile, mask_erosion_size=6, quality_level=2, in_place=True)
+    xr.testing.assert_identical(prepared, apart)
+    for name, values in given.items():
+        assert np.shares_memory(prepared[name].values, values)

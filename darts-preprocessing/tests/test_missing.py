@@ -13,8 +13,12 @@ def hole(*rows: int) -> np.ndarray:
     return mask
 
 
+def bits(mask: np.ndarray) -> np.ndarray:
+    return np.packbits(mask, axis=1)
+
+
 def test_a_hole_counts_where_a_model_reads_its_layer():
-    holes = {"elevation": hole(0), "trends": hole(3)}
+    holes = {"elevation": bits(hole(0)), "trends": bits(hole(3))}
     models = {"terrain": ["red", "slope"], "trend": ["tc_wetness"], "colour": ["red"], "all": ["dem", "tc_wetness"]}
     masks = missing_features(models, holes, SHAPE)
     np.testing.assert_array_equal(masks["features_missing"], hole(0, 3))
@@ -26,12 +30,12 @@ def test_a_hole_counts_where_a_model_reads_its_layer():
 
 
 def test_models_that_read_the_same_layers_have_one_mask():
-    masks = missing_features({"a": ["slope"], "b": ["aspect", "red"]}, {"elevation": hole(1)}, SHAPE)
+    masks = missing_features({"a": ["slope"], "b": ["aspect", "red"]}, {"elevation": bits(hole(1))}, SHAPE)
     assert list(masks) == ["features_missing"]
 
 
 def test_where_nothing_is_missing_masks_take_no_memory():
-    masks = missing_features({"a": ["slope"], "b": ["red"]}, {"elevation": hole()}, (20_000, 20_000))
+    masks = missing_features({"a": ["slope"], "b": ["red"]}, {"elevation": bits(hole())}, (20_000, 20_000))
     assert {name: mask.values.strides for name, mask in masks.items()} == dict.fromkeys(masks, (0, 0))
 
 

@@ -1,12 +1,13 @@
 """Bands that are made where they are read."""
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import xarray as xr
 
-from darts_utils.rasters.lazy import lazy_band
+from darts_utils.rasters.lazy import Remembered, lazy_band
 
 VALUES = np.arange(7 * 9, dtype=np.float32).reshape(7, 9)
 
@@ -80,3 +81,34 @@ def test_it_stays_lazy_in_a_dataset_and_is_made_once_when_loaded(band, recorder)
 
 def test_it_can_be_sent_to_another_process(band):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(band))[1:3].values, VALUES[1:3])
+
+
+def test_a_window_that_is_read_twice_in_a_row_is_made_once(recorder):
+    remembered = Remembered(recorder)
+    one, other = (slice(0, 3), slice(0, 4)), (slice(1, 3), slice(0, 4))
+    for window in (one, one, other, one):
+        np.testing.assert_array_equal(remembered(*window), VALUES[window])
+    assert recorder.windows == [(0, 3, 0, 4), (1, 3, 0, 4), (0, 3, 0, 4)]
+
+
+def test_threads_do_not_share_what_they_remember(recorder):
+    remembered = Remembered(recorder)
+    window = slice(0, 3), slice(0, 4)
+    remembered(*window)
+    with ThreadPoolExecutor(1) as other:
+        other.submit(remembered, *window).result()
+    assert len(recorder.windows) == 2
+
+
+def test_what_is_remembered_cannot_be_changed_by_who_reads_it(recorder):
+    made = Remembered(lambda rows, columns: VALUES[rows, columns].copy())(slice(0, 3), slice(0, 4))
+    with pytest.raises(ValueError, match="read-only"):
+        made[:] = 0
+
+
+def test_large_windows_are_not_remembered():
+    made = []
+    remembered = Remembered(lambda rows, columns: made.append(1) or np.zeros(1))
+    for _ in range(2):
+        remembered(slice(0, 2000), slice(0, 1000))
+    assert len(made) == 2

@@ -90,7 +90,7 @@ def test_the_run_record_lies_beside_the_scene(demo):
     ]  # fmt: skip
     assert segments["max"].between(50, 100).all()
     stages = pd.read_parquet(min(results.glob("*.timer.parquet")))["stage"].tolist()
-    assert stages == ["optical", "arcticdem", "tcvis", "preprocess", "segment", "postprocess", "export"]
+    assert stages == ["optical", "arcticdem", "tcvis", "preprocess", "picture", "segment", "postprocess", "export"]
 
 
 def test_a_scene_beside_the_filled_cubes_fails_with_what_is_missing(demo, make_scene):

@@ -407,5 +407,14 @@ def test_a_run_on_the_cluster_gives_what_a_sequential_run_gives(cluster, worlds,
     for scene in scenes:
         assert_same_folder(plain / scene, on_ray / scene)
     stages = pd.read_parquet(max(on_ray.glob("*.timer.parquet"))).stage.unique()
-    assert list(stages) == ["optical", "arcticdem", "tcvis", "preprocess", "segment", "postprocess", "export"]
+    assert list(stages) == [
+        "optical",
+        "arcticdem",
+        "tcvis",
+        "preprocess",
+        "picture",
+        "segment",
+        "postprocess",
+        "export",
+    ]
     assert not list(on_ray.rglob(".*part-*"))

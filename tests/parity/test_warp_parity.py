@@ -64,7 +64,7 @@ def by_gdal(values: np.ndarray, source: GeoBox, target: GeoBox, missing: float, 
 @pytest.mark.parametrize(("source_m", "target_m", "factor"), [(10, 10, 1.0), (32, 10, 1.0), (2, 3, None)])
 @pytest.mark.parametrize("holes", [True, False])
 def test_elevation_is_that_of_gdal(source_m, target_m, factor, holes, monkeypatch):
-    monkeypatch.setattr(warp, "_BLOCK_PX", 150)
+    monkeypatch.setattr(warp, "BLOCK_PX", 150)
     source, target = grids(source_m, target_m)
     dem = with_holes(ground(1), np.nan) if holes else ground(1)
     ours = align_dem(wrap_xr(dem, source).to_dataset(name="dem"), target)

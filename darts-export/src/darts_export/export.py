@@ -16,6 +16,7 @@ from darts_export.atomic_writes import check_same, commit_files, commit_folder
 from darts_export.density import density_bytes, density_table
 from darts_export.facts import TileFacts, tile_facts
 from darts_export.image import image_time
+from darts_export.pictures.map_furniture import Picture
 from darts_export.pictures.thumbnail import draw_thumbnail, jpeg_bytes
 from darts_export.products import (
     DEBUG_FILE,
@@ -51,6 +52,7 @@ def export_tile(  # noqa: PLR0917  (the public signature)
     debug: bool = False,
     *,
     overwrite: bool = False,
+    ground: Picture | None = None,
 ) -> TileFacts:
     """Write the products of a tile into its folder, which appears whole or not at all.
 
@@ -71,6 +73,7 @@ def export_tile(  # noqa: PLR0917  (the public signature)
             not, so that the same run gives the same bytes.
         debug: Whether to add the whole tile as netCDF.
         overwrite: Whether to replace a folder that is there, with all that is in it.
+        ground: The ground of the thumbnail, see `draw_ground`, if it was drawn before: then the tile needs no colours.
 
     Returns:
         Figures of the tile.
@@ -83,7 +86,7 @@ def export_tile(  # noqa: PLR0917  (the public signature)
     check_bands(bands, also=[str(name) for name in tile.data_vars])
     _check_variables(tile, bands, ensemble_subsets)
     metadata = dict(metadata or {})
-    products = TileProducts(tile, bands, ensemble_subsets, metadata, debug)
+    products = TileProducts(tile, bands, ensemble_subsets, metadata, debug=debug, ground=ground)
     wanted = expected_files(bands, ensemble_subsets, debug=debug)
     is_new = overwrite or not out_dir.is_dir()
     if is_new and commit_folder(out_dir, lambda folder: products.write(wanted, folder), replace=overwrite):
@@ -117,13 +120,16 @@ class TileProducts:
         bands: Sequence[str],
         ensemble_subsets: Sequence[str],
         metadata: Mapping[str, Any],
-        debug: bool,
+        *,
+        debug: bool = False,
+        ground: Picture | None = None,
     ) -> None:
         self._tile = tile
         self._bands = list(dict.fromkeys(bands))
         self._subsets = ensemble_subsets
         self._metadata = metadata
         self._debug = debug
+        self._ground = ground
         self._at_facts = Lock()
 
     @property
@@ -174,7 +180,7 @@ class TileProducts:
             "extent": lambda folder: _export_vector(tile, "extent", folder, PRODUCTS["extent"].stem, tags),
             "observed": lambda folder: _export_observed(tile, folder, tags),
             "density": lambda folder: _export_density(tile, folder, tags),
-            "thumbnail": lambda folder: _export_thumbnail(tile, folder, self.facts),
+            "thumbnail": lambda folder: _export_thumbnail(tile, folder, self.facts, self._ground),
             "metadata": lambda folder: write_record(folder, {**self._metadata, **self.facts.to_dict()}),
         }
         return writers.get(band, lambda folder: _export_raster(tile, band, folder, tags=tags))
@@ -237,9 +243,11 @@ def _export_raster(
     (out_dir / f"{name if fname is None else fname}.tif").write_bytes(raster_bytes(tile, names, tags))
 
 
-def _export_thumbnail(tile: xr.Dataset, out_dir: Path, facts: TileFacts | None = None) -> None:
+def _export_thumbnail(
+    tile: xr.Dataset, out_dir: Path, facts: TileFacts | None = None, ground: Picture | None = None
+) -> None:
     """Write `thumbnail.jpg`, a picture of the tile with its slumps."""
-    (out_dir / "thumbnail.jpg").write_bytes(jpeg_bytes(draw_thumbnail(tile, facts)))
+    (out_dir / "thumbnail.jpg").write_bytes(jpeg_bytes(draw_thumbnail(tile, facts, ground)))
 
 
 def _export_debug(tile: xr.Dataset, out_dir: Path) -> None:

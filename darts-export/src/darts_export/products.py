@@ -53,9 +53,10 @@ PRODUCTS = {
 }
 """The products with a name of their own; any band of a tile is one too, as a raster of the same name."""
 
-THUMBNAIL_VARIABLES = ("red", "green", "blue", "binarized_segmentation", "extent")
+COLOURS = ("red", "green", "blue")
+THUMBNAIL_VARIABLES = (*COLOURS, "binarized_segmentation", "extent")
 """What a thumbnail shows if the tile has it."""
-SAID_VARIABLES = ("quality_data_mask", "features_missing", "s2_scl", "planet_udm", "nir")
+SAID_VARIABLES = ("quality_data_mask", "features_missing", "s2_scl", "planet_udm", "green", "nir")
 """What the figures of a tile are made of, whatever is exported; of the latter also that of each model."""
 
 DEBUG_FILE = "darts_inference_debug.nc"

@@ -24,6 +24,8 @@ from darts_utils.tile import geobox_of
 
 _CODEC_ROWS = 16
 """The codec works in float64: row blocks that fit into the cache of a core take a third of the time of larger ones."""
+_PLAIN = {"compress": "ZSTD", "zstd_level": 1, "tiled": True, "blockxsize": 512, "blockysize": 512}
+"""How a raster is held until it is laid out."""
 _COLOURS = {"red": ColorInterp.red, "green": ColorInterp.green, "blue": ColorInterp.blue}
 
 
@@ -75,7 +77,7 @@ def raster_bytes(tile: xr.Dataset, names: Sequence[str], tags: Mapping[str, Any]
     try:
         # GDAL's cache of blocks would take a share of the machine's memory, whatever that is
         with rasterio.Env(GDAL_CACHEMAX=64 * 2**20), MemoryFile() as plain, MemoryFile(ext=".tif") as memory:
-            with plain.open(driver="GTiff", **_profile(tile, bands)) as raster:
+            with plain.open(driver="GTiff", **_PLAIN, **_profile(tile, bands)) as raster:
                 raster.update_tags(**{key: str(value) for key, value in (tags or {}).items()})
                 for index, band in enumerate(bands, 1):
                     _write_band(raster, index, band)

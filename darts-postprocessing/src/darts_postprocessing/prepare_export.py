@@ -27,6 +27,7 @@ def prepare_export(  # noqa: PLR0917  (the public signature)
     edge_erosion_size: int | None = None,
     *,
     drop_cut_objects: bool = False,
+    in_place: bool = False,
 ) -> xr.Dataset:
     """Return the tile with its trusted extent and its slumps, and with probabilities only where they are trusted.
 
@@ -43,6 +44,7 @@ def prepare_export(  # noqa: PLR0917  (the public signature)
         edge_erosion_size: Rows and columns cut at each edge of the tile; None cuts as many as `mask_erosion_size`.
         drop_cut_objects: Whether objects that the extent or the edge of the tile cuts go whole; else they stay, with
             the part that is inside.
+        in_place: Whether the arrays of probabilities may be changed, to save the memory of others as large.
 
     Returns:
         A new tile with, all (y, x): `extent` bool; `probabilities` float32, NaN outside of the extent;
@@ -68,9 +70,9 @@ def prepare_export(  # noqa: PLR0917  (the public signature)
             probabilities.values, extent.values, bin_threshold, min_object_size, drop_cut_objects=drop_cut_objects
         )
         made |= _slump_bands(slumps, suffix)
-        made[f"probabilities{suffix}"] = _only_within(probabilities, extent.values)
+        made[f"probabilities{suffix}"] = _only_within(probabilities, extent.values, in_place=in_place)
     if "uncertainty" in tile:
-        made["uncertainty"] = _only_within(tile["uncertainty"], extent.values)
+        made["uncertainty"] = _only_within(tile["uncertainty"], extent.values, in_place=in_place)
     return tile.assign(made)
 
 
@@ -102,11 +104,12 @@ def _extent(tile: xr.Dataset, level: int, erosion_px: int, edge_px: int) -> xr.D
     return xr.DataArray(extent, dims=template.dims, coords=template.coords, name="extent", attrs=attributes)
 
 
-def _only_within(band: xr.DataArray, extent: Array) -> xr.Variable:
+def _only_within(band: xr.DataArray, extent: Array, *, in_place: bool) -> xr.Variable:
     """Return a float32 band with NaN outside of the extent."""
     values = band.values
-    masked = np.empty_like(values)
+    masked = values if in_place else np.empty_like(values)
     for rows in row_blocks(len(extent)):
-        np.copyto(masked[rows], values[rows])
+        if not in_place:
+            np.copyto(masked[rows], values[rows])
         np.copyto(masked[rows], np.nan, where=~extent[rows])
     return band.variable.copy(data=masked)

@@ -7,6 +7,7 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from darts_preprocessing.resampling.warp import Source, warp
+from darts_preprocessing.trends import TrendWindows
 from darts_utils.errors import DataError
 from darts_utils.rasters.arrays import Array
 from darts_utils.tile import geobox_of
@@ -75,12 +76,21 @@ def align_tcvis(ds_tcvis: xr.Dataset, geobox: GeoBox, bands: Collection[str]) ->
         DataError: If a band is missing.
         GridError: If the dataset has no georeference.
     """
-    names = [name for name in TCVIS_BANDS if name in bands or name in ds_tcvis]
-    stack = np.stack([_band(ds_tcvis, name).astype(np.uint8, copy=False) for name in names])
-    source = Source(values=stack, grid=geobox_of(ds_tcvis), is_missing=_is_zero)
+    names, source = _trends(ds_tcvis, bands)
     out = [np.empty(geobox.shape, dtype=np.uint8) for _ in names]
     warp(source, out, geobox, "cubic", fill=0)
     return {name: band for name, band in zip(names, out, strict=True) if name in bands}
+
+
+def trend_windows(ds_tcvis: xr.Dataset, geobox: GeoBox, bands: Collection[str]) -> TrendWindows:
+    """Return what makes windows of the same trends, where they are read."""
+    return TrendWindows(*_trends(ds_tcvis, bands), geobox)
+
+
+def _trends(ds_tcvis: xr.Dataset, bands: Collection[str]) -> tuple[list[str], Source]:
+    names = [name for name in TCVIS_BANDS if name in bands or name in ds_tcvis]
+    stack = np.stack([_band(ds_tcvis, name).astype(np.uint8, copy=False) for name in names])
+    return names, Source(values=stack, grid=geobox_of(ds_tcvis), is_missing=_is_zero)
 
 
 def _band(dataset: xr.Dataset, name: str) -> Array:

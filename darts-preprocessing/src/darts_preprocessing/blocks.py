@@ -8,6 +8,8 @@ import numpy as np
 
 from darts_utils.machine.cpu import usable_cores
 from darts_utils.rasters.arrays import Array
+from darts_utils.rasters.packed import Packed
+from darts_utils.rasters.row_blocks import pieces
 
 HOST_BLOCK_PX = 512
 """Edge of a block in host memory: its float32 working arrays (1 MB each) stay in the cache of a core."""
@@ -36,12 +38,22 @@ class Block:
 
     def within(self, window: "Block") -> "Block":
         """Return this block of a window in the pixels that the window is counted in."""
-        (top, left), (rows, columns) = (window.rows.start, window.columns.start), (self.rows, self.columns)
-        return Block(
-            rows=slice(top + rows.start, top + rows.stop), columns=slice(left + columns.start, left + columns.stop)
-        )
+        return self.moved(window.rows.start, window.columns.start)
 
-    def read(self, source: Array, source_halo: int, halo: int) -> Array:
+    def moved(self, down: int, right: int) -> "Block":
+        """Return the block that lies so many pixels further down and to the right."""
+        rows, columns = (
+            slice(part.start + by, part.stop + by) for part, by in ((self.rows, down), (self.columns, right))
+        )
+        return Block(rows=rows, columns=columns)
+
+    def pieces(self, block_px: int) -> Iterator["Block"]:
+        """Return what it has in common with each block of a `split` of the whole, without overlap."""
+        for rows in pieces(self.rows, block_px):
+            for columns in pieces(self.columns, block_px):
+                yield Block(rows=rows, columns=columns)
+
+    def read(self, source: Array | Packed, source_halo: int, halo: int) -> Array:
         """Return the block and `halo` pixels around it as float32, NaN beyond the source.
 
         The output pixel (0, 0) lies at (source_halo, source_halo) of the source.
@@ -57,12 +69,12 @@ class Block:
         window[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
         return window
 
-    def read_rows(self, source: Array, source_halo: int, halo: int) -> tuple[Array, int]:
+    def read_rows(self, source: Array | Packed, source_halo: int, halo: int) -> tuple[Array, int]:
         """Return what `read` does within whole rows of memory, and at which of their columns it begins."""
         top, left = self.rows.start + source_halo - halo, self.columns.start + source_halo - halo
         height, width = self.shape[0] + 2 * halo, self.shape[1] + 2 * halo
         inside = top >= 0 and left >= 0 and top + height <= source.shape[0] and left + width <= source.shape[1]
-        if inside and source.flags.c_contiguous:
+        if inside and isinstance(source, np.ndarray) and source.flags.c_contiguous:
             return source[top : top + height], left
         return np.ascontiguousarray(self.read(source, source_halo, halo)), 0
 

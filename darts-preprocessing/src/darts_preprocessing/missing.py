@@ -7,10 +7,11 @@ import numpy as np
 import xarray as xr
 
 from darts_preprocessing.align import TCVIS_BANDS
+from darts_preprocessing.blocks import ROW_BLOCK_ROWS, Block, for_each_block
 from darts_preprocessing.terrain.dem_features import DEM_BANDS
+from darts_preprocessing.terrain.derivatives import DemWindow
 from darts_utils.rasters.arrays import Array
 from darts_utils.rasters.lazy import lazy_band
-from darts_utils.rasters.row_blocks import for_each_row_block
 
 NAME = "features_missing"
 _LAYERS = {"elevation": DEM_BANDS, "trends": frozenset(TCVIS_BANDS)}
@@ -23,8 +24,8 @@ def missing_features(
 
     Args:
         models: Bands that each model reads, by its name.
-        holes: (y, x) bool, True where all bands of a layer are missing, by its name: `elevation`, `trends`. A layer
-            that is not named is missing nowhere.
+        holes: A bit a pixel, (y, ceil(x / 8)) uint8, set where all bands of a layer are missing, by its name:
+            `elevation`, `trends`. A layer that is not named is missing nowhere.
         shape: Rows and columns of the tile.
 
     Returns:
@@ -43,7 +44,7 @@ def missing_features(
         attributes = {"long_name": "Ground where a band that a model reads is missing"}
         if not parts:
             return xr.Variable(("y", "x"), np.broadcast_to(np.False_, shape), attributes)
-        bits = np.bitwise_or.reduce([_packed(part) for part in parts])
+        bits = np.bitwise_or.reduce(parts)
         return lazy_band(partial(_unpacked, bits, shape[1]), shape, "bool", attributes)
 
     masks = {NAME: mask(frozenset().union(*reads.values()))}
@@ -52,42 +53,16 @@ def missing_features(
     return masks
 
 
-def _packed(mask: Array) -> Array:
-    """Return (y, ceil(x / 8)) uint8, a bit a pixel."""
-    bits = np.empty((mask.shape[0], -(-mask.shape[1] // 8)), dtype=np.uint8)
-
-    def pack(rows: slice) -> None:
-        bits[rows] = np.packbits(mask[rows], axis=1)
-
-    for_each_row_block(pack, len(mask))
-    return bits
-
-
 def _unpacked(bits: Array, width: int, rows: slice, columns: slice) -> Array:
     return np.unpackbits(bits[rows], axis=1, count=width)[:, columns].view(bool)
 
 
-def elevation_holes(dem: Array) -> Array:
-    """Return (y, x) bool, True where elevation is unknown."""
-    holes = np.empty(dem.shape, dtype=bool)
+def elevation_holes(dem: DemWindow) -> Array:
+    """Return where elevation is unknown, (y, ceil(x / 8)) uint8, a bit a pixel."""
+    holes = np.empty((dem.shape[0], -(-dem.shape[1] // 8)), dtype=np.uint8)
 
-    def fill(rows: slice) -> None:
-        np.isnan(dem[rows], out=holes[rows])
+    def fill(block: Block) -> None:
+        holes[block.rows] = np.packbits(np.isnan(dem.read(block)), axis=1)
 
-    for_each_row_block(fill, len(dem))
-    return holes
-
-
-def trend_holes(trends: Mapping[str, Array]) -> Array:
-    """Return (y, x) bool, True where all of some uint8 trends are 0, which stands for none."""
-    first, *others = trends.values()
-    holes = np.empty(first.shape, dtype=bool)
-
-    def fill(rows: slice) -> None:
-        any_trend = first[rows].copy()
-        for band in others:
-            any_trend |= band[rows]
-        np.equal(any_trend, 0, out=holes[rows])
-
-    for_each_row_block(fill, len(holes))
+    for_each_block(fill, dem.shape, ROW_BLOCK_ROWS, dem.shape[1])
     return holes

@@ -1,7 +1,7 @@
 """From optical bands and auxiliary layers to the features that models see."""
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -10,9 +10,9 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 
-from darts_preprocessing.align import TCVIS_BANDS, align_dem, align_dem_mask, align_tcvis
+from darts_preprocessing.align import TCVIS_BANDS, align_dem, align_dem_mask, align_tcvis, trend_windows
 from darts_preprocessing.indices import calculate_index
-from darts_preprocessing.missing import elevation_holes, missing_features, trend_holes
+from darts_preprocessing.missing import elevation_holes, missing_features
 from darts_preprocessing.terrain.dem_features import DEM_BANDS, STENCIL_PX, DemFeatures
 from darts_preprocessing.terrain.derivatives import TERRAIN_BANDS, DemWindow, Sun, band_attributes
 from darts_preprocessing.terrain.tpi import check_radii, disk_kernel, radii_px
@@ -87,14 +87,20 @@ def preprocess_v2(  # noqa: PLR0917  (the public signature)
     for name in sorted(wanted & INDICES.keys()):
         made[name] = calculate_index(ds_optical, name, lazy=lazy).variable
     if ds_tcvis is not None and wanted.intersection(TCVIS_BANDS):
-        trends = align_tcvis(ds_tcvis, geobox, TCVIS_BANDS if models else wanted)
-        holes |= {"trends": trend_holes(trends)} if models else {}
-        made |= _as_variables({name: trends[name] for name in trends if name in wanted}, "TCVIS")
+        trends = trend_windows(ds_tcvis, geobox, TCVIS_BANDS if models else wanted)
+        holes |= {"trends": trends.holes()} if models else {}
+        if lazy:
+            made |= _lazy_variables(trends.read, trends.shape, wanted.intersection(TCVIS_BANDS), "TCVIS")
+        else:
+            made |= _as_variables(align_tcvis(ds_tcvis, geobox, wanted), "TCVIS")
     if ds_arcticdem is not None and wanted & DEM_BANDS:
         radii = (tpi_outer_radius, tpi_inner_radius)
         features = _dem_features(ds_arcticdem, ds_optical, wanted & DEM_BANDS, radii, device)
-        holes |= {"elevation": elevation_holes(features.dem_window.inner_dem)} if models else {}
-        made |= _lazy_variables(features) if lazy else _as_variables(features.whole(), "ArcticDEM")
+        holes |= {"elevation": elevation_holes(features.dem_window)} if models else {}
+        if lazy:
+            made |= _lazy_variables(features.packed().read, features.shape, features.bands, "ArcticDEM")
+        else:
+            made |= _as_variables(features.whole(), "ArcticDEM")
     if models:
         made |= missing_features(models, holes, (geobox.shape[0], geobox.shape[1]))
     return validate(ds_optical.assign(made))
@@ -201,12 +207,13 @@ def _as_variables(arrays: Mapping[str, np.ndarray], source: str) -> dict[str, xr
     return {name: xr.Variable(("y", "x"), values, _attributes(name, source)) for name, values in arrays.items()}
 
 
-def _lazy_variables(features: DemFeatures) -> dict[str, xr.Variable]:
+def _lazy_variables(
+    read: Callable[[str, slice, slice], np.ndarray], shape: tuple[int, int], bands: Collection[str], source: str
+) -> dict[str, xr.Variable]:
+    """Return bands that are made where they are read."""
     return {
-        name: lazy_band(
-            partial(features.read, name), features.shape, manager[name].memory_dtype, _attributes(name, "ArcticDEM")
-        )
-        for name in sorted(features.bands)
+        name: lazy_band(partial(read, name), shape, manager[name].memory_dtype, _attributes(name, source))
+        for name in sorted(bands)
     }
 
 

@@ -16,6 +16,9 @@ from darts_utils.rasters.row_blocks import for_each_row_block
 OPTICAL_BANDS = frozenset({"blue", "green", "red", "nir"})
 """Without one of these a pixel was not seen at all; a hole in any other band leaves it valid."""
 
+_ROWS = 128
+"""Rows of a whole tile that are looked at in one go: they are made of all optical bands, in floats."""
+
 
 class BandStack:
     """The union of some bands of a tile; nothing is made or copied until a patch is read.
@@ -95,7 +98,7 @@ class BandStack:
             if n_missing:
                 not_finite.append(int(np.count_nonzero(missing & ~invalid)))
 
-        for_each_row_block(blank, self.shape[0])
+        for_each_row_block(blank, self.shape[0], _ROWS)
         return sum(not_finite)
 
 

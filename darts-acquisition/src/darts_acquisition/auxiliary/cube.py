@@ -18,6 +18,7 @@ from odc.geo.xr import wrap_xr
 from zarr.errors import GroupNotFoundError
 
 from darts_utils.errors import CoverageError, DataError, MissingDataError
+from darts_utils.rasters.chunked import read_chunks
 
 icechunk.set_logs_filter("off")  # what it says of local cubes is no news, and of damage its errors tell
 
@@ -114,7 +115,7 @@ class Cube:
         for name, kinds in variables.items():
             array = self.array(name, kinds)
             try:
-                data[name] = wrap_xr(_read(array, rows, columns), window, nodata=None, always_yx=True)
+                data[name] = wrap_xr(read_chunks(array, rows, columns), window, nodata=None, always_yx=True)
             except Exception as error:
                 raise self._unreadable(name, error) from error
         return xr.Dataset(data)
@@ -128,16 +129,6 @@ def _bounds(given: Any) -> Bounds:
     if not (left <= right and bottom <= top):
         raise ValueError(f"bounds of {[left, bottom, right, top]}")
     return left, bottom, right, top
-
-
-def _read(array: Any, rows: slice, columns: slice) -> np.ndarray:
-    """Return a part of an array, a row of chunks at a time: zarr would hold all of its chunks decoded beside it."""
-    out = np.empty((rows.stop - rows.start, columns.stop - columns.start), dtype=array.dtype)
-    height = array.chunks[0]
-    for top in range(rows.start - rows.start % height, rows.stop, height):
-        part = slice(max(top, rows.start), min(top + height, rows.stop))
-        out[part.start - rows.start : part.stop - rows.start] = array[part, columns]
-    return out
 
 
 def cube_path(data_dir: Path, name: str) -> Path:

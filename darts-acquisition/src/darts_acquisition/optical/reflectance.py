@@ -8,7 +8,8 @@ import numpy as np
 import xarray as xr
 
 from darts_utils.rasters.arrays import Array
-from darts_utils.rasters.lazy import lazy_band
+from darts_utils.rasters.lazy import Remembered, lazy_band
+from darts_utils.rasters.packed import Packed
 
 
 def reflectance(
@@ -27,20 +28,29 @@ def reflectance(
         scale: Reflectance of a step.
         offset: Reflectance at 0.
         attributes: Of the variable, beside its unit.
-        lazy: Whether the numbers are kept, often half as large, and converted where they are read, anew each time.
+        lazy: Whether the numbers are kept, compressed to a third of the memory or less, and converted where they are
+            read, anew each time.
         missing: (y, x) bool, where there is no data; without it that is where the numbers are 0.
 
     Returns:
         (y, x) float32, NaN = no data.
     """
-    convert = partial(_converted, numbers, missing, scale=np.float32(scale), offset=np.float32(offset))
+    kept = Packed(numbers) if lazy else numbers
+    convert = partial(_converted, kept, missing, scale=np.float32(scale), offset=np.float32(offset))
     shape, described = (numbers.shape[0], numbers.shape[1]), {**attributes, "units": "Reflectance", "nodata": np.nan}
-    band = lazy_band(convert, shape, "float32", described, takes_steps=True)
-    return band if lazy else band.load()
+    if lazy:  # a patch of a band is read again where an index is made of it
+        return lazy_band(Remembered(convert), shape, "float32", described, takes_steps=True)
+    return lazy_band(convert, shape, "float32", described, takes_steps=True).load()
 
 
 def _converted(
-    numbers: Array, missing: Array | None, rows: slice, columns: slice, *, scale: np.float32, offset: np.float32
+    numbers: Array | Packed,
+    missing: Array | None,
+    rows: slice,
+    columns: slice,
+    *,
+    scale: np.float32,
+    offset: np.float32,
 ) -> Array:
     window = numbers[rows, columns]
     values = np.empty(window.shape, dtype=np.float32)

@@ -1,10 +1,12 @@
 """A picture of a tile: true colour, outlines of the slumps and of the mapped extent, and what one asks first."""
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import compress
 
 import cv2
 import numpy as np
 import xarray as xr
+from odc.geo.geobox import GeoBox
 
 from darts_export import image
 from darts_export.facts import TileFacts, tile_facts
@@ -12,6 +14,7 @@ from darts_export.pictures import map_furniture
 from darts_export.pictures.map_furniture import Picture
 from darts_export.pictures.resize import resize_band, resize_mask
 from darts_utils.grid import convergence_at_centre, pixel_size_m
+from darts_utils.machine.cpu import usable_cores
 from darts_utils.rasters.arrays import Array
 from darts_utils.rasters.run_length import connected_components, run_length_encode
 from darts_utils.tile import geobox_of
@@ -28,31 +31,50 @@ _WORTH_SAYING = 0.01
 """Share of the ground from which on the picture says that features are missing there."""
 
 
-def draw_thumbnail(tile: xr.Dataset, facts: TileFacts | None = None) -> Picture:
+def draw_ground(tile: xr.Dataset) -> Picture:
+    """Return the ground of the picture of a tile, (row, column, RGB) uint8: in true colour, or grey without colours.
+
+    Args:
+        tile: May hold `red`, `green`, `blue` (reflectance), and `quality_data_mask`: the colours are stretched on its
+            best pixels.
+    """
+    return _ground(tile, _shape(geobox_of(tile)))
+
+
+def draw_thumbnail(tile: xr.Dataset, facts: TileFacts | None = None, ground: Picture | None = None) -> Picture:
     """Return a picture of a tile, as wide as the longest side asks for and with a caption below.
 
     Args:
-        tile: May hold `red`, `green`, `blue` (reflectance; grey ground without them), `quality_data_mask` (the
-            colours are stretched on its best pixels), `binarized_segmentation` and `extent`.
+        tile: May hold what `draw_ground` asks for, `binarized_segmentation` and `extent`.
         facts: Figures of the tile, if they are known already.
+        ground: The ground, if it was drawn already, when there was no more of the tile than its bands.
 
     Returns:
         (row, column, RGB) uint8.
     """
     grid = geobox_of(tile)
-    height, width = grid.shape
-    scale = min(LONGEST_SIDE_PX / max(height, width), LARGEST_MAGNIFICATION)
-    shape = (max(1, round(height * scale)), max(1, round(width * scale)))
-    picture = _ground(tile, shape)
+    shape = _shape(grid)
+    picture = _ground(tile, shape) if ground is None else ground.copy()
     _draw_extent(picture, tile, shape)
     n_slumps = _draw_slumps(picture, tile, shape)
     picture = map_furniture.on_a_plate(picture, _NO_DATA)
-    map_furniture.draw_scale_bar(picture, pixel_size_m(grid) / scale)
+    map_furniture.draw_scale_bar(picture, pixel_size_m(grid) / _scale(grid))
     map_furniture.draw_north_arrow(picture, convergence_at_centre(grid))
     legend = [("slump outline", _SLUMP)] if n_slumps is not None else []
     legend += [("mapped extent", _EXTENT)] if "extent" in tile else []
     facts = tile_facts(tile) if facts is None else facts
     return map_furniture.with_caption(picture, image.image_id(tile), caption_lines(tile, n_slumps, facts), legend)
+
+
+def _scale(grid: GeoBox) -> float:
+    """Return the pixels of the picture to one of a tile."""
+    return min(LONGEST_SIDE_PX / max(grid.shape), LARGEST_MAGNIFICATION)
+
+
+def _shape(grid: GeoBox) -> tuple[int, int]:
+    """Return the rows and columns of the picture of a tile."""
+    height, width = (max(1, round(length * _scale(grid))) for length in grid.shape)
+    return height, width
 
 
 def jpeg_bytes(picture: Picture) -> bytes:
@@ -87,7 +109,9 @@ def _ground(tile: xr.Dataset, shape: tuple[int, int]) -> Picture:
     """Return the ground in true colour, or in grey where the tile has no colours."""
     if not {"red", "green", "blue"} <= set(tile.data_vars):
         return np.full((*shape, 3), _GREY, dtype=np.uint8)
-    reflectance = np.stack([resize_band(tile[name].variable, shape) for name in ("red", "green", "blue")], axis=-1)
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        colours = pool.map(lambda name: resize_band(tile[name].variable, shape), ("red", "green", "blue"))
+        reflectance = np.stack(list(colours), axis=-1)
     valid = np.isfinite(reflectance).all(axis=-1)
     picture = np.empty((*shape, 3), dtype=np.uint8)
     picture[:] = _NO_DATA

@@ -6,8 +6,7 @@ missing values cost nothing where there are none, and all bands share positions.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -24,7 +23,8 @@ from darts_utils.rasters.arrays import Array
 TOLERANCE_PX = 0.001
 """Largest error of interpolated positions, in pixels of the source."""
 
-_BLOCK_PX = 1024
+BLOCK_PX = 1024
+"""Edge of the blocks that nodes are laid over, from the first pixel of a grid on."""
 STEP_PX = 16
 """Distance of the nodes, unless the tolerance asks for less."""
 _KERNEL_PX = 2
@@ -55,8 +55,24 @@ class Warp:
     grid: GeoBox
     crs: CRS
     factors: tuple[float, float]
+    """See `resampling_factors`."""
     resampling: Resampling
     fill: float
+
+    @classmethod
+    def of(cls, source: Source, grid: GeoBox, resampling: Resampling, fill: float) -> "Warp":
+        """Return what the blocks of a grid share."""
+        source_crs, crs = gdal_crs(source.grid), gdal_crs(grid)
+        factors = resampling_factors(source.grid, source_crs, grid, crs)
+        return cls(
+            source=source,
+            source_crs=source_crs,
+            grid=grid,
+            crs=crs,
+            factors=factors,
+            resampling=resampling,
+            fill=fill,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +84,13 @@ class Nodes:
     rows: Array
     step: int
     """Pixels from node to node."""
+
+    def part(self, block: Block) -> "Nodes":
+        """Return those of a part that begins at multiples of the step, in pixels of the whole."""
+        rows, columns = (
+            slice(part.start // self.step, -(-part.stop // self.step) + 1) for part in (block.rows, block.columns)
+        )
+        return replace(self, columns=self.columns[rows, columns], rows=self.rows[rows, columns])
 
 
 def warp(
@@ -82,40 +105,42 @@ def warp(
         resampling: Kernel that values are weighted with.
         fill: Value of pixels that see no source pixel with data.
     """
-    source_crs, crs = gdal_crs(source.grid), gdal_crs(grid)
-    shared = Warp(
-        source=source,
-        source_crs=source_crs,
-        grid=grid,
-        crs=crs,
-        factors=resampling_factors(source.grid, source_crs, grid, crs),
-        resampling=resampling,
-        fill=fill,
-    )
-    for_each_block(partial(_warp_block, shared, out), (grid.shape[0], grid.shape[1]), _BLOCK_PX)
+    shared = Warp.of(source, grid, resampling, fill)
+
+    def write(block: Block) -> None:
+        nodes = nodes_of(shared, grid[block.rows, block.columns])
+        target = np.empty((len(out), *block.shape), dtype=out[0].dtype)
+        resample(shared, nodes, target)
+        for band, values in zip(out, target, strict=True):
+            band[block.rows, block.columns] = values
+
+    for_each_block(write, (grid.shape[0], grid.shape[1]), BLOCK_PX)
     return out
 
 
-def _warp_block(shared: Warp, out: Sequence[Array] | Array, block: Block) -> None:
-    nodes = nodes_of(shared, shared.grid[block.rows, block.columns])
+def resample(shared: Warp, nodes: Nodes, target: Array) -> None:
+    """Fill (band, y, x) float32 or uint8 with the values at some nodes and between them."""
+    rows, columns = source_window(shared, nodes)
+    values = shared.source.values[:, rows, columns]
+    within = (nodes.columns - columns.start, nodes.rows - rows.start)
+    if shared.resampling == "nearest":
+        resample_nearest(values, within, nodes.step, shared.fill, target)
+        return
+    missing = shared.source.is_missing(values)
+    holes = missing if missing.any() else None
+    values = values.astype(np.float64)  # once for a block; each of its values is read sixteen times or more
+    resample_cubic(values, holes, within, nodes.step, shared.factors, shared.fill, target)
+
+
+def source_window(shared: Warp, nodes: Nodes) -> tuple[slice, slice]:
+    """Return the rows and columns of the source that are read for some nodes and what is between them."""
     rows, columns = (
         _window(positions, factor, length)
         for positions, factor, length in zip(
             (nodes.rows, nodes.columns), shared.factors[::-1], shared.source.values.shape[1:], strict=True
         )
     )
-    values = shared.source.values[:, rows, columns]
-    target = np.empty((len(out), *block.shape), dtype=out[0].dtype)
-    within = (nodes.columns - columns.start, nodes.rows - rows.start)
-    if shared.resampling == "nearest":
-        resample_nearest(values, within, nodes.step, shared.fill, target)
-    else:
-        missing = shared.source.is_missing(values)
-        holes = missing if missing.any() else None
-        values = values.astype(np.float64)  # once for a block; each of its values is read sixteen times or more
-        resample_cubic(values, holes, within, nodes.step, shared.factors, shared.fill, target)
-    for band, values in zip(out, target, strict=True):
-        band[block.rows, block.columns] = values
+    return rows, columns
 
 
 def nodes_of(shared: Warp, grid: GeoBox) -> Nodes:

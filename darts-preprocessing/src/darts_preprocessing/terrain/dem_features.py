@@ -1,8 +1,8 @@
 """What is made of the elevation around a tile, whole or window by window."""
 
-import threading
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from darts_preprocessing.terrain.tpi import position_index
 from darts_utils.bands import manager
 from darts_utils.machine.devices import DeviceSpec
 from darts_utils.rasters.arrays import Array
+from darts_utils.rasters.lazy import Remembered
 
 DEM_BANDS = frozenset({"dem", "arcticdem_data_mask", "relative_elevation", *TERRAIN_BANDS})
 STENCIL_PX = 2
@@ -37,12 +38,15 @@ class DemFeatures:
     bands: frozenset[str]
     """Which bands are wanted."""
     device: DeviceSpec = None
-    _last: threading.local = field(default_factory=threading.local, init=False, repr=False)
 
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of the tile."""
         return self.dem_window.shape
+
+    def packed(self) -> "DemFeatures":
+        """Return the same of a DEM that is kept compressed until windows are read."""
+        return replace(self, dem_window=self.dem_window.packed())
 
     def whole(self) -> dict[str, Array]:
         """Return all bands wanted, (y, x)."""
@@ -53,29 +57,25 @@ class DemFeatures:
         window = Block(rows=rows, columns=columns)
         if window.shape[0] * window.shape[1] > _SHARED_PX:
             return self._make({band}, window)[band]
-        if getattr(self._last, "window", None) != window:
-            self._last.window, self._last.bands = window, self._make(self.bands, window)
-        made: dict[str, Array] = self._last.bands
-        return made[band]
+        return self._shared(rows, columns)[band]
+
+    @cached_property
+    def _shared(self) -> Remembered[dict[str, Array]]:
+        return Remembered(self._of_window)
+
+    def _of_window(self, rows: slice, columns: slice) -> dict[str, Array]:
+        return self._make(self.bands, Block(rows=rows, columns=columns))
 
     def _make(self, bands: Collection[str], window: Block) -> dict[str, Array]:
         dem_window, halo = self.dem_window, self.dem_window.halo
         made = dem_window.terrain(bands, window, self.device)
         if self.kernel is not None and "relative_elevation" in bands:
-            around = window.read(dem_window.dem, halo, halo)
+            around = dem_window.read(window, halo)
             made["relative_elevation"] = position_index(around, self.kernel, halo, self.device)
         if "arcticdem_data_mask" in bands:
-            made["arcticdem_data_mask"] = np.isfinite(window.read(dem_window.dem, halo, 0)).view(np.uint8)
+            made["arcticdem_data_mask"] = np.isfinite(dem_window.read(window)).view(np.uint8)
             if self.measured is not None:
                 made["arcticdem_data_mask"] &= window.read(self.measured, halo, 0)
         if "dem" in bands:
-            made["dem"] = np.clip(window.read(dem_window.dem, halo, 0), *manager["dem"].valid_range, dtype=np.float32)
+            made["dem"] = np.clip(dem_window.read(window), *manager["dem"].valid_range, dtype=np.float32)
         return made
-
-    def __getstate__(self) -> dict[str, object]:
-        """Leave the remembered windows behind when this is sent to another process."""
-        return {name: value for name, value in self.__dict__.items() if name != "_last"}
-
-    def __setstate__(self, state: dict[str, object]) -> None:
-        """Begin without remembered windows."""
-        self.__dict__.update(state, _last=threading.local())

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +17,7 @@ from darts_utils.bands import FLAT_GRADIENT
 from darts_utils.grid import pixel_size_m
 from darts_utils.machine.devices import DeviceSpec, decide_device
 from darts_utils.rasters.arrays import Array
+from darts_utils.rasters.packed import Packed
 from darts_utils.tile import geobox_of
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def band_attributes(name: str) -> dict[str, str]:
 class DemWindow:
     """A DEM and what is needed to make terrain of any window of it."""
 
-    dem: Array
+    dem: Array | Packed
     """(y, x) float32 elevation in metres, NaN where unknown."""
     halo: int
     """Cells along each edge of `dem` that are only read; windows are counted in what lies within."""
@@ -162,12 +163,13 @@ class DemWindow:
         """Rows and columns within the halo."""
         return self.dem.shape[0] - 2 * self.halo, self.dem.shape[1] - 2 * self.halo
 
-    @property
-    def inner_dem(self) -> Array:
-        """(y, x) float32 elevation within the halo."""
-        (height, width), halo = self.shape, self.halo
-        inner: Array = self.dem[halo : halo + height, halo : halo + width]
-        return inner
+    def read(self, window: Block, halo: int = 0) -> Array:
+        """Return (y, x) float32 elevation of a window and `halo` pixels around it, NaN beyond what is known."""
+        return window.read(self.dem, self.halo, halo)
+
+    def packed(self) -> "DemWindow":
+        """Return the same, kept compressed until windows are read."""
+        return self if isinstance(self.dem, Packed) else replace(self, dem=Packed(self.dem))
 
     def terrain(self, bands: Collection[str], window: Block, device: DeviceSpec = None) -> dict[str, Array]:
         """Return terrain bands in a window, (y, x) float32 each.
@@ -201,7 +203,7 @@ class DemWindow:
     def _device_block(self, out: dict[str, Array], window: Block, block: Block, device: "torch.device") -> None:
         """Write a block of a window, computed by torch."""
         place = block.within(window)
-        heights = place.read(self.dem, self.halo, 1)
+        heights = self.read(place, 1)
         made = DeviceWindow(heights, self.pixel_m, self.convergence.of(place), device)
         for name, values in made.bands(out, self.sun.direction, FLAT_GRADIENT).items():
             out[name][block.rows, block.columns] = values

@@ -2,9 +2,16 @@
 
 import ctypes
 import gc
+import math
+import mmap
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
+
+import numpy as np
+
+from darts_utils.rasters.arrays import Array
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _PATCH_PX = 1024
@@ -13,7 +20,7 @@ _MOST_BYTES = 2**31 - 1
 _LARGEST_KEPT_BYTES = 2**28
 """Layers of a network for a patch of 1024 pixels are smaller, whole bands of a scene larger."""
 _LARGE_BYTES = 2**26
-"""Work on so much is worth the tenth of a second that having freed memory really free takes."""
+"""Arrays of so much get pages of their own; work on so much is worth the tenth of a second that having freed memory really free takes."""
 
 
 def keep_freed(patch_px: int = 1024) -> None:
@@ -31,6 +38,20 @@ def keep_freed(patch_px: int = 1024) -> None:
         libc.mallopt(_M_MMAP_THRESHOLD, largest)
         libc.mallopt(_M_TRIM_THRESHOLD, min(2 * largest, _MOST_BYTES))
         libc.mallopt(_M_ARENA_MAX, 1)  # those of other threads than the first cannot hold large blocks
+
+
+def own_pages(shape: tuple[int, ...], dtype: Any) -> Array:
+    """Return a new array, as `numpy.empty` does, whose memory the system has back as soon as nobody refers to it.
+
+    Whole bands are for the allocator what it keeps: their memory would stay between what was got after them.
+    """
+    n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+    if n_bytes < _LARGE_BYTES or not hasattr(mmap, "MAP_PRIVATE"):
+        return np.empty(shape, dtype=dtype)
+    pages = mmap.mmap(-1, n_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with suppress(OSError, AttributeError):
+        pages.madvise(mmap.MADV_HUGEPAGE)  # as numpy asks for its own
+    return np.frombuffer(pages, dtype=dtype).reshape(shape)
 
 
 _had_large_work: deque[bool] = deque(maxlen=1)

@@ -1,5 +1,6 @@
 """Bands that are made where they are read, so that a scene of them takes no memory of its own."""
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,9 @@ from darts_utils.rasters.arrays import Array
 
 type ReadWindow = Callable[[slice, slice], Array]
 """Returns the (y, x) values in some rows and columns, given as slices with a start and a stop."""
+
+_SMALL_PX = 2**20
+"""Of larger windows nothing is remembered."""
 
 
 def lazy_band(
@@ -38,6 +42,37 @@ def lazy_band(
     return xr.Variable(("y", "x"), values, attributes)
 
 
+class Remembered[T]:
+    """Makes something of windows, but not the same small one twice in a row in one thread.
+
+    Args:
+        make: Makes it of some rows and columns, given as slices.
+    """
+
+    def __init__(self, make: Callable[[slice, slice], T]) -> None:
+        self._make = make
+        self._last = threading.local()
+
+    def __call__(self, rows: slice, columns: slice) -> T:
+        """Return it for some rows and columns, given as slices with a start and a stop.
+
+        Arrays of small windows are read-only, as whoever asks next gets the same.
+        """
+        if getattr(self._last, "window", None) == (rows, columns):
+            known: T = self._last.made
+            return known
+        made = self._make(rows, columns)
+        if (rows.stop - rows.start) * (columns.stop - columns.start) <= _SMALL_PX:
+            if isinstance(made, np.ndarray):
+                made.flags.writeable = False
+            self._last.window, self._last.made = (rows, columns), made
+        return made
+
+    def __reduce__(self) -> "tuple[type[Remembered[T]], tuple[Callable[[slice, slice], T]]]":
+        """Leave what is remembered behind when this is sent to another process."""
+        return Remembered, (self._make,)
+
+
 class _Computed(BackendArray):
     """What xarray asks for windows; the names of the attributes are its own."""
 
@@ -53,7 +88,9 @@ class _Computed(BackendArray):
     def _window(self, key: tuple[int | slice, ...]) -> Array:
         rows, columns = key
         if self._takes_steps and isinstance(rows, slice) and isinstance(columns, slice):
-            return self._read(rows, columns)
+            return self._read(
+                *(slice(*part.indices(length)) for part, length in zip((rows, columns), self.shape, strict=True))
+            )
         (rows, inner_rows), (columns, inner_columns) = (
             _bounds(part, length) for part, length in zip(key, self.shape, strict=True)
         )

@@ -18,8 +18,9 @@ from darts_utils.machine.threads import inherited
 logger = logging.getLogger(__name__)
 
 _POLL_S = 0.1
-_PEAK_OVER_TILE = 1.0
-"""A stage holds about as much at its peak: much of a prepared tile is only made where it is read, but in floats."""
+_PEAK_OVER_TILE = 0.5
+"""Memory of a tile at its peak to that of its bands as floats, of which most are only made where they are read; 0.4 of
+a whole scene of Sentinel-2 with all features, of which digital numbers are 0.1."""
 
 type _Handover = queue.Queue[_Item | None]
 """Tiles from one lane to the next; None is the end."""

@@ -15,7 +15,8 @@ from darts.pipelines.results.provenance import Making
 from darts.pipelines.tiles import Loaded, Result, Source, TileRef, Work, loaded
 from darts_acquisition.auxiliary.snapshot import cube_snapshot
 from darts_export import export_tile
-from darts_export.products import SAID_VARIABLES, THUMBNAIL_VARIABLES, needed_variables
+from darts_export.pictures.thumbnail import draw_ground
+from darts_export.products import COLOURS, SAID_VARIABLES, THUMBNAIL_VARIABLES, needed_variables
 from darts_export.record import FINGERPRINT
 from darts_postprocessing import prepare_export
 from darts_postprocessing.masks import is_out_of_extent
@@ -67,7 +68,7 @@ def build_stages(
         results: The results folder.
     """
     return [
-        *feature_stages(parameters, source, features, ensemble.model_bands),
+        *prepare_stages(parameters, source, features, ensemble.model_bands),
         segment_stage(parameters, ensemble),
         *result_stages(parameters, ensemble.model_names, making, results),
     ]
@@ -95,6 +96,14 @@ def feature_stages(
         ),
         Stage("preprocess", "prepare", _Preprocess(parameters, features, models)),
     ]
+
+
+def prepare_stages(
+    parameters: PipelineParameters, source: Source, features: frozenset[str], models: Mapping[str, Collection[str]]
+) -> list[Stage]:
+    """Return the stages from a reference to a tile with its features, and with the ground of its picture if asked."""
+    stages = feature_stages(parameters, source, features, models)
+    return [*stages, Stage("picture", "prepare", _draw_picture)] if "thumbnail" in parameters.products else stages
 
 
 def segment_stage(parameters: PipelineParameters, ensemble: "EnsembleV1") -> Stage:
@@ -181,6 +190,12 @@ class _Preprocess:
         return replace(given, tile=tile, auxiliary={})
 
 
+def _draw_picture(work: Work) -> Work:
+    """Draw the ground now, so that its colours need not wait for the end with everything else that is written."""
+    given = loaded(work)
+    return replace(given, ground=draw_ground(given.tile))
+
+
 @dataclass(frozen=True)
 class _Segment:
     parameters: PipelineParameters
@@ -202,7 +217,8 @@ class _Segment:
             nobody_asks=self._out_of_extent(given.tile),
             skip_water=self.parameters.skip_water,
         )
-        kept = tile if self.parameters.debug_data else _only_exported(tile, self.parameters.products)
+        done = COLOURS if given.ground is not None else ()
+        kept = tile if self.parameters.debug_data else _only_exported(tile, self.parameters.products, done)
         return replace(given, tile=kept)
 
     def _out_of_extent(self, tile: xr.Dataset) -> Callable[[slice, slice], bool] | None:
@@ -216,10 +232,16 @@ class _Segment:
         return partial(is_out_of_extent, quality, level=level, radius=given.mask_erosion_size, edge_px=edge_px)
 
 
-def _only_exported(tile: xr.Dataset, products: Sequence[str]) -> xr.Dataset:
-    """Return the tile without the bands that only the models needed: a full scene has gigabytes of them."""
-    keep = needed_variables(products)
-    return tile[[name for name in tile.data_vars if name in keep or is_said(str(name))]]
+def _only_exported(tile: xr.Dataset, products: Sequence[str], done: Sequence[str]) -> xr.Dataset:
+    """Return the tile without the bands that only the models needed: a full scene has gigabytes of them.
+
+    Args:
+        tile: The tile.
+        products: What is exported.
+        done: Bands that were only kept to be shown, and have been.
+    """
+    keep, drop = needed_variables(products), set(done) - set(SAID_VARIABLES)
+    return tile[[name for name in tile.data_vars if name in keep or (is_said(str(name)) and name not in drop)]]
 
 
 def is_said(name: str) -> bool:
@@ -244,6 +266,7 @@ class _Postprocess:
             device=self.parameters.device,
             edge_erosion_size=self.parameters.edge_erosion_size,
             drop_cut_objects=self.parameters.drop_cut_objects,
+            in_place=True,
         )
         return replace(given, tile=tile)
 
@@ -266,6 +289,7 @@ class _Export:
             metadata=metadata,
             debug=self.parameters.debug_data,
             overwrite=self.parameters.overwrite,
+            ground=given.ground,
         )
         _say_unmapped(work.ref, facts.observed_km2)
         _say_missing(work.ref, facts.features_missing)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import xarray as xr
 
+    from darts_utils.rasters.arrays import Array
+
 
 type MosaicResolution = Literal[2, 10, 32]
 """Pixel sizes of the ArcticDEM mosaics, in metres."""
@@ -151,6 +153,8 @@ class Loaded(Work):
     tile: "xr.Dataset"
     auxiliary: Mapping[str, "xr.Dataset"] = field(default_factory=dict)
     """Auxiliary layers for the tile, by name, until features are made of them."""
+    ground: "Array | None" = None
+    """The ground of its picture, if that was drawn already."""
 
     @property
     def nbytes(self) -> int:

@@ -15,6 +15,7 @@ from odc.geo.xr import wrap_xr
 
 from darts_utils.errors import DataError, GridError, MissingDataError
 from darts_utils.grid import pixel_size_m
+from darts_utils.rasters.chunked import read_chunks
 from darts_utils.rasters.window import Window
 
 ALL_CHUNKS = "darts:all_chunks"
@@ -179,12 +180,20 @@ class RawScene:
         array = self._band(band)
         self._check(band, array, _TYPES if dtype is None else (dtype,))
         try:
-            values = np.asarray(array[:] if self.part is None else array[self.part.rows, self.part.columns])
+            values = read_chunks(array, *self._window)
         except Exception as error:
             raise DataError(
                 f"band {band} of {self.path} is damaged ({type(error).__name__}: {_reason(error)}). {_AGAIN}"
             ) from error
         return wrap_xr(values, self.geobox, nodata=None)
+
+    @property
+    def _window(self) -> tuple[slice, slice]:
+        """Rows and columns that are read."""
+        if self.part is not None:
+            return self.part.rows, self.part.columns
+        height, width = self._staged_grid.shape
+        return slice(0, height), slice(0, width)
 
     def _check(self, band: str, array: zarr.Array[Any], types: tuple[str, ...]) -> None:
         if array.dtype.name not in types:

@@ -2,9 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,12 +12,11 @@ import xarray as xr
 from darts_acquisition.optical.quality import OPTICAL, with_scl_quality
 from darts_acquisition.optical.reflectance import reflectance
 from darts_acquisition.optical.sentinel2.scene_store import RawScene
+from darts_utils.rasters.lazy import lazy_band
+from darts_utils.rasters.packed import Packed
 from darts_utils.rasters.row_blocks import for_each_row_block, row_blocks
 
 logger = logging.getLogger(__name__)
-
-_READERS = 2
-"""Bands read at once; each takes memory for its decoded chunks beside what it becomes."""
 
 type BandsMapping = Mapping[str, str] | Literal["all"]
 
@@ -75,7 +72,14 @@ def scene_tile(
     tile = xr.Dataset({**bands, "s2_scl": classes}, classes.coords, _tile_attributes(scene, form))
     if output_dir_for_debug_geotiff is not None:
         _write_debug_geotiffs(scene, [*mapping, form.scl_band], output_dir_for_debug_geotiff)
-    return with_scl_quality(tile, lambda rows: unseen[rows])
+    seen = with_scl_quality(tile, lambda rows: unseen[rows])
+    return seen.assign(s2_scl=_packed(seen["s2_scl"].variable)) if lazy else seen
+
+
+def _packed(band: xr.Variable) -> xr.Variable:
+    """Return a band that is kept compressed, and unpacked where it is read."""
+    packed = Packed(band.values)
+    return lazy_band(packed.window, packed.shape, packed.dtype.name, band.attrs, takes_steps=True)
 
 
 def _warn_of_gaps(scene: RawScene, bands: Sequence[str]) -> None:
@@ -112,8 +116,7 @@ def _reflectances(
     was, a 0 in some bands is what dark water came out as; where it still is in the numbers, 0 stands for nothing
     else.
     """
-    with ThreadPoolExecutor(_READERS) as pool:
-        numbers = dict(zip(mapping, pool.map(partial(_numbers, scene, form), mapping), strict=True))
+    numbers = {name: _numbers(scene, form, name) for name in mapping}
     scales = {name: form.scale(scene, name) for name in mapping}  # after it is known that they are there
     if form.check is not None:
         optical = {name: values for name, values in numbers.items() if name in form.bands}

@@ -15,6 +15,7 @@ from darts_acquisition.auxiliary.arcticdem import arcticdem_staged, arcticdem_to
 from darts_acquisition.auxiliary.filling import Chunk
 from darts_preprocessing import align_arcticdem
 from darts_utils.grid import metres_to_pixels
+from darts_utils.machine.memory import give_back_after
 from darts_utils.paths import PathManager
 
 _WARP_MARGIN_M = 60
@@ -77,6 +78,9 @@ class ArcticDem(AuxiliaryLayer):
             offline=request.parameters.offline,
             stage_with=stage_with,
         )
+        if "arcticdem_data_mask" not in bands:
+            loaded = loaded[["dem"]]
+            give_back_after(loaded.nbytes)  # masks as large as bands of the tile, held by cycles of references only
         radii = request.parameters.tpi_outer_radius, request.parameters.tpi_inner_radius
         return align_arcticdem(loaded, geobox, *radii, bands=bands)
 

@@ -16,6 +16,7 @@ from darts.utils.terminal import say
 from darts_segmentation.self_check import Verdict, Verdicts, best_precision, check_precisions
 from darts_utils.errors import DartsError
 from darts_utils.files import atomic_file
+from darts_utils.machine.memory import give_back, give_back_after
 from darts_utils.parameters import FLOAT32, Precision
 
 if TYPE_CHECKING:
@@ -81,13 +82,20 @@ def judged_on(
     """
     for ref in tiles:
         try:
-            work: Work = Work(ref)
-            for stage in stages:
-                work = stage.run(work)
-            return check_precisions(ensemble.members, loaded(work).tile, ensemble.device, faster)
+            return _judged(stages, ensemble, ref, faster)
         except (DartsError, OSError) as error:
             logger.info("precisions are not compared on %s: %s", ref.tile_id, error)
+        finally:
+            give_back()  # or the run would begin with a whole scene that nobody needs
     return {}
+
+
+def _judged(stages: Sequence[Stage], ensemble: "EnsembleV1", ref: TileRef, faster: Sequence[Precision]) -> Verdicts:
+    work: Work = Work(ref)
+    for stage in stages:
+        work = stage.run(work)
+        give_back_after(work.nbytes)
+    return check_precisions(ensemble.members, loaded(work).tile, ensemble.device, faster)
 
 
 @dataclass(frozen=True)

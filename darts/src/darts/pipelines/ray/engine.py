@@ -23,7 +23,7 @@ from darts.pipelines.ray.semaphore import Semaphores, acquired
 from darts.pipelines.ray.workers import Lanes, owner
 from darts.pipelines.results.provenance import Making
 from darts.pipelines.run import Engine, Resolved, run_pipeline
-from darts.pipelines.stages import Stage, feature_stages, is_said, result_stages, segment_stage
+from darts.pipelines.stages import Stage, is_said, prepare_stages, result_stages, segment_stage
 from darts.pipelines.tiles import Executor, RunReport, Source, TileRef, Work, loaded
 from darts_acquisition.auxiliary.filling import set_outer_lock
 from darts_segmentation import EnsembleV1
@@ -103,7 +103,7 @@ def lanes_of(pipeline: RayMixin, run: Resolved, plan: Plan | None, semaphores: A
     """
     there = for_workers(pipeline, run, plan)
     parameters, source = there.parameters, there.source
-    prepare = feature_stages(parameters, source, run.features, run.model_bands)
+    prepare = prepare_stages(parameters, source, run.features, run.model_bands)
     if plan is not None:
         let_in = partial(connect, parameters, source, slim_plan(plan))
         prepare[0] = replace(prepare[0], run=_Fetching(prepare[0].run, source, let_in, semaphores))
@@ -161,7 +161,7 @@ class _DropUnusedBands:
 
     def __call__(self, work: Work) -> Work:
         made = loaded(self.make(work))
-        keep = {*self.features, "nir"}
+        keep = self.features
         return replace(
             made, tile=made.tile[[name for name in made.tile.data_vars if name in keep or is_said(str(name))]]
         )

@@ -51,7 +51,7 @@ def make_scene(folder: Path, size: int) -> Path:
         return folder
     _fill_cubes(folder / "aux", size)
     attributes = {"processing:version": "05.10", "view:sun_azimuth": 178.0, "view:sun_elevation": 35.0}
-    store.write(SCENE_ID, _raw_bands(size), attributes)
+    store.write(SCENE_ID, raw_bands(size), attributes)
     return folder
 
 
@@ -73,7 +73,7 @@ def repeated(layer: np.ndarray, size: int) -> np.ndarray:
     return np.tile(layer, (repeats, repeats))[:size, :size]
 
 
-def _raw_bands(size: int) -> dict[str, xr.DataArray]:
+def raw_bands(size: int) -> dict[str, xr.DataArray]:
     """Return digital numbers with a swath's edge along one side, and classes with some clouds."""
     grid, bands = scene_grid(size), {}
     swath = np.add.outer(np.arange(size) * 0.2, np.arange(size)) < 0.12 * size

@@ -4,8 +4,10 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -58,6 +60,43 @@ def test_a_case_has_results_after_both_sides_agreed(name, scenes, one_thread, mo
 def test_what_needs_a_gpu_is_said_to_be_missing(capsys):
     assert list(results_of(Case(name="gpu"))) == []
     assert capsys.readouterr().out == "nothing was measured: torch finds no GPU here\n"
+
+
+def test_parts_for_a_gpu_run_where_there_is_none(scenes):
+    from benchmarks.cases.gpu import terrain, warps
+    from benchmarks.lib.gpu_networks import networks
+    from benchmarks.lib.on_device import Device
+
+    cpu, rasters = Device("cpu"), Case(name="gpu", size=WARM_UP_PX, repeat=1, folder=scenes)
+    found = [*terrain(rasters, cpu), *warps(rasters, cpu), *networks(replace(rasters, size=32), cpu, "resnet18")]
+    assert len(found) == 2 + 2 + 8
+    assert all(one.seconds > 0 and one.ratio > 0 for one in found)
+
+
+def test_a_part_that_fails_or_has_no_time_left_is_said_and_the_others_go_on(capsys):
+    from benchmarks.cases.gpu import in_time
+
+    def broken():
+        raise RuntimeError("out of memory")
+        yield
+
+    given = [("one", 1, broken), ("two", 100, lambda: iter(["never"])), ("three", 1, lambda: iter(["made"]))]
+    assert list(in_time(iter(given), limit_s=50)) == ["made"]
+    said = capsys.readouterr().out
+    assert "one is not measured: RuntimeError: out of memory" in said
+    assert "two: left out" in said
+
+
+def test_what_a_gpu_needs_besides_is_said(tmp_path, monkeypatch):
+    from benchmarks.cases import gpu
+
+    monkeypatch.setattr(gpu.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(gpu.shutil, "disk_usage", lambda _: SimpleNamespace(free=2**30))
+    monkeypatch.setattr(gpu.os, "cpu_count", lambda: 4)
+    nvidia, disk, cores = gpu.missing(tmp_path / "not" / "there")
+    assert "nvidia-ml-py" in nvidia
+    assert f"12 GiB in {tmp_path} (it has 1)" in disk
+    assert "16 cores" in cores
 
 
 def test_a_scene_by_the_plain_steps_is_a_scene_by_ours(scenes):

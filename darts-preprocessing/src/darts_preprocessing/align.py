@@ -1,6 +1,7 @@
 """Auxiliary layers brought onto the grid of the optical bands."""
 
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -9,18 +10,23 @@ from odc.geo.geobox import GeoBox
 from darts_preprocessing.resampling.warp import Source, warp
 from darts_preprocessing.trends import TrendWindows
 from darts_utils.errors import DataError
+from darts_utils.machine.devices import DeviceSpec, decide_device
 from darts_utils.rasters.arrays import Array
 from darts_utils.tile import geobox_of
+
+if TYPE_CHECKING:
+    import torch
 
 TCVIS_BANDS = ("tc_brightness", "tc_greenness", "tc_wetness")
 
 
-def align_dem(ds_arcticdem: xr.Dataset, geobox: GeoBox) -> Array:
+def align_dem(ds_arcticdem: xr.Dataset, geobox: GeoBox, device: DeviceSpec = "cpu") -> Array:
     """Return the elevation on another grid, resampled by cubic convolution.
 
     Args:
         ds_arcticdem: Holds `dem`, (y, x) float32 in metres, NaN where unknown, on its own grid.
         geobox: The grid wanted, with whatever padding the caller needs.
+        device: Where to resample: compiled code in host memory, torch on a GPU, which differs by its rounding.
 
     Returns:
         (y, x) float32 in metres, NaN where unknown. A pixel near a hole is the weighted mean of the known cells.
@@ -35,7 +41,7 @@ def align_dem(ds_arcticdem: xr.Dataset, geobox: GeoBox) -> Array:
         return dem
     source = Source(values=dem[None], grid=geobox_of(ds_arcticdem), is_missing=_is_nan)
     out = np.empty((1, *geobox.shape), dtype=np.float32)
-    return warp(source, out, geobox, "cubic", fill=np.nan)[0]
+    return warp(source, out, geobox, "cubic", fill=np.nan, device=_gpu(device))[0]
 
 
 def align_dem_mask(ds_arcticdem: xr.Dataset, geobox: GeoBox) -> Array:
@@ -60,13 +66,16 @@ def align_dem_mask(ds_arcticdem: xr.Dataset, geobox: GeoBox) -> Array:
     return warp(source, out, geobox, "nearest", fill=0)[0]
 
 
-def align_tcvis(ds_tcvis: xr.Dataset, geobox: GeoBox, bands: Collection[str]) -> dict[str, Array]:
+def align_tcvis(
+    ds_tcvis: xr.Dataset, geobox: GeoBox, bands: Collection[str], device: DeviceSpec = "cpu"
+) -> dict[str, Array]:
     """Return tasseled-cap trends on another grid, resampled by cubic convolution.
 
     Args:
         ds_tcvis: Holds the bands, (y, x) uint8; where all of them are 0 there is no data.
         geobox: The grid wanted.
         bands: Which bands to align.
+        device: Where to resample, see `align_dem`.
 
     Returns:
         (y, x) uint8 for each band asked for, rounded to nearest and kept within 0..255; 0 where there is no data.
@@ -78,7 +87,7 @@ def align_tcvis(ds_tcvis: xr.Dataset, geobox: GeoBox, bands: Collection[str]) ->
     """
     names, source = _trends(ds_tcvis, bands)
     out = [np.empty(geobox.shape, dtype=np.uint8) for _ in names]
-    warp(source, out, geobox, "cubic", fill=0)
+    warp(source, out, geobox, "cubic", fill=0, device=_gpu(device))
     return {name: band for name, band in zip(names, out, strict=True) if name in bands}
 
 
@@ -100,6 +109,12 @@ def _band(dataset: xr.Dataset, name: str) -> Array:
     band = dataset[name]
     values: Array = band.transpose(*band.odc.spatial_dims).values
     return values
+
+
+def _gpu(device: DeviceSpec) -> "torch.device | None":
+    """Return the device that is asked for, None for host memory."""
+    chosen = decide_device(device)
+    return None if chosen.type == "cpu" else chosen
 
 
 def _is_nan(values: Array) -> Array:

@@ -35,7 +35,8 @@ def test_nothing_is_left_in_memory_of_the_scene_that_precisions_were_tried_on(no
 
     monkeypatch.setattr("darts.pipelines.computing.verdicts.check_precisions", lambda *_: {BFLOAT16: {}})
     ensemble = SimpleNamespace(members=(), device=torch.device("cpu"))
-    assert judged_on([Stage("optical", "prepare", load)], ensemble, [TileRef(tile_id="scene", output_folder=Path("scene"))], [BFLOAT16])
+    scene = TileRef(tile_id="scene", output_folder=Path("scene"))
+    assert judged_on([Stage("optical", "prepare", load)], ensemble, [scene], [BFLOAT16])
     assert [one() for one in seen] == [None]
 
 

@@ -7,7 +7,7 @@ missing values cost nothing where there are none, and all bands share positions.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from affine import Affine
@@ -17,8 +17,12 @@ from rasterio.warp import transform
 
 from darts_preprocessing.blocks import Block, for_each_block
 from darts_preprocessing.resampling.kernels import resample_cubic, resample_nearest
+from darts_preprocessing.resampling.kernels_device import resample_on_device
 from darts_utils.grid import crs_of
 from darts_utils.rasters.arrays import Array
+
+if TYPE_CHECKING:
+    import torch
 
 TOLERANCE_PX = 0.001
 """Largest error of interpolated positions, in pixels of the source."""
@@ -94,7 +98,13 @@ class Nodes:
 
 
 def warp(
-    source: Source, out: Sequence[Array] | Array, grid: GeoBox, resampling: Resampling, *, fill: float
+    source: Source,
+    out: Sequence[Array] | Array,
+    grid: GeoBox,
+    resampling: Resampling,
+    *,
+    fill: float,
+    device: "torch.device | None" = None,
 ) -> Sequence[Array] | Array:
     """Fill (y, x) arrays, one a band, and return them.
 
@@ -104,13 +114,14 @@ def warp(
         grid: The grid of `out`.
         resampling: Kernel that values are weighted with.
         fill: Value of pixels that see no source pixel with data.
+        device: Where torch resamples by cubic convolution, block by block; None for compiled code in host memory.
     """
     shared = Warp.of(source, grid, resampling, fill)
 
     def write(block: Block) -> None:
         nodes = nodes_of(shared, grid[block.rows, block.columns])
         target = np.empty((len(out), *block.shape), dtype=out[0].dtype)
-        resample(shared, nodes, target)
+        resample(shared, nodes, target, device)
         for band, values in zip(out, target, strict=True):
             band[block.rows, block.columns] = values
 
@@ -118,8 +129,8 @@ def warp(
     return out
 
 
-def resample(shared: Warp, nodes: Nodes, target: Array) -> None:
-    """Fill (band, y, x) float32 or uint8 with the values at some nodes and between them."""
+def resample(shared: Warp, nodes: Nodes, target: Array, device: "torch.device | None" = None) -> None:
+    """Fill (band, y, x) float32 or uint8 with the values at some nodes and between them; see `warp` for the device."""
     rows, columns = source_window(shared, nodes)
     values = shared.source.values[:, rows, columns]
     within = (nodes.columns - columns.start, nodes.rows - rows.start)
@@ -128,6 +139,18 @@ def resample(shared: Warp, nodes: Nodes, target: Array) -> None:
         return
     missing = shared.source.is_missing(values)
     holes = missing if missing.any() else None
+    if device is not None:
+        resample_on_device(
+            values,
+            holes,
+            within,
+            step=nodes.step,
+            factors=shared.factors,
+            fill=shared.fill,
+            out=target,
+            device=device,
+        )
+        return
     values = values.astype(np.float64)  # once for a block; each of its values is read sixteen times or more
     resample_cubic(values, holes, within, nodes.step, shared.factors, shared.fill, target)
 

@@ -20,7 +20,8 @@ _MOST_BYTES = 2**31 - 1
 _LARGEST_KEPT_BYTES = 2**28
 """Layers of a network for a patch of 1024 pixels are smaller, whole bands of a scene larger."""
 _LARGE_BYTES = 2**26
-"""Arrays of so much get pages of their own; work on so much is worth the tenth of a second that having freed memory really free takes."""
+"""Arrays of so much get pages of their own. Work on so much is worth the tenth of a second that having freed memory
+really free takes."""
 
 
 def keep_freed(patch_px: int = 1024) -> None:

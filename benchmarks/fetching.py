@@ -25,6 +25,7 @@ import pystac
 import rasterio
 from affine import Affine
 
+from benchmarks.lib import slow_storage
 from benchmarks.lib.scene import CLASSES, SCENE_ID, raw_bands
 
 _CONNECTIONS = 4
@@ -62,7 +63,7 @@ def items(assets: dict[str, dict[str, Any]], number: int) -> Iterator[pystac.Ite
 @contextmanager
 def storage(folder: Path, mbit_per_s: float) -> Iterator[str]:
     """Hold a storage on a slow line; yield its address."""
-    command = [sys.executable, "-m", "benchmarks.lib.slow_storage", str(folder), "--mbit-per-s", str(mbit_per_s)]
+    command = [sys.executable, slow_storage.__file__, str(folder), "--mbit-per-s", str(mbit_per_s)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:
@@ -92,7 +93,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenes", type=int, default=40)
     parser.add_argument("--mbit-per-s", type=float, default=200)
-    parser.add_argument("--size", type=int, default=2745, help="pixels along an edge; 10980 are a whole scene")
+    parser.add_argument("--size", type=int, default=2744, help="pixels along an edge; 10980 are a whole scene")
     arguments = parser.parse_args()
     with TemporaryDirectory(prefix="darts-fetching-") as name:
         folder = Path(name)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.request import urlopen
 
 import pytest
 import torch
@@ -97,6 +98,24 @@ def test_what_a_gpu_needs_besides_is_said(tmp_path, monkeypatch):
     assert "nvidia-ml-py" in nvidia
     assert f"12 GiB in {tmp_path} (it has 1)" in disk
     assert "16 cores" in cores
+
+
+def test_scenes_come_over_a_slow_line(tmp_path, monkeypatch):
+    from benchmarks import fetching
+    from darts_acquisition.optical.sentinel2.scene_store import SceneStore
+
+    (tmp_path / "files").mkdir()
+    (tmp_path / "keys").write_text("[default]\naws_access_key_id = key\naws_secret_access_key = secret\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "keys"))
+    scenes = list(fetching.items(fetching.write_files(tmp_path / "files", 128), 2))
+    with fetching.storage(tmp_path / "files", 1000) as address:
+        monkeypatch.setenv("DARTS_CDSE_S3_ENDPOINT", address)
+        assert fetching.fetch(scenes, tmp_path / "store") == []
+        with urlopen(f"{address}/counted") as answer:
+            counted = json.load(answer)
+    assert SceneStore(tmp_path / "store", "cdse").scene_ids() == [scene.id for scene in scenes]
+    assert counted["n_bytes"] == 2 * sum(file.stat().st_size for file in (tmp_path / "files").iterdir())
+    assert counted["busy_s"] > 0
 
 
 def test_a_scene_by_the_plain_steps_is_a_scene_by_ours(scenes):

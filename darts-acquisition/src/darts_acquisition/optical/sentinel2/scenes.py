@@ -12,10 +12,12 @@ from darts_acquisition.optical.sentinel2.scene_store import SceneStore, lacking_
 from darts_acquisition.optical.sentinel2.tile import BandsMapping, scene_tile
 from darts_acquisition.services.parallel import at_once
 from darts_utils.errors import ConfigError
+from darts_utils.machine.cpu import usable_cores
 from darts_utils.rasters.window import Window
 
-_IN_HAND = threading.BoundedSemaphore(5)
-"""Files of all scenes that are fetched, unpacked or written at once: what memory must hold, and a kill can lose."""
+_IN_HAND = threading.BoundedSemaphore(4 + min(usable_cores(), 4))
+"""Files of all scenes that are fetched, unpacked or written at once, so that connections need not wait for cores: what
+memory must hold (a quarter of a gigabyte each while it is unpacked), and a kill can lose."""
 
 
 def download_scene[S](

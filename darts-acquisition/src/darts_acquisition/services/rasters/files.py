@@ -15,6 +15,7 @@ from rasterio.errors import RasterioError
 from darts_acquisition.services.retry import Service, TransientError
 from darts_utils.crs import checked_crs
 from darts_utils.errors import DataError, ServiceError
+from darts_utils.machine.cpu import usable_cores
 
 DAMAGED = (RasterioError, CPLE_BaseError)
 """Errors of GDAL about files that it cannot read."""
@@ -90,7 +91,9 @@ def check_checksum(file: Path, checksum: str | None) -> None:
 
 def _decode(file: Path, url: str) -> Raster:
     driver = _FORMATS.get(file.suffix.lower().lstrip("."), "JP2OpenJPEG")
-    with rasterio.Env(CPL_VSIL_CURL_ALLOWED_FILENAME="-"), rasterio.open(file, driver=driver) as raster:
+    # its parts are decoded on all cores, so that the last file of a scene does not wait for one of them
+    given = {"CPL_VSIL_CURL_ALLOWED_FILENAME": "-", "GDAL_NUM_THREADS": usable_cores()}
+    with rasterio.Env(**given), rasterio.open(file, driver=driver) as raster:
         geobox = grid_of_raster(raster, url)
         return Raster(values=raster.read(1), geobox=geobox)
 

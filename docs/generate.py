@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeAliasType, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeAliasType, Union, get_args, get_origin
 
 import tomli_w
 from docstring_parser import parse_from_object
 
 from darts.pipelines.base import Pipeline
+from darts.pipelines.commands import Engine
 from darts.pipelines.parameters import Parameters, PipelineParameters
 from darts.pipelines.planet import PlanetPipeline
 from darts.pipelines.ray.pipelines import PlanetRayPipeline, Sentinel2RayPipeline
@@ -30,6 +31,7 @@ from darts_utils.toml import to_toml_value
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS: dict[str, type] = {
+    "map": Engine,  # beside those of the commands that it is short for
     "inference sentinel2-sequential": Sentinel2Pipeline,
     "inference planet-sequential": PlanetPipeline,
     "inference sentinel2-ray": Sentinel2RayPipeline,
@@ -67,6 +69,7 @@ EXAMPLES = {
     "prep_data_scene_id_file": "staged.json",
     "image_ids": ["20210728_201112_93_2416"],
     "extra_bands": ["ndwi"],
+    "shard": "2/4",
     "shard_size": 64,
     "cdse_stac_url": "https://stac.dataspace.copernicus.eu/v1/",
     "cdse_s3_endpoint": "https://eodata.dataspace.copernicus.eu",
@@ -108,10 +111,11 @@ def default_of(field: Field[Any]) -> Any:
 
 def type_of(field: Field[Any]) -> str:
     """Return the type of a field as a person would write it."""
-    if get_origin(field.type) in (Union, UnionType):
-        parts = [type_of_hint(part) for part in get_args(field.type) if part is not NoneType]
+    declared = get_args(field.type)[0] if get_origin(field.type) is Annotated else field.type
+    if get_origin(declared) in (Union, UnionType):
+        parts = [type_of_hint(part) for part in get_args(declared) if part is not NoneType]
         return " or ".join(parts)
-    return type_of_hint(field.type)
+    return type_of_hint(declared)
 
 
 def type_of_hint(hint: Any) -> str:

@@ -310,7 +310,7 @@ def test_a_dtype_that_no_raster_can_hold_is_named(make_tile, tmp_path):
 
 def test_an_unknown_band_is_refused_before_anything_is_written(make_tile, tmp_path):
     with pytest.raises(
-        ConfigError, match=r"^cannot export binarised; known are: probabilities, binarized, polygonized"
+        ConfigError, match=r"^cannot export binarised \(did you mean binarized\?\); known are: probabilities, binarized"
     ):
         export_tile(make_tile(), tmp_path / "scene", ["ndvi", "binarised"])
     assert not (tmp_path / "scene").exists()

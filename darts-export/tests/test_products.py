@@ -74,7 +74,9 @@ def test_unknown_bands_are_refused_with_what_is_known():
     check_bands(["probabilities", "slope", "probabilities-a"])
     check_bands(["depth"], also=["depth"])
     known = ", ".join([*PRODUCTS, *(name.replace("*", "{model}") for name in manager if name not in PRODUCTS)])
-    message = f"cannot export binarised, foo, probabilities-*; known are: {known}. Correct the name or leave it out."
+    meant = "did you mean binarized and probabilities?"
+    what = f"cannot export binarised, foo, probabilities-* ({meant})"
+    message = f"{what}; known are: {known}. Correct the name or leave it out."
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         check_bands(["binarised", "extent", "foo", "probabilities-*"])
 

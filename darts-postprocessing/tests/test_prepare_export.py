@@ -139,3 +139,10 @@ def test_in_place_gives_the_same_in_the_memory_that_was_given(make_tile):
     xr.testing.assert_identical(prepared, apart)
     for name, values in given.items():
         assert np.shares_memory(prepared[name].values, values)
+
+
+def test_in_place_copies_what_cannot_be_changed(make_tile):
+    tile = make_tile()
+    tile["probabilities"].values.flags.writeable = False  # as Ray gives arrays
+    prepared = prepare_export(tile, mask_erosion_size=6, quality_level=2, in_place=True)
+    xr.testing.assert_identical(prepared, prepare_export(make_tile(), mask_erosion_size=6, quality_level=2))

@@ -38,3 +38,24 @@ def darts(capfd):
         return code or 0, captured.out, captured.err
 
     return run
+
+
+@pytest.fixture
+def darts_from_shell(capfd, tmp_path, monkeypatch):
+    """As `darts`, by what the script itself does with what was typed, in an empty folder."""
+    from darts.cli import _run, app, config_parser
+    from darts.utils import terminal
+    from darts.utils.commands import usual_tokens
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*tokens):
+        for cached in (terminal.output_console, terminal.error_console):
+            cached.cache_clear()
+        config_parser.__init__()
+        config_parser.root_app = app
+        code = _run(usual_tokens(list(tokens)))
+        captured = capfd.readouterr()
+        return code, captured.out, captured.err
+
+    return run

@@ -22,11 +22,11 @@ def test_a_wrong_value_is_one_line_and_status_2(darts):
 @pytest.mark.parametrize(
     ("tokens", "message"),
     [
-        (("helo", "Bob"), 'Error: Unknown command "helo". Did you mean "hello"?'),
-        (("hello",), 'Error: Command "hello" parameter --name requires an argument.'),
-        (("hello", "Bob", "--m", "1"), "Error: Unknown option: --m"),
-        (("he\nl\x1b[2Jo",), 'Error: Unknown command "he l [2Jo".'),
-        (("hello", "Bob", "--n", "two"), 'Error: Invalid value for --n: unable to convert "two" into int.'),
+        (("helo", "Bob"), "Error: there is no command `darts helo`. Did you mean `darts hello`?"),
+        (("hello",), "Error: `darts hello` needs --name: a text."),
+        (("hello", "Bob", "--m", "1"), "Error: `darts hello` has no option --m."),
+        (("he\nl\x1b[2Jo",), "Error: there is no command `darts he l [2Jo`."),
+        (("hello", "Bob", "--n", "two"), "Error: --n is 'two' but must be a whole number."),
     ],
 )
 def test_wrong_usage_is_one_line_and_status_2(darts, tokens, message):
@@ -178,7 +178,7 @@ def test_the_shell_takes_commands_and_survives_mistakes(darts, monkeypatch, capf
         err.splitlines()[0],
         "Error: overlap is 2000 px but must be below patch_size (1024 px). Lower overlap or raise patch_size.",
     ]
-    assert err.startswith('Error: Unknown command "helo". Did you mean "hello"?')
+    assert err.startswith("Error: there is no command `darts helo`. Did you mean `darts hello`?")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
@@ -79,8 +80,13 @@ def check_bands(bands: Collection[str], also: Collection[str] = ()) -> None:
     """
     unknown = [band for band in bands if "*" in band or not (band in PRODUCTS or band in manager or band in also)]
     if unknown:
-        known = ", ".join([*PRODUCTS, *(name.replace("*", "{model}") for name in manager if name not in PRODUCTS)])
-        raise ConfigError(f"cannot export {', '.join(unknown)}; known are: {known}. Correct the name or leave it out.")
+        known = [*PRODUCTS, *(name.replace("*", "{model}") for name in manager if name not in PRODUCTS), *also]
+        meant = [close for band in unknown for close in get_close_matches(band, known, 1)]
+        hint = f" (did you mean {' and '.join(meant)}?)" if meant else ""
+        raise ConfigError(
+            f"cannot export {', '.join(unknown)}{hint}; known are: {', '.join(known)}. "
+            "Correct the name or leave it out."
+        )
 
 
 def needed_variables(bands: Collection[str] = DEFAULT_BANDS, ensemble_subsets: Sequence[str] = ()) -> frozenset[str]:

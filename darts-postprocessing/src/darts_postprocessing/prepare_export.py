@@ -44,7 +44,8 @@ def prepare_export(  # noqa: PLR0917  (the public signature)
         edge_erosion_size: Rows and columns cut at each edge of the tile; None cuts as many as `mask_erosion_size`.
         drop_cut_objects: Whether objects that the extent or the edge of the tile cuts go whole; else they stay, with
             the part that is inside.
-        in_place: Whether the arrays of probabilities may be changed, to save the memory of others as large.
+        in_place: Whether the arrays of probabilities may be changed, to save the memory of others as large; those that
+            cannot be, such as of another process, are copied.
 
     Returns:
         A new tile with, all (y, x): `extent` bool; `probabilities` float32, NaN outside of the extent;
@@ -107,9 +108,10 @@ def _extent(tile: xr.Dataset, level: int, erosion_px: int, edge_px: int) -> xr.D
 def _only_within(band: xr.DataArray, extent: Array, *, in_place: bool) -> xr.Variable:
     """Return a float32 band with NaN outside of the extent."""
     values = band.values
-    masked = values if in_place else np.empty_like(values)
+    own = in_place and values.flags.writeable
+    masked = values if own else np.empty_like(values)
     for rows in row_blocks(len(extent)):
-        if not in_place:
+        if not own:
             np.copyto(masked[rows], values[rows])
         np.copyto(masked[rows], np.nan, where=~extent[rows])
     return band.variable.copy(data=masked)

@@ -17,9 +17,13 @@ from darts import __version__
 from darts.pipelines.interrupts import ending_signals
 from darts.pipelines.parameters import SCENE_SELECTORS
 from darts.utils.bench import benchviz as _benchviz
+from darts.utils.bench import newest_timers
+from darts.utils.commands import asks_for_help, refused_command, usual_tokens
 from darts.utils.config import ConfigParser
+from darts.utils.helping import PlainHelp
 from darts.utils.later import imported_later
 from darts.utils.logging import LoggingManager, VerbosityLevel
+from darts.utils.refusals import refusal
 from darts.utils.streams import keep_streams
 from darts.utils.terminal import error_console, output_console
 from darts_utils.errors import ConfigError, DartsError
@@ -57,10 +61,15 @@ app = cyclopts.App(
     config=config_parser,
     default_parameter=Parameter(consume_multiple=True, negative_iterable=()),
     help_format="markdown",
+    help_formatter=PlainHelp(),
     version_format="plaintext",
 )
 config_parser.root_app = app
 _every_command = cyclopts.Group("Options of every command", sort_key=1_000)
+map_app = cyclopts.App(name="map", group=subcommands_group, help="Map slumps in satellite images")
+app.command(map_app)
+fetch_app = cyclopts.App(name="fetch", group=subcommands_group, help="Fetch what maps need, for runs without network")
+app.command(fetch_app)
 inference_app = cyclopts.App(name="inference", group=subcommands_group, help="Predefined inference pipelines")
 app.command(inference_app)
 inference_data_app = cyclopts.App(name="prep-data", group=utilities_group, help="Data preparation for offline use")
@@ -200,6 +209,19 @@ training_data_app.command(
     name="sentinel2",
     help="Make training data of Sentinel-2 scenes, with slumps digitised on PlanetScope images.",
 )
+for _app, _name, _function, _words in (
+    (map_app, "sentinel2", "map_sentinel2", "Map slumps in Sentinel-2 scenes."),
+    (map_app, "planet", "map_planet", "Map slumps in PlanetScope orthotiles and scenes."),
+    (fetch_app, "sentinel2", "fetch_sentinel2", "Fetch scenes, elevation and trends for offline runs."),
+    (fetch_app, "planet", "fetch_planet", "Fetch elevation and trends for offline runs over PlanetScope images."),
+):
+    _app.command(f"darts.pipelines.commands:{_function}", name=_name, help=_words)
+app.command(
+    "darts.training.commands:train_smp",
+    name="train",
+    group=subcommands_group,
+    help="Train a network on a training set, and write it as a calibrated model.",
+)
 for _names, _function, _words in (
     (("train-smp", "train"), "train_smp", "Train a network on a training set, and write it as a calibrated model."),
     (("test-smp", "test"), "test_smp", "Test a model on patches that it has not learned from."),
@@ -261,10 +283,11 @@ def benchviz(stopuhr_data: Path, *, viz_dir: Path | None = None) -> None:
     """Draw how long each stage of a run took and when it worked, as PNG.
 
     Args:
-        stopuhr_data: The `{time}.timer.parquet` (or `.stopwatch.parquet`) of a run.
+        stopuhr_data: The `{time}.timer.parquet` (or `.stopwatch.parquet`) of a run, or its results folder.
         viz_dir: Folder for the picture, that of the timer file if not given.
     """
     stopuhr_data, viz_dir = user_path(stopuhr_data), None if viz_dir is None else user_path(viz_dir)
+    stopuhr_data = newest_timers(stopuhr_data)
     _benchviz(stopuhr_data, viz_dir=viz_dir)
     picture = (stopuhr_data.parent if viz_dir is None else viz_dir) / f"{stopuhr_data.stem}.png"
     output_console().print(f"Picture: {picture}", highlight=False, soft_wrap=True)
@@ -306,7 +329,7 @@ def launcher(
             os.environ.setdefault("NUMBA_CACHE_DIR", str(folders.cache_dir / "compiled"))
         return _exit_code(command(*bound.args, **bound.kwargs))
     except cyclopts.CycloptsError as error:
-        _say_error(str(error))
+        _say_error(refused_command(app, tokens) or refusal(error))
         return 2
     except (DartsError, OSError) as error:
         logger.debug("the command failed", exc_info=True)
@@ -374,19 +397,31 @@ def _interrupt(signal_number: int, frame: Any) -> None:  # noqa: ARG001  (the si
     raise KeyboardInterrupt
 
 
+def _run(tokens: list[str]) -> int:
+    """Run what was typed; return the exit status."""
+    if asks_for_help(tokens) and (refused := refused_command(app, tokens)):
+        _say_error(refused)
+        return 2
+    try:
+        return app.meta(tokens, result_action="return_value", exit_on_error=False, print_error=False) or 0
+    except cyclopts.CycloptsError as error:  # of the options of every command, or of help
+        _say_error(refusal(error))
+        return 2
+
+
 def start_app() -> None:
     """Run the command line, as the `darts` script does."""
     keep_streams()
     logging.raiseExceptions = False  # a log that cannot be written is said once, and not by tracebacks
     for number in ending_signals():  # a scheduler or a terminal ends a job with them: leave as cleanly as on Ctrl-C
         signal.signal(number, _interrupt)
-    code = app.meta(result_action="return_value", exit_on_error=False)
+    code = _run(usual_tokens(sys.argv[1:]))
     sys.stdout.flush()
     sys.stderr.flush()
     logging.shutdown()
     # Everything is on disk. A worker may be inside a long computation that Python cannot end, and threads of native
     # libraries now and then abort a process that ends in Python's own way, which would hide the exit status.
-    os._exit(code or 0)
+    os._exit(code)
 
 
 if __name__ == "__main__":

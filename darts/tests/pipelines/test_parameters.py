@@ -71,7 +71,7 @@ def test_nothing_else_is_a_parameter_but_what_the_docs_say():
     }
     results = {"drop_cut_objects", "keep_old", "metadata_dir", "clip_to_aoi", "tcvis_year", "tta", "uncertainty",
                "inventory", "precision", "skip_water"}  # fmt: skip
-    assert extra == {"default_dirs", "max_memory_gb", "dry_run", "yes"} | endpoints | results
+    assert extra == {"default_dirs", "max_memory_gb", "dry_run", "yes", "shard"} | endpoints | results
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,6 @@ from shapely.geometry.base import BaseGeometry
 
 from darts_acquisition.catalog.areas import Simplify, area_of_interest
 from darts_acquisition.catalog.coverage import Coverage
-from darts_acquisition.catalog.criteria import cover_limit
 from darts_acquisition.catalog.fields import footprint_of, number_or_none
 from darts_acquisition.catalog.matching_cache import Candidate, MatchingCache, Verdict
 from darts_acquisition.catalog.query import SceneQuery
@@ -26,6 +25,7 @@ from darts_acquisition.services.parallel import at_once
 from darts_utils.crs import checked_crs
 from darts_utils.errors import ConfigError, GridError, OutputError
 from darts_utils.files import atomic_file
+from darts_utils.search.criteria import cover_limit
 
 if TYPE_CHECKING:
     from darts_acquisition.optical.sentinel2.stac_scenes import StacScenes

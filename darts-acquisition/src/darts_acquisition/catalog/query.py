@@ -11,9 +11,9 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from darts_acquisition.catalog.areas import Simplify, area_of_interest
-from darts_acquisition.catalog.criteria import cover_limit, mgrs_tiles, named
-from darts_acquisition.catalog.periods import Period, periods
 from darts_utils.errors import ConfigError
+from darts_utils.search.criteria import cover_limit, mgrs_tiles, named
+from darts_utils.search.periods import Period, periods
 
 logger = logging.getLogger(__name__)
 

@@ -13,12 +13,12 @@ from shapely.geometry.base import BaseGeometry
 
 from darts_acquisition.catalog.fields import LeftOut, usable_item
 from darts_acquisition.catalog.nesting import read_json
-from darts_acquisition.catalog.periods import Period
 from darts_acquisition.services.connections import same_host
 from darts_acquisition.services.http import fetch_text
 from darts_acquisition.services.retry import Service, TransientError
 from darts_utils.errors import DartsError, DataError, ServiceError
 from darts_utils.names import shown
+from darts_utils.search.periods import Period
 
 _PAGE_ITEMS = 100
 _IDS_A_QUERY = 100

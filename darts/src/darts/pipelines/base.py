@@ -8,6 +8,7 @@ from typing import ClassVar, Self
 from darts.pipelines.config import FeatureRun, or_default
 from darts.pipelines.fetch.downloader import FetchReport
 from darts.pipelines.parameters import PipelineParameters
+from darts.pipelines.sources.shard import Shard
 from darts.pipelines.tiles import RunReport
 from darts_utils.errors import ConfigError
 from darts_utils.parameters import check_uncertainty
@@ -27,6 +28,25 @@ class Pipeline(PipelineParameters, FeatureRun):
         output = or_default(self.output_data_dir, self.paths.output_data(self.pipeline_name))
         record = or_default(self.metadata_dir, output)
         return replace(super().with_paths(), output_data_dir=output, metadata_dir=record)
+
+    def check(self) -> None:
+        """Refuse what no model, no file and no service is needed to see through.
+
+        Raises:
+            ConfigError: If a product, or what selects images, is wrong.
+        """
+        from darts_export.products import check_bands
+
+        check_bands(self.products)
+        self.part_of([])
+
+    def part_of[T](self, selected: list[T]) -> list[T]:
+        """Return what this run takes of what is selected.
+
+        Raises:
+            ConfigError: If `shard` names no part.
+        """
+        return selected if self.shard is None else Shard.of(self.shard).part(selected)
 
     def resolved(self) -> Self:
         """Return a copy with every location and the list of models filled in; resolving it again changes nothing.
@@ -104,6 +124,7 @@ class Pipeline(PipelineParameters, FeatureRun):
             ServiceError: If scenes must be searched for, and the catalogue does not answer.
             OutputError: If the results folder cannot be written to.
         """
+        self.check()
         chosen = self.with_models()
         chosen.resolved()  # what is wrong is told before seconds of imports
         from darts.pipelines.run import run_pipeline

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from darts.pipelines.sources.registry import DEFAULT_CATALOG, SCENE_CATALOGS
 from darts.utils.base_folders import TakesBaseFolders
+from darts.utils.panels import ADVANCED, DATA, DEVICE, MODELS, OUTPUT, QUALITY, SELECT, InPanel
 from darts_utils.errors import ConfigError
 from darts_utils.numbers import check_numbers
 from darts_utils.parameters import check_overlap, check_tcvis_year, check_tta, quality_level_number
@@ -26,7 +27,7 @@ _WIDEST_REFLECTION_PX = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parameters:
+class Parameters(InPanel):
     """Root of all groups, so that the checks of several groups chain."""
 
     def __post_init__(self) -> None:
@@ -46,7 +47,7 @@ def _check_positive(name: str, value: float | None) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AuxiliaryParameters(Parameters, metaclass=TakesBaseFolders):
+class AuxiliaryParameters(Parameters, metaclass=TakesBaseFolders, panel=DATA):
     """Where auxiliary data lies."""
 
     default_dirs: Annotated[DefaultPaths, Parameter(name="*")] = field(default_factory=DefaultPaths)
@@ -59,7 +60,7 @@ class AuxiliaryParameters(Parameters, metaclass=TakesBaseFolders):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EditionParameters(Parameters):
+class EditionParameters(Parameters, panel=DATA):
     """Which editions of auxiliary data are read."""
 
     tcvis_year: int | None = None
@@ -73,20 +74,20 @@ class EditionParameters(Parameters):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PathParameters(AuxiliaryParameters):
+class PathParameters(AuxiliaryParameters, panel=OUTPUT):
     """Where models and results lie."""
 
-    model_files: list[Path] | Path | None = None
+    model_files: Annotated[list[Path] | Path | None, MODELS] = None
     """Model files; several make an ensemble. If not given, every `*.safetensors` and `*.pt` of the models folder
     that was not trained on another sensor is taken."""
     output_data_dir: Path | None = None
     """Folder for the results, `{output}/{pipeline}` if not given."""
-    metadata_dir: Path | None = None
+    metadata_dir: Annotated[Path | None, ADVANCED] = None
     """Folder for the record of the run, beside the results if not given."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeviceParameters(Parameters):
+class DeviceParameters(Parameters, panel=DEVICE):
     """What computes."""
 
     device: Literal["cuda", "cpu", "auto"] | int | None = None
@@ -94,12 +95,12 @@ class DeviceParameters(Parameters):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EarthEngineParameters(Parameters):
+class EarthEngineParameters(Parameters, panel=DATA):
     """Access to Google Earth Engine."""
 
     ee_project: str | None = None
     """Earth Engine project; not needed if the stored credentials name one."""
-    ee_use_highvolume: bool = True
+    ee_use_highvolume: Annotated[bool, ADVANCED] = True
     """Use Earth Engine's high-volume endpoint."""
 
 
@@ -154,23 +155,23 @@ def check_patches(patch_size: int, overlap: int) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class InferenceParameters(Parameters):
+class InferenceParameters(Parameters, panel=MODELS):
     """How networks see a tile."""
 
-    patch_size: int | Literal["auto"] = 1024
+    patch_size: Annotated[int | Literal["auto"], DEVICE] = 1024
     """Edge of a patch, in pixels; auto takes the largest of 1024, 1536 and 2048 that networks have memory for."""
-    overlap: int = 256
+    overlap: Annotated[int, ADVANCED] = 256
     """Overlap of neighbouring patches, in pixels."""
-    batch_size: int = 8
+    batch_size: Annotated[int, DEVICE] = 8
     """Patches that a network sees at once, on the CPU no more than a megapixel of them; less needs less memory."""
-    reflection: int = 0
+    reflection: Annotated[int, ADVANCED] = 0
     """Pixels by which the tile's border is mirrored outwards before it is cut into patches."""
     tta: Literal["none", "minimal", "standard", "full"] = "none"
     """Test-time augmentation: models see 1, 2, 4 or 8 views of each patch, which takes as many times as long."""
     skip_water: bool = False
     """Do not show models patches that are wholly water by the classification of a Sentinel-2 scene; other images have
     none, and are shown whole."""
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    precision: Annotated[Literal["auto", "float32", "bfloat16", "float16"], DEVICE] = "auto"
     """What models compute in; auto takes what the results folder holds already, else the fastest that the device has
     and that says the same as float32 on the first image. For publication float32."""
 
@@ -202,7 +203,7 @@ class InferenceParameters(Parameters):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PostprocessingParameters(Parameters):
+class PostprocessingParameters(Parameters, panel=QUALITY):
     """From probabilities to objects."""
 
     binarization_threshold: float = 0.5
@@ -211,7 +212,7 @@ class PostprocessingParameters(Parameters):
     """Radius of the disk by which valid ground is eroded, in pixels."""
     drop_cut_objects: bool = False
     """Leave out objects that the border of the mapped ground or of the image cuts; else they stay, marked as cut."""
-    edge_erosion_size: int | None = None
+    edge_erosion_size: Annotated[int | None, ADVANCED] = None
     """Rows and columns cut at the tile's edge, in pixels; as mask_erosion_size if not given, 0 cuts nothing."""
     min_object_size: int = 32
     """Smallest object that is kept, in pixels."""
@@ -232,7 +233,7 @@ class PostprocessingParameters(Parameters):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportParameters(Parameters):
+class ExportParameters(Parameters, panel=OUTPUT):
     """What is written for a tile."""
 
     export_bands: list[str] = field(
@@ -248,7 +249,7 @@ class ExportParameters(Parameters):
     """Make tiles again that are there already."""
     keep_old: bool = False
     """Leave tiles alone that were made with other parameters, models or images, instead of stopping before them."""
-    debug_data: bool = False
+    debug_data: Annotated[bool, ADVANCED] = False
     """Also write all bands of a tile as netCDF."""
     inventory: bool = True
     """End with one inventory of all tiles in the results folder, if their objects are exported."""
@@ -270,12 +271,12 @@ class ExportParameters(Parameters):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkParameters(Parameters):
+class WorkParameters(Parameters, panel=DATA):
     """How work goes through its tiles."""
 
     offline: bool = False
     """Use only what is staged; open no network connection."""
-    max_memory_gb: float | None = None
+    max_memory_gb: Annotated[float | None, DEVICE] = None
     """Memory for the tiles in work together, in GiB; half of this machine's if not given."""
 
     def __post_init__(self) -> None:
@@ -285,17 +286,19 @@ class WorkParameters(Parameters):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunParameters(WorkParameters):
+class RunParameters(WorkParameters, panel=OUTPUT):
     """What a run asks and shows."""
 
     dry_run: bool = False
     """Only show what would be done and fetched."""
+    shard: Annotated[str | None, SELECT] = None
+    """Only a part of what is selected: 2/4 is the second of four parts; slurm is that of the task of a job array."""
     yes: bool = False
     """Answer every question with yes, so that nothing is asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class SceneSelection(Parameters):
+class SceneSelection(Parameters, panel=SELECT):
     """Which Sentinel-2 scenes are mapped."""
 
     scene_ids: list[str] | None = None
@@ -320,7 +323,7 @@ class SceneSelection(Parameters):
     """Months of a search, 1 to 12."""
     years: list[int] | None = None
     """Years of a search."""
-    prep_data_scene_id_file: Path | None = None
+    prep_data_scene_id_file: Annotated[Path | None, ADVANCED] = None
     """File with the ids that data preparation found; an offline run reads them from it."""
 
     def __post_init__(self) -> None:
@@ -353,17 +356,17 @@ class SceneSelection(Parameters):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RawSceneParameters(Parameters):
+class RawSceneParameters(Parameters, panel=DATA):
     """Where Sentinel-2 scenes are kept."""
 
     raw_data_store: Path | None = None
     """Folder of the raw scene store, `{input}/sentinel2/{source}-scenes` if not given."""
-    no_raw_data_store: bool = False
+    no_raw_data_store: Annotated[bool, ADVANCED] = False
     """Keep no raw scenes on disk."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class CatalogParameters(Parameters):
+class CatalogParameters(Parameters, panel=DATA):
     """Which catalogue Sentinel-2 scenes come from."""
 
     raw_data_source: Literal[tuple(SCENE_CATALOGS)] = DEFAULT_CATALOG  # type: ignore[valid-type]  # the registry's names
@@ -371,10 +374,10 @@ class CatalogParameters(Parameters):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sentinel2Storage(CatalogParameters, RawSceneParameters):
+class Sentinel2Storage(CatalogParameters, RawSceneParameters, panel=DATA):
     """Where Sentinel-2 scenes come from."""
 
-    sentinel2_grid_dir: Path | None = None
+    sentinel2_grid_dir: Annotated[Path | None, ADVANCED] = None
     """Folder of the Sentinel-2 tiling grid, `{input}/sentinel2/grid` if not given."""
 
 
@@ -384,7 +387,7 @@ class SceneParameters(Sentinel2Storage, SceneSelection, RunParameters, EarthEngi
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlanetFolders(Parameters):
+class PlanetFolders(Parameters, panel=DATA):
     """Where PlanetScope images lie."""
 
     orthotiles_dir: Path | None = None
@@ -394,7 +397,7 @@ class PlanetFolders(Parameters):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlanetSelection(PlanetFolders):
+class PlanetSelection(PlanetFolders, panel=SELECT):
     """Which PlanetScope images to map."""
 
     image_ids: list[str] | None = None
@@ -437,7 +440,7 @@ class PipelineParameters(
 
 
 @dataclass(frozen=True, kw_only=True)
-class RayParameters(Parameters):
+class RayParameters(Parameters, panel=DEVICE):
     """Work on a Ray cluster."""
 
     num_cpus: int = 1

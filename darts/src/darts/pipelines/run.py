@@ -30,7 +30,7 @@ from darts.pipelines.results.provenance import Making, making_of
 from darts.pipelines.stages import build_stages, feature_stages, subsets, with_record
 from darts.pipelines.tiles import Executor, Outcome, Result, RunReport, Source, TileRef, require
 from darts.utils.console import run_view
-from darts_export.products import check_bands, missing_files, needed_variables
+from darts_export.products import missing_files, needed_variables
 from darts_segmentation import EnsembleV1
 from darts_segmentation.models.card import ModelCard
 from darts_segmentation.models.checkpoint import read_checkpoint
@@ -141,6 +141,7 @@ def resolve(pipeline: Pipeline) -> Resolved:
     Raises:
         ConfigError: If parameters are wrong, or there is no model.
     """
+    pipeline.check()
     parameters = pipeline.resolved()
     ask_at_given_addresses(parameters)
     return Resolved(
@@ -192,7 +193,6 @@ def on_this_machine(run: Resolved, models: EnsembleV1 | None = None) -> Iterator
 def run_pipeline(pipeline: Pipeline, open_engine: OpenEngine = on_this_machine) -> RunReport:
     """Map all selected tiles and return how each ended, see `Pipeline.run`."""
     run = resolve(pipeline)
-    check_bands(run.parameters.products)
     if run.parameters.dry_run:
         return _dry_run(run)
     _prepare_folder(run.results)
@@ -280,7 +280,7 @@ def _split(run: Resolved, finished: Finished) -> tuple[list[Outcome], list[TileR
     Raises:
         ConfigError: If there are results that were made otherwise, and nothing says what is to become of them.
     """
-    refs = run.source.find()
+    refs = run.parameters.part_of(run.source.find())
     if run.parameters.overwrite:
         return [], refs
     states = {ref: finished.state(ref) for ref in refs}

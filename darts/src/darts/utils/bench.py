@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from darts_utils.errors import ConfigError, DataError
 from darts_utils.files import atomic_file
+from darts_utils.paths import visible_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +19,7 @@ def benchviz(stopuhr_data: Path, *, viz_dir: Path | None = None) -> "Figure":
     `{time}.stopwatch.parquet`, or any table that stopuhr exported, gives the distributions alone.
 
     Args:
-        stopuhr_data: Timer file of a run.
+        stopuhr_data: Timer file of a run, or the results folder that it lies in: then the newest there.
         viz_dir: Folder for the picture, that of the timer file if not given.
 
     Returns:
@@ -31,11 +32,28 @@ def benchviz(stopuhr_data: Path, *, viz_dir: Path | None = None) -> "Figure":
     import matplotlib as mpl
 
     mpl.use("Agg")
+    stopuhr_data = newest_timers(stopuhr_data)
     durations, timeline = read_timers(stopuhr_data)
     figure = _draw(durations, timeline, stopuhr_data.stem)
     with atomic_file((stopuhr_data.parent if viz_dir is None else viz_dir) / f"{stopuhr_data.stem}.png") as part:
         figure.savefig(part, dpi=120)
     return figure
+
+
+def newest_timers(place: Path) -> Path:
+    """Return a timer file, or the newest one of a folder; their names begin with the time of the run.
+
+    Raises:
+        ConfigError: If the folder has none.
+    """
+    if not place.is_dir():
+        return place
+    files = visible_files(place, ".parquet")
+    kinds = (".timer.parquet", ".stopwatch.parquet")
+    timers = next((found for kind in kinds if (found := [file for file in files if file.name.endswith(kind)])), None)
+    if timers is None:
+        raise ConfigError(f"{place} has no *.timer.parquet, so no run has ended there. Name the results folder of one.")
+    return timers[-1]
 
 
 def read_timers(file: Path) -> "tuple[pd.DataFrame, pd.DataFrame | None]":
@@ -52,7 +70,7 @@ def read_timers(file: Path) -> "tuple[pd.DataFrame, pd.DataFrame | None]":
     try:
         table = pd.read_parquet(file)
     except (OSError, ValueError) as error:
-        raise DataError(f"{file} is no parquet file ({error}). Name a *.timer.parquet of a run.") from error
+        raise DataError(f"{file} is no parquet file. Name a *.timer.parquet of a run.") from error
     if {"tile_id", "stage", "start", "end"} <= set(table.columns):
         durations, timeline = table[["stage", "seconds"]], table
     else:

@@ -13,6 +13,7 @@ from darts.pipelines.results.provenance import Making
 from darts.pipelines.run import Resolved, models_of
 from darts.pipelines.stages import Stage, build_stages, result_stages
 from darts.pipelines.tiles import TileRef, Work, loaded
+from darts_export.products import COLOURS
 from darts_export.record import FILE as RECORD
 from darts_segmentation import EnsembleV1
 from darts_segmentation.validation.findings import Finding, passed_if
@@ -104,9 +105,10 @@ def _stop_half_way(run: Resolved, exported: Work, making: Making, results: Path)
     def stop(rows: slice, columns: slice) -> NoReturn:  # noqa: ARG001  (what asks for a window gives)
         raise _StoppedError
 
-    blue = lazy_band(stop, (given.tile.sizes["y"], given.tile.sizes["x"]), "float32")
+    broken = lazy_band(stop, (given.tile.sizes["y"], given.tile.sizes["x"]), "float32")
+    colours = given.tile.assign(dict.fromkeys(COLOURS, broken))
     with suppress(_StoppedError):
-        _export(run, making, results).run(replace(given, tile=given.tile.assign(blue=blue)))
+        _export(run, making, results).run(replace(given, tile=colours, ground=None))
 
 
 def _unlike(whole: Path, other: Path, names: Sequence[str]) -> list[str]:

@@ -11,7 +11,6 @@ import xarray as xr
 from shapely.geometry.base import BaseGeometry
 
 from darts_acquisition.catalog.areas import Simplify, area_of_interest
-from darts_acquisition.catalog.criteria import named
 from darts_acquisition.catalog.fields import footprint_of
 from darts_acquisition.catalog.matching import Matches
 from darts_acquisition.catalog.query import SceneQuery
@@ -19,6 +18,7 @@ from darts_acquisition.optical.cdse.catalog import DEFAULT_BANDS_MAPPING, CdseSc
 from darts_acquisition.optical.sentinel2.scenes import download_scene, load_scene
 from darts_acquisition.optical.sentinel2.tile import BandsMapping
 from darts_utils.machine.devices import DeviceSpec
+from darts_utils.search.criteria import named
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,6 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 
-from darts_acquisition.catalog.criteria import named
 from darts_acquisition.catalog.fields import grid_of_item, n_bytes
 from darts_acquisition.catalog.matching import Matches, match_scenes
 from darts_acquisition.catalog.query import SceneQuery, warn_of_unknown
@@ -26,6 +25,7 @@ from darts_acquisition.services.retry import Service
 from darts_utils.errors import DataError, MissingDataError
 from darts_utils.names import is_id
 from darts_utils.rasters.window import Window
+from darts_utils.search.criteria import named
 
 logger = logging.getLogger(__name__)
 

@@ -34,11 +34,12 @@ def prepare(pipeline: Pipeline, *, optical: bool, aux: bool, all_layers: bool) -
         all_layers: Whether they are fetched even if no model reads them.
     """
     _check_kept(pipeline, optical=optical)
+    pipeline.check()
     parameters = pipeline.with_paths()
     ask_at_given_addresses(parameters)
     layers = _layers(parameters, all_layers=all_layers) if aux else ()
     source = parameters.source()
-    refs = source.find()
+    refs = pipeline.part_of(source.find())
     keep_ids(parameters, refs)
     plan = make_plan(parameters, source, refs, images=optical, layers=layers)
     show_plan(plan, with_tiles=parameters.dry_run)

@@ -21,7 +21,6 @@ from darts.pipelines.sources.registry import SCENE_CATALOGS
 from darts.pipelines.sources.selection import checked_ids, confirm_unbounded, in_window, read_scene_ids, tile_ref
 from darts.pipelines.tiles import MosaicResolution, TileRef, require
 from darts_acquisition.catalog.areas import area_of_interest
-from darts_acquisition.catalog.criteria import named
 from darts_acquisition.catalog.query import SceneQuery
 from darts_acquisition.catalog.takes import superseded
 from darts_acquisition.optical.sentinel2.catalog import Access, SceneCatalog
@@ -30,6 +29,7 @@ from darts_acquisition.optical.sentinel2.scenes import download_scene, load_scen
 from darts_utils.crs import outline_on
 from darts_utils.errors import ConfigError, DataError, MissingDataError
 from darts_utils.rasters.window import Window, window_of
+from darts_utils.search.criteria import named
 
 logger = logging.getLogger(__name__)
 

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from darts_acquisition.catalog.periods import periods
 from darts_utils.errors import ConfigError
+from darts_utils.search.periods import periods
 
 
 def moment(*numbers):

@@ -1,0 +1,1 @@
+"""What scenes are searched for: days and months, tiles, covers."""

@@ -1,0 +1,99 @@
+"""The short commands: `darts map` and `darts fetch`, which say what is done instead of how."""
+
+import logging
+from dataclasses import dataclass, fields
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from darts.pipelines.base import Pipeline
+from darts.pipelines.fetch.downloader import FetchReport
+from darts.pipelines.parameters import Parameters, RayParameters
+from darts.pipelines.planet import PlanetPipeline
+from darts.pipelines.ray.pipelines import PlanetRayPipeline, Sentinel2RayPipeline
+from darts.pipelines.sentinel2 import Sentinel2Pipeline
+from darts.pipelines.tiles import RunReport
+from darts.utils.panels import DEVICE
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RaySwitch(Parameters, panel=DEVICE):
+    """Which engine brings tiles through."""
+
+    ray: bool = False
+    """Map on a Ray cluster: that of ray_address, or one of all cores and GPUs of this machine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine(RaySwitch, RayParameters):
+    """What `darts map` takes besides what the commands take that it is short for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapSentinel2(Engine, Sentinel2Pipeline):
+    """What `darts map sentinel2` takes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapPlanet(Engine, PlanetPipeline):
+    """What `darts map planet` takes."""
+
+
+def map_sentinel2(*, pipeline: Annotated[MapSentinel2 | None, Parameter(name="*")] = None) -> RunReport:
+    """Map slumps in Sentinel-2 scenes.
+
+    Results go to a folder a scene: probabilities, masks, polygons, extent, thumbnail.
+    """
+    given = MapSentinel2() if pipeline is None else pipeline
+    return _as(Sentinel2RayPipeline if given.ray else Sentinel2Pipeline, given).run()
+
+
+def map_planet(*, pipeline: Annotated[MapPlanet | None, Parameter(name="*")] = None) -> RunReport:
+    """Map slumps in PlanetScope orthotiles and scenes.
+
+    Results go to a folder an image: probabilities, masks, polygons, extent, thumbnail.
+    """
+    given = MapPlanet() if pipeline is None else pipeline
+    return _as(PlanetRayPipeline if given.ray else PlanetPipeline, given).run()
+
+
+def fetch_sentinel2(
+    *,
+    pipeline: Annotated[Sentinel2Pipeline | None, Parameter(name="*")] = None,
+    optical: bool = True,
+    aux: bool = True,
+    force: bool = False,
+) -> FetchReport:
+    """Fetch what a later run needs, so that it can be offline.
+
+    Args:
+        pipeline: The run to prepare for.
+        optical: Fetch the scenes.
+        aux: Fetch elevation and trends, if the models need them.
+        force: Fetch everything, whatever the other flags say and the models need.
+    """
+    return (Sentinel2Pipeline() if pipeline is None else pipeline).prepare_data(optical, aux, force)
+
+
+def fetch_planet(
+    *, pipeline: Annotated[PlanetPipeline | None, Parameter(name="*")] = None, force: bool = False
+) -> FetchReport:
+    """Fetch elevation and trends that a later run needs, so that it can be offline.
+
+    Args:
+        pipeline: The run to prepare for.
+        force: Fetch them whatever the models need.
+    """
+    return (PlanetPipeline() if pipeline is None else pipeline).prepare_data(aux=True, force=force)
+
+
+def _as[P: Pipeline](kind: type[P], given: Engine) -> P:
+    """Return the pipeline of a kind with what was given; what only Ray reads is named if nothing does."""
+    names = {field.name for field in fields(given)}
+    values: dict[str, Any] = {field.name: getattr(given, field.name) for field in fields(kind) if field.name in names}
+    idle = [field.name for field in fields(RayParameters) if getattr(given, field.name) != field.default]
+    if not given.ray and idle:
+        logger.warning("%s: only read with --ray, which is not given", ", ".join(idle))
+    return kind(**values)

@@ -1,0 +1,42 @@
+from itertools import chain
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from darts.pipelines.sources.shard import Shard
+from darts_utils.errors import ConfigError
+
+
+def slurm(task, first=0, step=1, count=4):
+    names = {"ID": task, "MIN": first, "STEP": step, "COUNT": count}
+    return {f"SLURM_ARRAY_TASK_{name}": str(value) for name, value in names.items()}
+
+
+@given(st.lists(st.integers()), st.integers(1, 9))
+def test_the_parts_are_all_of_it_and_share_nothing(whole, count):
+    parts = [Shard.of(f"{number}/{count}").part(whole) for number in range(1, count + 1)]
+    assert sorted(chain.from_iterable(parts)) == sorted(whole)
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_a_part_is_counted_from_1():
+    assert Shard.of("2/4").part(list("abcdefgh")) == ["b", "f"]
+
+
+@pytest.mark.parametrize("text", ["", "0/4", "5/4", "2", "2/0", "a/b", "-1/4", "1/2/3"])
+def test_what_is_no_part_is_refused(text):
+    with pytest.raises(ConfigError, match="must be a part such as 2/4"):
+        Shard.of(text)
+
+
+@pytest.mark.parametrize(("first", "step"), [(0, 1), (1, 1), (10, 5)])
+def test_a_job_array_of_any_numbers_is_all_of_it(first, step):
+    whole = list(range(11))
+    parts = [Shard.of("slurm", slurm(first + step * n, first, step)).part(whole) for n in range(4)]
+    assert sorted(chain.from_iterable(parts)) == whole
+
+
+def test_slurm_outside_of_a_job_array_is_refused():
+    with pytest.raises(ConfigError, match="no task of a job array"):
+        Shard.of("slurm", {"SLURM_JOB_ID": "7"})

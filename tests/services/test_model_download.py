@@ -159,6 +159,6 @@ def test_no_connection_is_one_line(server, get):
         probe.bind(("127.0.0.1", 0))
         url = f"https://localhost:{probe.getsockname()[1]}/coast.pt"
     code, _, err = get(url, "--sha256", SHA256, "--log-plain")
-    assert code == 1
+    assert code == 3
     assert err.startswith(f"Error: model download: GET {url} failed 3 times in ")
     assert err.count("\n") == 1

@@ -46,13 +46,26 @@ class CredentialsError(ConfigError):
 
 
 class ServiceError(DartsError, ConnectionError):
-    """A service on the network did not do what was asked, whatever was tried."""
+    """A service on the network did not do what was asked, whatever was tried; later it may."""
+
+    exit_code = 3
 
 
 class OutputError(DartsError, OSError):
     """Results cannot be written."""
 
     exit_code = 2
+
+
+def exit_status(failures: Iterable[str | None]) -> int:
+    """Return the exit status of work of which some failed, by the names of the errors: 0 if nothing did.
+
+    It is 3 if nothing failed but for a service that did not answer, so that a script knows that to try again is enough.
+    """
+    kinds = set(failures)
+    if not kinds:
+        return 0
+    return ServiceError.exit_code if kinds == {ServiceError.__name__} else DartsError.exit_code
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

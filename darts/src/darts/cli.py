@@ -315,7 +315,8 @@ def launcher(
         log_plain: Write plain lines, without colours and progress bar.
 
     Returns:
-        The exit status: 0 done, 1 something failed, 2 wrong usage or configuration, 130 interrupted.
+        The exit status: 0 done, 1 something failed, 2 wrong usage or configuration, 3 only services did not answer, 130
+        interrupted.
     """
     verbosity = VerbosityLevel.from_cli(verbose, very_verbose, debug)
     LoggingManager.setup_logging(verbosity, log_plain=log_plain)

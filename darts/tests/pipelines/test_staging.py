@@ -4,8 +4,10 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from darts.pipelines.fetch.downloader import Arrived, Downloader, Fetched, FetchReport, Layer
-from darts.pipelines.tiles import TileRef
+from darts.pipelines.tiles import RunReport, TileRef, failed
 from darts_utils.errors import CredentialsError, DataError, ServiceError
 
 
@@ -106,3 +108,29 @@ def test_stop_ends_at_once_though_a_download_hangs():
     assert time.monotonic() - start < 5
     release.set()
     assert FetchReport((), interrupted=True).exit_code == 130
+
+
+@pytest.mark.parametrize(
+    ("errors", "status"),
+    [([], 0), ([ServiceError], 3), ([ServiceError, ServiceError], 3), ([ServiceError, DataError], 1), ([OSError], 1)],
+)
+def test_the_status_tells_whether_to_try_again_is_enough(errors, status):
+    def fetch(ref, _):
+        number = int(ref.tile_id.removeprefix("t"))
+        if number < len(errors):
+            raise errors[number]("no")
+
+    results, _ = run(refs(3), Layer("images", fetch))
+    assert FetchReport(tuple(results)).exit_code == status
+    outcomes = [failed(ref, "optical", error("no")) for ref, error in zip(refs(3), errors, strict=False)]
+    assert RunReport(tuple(outcomes), Path()).exit_code == status
+    assert RunReport(tuple(outcomes), Path(), interrupted=True).exit_code == 130
+
+
+def test_what_was_not_tried_counts_as_the_service_that_is_why():
+    def fetch(*_):
+        raise ServiceError("no answer")
+
+    results, _ = run(refs(6), Layer("images", fetch))
+    assert "not tried" in {result.status for result in results}
+    assert FetchReport(tuple(results)).exit_code == 3

@@ -37,6 +37,8 @@ class RefusedError(ServiceError):
         status: HTTP status of the answer.
     """
 
+    exit_code = 1  # it did answer
+
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.status = status

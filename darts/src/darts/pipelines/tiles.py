@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
-from darts_utils.errors import DataError
+from darts_utils.errors import DataError, exit_status
 from darts_utils.names import check_name, shown
 from darts_utils.rasters.window import Window
 
@@ -282,7 +282,7 @@ class RunReport:
 
     @property
     def exit_code(self) -> int:
-        """Exit status for the shell: 0 all done, 1 something failed or would fail, 130 interrupted."""
+        """Exit status for the shell: 0 all done, 1 something failed or would, 3 only services did, 130 interrupted."""
         if self.interrupted:
             return 130
-        return 1 if self.count("failed") or self.lacks_data else 0
+        return 1 if self.lacks_data else exit_status(outcome.error_type for outcome in self.failures)

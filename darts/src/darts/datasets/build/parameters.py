@@ -2,32 +2,34 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from darts.pipelines.parameters import Parameters, check_patches
+from darts.utils.panels import ADVANCED, DATA, OUTPUT, SELECT
 from darts_utils.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelParameters(Parameters):
+class LabelParameters(Parameters, panel=SELECT):
     """Where labels lie, and the training data that is made with them."""
 
     labels_dir: Path
     """Folder of labels and footprints: `*/TrainingLabel*.gpkg` and `*/ImageFootprints*.gpkg`."""
-    train_data_dir: Path | None = None
+    train_data_dir: Annotated[Path | None, OUTPUT] = None
     """Folder for the training data, `{training}/{pipeline}_{patch_size}` if not given."""
-    admin_dir: Path | None = None
+    admin_dir: Annotated[Path | None, DATA] = None
     """Folder of the administrative boundaries, `{aux}/admin_boundaries` if not given."""
-    preprocess_cache: Path | None = None
+    preprocess_cache: Annotated[Path | None, DATA] = None
     """Folder to keep features of images in, in the compact form of caches; `{cache_dir}/{pipeline}` if cache_dir is
     given; without either, none are kept."""
-    force_preprocess: bool = False
+    force_preprocess: Annotated[bool, DATA] = False
     """Make features anew, whatever the cache holds."""
-    append: bool = True
+    append: Annotated[bool, OUTPUT] = True
     """Go on with the training data that is there; otherwise replace it."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingPatchParameters(Parameters):
+class TrainingPatchParameters(Parameters, panel=OUTPUT):
     """Which patches are taken."""
 
     patch_size: int = 1024
@@ -52,7 +54,7 @@ class TrainingPatchParameters(Parameters):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingImageParameters(Parameters):
+class TrainingImageParameters(Parameters, panel=SELECT):
     """Where the images lie that labels were drawn on."""
 
     data_dir: Path
@@ -60,14 +62,14 @@ class TrainingImageParameters(Parameters):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MatchingParameters(Parameters):
+class MatchingParameters(Parameters, panel=SELECT):
     """Which Sentinel-2 scenes stand in for the PlanetScope images that labels were drawn on."""
 
     planet_data_dir: Path | None = None
     """Folder of the PlanetScope images, to move labels to where Sentinel-2 sees the slumps; without it they stay."""
-    matching_cache: Path | None = None
+    matching_cache: Annotated[Path | None, ADVANCED] = None
     """File that keeps which scene matches which image, `{train_data_dir}/matching-cache.json` if not given."""
-    no_matching_cache: bool = False
+    no_matching_cache: Annotated[bool, ADVANCED] = False
     """Neither read nor keep which scene matches which image."""
     matching_day_range: int = 7
     """Most days between a scene and an image."""
@@ -75,7 +77,7 @@ class MatchingParameters(Parameters):
     """Most cloud cover of a scene, in percent."""
     matching_min_intersects: float = 0.7
     """Least share of a footprint that a scene covers, 0 to 1."""
-    save_matching_scores: bool = False
+    save_matching_scores: Annotated[bool, ADVANCED] = False
     """Also write the scores of all candidates, as `{train_data_dir}/matching-scores.parquet`."""
 
     def __post_init__(self) -> None:

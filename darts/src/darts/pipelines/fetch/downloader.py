@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from darts.pipelines.tiles import TileRef
-from darts_utils.errors import CredentialsError, DartsError, ServiceError
+from darts_utils.errors import CredentialsError, DartsError, ServiceError, exit_status
 from darts_utils.machine.threads import inherited
 
 logger = logging.getLogger(__name__)
@@ -41,6 +41,8 @@ class Fetched:
     layer: str
     status: FetchStatus
     error: str | None = None
+    error_type: str | None = None
+    """Name of the class of the error; of what was not tried, of the one that is why."""
     n_bytes: int = 0
     seconds: float = 0.0
 
@@ -65,10 +67,10 @@ class FetchReport:
 
     @property
     def exit_code(self) -> int:
-        """Exit status for the shell: 0 all staged, 1 something failed, 130 interrupted."""
+        """Exit status for the shell: 0 all staged, 1 something failed, 3 only services did, 130 interrupted."""
         if self.interrupted:
             return 130
-        return 0 if all(result.status == "staged" for result in self.results) else 1
+        return exit_status(result.error_type for result in self.results if result.status != "staged")
 
 
 class _CircuitBreaker:
@@ -77,16 +79,20 @@ class _CircuitBreaker:
     def __init__(self) -> None:
         self._failures = 0
         self.reason: str | None = None
+        self.error_type: str | None = None
 
     def learn(self, error: Exception | None) -> None:
         if error is None:
             self._failures = 0
         elif isinstance(error, CredentialsError):
-            self.reason = str(error)
+            self._give_up(error, str(error))
         elif isinstance(error, ServiceError):
             self._failures += 1
             if self._failures >= _FAILURES_IN_A_ROW:
-                self.reason = f"given up after {self._failures} failures in a row"
+                self._give_up(error, f"given up after {self._failures} failures in a row")
+
+    def _give_up(self, error: Exception, reason: str) -> None:
+        self.reason, self.error_type = reason, type(error).__name__
 
 
 class Downloader:
@@ -136,7 +142,9 @@ class Downloader:
     def _fetch(self, ref: TileRef, layer: Layer) -> Fetched:
         patience = self._patience[layer.name]
         if patience.reason is not None:
-            return Fetched(ref=ref, layer=layer.name, status="not tried", error=patience.reason)
+            return Fetched(
+                ref=ref, layer=layer.name, status="not tried", error=patience.reason, error_type=patience.error_type
+            )
         arrived, start = [0], time.monotonic()
 
         def on_bytes(n_bytes: int) -> None:
@@ -156,6 +164,7 @@ class Downloader:
             layer=layer.name,
             status="staged" if error is None else "failed",
             error=None if error is None else " ".join(str(error).split()) or type(error).__name__,
+            error_type=None if error is None else type(error).__name__,
             n_bytes=arrived[0],
             seconds=time.monotonic() - start,
         )

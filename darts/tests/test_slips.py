@@ -99,6 +99,7 @@ SLIPS = {
     f"{MAP} --end-date 2024-02-30": "end_date is '2024-02-30' but must be a day such as 2024-07-31. Correct it.",
     f"{MAP} --start-date 2024-08-01 --end-date 2024-07-01": "start_date 2024-08-01 is after end_date 2024-07-01.",
     f"{MAP} --months 13": "months contains 13 but must be numbers from 1 to 12. Correct or leave it out.",
+    f"{MAP} --ray --months 13": "months contains 13 but must be numbers from 1 to 12. Correct or leave it out.",
     f"{MAP} --months july": "--months is 'july' but must be a whole number. Correct it.",
     f"{MAP} --years 1999": "years contains 1999 but must be numbers from 2015 to ",
     f"{MAP} --years 24": "years contains 24 but must be numbers from 2015 to ",

@@ -27,6 +27,7 @@ class RayMixin(RayParameters, Pipeline):
         """Map all selected tiles on the cluster and return how each ended, see `Pipeline.run`."""
         from darts.pipelines.ray.cluster import check_installed
 
+        self.check()
         chosen = self.with_models()
         check_installed()
         from darts.pipelines.ray.engine import run_on_cluster

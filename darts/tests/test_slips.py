@@ -33,6 +33,7 @@ SLIPS = {
     "demos": "there is no command `darts demos`. Did you mean `darts demo`?",
     # options
     "--bogus hello Bob": "there is no option --bogus before a command.",
+    f"{PLANET} foo": "`darts map planet` takes no foo. Leave it out, or name its option before it.",
     "hello": "`darts hello` needs --name: a text.",
     "hello Bob --m 1": "`darts hello` has no option --m.",
     "hello Bob --n": "--n needs a value: a whole number.",

@@ -9,7 +9,7 @@ from darts_utils.errors import ConfigError
 
 
 def slurm(task, first=0, step=1, count=4):
-    names = {"ID": task, "MIN": first, "STEP": step, "COUNT": count}
+    names = {"ID": task, "MIN": first, "MAX": first + step * (count - 1), "STEP": step, "COUNT": count}
     return {f"SLURM_ARRAY_TASK_{name}": str(value) for name, value in names.items()}
 
 
@@ -40,3 +40,20 @@ def test_a_job_array_of_any_numbers_is_all_of_it(first, step):
 def test_slurm_outside_of_a_job_array_is_refused():
     with pytest.raises(ConfigError, match="no task of a job array"):
         Shard.of("slurm", {"SLURM_JOB_ID": "7"})
+
+
+@pytest.mark.parametrize("task", [1, 3, 7])
+def test_tasks_that_are_not_evenly_spaced_are_refused_and_leave_nothing_out(task):
+    environment = slurm(task, 1, 1, 3) | {"SLURM_ARRAY_TASK_MAX": "7"}
+    with pytest.raises(ConfigError, match="not evenly spaced"):
+        Shard.of("slurm", environment)
+
+
+@pytest.mark.parametrize(("task", "what"), [(9, "not evenly spaced"), ("x", "SLURM_ARRAY_TASK_ID is 'x'")])
+def test_a_task_that_is_none_of_the_array_is_refused(task, what):
+    with pytest.raises(ConfigError, match=what):
+        Shard.of("slurm", slurm(task))
+
+
+def test_a_part_of_slurm_has_the_name_that_anybody_can_give():
+    assert str(Shard.of("slurm", slurm(12, 10, 1))) == "3/4"

@@ -60,6 +60,7 @@ class Pipeline(PipelineParameters, FeatureRun):
             check_uncertainty(self.tta, len(models))
         return replace(
             self.with_paths(),
+            shard=None if self.shard is None else str(Shard.of(self.shard)),  # for the record: it is run anywhere
             model_files=models,
             write_model_outputs=self.write_model_outputs and not isinstance(self.model_files, Path),
         )

@@ -12,6 +12,7 @@ from cyclopts.exceptions import (
     MissingArgumentError,
     RepeatArgumentError,
     UnknownOptionError,
+    UnusedCliTokensError,
 )
 
 _MEANT = {"gpu": "cuda", "GPU": "cuda", "cuda:0": "0"}
@@ -27,6 +28,11 @@ def refusal(error: cyclopts.CycloptsError) -> str:
         return f"{error.token.keyword} is given more than once. Give it once."
     if isinstance(error, UnknownOptionError):
         return f"{_unknown_option(error)} --help shows all options."
+    if isinstance(error, UnusedCliTokensError):
+        command = " ".join(["darts", *(error.command_chain or ())])
+        return (
+            f"`{command}` takes no {' '.join(error.unused_tokens or ())}. Leave it out, or name its option before it."
+        )
     if isinstance(error, MissingArgumentError) and not isinstance(error, ConsumeMultipleError):
         return _missing(error)
     return str(error)

@@ -43,16 +43,27 @@ class Shard:
 
     @classmethod
     def _of_slurm(cls, environment: Mapping[str, str]) -> Self:
-        names = [f"SLURM_ARRAY_TASK_{name}" for name in ("ID", "MIN", "STEP", "COUNT")]
-        given = [environment.get(name, "") for name in names]
-        if not all(text.isascii() and text.isdigit() for text in (given[0], given[1], given[3])):
+        names = [f"SLURM_ARRAY_TASK_{name}" for name in ("ID", "MIN", "MAX", "STEP", "COUNT")]
+        given = {name: environment.get(name, "") for name in names}
+        wrong = [name for name, text in given.items() if not (text.isascii() and text.isdigit())]
+        if wrong:
+            told = ", ".join(f"{name} is {given[name]!r}" for name in wrong)
             raise ConfigError(
-                "shard is slurm, but this is no task of a job array: SLURM_ARRAY_TASK_ID, _MIN and _COUNT are not set. "
-                "Start it with `sbatch --array`, or name a part such as 2/4."
+                f"shard is slurm, but this is no task of a job array: {told}. Start it with `sbatch --array`, or name "
+                "a part such as 2/4."
             )
-        task, first, count = int(given[0]), int(given[1]), int(given[3])
-        step = int(given[2]) if given[2].isdigit() and int(given[2]) > 0 else 1
-        return cls((task - first) // step, count)
+        task, first, last, step, count = (int(text) for text in given.values())
+        number, rest = divmod(task - first, max(step, 1))
+        if rest or not first <= task <= last or (last - first) // max(step, 1) + 1 != count:
+            raise ConfigError(
+                f"shard is slurm, but the tasks of this job array are not evenly spaced (task {task} of {count} from "
+                f"{first} to {last}), so nobody can tell which part each takes. Name the part, such as 2/4."
+            )
+        return cls(number, count)
+
+    def __str__(self) -> str:
+        """Return it as a user names it."""
+        return f"{self.number + 1}/{self.count}"
 
     def part[T](self, whole: Sequence[T]) -> list[T]:
         """Return this part of a list; the parts of all numbers are all of it, and have nothing in common."""

@@ -311,3 +311,15 @@ def test_fractions_for_whole_numbers_and_numbers_that_are_none_are_refused(
 
 def test_whole_numbers_with_a_point_are_whole(darts):
     assert darts("hello", "Bob", "--n", "1.0") == (0, "Hello Bob\n", "")
+
+
+@pytest.mark.parametrize("command", ["map sentinel2", "inference planet-ray", "training create-dataset sentinel2"])
+def test_help_is_in_panels_and_words(darts, command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "140")
+    _, out, _ = darts(*command.split(), "--help")
+    order = ["Select", "Models", "Output", "Quality", "Data", "Device", "Advanced", "Options of every command"]
+    panels = [name for line in out.splitlines() if line.startswith("╭") for name in order if f" {name} " in line]
+    assert panels == [name for name in order if name in panels]
+    assert {"Select", "Output", "Data", "Device", "Advanced"} <= set(panels)
+    for unwanted in ("--no-no-", "--no-overwrite", "[default: False]", " STR", " INT", "FLOAT", "|PATH", "['"):
+        assert unwanted not in out

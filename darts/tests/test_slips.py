@@ -119,7 +119,7 @@ SLIPS = {
     f"{MAP} --months 7 8 --years 2024": "there is no model (*.safetensors, *.pt) in ",
     PLANET: "there is no model (*.safetensors, *.pt) in ",
     f"{MAP} --model-files none.pt": "none.pt",
-    "fetch sentinel2 --no-optical --no-aux": "nothing is to be prepared.",
+    "fetch sentinel2 --no-optical --no-aux": "nothing is left to fetch. Leave out --no-optical or --no-aux.",
     "fetch sentinel2 --tile-ids X": "X in tile_ids is no MGRS tile such as ",
     "prep-data sentinel2": "nothing is to be prepared. Add --optical, --aux or both",
     "inference benchviz nowhere": "the timer file nowhere does not exist.",
@@ -143,6 +143,13 @@ def test_a_slip_is_answered_in_one_line(darts_from_shell, typed):
 @pytest.mark.parametrize("group", ["", "map", "inference", "training", "models", "inventory"])
 def test_help_of_a_group_is_no_error(darts_from_shell, group):
     code, out, err = darts_from_shell(*group.split(), "--help")
+    assert (code, err) == (0, "")
+    assert "Usage: darts" in out
+
+
+@pytest.mark.parametrize("typed", ["-v map sentinel2 --help", "--log-plain --help", "-vv map -h", "map sentinel2 -h"])
+def test_options_of_every_command_may_stand_before_one_that_is_explained(darts_from_shell, typed):
+    code, out, err = darts_from_shell(*typed.split())
     assert (code, err) == (0, "")
     assert "Usage: darts" in out
 

@@ -3,12 +3,11 @@
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
 from darts_utils.bands import manager, model_suffixes
-from darts_utils.errors import ConfigError
+from darts_utils.errors import ConfigError, nearest
 
 DEFAULT_BANDS = ("probabilities", "binarized", "polygonized", "extent", "thumbnail")
 
@@ -81,7 +80,7 @@ def check_bands(bands: Collection[str], also: Collection[str] = ()) -> None:
     unknown = [band for band in bands if "*" in band or not (band in PRODUCTS or band in manager or band in also)]
     if unknown:
         known = [*PRODUCTS, *(name.replace("*", "{model}") for name in manager if name not in PRODUCTS), *also]
-        meant = [close for band in unknown for close in get_close_matches(band, known, 1)]
+        meant = [name for band in unknown if (name := nearest(band, known)) is not None]
         hint = f" (did you mean {' and '.join(meant)}?)" if meant else ""
         raise ConfigError(
             f"cannot export {', '.join(unknown)}{hint}; known are: {', '.join(known)}. "

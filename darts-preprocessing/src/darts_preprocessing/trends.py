@@ -1,4 +1,4 @@
-"""Tasselled-cap trends on the grid of a tile, made where they are read: on their own grid they take a tenth."""
+"""Tasselled-cap trends on the grid of a tile, made where they are read: on their own grid they take a third."""
 
 from collections.abc import Sequence
 from functools import cached_property

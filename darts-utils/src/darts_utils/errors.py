@@ -68,8 +68,14 @@ def exit_status(failures: Iterable[str | None]) -> int:
     return ServiceError.exit_code if kinds == {ServiceError.__name__} else DartsError.exit_code
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return the end of a message about a name that is not known: " Did you mean ...?", or nothing if none is near."""
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return which of some names was likely meant by another, whatever its case; None if none is near."""
     by_lower = {one.lower(): one for one in sorted(known)}
     near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
-    return f" Did you mean {by_lower[near[0]]}?" if near else ""
+    return by_lower[near[0]] if near else None
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the end of a message about a name that is not known: " Did you mean ...?", or nothing if none is near."""
+    meant = nearest(name, known)
+    return "" if meant is None else f" Did you mean {meant}?"

@@ -15,10 +15,10 @@ from cyclopts import Parameter
 
 from darts import __version__
 from darts.pipelines.interrupts import ending_signals
-from darts.pipelines.parameters import SCENE_SELECTORS
+from darts.pipelines.sources.parameters import SCENE_SELECTORS
 from darts.utils.bench import benchviz as _benchviz
 from darts.utils.bench import newest_timers
-from darts.utils.commands import asks_for_help, refused_command, usual_tokens
+from darts.utils.commands import asks_for_help, refused_command, refused_option, usual_tokens
 from darts.utils.config import ConfigParser
 from darts.utils.helping import PlainHelp
 from darts.utils.later import imported_later
@@ -330,7 +330,7 @@ def launcher(
             os.environ.setdefault("NUMBA_CACHE_DIR", str(folders.cache_dir / "compiled"))
         return _exit_code(command(*bound.args, **bound.kwargs))
     except cyclopts.CycloptsError as error:
-        _say_error(refused_command(app, tokens) or refusal(error))
+        _say_error(refused_command(app, tokens) or refused_option(tokens) or refusal(error))
         return 2
     except (DartsError, OSError) as error:
         logger.debug("the command failed", exc_info=True)

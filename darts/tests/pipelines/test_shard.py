@@ -1,10 +1,16 @@
+import json
 from itertools import chain
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from darts.pipelines.fetch.prepare import prepare
+from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.pipelines.sources.shard import Shard
+from darts.pipelines.tiles import TileRef
 from darts_utils.errors import ConfigError
 
 
@@ -57,3 +63,35 @@ def test_a_task_that_is_none_of_the_array_is_refused(task, what):
 
 def test_a_part_of_slurm_has_the_name_that_anybody_can_give():
     assert str(Shard.of("slurm", slurm(12, 10, 1))) == "3/4"
+
+
+class StopError(Exception):
+    """What is asked was seen."""
+
+
+def test_staging_a_part_writes_down_the_ids_of_all_parts(tmp_path, monkeypatch):
+    refs = [TileRef(tile_id=f"t{number}", output_folder=Path(f"t{number}")) for number in range(5)]
+    asked = []
+
+    def plan(parameters, source, wanted, **_):
+        asked.extend(wanted)
+        raise StopError
+
+    monkeypatch.setattr("darts.pipelines.fetch.prepare.make_plan", plan)
+    monkeypatch.setattr(Sentinel2Pipeline, "source", lambda _: SimpleNamespace(find=lambda: refs, resolution_m=10))
+    ids = tmp_path / "ids.json"
+    run = Sentinel2Pipeline(tile_ids=["54WWD"], years=[2024], shard="2/2", prep_data_scene_id_file=ids)
+    with pytest.raises(StopError):
+        prepare(run, optical=True, aux=False, all_layers=False)
+    assert [ref.tile_id for ref in asked] == ["t1", "t3"]
+    assert json.loads(ids.read_text()) == ["t0", "t1", "t2", "t3", "t4"]
+
+
+def test_a_run_says_which_part_it_takes_and_the_record_names_it(tmp_path, monkeypatch, capsys):
+    for name, value in slurm(2).items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "m.pt").write_text("")
+    run = Sentinel2Pipeline(scene_ids=["a"], shard="slurm", model_files=[tmp_path / "m.pt"])
+    assert run.part_of(list("abcdefg")) == ["c", "g"]
+    assert capsys.readouterr().out == "part 3/4: 2 of the 7 that are selected\n"
+    assert run.resolved().to_config()["darts"]["shard"] == "3/4"

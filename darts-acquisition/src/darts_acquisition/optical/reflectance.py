@@ -28,8 +28,8 @@ def reflectance(
         scale: Reflectance of a step.
         offset: Reflectance at 0.
         attributes: Of the variable, beside its unit.
-        lazy: Whether the numbers are kept, compressed to a third of the memory or less, and converted where they are
-            read, anew each time.
+        lazy: Whether the numbers are kept, compressed to about a third of the memory of reflectance, and converted
+            where they are read, anew each time.
         missing: (y, x) bool, where there is no data; without it that is where the numbers are 0.
 
     Returns:

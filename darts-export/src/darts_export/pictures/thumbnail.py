@@ -13,6 +13,7 @@ from darts_export.facts import TileFacts, tile_facts
 from darts_export.pictures import map_furniture
 from darts_export.pictures.map_furniture import Picture
 from darts_export.pictures.resize import resize_band, resize_mask
+from darts_export.products import COLOURS
 from darts_utils.grid import convergence_at_centre, pixel_size_m
 from darts_utils.machine.cpu import usable_cores
 from darts_utils.rasters.arrays import Array
@@ -107,10 +108,10 @@ def _masked_area_m2(tile: xr.Dataset) -> float:
 
 def _ground(tile: xr.Dataset, shape: tuple[int, int]) -> Picture:
     """Return the ground in true colour, or in grey where the tile has no colours."""
-    if not {"red", "green", "blue"} <= set(tile.data_vars):
+    if not {*COLOURS} <= {*tile.data_vars}:
         return np.full((*shape, 3), _GREY, dtype=np.uint8)
     with ThreadPoolExecutor(usable_cores()) as pool:
-        colours = pool.map(lambda name: resize_band(tile[name].variable, shape), ("red", "green", "blue"))
+        colours = pool.map(lambda name: resize_band(tile[name].variable, shape), COLOURS)
         reflectance = np.stack(list(colours), axis=-1)
     valid = np.isfinite(reflectance).all(axis=-1)
     picture = np.empty((*shape, 3), dtype=np.uint8)

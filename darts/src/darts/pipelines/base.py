@@ -10,6 +10,7 @@ from darts.pipelines.fetch.downloader import FetchReport
 from darts.pipelines.parameters import PipelineParameters
 from darts.pipelines.sources.shard import Shard
 from darts.pipelines.tiles import RunReport
+from darts.utils.terminal import say
 from darts_utils.errors import ConfigError
 from darts_utils.parameters import check_uncertainty
 
@@ -46,7 +47,13 @@ class Pipeline(PipelineParameters, FeatureRun):
         Raises:
             ConfigError: If `shard` names no part.
         """
-        return selected if self.shard is None else Shard.of(self.shard).part(selected)
+        if self.shard is None:
+            return selected
+        shard = Shard.of(self.shard)
+        part = shard.part(selected)
+        if selected:
+            say(f"part {shard}: {len(part)} of the {len(selected)} that are selected")
+        return part
 
     def resolved(self) -> Self:
         """Return a copy with every location and the list of models filled in; resolving it again changes nothing.

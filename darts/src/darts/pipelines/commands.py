@@ -14,6 +14,7 @@ from darts.pipelines.ray.pipelines import PlanetRayPipeline, Sentinel2RayPipelin
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.pipelines.tiles import RunReport
 from darts.utils.panels import DEVICE
+from darts_utils.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +74,12 @@ def fetch_sentinel2(
         optical: Fetch the scenes.
         aux: Fetch elevation and trends, if the models need them.
         force: Fetch everything, whatever the other flags say and the models need.
+
+    Raises:
+        ConfigError: If nothing is left to fetch.
     """
+    if not (optical or aux or force):
+        raise ConfigError("nothing is left to fetch. Leave out --no-optical or --no-aux.")
     return (Sentinel2Pipeline() if pipeline is None else pipeline).prepare_data(optical, aux, force)
 
 

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from darts.pipelines.parameters import PathParameters, PlanetFolders, Sentinel2Storage
+from darts.pipelines.parameters import PathParameters
+from darts.pipelines.sources.parameters import PlanetFolders, Sentinel2Storage
 from darts_utils.paths import PathManager
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from darts.pipelines.base import Pipeline
 from darts.pipelines.fetch.downloader import FetchReport
-from darts.pipelines.parameters import PlanetParameters
+from darts.pipelines.sources.parameters import PlanetParameters
 from darts.pipelines.tiles import MosaicResolution, RunReport, Source
 from darts_utils.errors import ConfigError
 

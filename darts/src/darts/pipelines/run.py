@@ -227,7 +227,7 @@ def _map(run: Resolved, executor: Executor, todo: list[TileRef], skipped: list[O
             _clear_parts(run.results, own=True)
         report = RunReport(tuple(journal.outcomes), run.results, interrupted)
         view.finish(report)
-    if parameters.inventory and "polygonized" in parameters.products and not interrupted:
+    if parameters.inventory and "polygonized" in parameters.products and report.outcomes and not interrupted:
         end_with_inventory(run.results, len(todo))
     return report
 

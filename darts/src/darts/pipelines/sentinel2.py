@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from darts.pipelines.base import Pipeline
 from darts.pipelines.fetch.downloader import FetchReport
-from darts.pipelines.parameters import SceneParameters
+from darts.pipelines.sources.parameters import SceneParameters
 from darts.pipelines.tiles import MosaicResolution, RunReport, Source
 from darts_utils.search.criteria import cover_limit, mgrs_tiles
 from darts_utils.search.periods import periods

@@ -1,10 +1,11 @@
 """Names of commands: which there are, and which somebody meant who typed another."""
 
-import difflib
 import re
 from collections.abc import Sequence
 
 import cyclopts
+
+from darts_utils.errors import nearest
 
 _HELP = ("--help", "-h")
 _VERY_VERBOSE = re.compile(r"-v{4,}")
@@ -24,18 +25,18 @@ def refused_command(app: cyclopts.App, tokens: Sequence[str]) -> str | None:
     path: list[str] = []
     for token in tokens:
         if token.startswith("-"):
-            return None if path else _unknown_option(token)
+            return None
         if token not in app:
             return None if app.default_command is not None else unknown_command(app, path, token)
         app, path = app[token], [*path, token]
     return None
 
 
-def _unknown_option(token: str) -> str | None:
-    """Return that there is no option of such a name before a command; those that there are were taken before."""
-    if token in _HELP:
+def refused_option(tokens: Sequence[str]) -> str | None:
+    """Return that there is no such option before a command, if what is left to a command begins with one."""
+    if not tokens or not tokens[0].startswith("-"):
         return None
-    return f"there is no option {token} before a command. Options of a command follow it."
+    return f"there is no option {tokens[0]} before a command. Options of a command follow it."
 
 
 def unknown_command(app: cyclopts.App, path: Sequence[str], token: str) -> str:
@@ -48,9 +49,7 @@ def unknown_command(app: cyclopts.App, path: Sequence[str], token: str) -> str:
     """
     known = commands_of(app)
     group = " ".join(["darts", *path])
-    meant = next((name for name in known if name.startswith(token)), None) or next(
-        iter(difflib.get_close_matches(token, known, 1)), None
-    )
+    meant = next((name for name in known if name.startswith(token)), None) or nearest(token, known)
     hint = f" Did you mean `{group} {meant}`?" if meant else ""
     return f"there is no command `{group} {token}`.{hint} There are: {', '.join(known)}."
 

@@ -18,7 +18,6 @@ QUALITY = _panel("Quality", 4)
 DATA = _panel("Data", 5)
 DEVICE = _panel("Device", 6)
 ADVANCED = _panel("Advanced", 7)
-PANELS = (SELECT, MODELS, OUTPUT, QUALITY, DATA, DEVICE, ADVANCED)
 
 
 class InPanel:

@@ -1,6 +1,5 @@
 """What is wrong with what was typed, in one line of words: the thing, what it must be, and no type of Python."""
 
-import difflib
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -14,6 +13,8 @@ from cyclopts.exceptions import (
     UnknownOptionError,
     UnusedCliTokensError,
 )
+
+from darts_utils.errors import did_you_mean
 
 _MEANT = {"gpu": "cuda", "GPU": "cuda", "cuda:0": "0"}
 """Words that people write for values that are called otherwise."""
@@ -29,10 +30,8 @@ def refusal(error: cyclopts.CycloptsError) -> str:
     if isinstance(error, UnknownOptionError):
         return f"{_unknown_option(error)} --help shows all options."
     if isinstance(error, UnusedCliTokensError):
-        command = " ".join(["darts", *(error.command_chain or ())])
-        return (
-            f"`{command}` takes no {' '.join(error.unused_tokens or ())}. Leave it out, or name its option before it."
-        )
+        given = " ".join(error.unused_tokens or ())
+        return f"`{_command(error)}` takes no {given}. Leave it out, or name its option before it."
     if isinstance(error, MissingArgumentError) and not isinstance(error, ConsumeMultipleError):
         return _missing(error)
     return str(error)
@@ -49,8 +48,8 @@ def _wrong_value(error: CoercionError, argument: Any, value: str) -> str:
     name = (error.token.keyword if error.token is not None else None) or argument.name
     wanted = kind_of(argument.hint)
     names = _choices(argument.hint)
-    meant = [_MEANT[value]] if _MEANT.get(value) in {*names, "0"} else difflib.get_close_matches(value, names, 1)
-    hint = f" Did you mean {meant[0]}?" if meant else ""
+    usual = _MEANT.get(value)
+    hint = f" Did you mean {usual}?" if usual in {*names, "0"} else did_you_mean(value, names)
     source = "" if error.token is None or error.token.source in ("", "cli") else f" in {error.token.source}"
     return f"{name} is {value!r}{source} but must be {wanted}.{hint or ' Correct it.'}"
 
@@ -58,18 +57,19 @@ def _wrong_value(error: CoercionError, argument: Any, value: str) -> str:
 def _unknown_option(error: UnknownOptionError) -> str:
     option = (error.token.keyword or error.token.value).split("=", 1)[0]
     known = [name for argument in error.argument_collection for name in argument.names if name.startswith("--")]
-    meant = difflib.get_close_matches(option, known, 1)
-    command = " ".join(["darts", *(error.command_chain or ())])
-    return f"`{command}` has no option {option}." + (f" Did you mean {meant[0]}?" if meant else "")
+    return f"`{_command(error)}` has no option {option}.{did_you_mean(option, known)}"
 
 
 def _missing(error: MissingArgumentError) -> str:
     argument: Any = error.argument
     name = error.keyword or argument.name
-    command = " ".join(["darts", *(error.command_chain or ())])
     given = any(token.keyword for token in argument.tokens) or error.keyword is not None
-    what = f"{name} needs a value" if given else f"`{command}` needs {name}"
+    what = f"{name} needs a value" if given else f"`{_command(error)}` needs {name}"
     return f"{what}: {kind_of(argument.hint)}. --help shows what it means."
+
+
+def _command(error: cyclopts.CycloptsError) -> str:
+    return " ".join(["darts", *(error.command_chain or ())])
 
 
 def _parts(hint: Any) -> list[Any]:

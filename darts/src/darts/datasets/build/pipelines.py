@@ -15,7 +15,7 @@ from darts.datasets.build.parameters import (
     TrainingPatchParameters,
 )
 from darts.pipelines.config import FeatureRun, or_default
-from darts.pipelines.parameters import CatalogParameters, RawSceneParameters
+from darts.pipelines.sources.parameters import CatalogParameters, RawSceneParameters
 from darts.pipelines.tiles import MosaicResolution, RunReport
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from darts.datasets.build.matching import AnnotatedImage, match
 from darts.datasets.build.pipelines import Sentinel2TrainingData
 from darts.datasets.build.samples import Collection, Collector, Cut, Sample
 from darts.pipelines.config import or_default
-from darts.pipelines.parameters import SceneParameters
+from darts.pipelines.sources.parameters import SceneParameters
 from darts.pipelines.sources.scenes import SceneSource, catalog_of
 from darts.pipelines.sources.selection import tile_ref
 from darts.pipelines.tiles import require

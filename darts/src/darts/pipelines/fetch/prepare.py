@@ -39,8 +39,9 @@ def prepare(pipeline: Pipeline, *, optical: bool, aux: bool, all_layers: bool) -
     ask_at_given_addresses(parameters)
     layers = _layers(parameters, all_layers=all_layers) if aux else ()
     source = parameters.source()
-    refs = pipeline.part_of(source.find())
-    keep_ids(parameters, refs)
+    found = source.find()
+    keep_ids(parameters, found)  # of all parts: they share the file, and the run that reads it
+    refs = pipeline.part_of(found)
     plan = make_plan(parameters, source, refs, images=optical, layers=layers)
     show_plan(plan, with_tiles=parameters.dry_run)
     if parameters.dry_run:

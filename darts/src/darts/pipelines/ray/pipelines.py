@@ -7,9 +7,10 @@ from cyclopts import Parameter
 
 from darts.pipelines.base import Pipeline
 from darts.pipelines.config import absolute
-from darts.pipelines.parameters import OlderSceneParameters, RayParameters
+from darts.pipelines.parameters import RayParameters
 from darts.pipelines.planet import PlanetPipeline
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
+from darts.pipelines.sources.parameters import OlderSceneParameters
 from darts.pipelines.tiles import RunReport
 from darts_utils.errors import ConfigError
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from darts.pipelines.parameters import PlanetParameters
 from darts.pipelines.sources.apart import check_apart, check_on_disk
 from darts.pipelines.sources.images import ImagesOnDisk, has_image, image_ref
+from darts.pipelines.sources.parameters import PlanetParameters
 from darts.pipelines.tiles import TileRef, require
 from darts_utils.errors import ConfigError
 from darts_utils.names import shown

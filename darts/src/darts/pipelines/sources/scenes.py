@@ -15,8 +15,8 @@ from odc.geo.geobox import GeoBox
 from odc.geo.geom import Geometry
 from shapely.geometry.base import BaseGeometry
 
-from darts.pipelines.parameters import SceneParameters
 from darts.pipelines.sources.apart import check_apart
+from darts.pipelines.sources.parameters import SceneParameters
 from darts.pipelines.sources.registry import SCENE_CATALOGS
 from darts.pipelines.sources.selection import checked_ids, confirm_unbounded, in_window, read_scene_ids, tile_ref
 from darts.pipelines.tiles import MosaicResolution, TileRef, require

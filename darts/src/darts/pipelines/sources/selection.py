@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from darts.pipelines.parameters import SceneParameters
+from darts.pipelines.sources.parameters import SceneParameters
 from darts.pipelines.tiles import TileRef
 from darts.utils import terminal
 from darts_utils.errors import ConfigError

@@ -2,7 +2,7 @@
 
 `uv run python -m benchmarks.planet_orthotile` makes the orthotile (from a sample world of 25 km, with its elevation at
 2 m; once, some minutes) and sends it through all stages. Every feature that there is is made. Limit of the memory:
-4 GiB.
+3 GiB.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.mapping import map_and_print
 
 WORLD_PX, SEED = 2500, 3
-LIMIT_GIB = 4.0
+LIMIT_GIB = 3.0
 
 
 def make(folder: Path) -> None:

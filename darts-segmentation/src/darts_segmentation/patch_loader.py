@@ -25,7 +25,7 @@ _BLOCK_ROWS = 256
 class PatchLoader:
     """Reads the patches of a grid, `size` at once, leaving out those without any valid pixel.
 
-    While a device still reads one batch, the next one is written into another buffer.
+    While a device still reads one batch, the next one is written into another buffer; cores take turns.
 
     Args:
         stack: The bands of the tile.
@@ -47,15 +47,25 @@ class PatchLoader:
         self._last: _Read | None = None
 
     def __iter__(self) -> Iterator[PatchBatch]:
-        """Yield the patches of each batch and the batch; the next one is read meanwhile.
+        """Yield the patches of each batch and the batch, which holds until the next one is asked for.
 
-        A batch is overwritten while the next but one is read: on a device, copies may still be under way until then.
+        For a device the next one is read meanwhile, and a batch is overwritten only while the next but one is read:
+        copies may still be under way until then. Where cores compute they all do, and read when they have done so.
         """
         patches = iter(self._grid)
-        buffers = cycle([self._buffer() for _ in range(3 if self._pin else 2)])
         for _ in range(usable_cores()):  # used again and again: new memory takes longer to get than to fill
             self._scratch.put(np.empty((len(self._stack.bands), *self._block_shape), dtype=np.float32))
-        with ThreadPoolExecutor(usable_cores()) as pool, ThreadPoolExecutor(1) as ahead:
+        with ThreadPoolExecutor(usable_cores()) as pool:
+            yield from self._ahead(patches, pool) if self._pin else self._in_turn(patches, pool)
+
+    def _in_turn(self, patches: Iterator[Patch], pool: ThreadPoolExecutor) -> Iterator[PatchBatch]:
+        buffer = self._buffer()
+        while loaded := self._next(buffer, patches, pool):
+            yield loaded
+
+    def _ahead(self, patches: Iterator[Patch], pool: ThreadPoolExecutor) -> Iterator[PatchBatch]:
+        buffers = cycle([self._buffer() for _ in range(3)])
+        with ThreadPoolExecutor(1) as ahead:
             coming = ahead.submit(self._next, next(buffers), patches, pool)
             while loaded := coming.result():
                 coming = ahead.submit(self._next, next(buffers), patches, pool)

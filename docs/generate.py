@@ -68,6 +68,7 @@ EXAMPLES = {
     "aoi_file": "area.gpkg",
     "prep_data_scene_id_file": "staged.json",
     "image_ids": ["20210728_201112_93_2416"],
+    "image_id_file": "images.txt",
     "extra_bands": ["ndwi"],
     "shard": "2/4",
     "shard_size": 64,

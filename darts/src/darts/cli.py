@@ -217,6 +217,13 @@ for _app, _name, _function, _words in (
 ):
     _app.command(f"darts.pipelines.commands:{_function}", name=_name, help=_words)
 app.command(
+    "darts.status.command:status",
+    name="status",
+    group=subcommands_group,
+    config=config_parser.folders_only,
+    help="Show what runs are at: done, failed and why, what is at work, and how long it will take.",
+)
+app.command(
     "darts.training.commands:train_smp",
     name="train",
     group=subcommands_group,

@@ -26,7 +26,10 @@ from darts.pipelines.local import SequentialExecutor
 from darts.pipelines.results.fingerprint import Models, Recipe
 from darts.pipelines.results.finished import Finished, State, check_same, say_left
 from darts.pipelines.results.journal import Journal
+from darts.pipelines.results.progress import FILE as PROGRESS
+from darts.pipelines.results.progress import Progress, Together
 from darts.pipelines.results.provenance import Making, making_of
+from darts.pipelines.results.records import write_failed
 from darts.pipelines.stages import build_stages, feature_stages, subsets, with_record
 from darts.pipelines.tiles import Executor, Outcome, Result, RunReport, Source, TileRef, require
 from darts.utils.console import run_view
@@ -221,12 +224,16 @@ def _map(run: Resolved, executor: Executor, todo: list[TileRef], skipped: list[O
     journal = Journal(run.results, parameters.to_config(), record_folder=parameters.metadata_dir)
     journal.add(*skipped)
     _log_beginning(parameters, journal, len(todo), len(skipped))
-    with spared_from_search(), run_view(n_tiles=len(todo) + len(skipped), n_skipped=len(skipped)) as view:
-        interrupted = execute(executor, todo, view=view, on_outcome=journal.add)
+    n_tiles, n_skipped = len(todo) + len(skipped), len(skipped)
+    progress = Progress(journal.path(PROGRESS), n_selected=n_tiles, n_skipped=n_skipped, part=parameters.shard)
+    with spared_from_search(), progress, run_view(n_tiles=n_tiles, n_skipped=n_skipped) as view:
+        views = Together([progress, view])
+        interrupted = execute(executor, todo, view=views, on_outcome=journal.add)
         if interrupted:
             _clear_parts(run.results, own=True)
         report = RunReport(tuple(journal.outcomes), run.results, interrupted)
-        view.finish(report)
+        views.finish(report)
+    write_failed(journal.folder)
     if parameters.inventory and "polygonized" in parameters.products and report.outcomes and not interrupted:
         end_with_inventory(run.results, len(todo))
     return report

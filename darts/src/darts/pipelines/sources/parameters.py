@@ -26,7 +26,8 @@ class SceneSelection(Parameters, panel=SELECT):
     scene_ids: list[str] | None = None
     """Ids of scenes."""
     scene_id_file: Path | None = None
-    """File with ids of scenes: a JSON list, a saved search (GeoJSON), or one id a line."""
+    """File with ids of scenes: a JSON list, a saved search (GeoJSON), or one id a line, such as the failed.txt of a
+    results folder."""
     tile_ids: list[str] | None = None
     """Sentinel-2 tiles such as 33UVP, to search scenes in."""
     aoi_file: Path | None = None
@@ -124,6 +125,14 @@ class PlanetSelection(PlanetFolders, panel=SELECT):
 
     image_ids: list[str] | None = None
     """Images to map, by the names of their folders. If not given, all that are found."""
+    image_id_file: Path | None = None
+    """File with ids of images, one a line or a JSON list, such as the failed.txt of a results folder."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        super().__post_init__()
+        if self.image_ids is not None and self.image_id_file is not None:
+            raise ConfigError("image_ids and image_id_file both select images. Give one of them.")
 
 
 @dataclass(frozen=True, kw_only=True)

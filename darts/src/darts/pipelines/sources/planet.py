@@ -9,6 +9,7 @@ from pathlib import Path
 from darts.pipelines.sources.apart import check_apart, check_on_disk
 from darts.pipelines.sources.images import ImagesOnDisk, has_image, image_ref
 from darts.pipelines.sources.parameters import PlanetParameters
+from darts.pipelines.sources.selection import read_scene_ids
 from darts.pipelines.tiles import TileRef, require
 from darts_utils.errors import ConfigError
 from darts_utils.names import shown
@@ -42,7 +43,7 @@ class PlanetSource(ImagesOnDisk):
         self.parameters = parameters
 
     def find(self) -> list[TileRef]:
-        """Return the images in both folders, or those of them that `image_ids` names, ordered by folder.
+        """Return the images in both folders, or those of them that `image_ids` or a file names, ordered by folder.
 
         Folders without an image are named in a warning, and so are ids that are nowhere.
 
@@ -86,7 +87,7 @@ class PlanetSource(ImagesOnDisk):
         in_one = orthotiles.resolve() == scenes.resolve()
         for tile in visible_folders(orthotiles):
             inner = visible_folders(tile)
-            if not (inner or in_one or self.parameters.image_ids):
+            if not (inner or in_one or self._selector):
                 logger.warning(
                     "%s is skipped: orthotiles are looked for one folder deeper, in {tile_id}/{scene_id}. "
                     "Scenes belong in %s.", tile, scenes,
@@ -97,29 +98,47 @@ class PlanetSource(ImagesOnDisk):
             if not (in_one and visible_folders(path)):
                 yield _Found(path=path, output_folder=Path(path.name))
 
-    def _selected(self, folders: list[_Found]) -> list[_Found]:
-        """Return the folders that `image_ids` names, all if it is not given.
+    @property
+    def _selector(self) -> str | None:
+        """Name of the parameter that selects images, None if all are taken."""
+        given = self.parameters
+        if given.image_id_file is not None:
+            return "image_id_file"
+        return None if given.image_ids is None else "image_ids"
+
+    def _wanted(self) -> set[str]:
+        """Return the ids that are asked for.
 
         Raises:
-            ConfigError: If it names none of them.
+            ConfigError: If there is none, or they cannot be read.
         """
         wanted = self.parameters.image_ids
         if wanted is None:
-            return folders
+            return set(read_scene_ids(self.parameters.image_id_file, "image_id_file"))
         if isinstance(wanted, str):
             raise ConfigError(f"image_ids is {shown(wanted)} but must be a list of ids. Write [...] around it.")
         if not wanted:
             raise ConfigError("image_ids is empty. Name at least one image, or leave it out to take all.")
-        ids = {str(image_id) for image_id in wanted}
+        return {str(image_id) for image_id in wanted}
+
+    def _selected(self, folders: list[_Found]) -> list[_Found]:
+        """Return the folders that are asked for, all if none are.
+
+        Raises:
+            ConfigError: If none of those is there.
+        """
+        if self._selector is None:
+            return folders
+        ids = self._wanted()
         there = {folder.image_id for folder in folders}
         lacking = sorted(ids - there)
         where = f"in {self.parameters.orthotiles_dir} and {self.parameters.scenes_dir}"
         if not ids & there:
             raise ConfigError(
-                f"image_ids names {', '.join(lacking)}, but there is no such folder {where}. Correct the names."
+                f"{self._selector} names {', '.join(lacking)}, but there is no such folder {where}. Correct the names."
             )
         if lacking:
-            logger.warning("image_ids: not found %s: %s", where, ", ".join(lacking))
+            logger.warning("%s: not found %s: %s", self._selector, where, ", ".join(lacking))
         return [folder for folder in folders if folder.image_id in ids]
 
     def stage_command(self, ref: TileRef) -> str:

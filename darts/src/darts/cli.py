@@ -224,6 +224,13 @@ app.command(
     help="Show what runs are at: done, failed and why, what is at work, and how long it will take.",
 )
 app.command(
+    "darts.report.command:report",
+    name="report",
+    group=subcommands_group,
+    config=config_parser.folders_only,
+    help="Write a page over results folders: map, pictures, table, failures, times; and a QGIS project.",
+)
+app.command(
     "darts.training.commands:train_smp",
     name="train",
     group=subcommands_group,

@@ -160,7 +160,7 @@ def _map(written: _Written) -> RunReport:
         results = {outcome.ref.tile_id: report.folder / outcome.ref.output_folder for outcome in report.outcomes}
         for image_id in written.image_ids:
             _show_score(image_id, compare_with_truth(results[image_id], written.truth), alone=len(results) == 1)
-        _show_where(written, [results[image_id] for image_id in written.image_ids])
+        _show_where(written, report, [results[image_id] for image_id in written.image_ids])
     return report
 
 
@@ -184,9 +184,10 @@ def _show_score(image_id: str, score: Score, *, alone: bool) -> None:
     show_rows(title, ("what", "value"), rows)
 
 
-def _show_where(written: _Written, folders: list[Path]) -> None:
+def _show_where(written: _Written, report: RunReport, folders: list[Path]) -> None:
     """Say what to open, and how to do the same by hand."""
     say("\nOpen these:")
+    say(f"  {short_path(report.folder / 'index.html')} (a page over all of it; darts.qgz beside it is for QGIS)")
     for results in folders:
         for path in (results / "thumbnail.jpg", results / "prediction_segments.gpkg", results / "probabilities.tif"):
             say(f"  {short_path(path)}")

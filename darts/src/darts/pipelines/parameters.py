@@ -249,6 +249,8 @@ class ExportParameters(Parameters, panel=OUTPUT):
     """Also write all bands of a tile as netCDF."""
     inventory: bool = True
     """End with one inventory of all tiles in the results folder, if their objects are exported."""
+    report: bool = True
+    """End with a page over all tiles in the results folder (index.html), and a QGIS project."""
 
     def __post_init__(self) -> None:
         """Check the values."""

@@ -32,6 +32,7 @@ from darts.pipelines.results.provenance import Making, making_of
 from darts.pipelines.results.records import write_failed
 from darts.pipelines.stages import build_stages, feature_stages, subsets, with_record
 from darts.pipelines.tiles import Executor, Outcome, Result, RunReport, Source, TileRef, require
+from darts.report.build import end_with_report
 from darts.utils.console import run_view
 from darts_export.products import missing_files, needed_variables
 from darts_segmentation import EnsembleV1
@@ -231,11 +232,13 @@ def _map(run: Resolved, executor: Executor, todo: list[TileRef], skipped: list[O
         interrupted = execute(executor, todo, view=views, on_outcome=journal.add)
         if interrupted:
             _clear_parts(run.results, own=True)
-        report = RunReport(tuple(journal.outcomes), run.results, interrupted)
+        report = RunReport(tuple(journal.outcomes), run.results, interrupted, record_folder=journal.folder)
         views.finish(report)
     write_failed(journal.folder)
     if parameters.inventory and "polygonized" in parameters.products and report.outcomes and not interrupted:
         end_with_inventory(run.results, len(todo))
+    if parameters.report and report.outcomes and not interrupted:
+        end_with_report(run.results, len(todo), journal.folder)
     return report
 
 

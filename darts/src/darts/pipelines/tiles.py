@@ -12,7 +12,9 @@ from darts_utils.rasters.window import Window
 
 if TYPE_CHECKING:
     import geopandas as gpd
+    import pandas as pd
     import xarray as xr
+    from matplotlib.figure import Figure
 
     from darts_utils.rasters.arrays import Array
 
@@ -270,6 +272,8 @@ class RunReport:
     interrupted: bool = False
     lacks_data: bool = False
     """Whether a dry run found that data is missing, which an offline run does not fetch."""
+    record_folder: Path | None = None
+    """Where the record of the run is, if not in the results folder."""
 
     @property
     def failures(self) -> list[Outcome]:
@@ -286,3 +290,30 @@ class RunReport:
         if self.interrupted:
             return 130
         return 1 if self.lacks_data else exit_status(outcome.error_type for outcome in self.failures)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return a row a tile, with the columns of `results.parquet`; what is unknown is missing."""
+        from darts.report.notebook import frame_of
+
+        return frame_of(self)
+
+    def slumps(self) -> "gpd.GeoDataFrame":
+        """Return the objects of all tiles that did not fail, each image by itself, in EPSG:3413.
+
+        Columns `tile_id mean area_m2 cut acquired sensor image_id`: the mean probability in percent, the geodesic area.
+        """
+        from darts.report.notebook import slumps_of
+
+        return slumps_of(self)
+
+    def plot(self) -> "Figure":
+        """Return a picture of mapped ground and slumps."""
+        from darts.report.notebook import figure_of
+
+        return figure_of(self)
+
+    def _repr_html_(self) -> str | None:
+        """Return the page over the results folder, for Jupyter; None where there is no record to make it of."""
+        from darts.report.notebook import html_of
+
+        return html_of(self) if self.outcomes else None

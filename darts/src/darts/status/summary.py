@@ -96,17 +96,18 @@ def status_of(folder: Path, now: float | None = None) -> FolderStatus:
     moment = time.time() if now is None else now
     return FolderStatus(
         folder=folder,
-        runs=[_status(record, moment) for record in records],
+        runs=[run_status(record, moment) for record in records],
         ends=list(last_ends(records).values()),
     )
 
 
-def _status(record: RunRecord, now: float) -> RunStatus:
+def run_status(record: RunRecord, now: float | None = None) -> RunStatus:
+    """Return what a run is at; `now` in seconds since the epoch, the present if not given."""
     said = record.progress
     counts = {status: sum(end.status == status for end in record.ends) for status in ("success", "skipped", "failed")}
     return RunStatus(
         stem=record.stem,
-        state=_state(said, now),
+        state=_state(said, time.time() if now is None else now),
         n_selected=int(said.get("n_selected", len(record.ends))),
         n_done=counts["success"],
         n_skipped=counts["skipped"],

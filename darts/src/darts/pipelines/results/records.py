@@ -2,11 +2,9 @@
 
 import json
 import logging
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -56,15 +54,12 @@ class RunRecord:
     progress: Mapping[str, Any] = field(default_factory=dict)
     """What it was at when it wrote that last, see `darts.pipelines.results.progress`; empty for earlier releases."""
 
-    @cached_property
-    def config(self) -> Mapping[str, Any]:
-        """Its parameters; empty if they cannot be read."""
+    def config_text(self) -> str | None:
+        """Return its parameters as it wrote them down, TOML; None if they cannot be read."""
         try:
-            with (self.folder / f"{self.stem}.config.toml").open("rb") as file:
-                found = tomllib.load(file).get("darts", {})
+            return (self.folder / f"{self.stem}.config.toml").read_text(encoding="utf-8")
         except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
+            return None
 
     def times(self) -> pa.Table | None:
         """Return `tile_id stage start end seconds` of its stages, None if they cannot be read."""

@@ -1,0 +1,82 @@
+"""A report on disk: the page, two layers as a GeoPackage, and a QGIS project over them."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import rasterio
+
+from darts.pipelines.results.records import read_runs
+from darts.report.gather import Gathered, gather
+from darts.report.layers import FILE, write_layers
+from darts.report.page import page_of
+from darts.report.qgis import MOST_RASTERS, PROJECT, Raster, write_project
+from darts.utils.terminal import say, short_path
+from darts_utils.files import atomic_file, exclusive_lock, make_folder
+
+logger = logging.getLogger(__name__)
+
+PAGE = "index.html"
+_LOCK = ".report.lock"
+
+
+def build_report(folders: Sequence[Path], out: Path, record_folder: Path | None = None) -> Gathered:
+    """Write `index.html`, `darts_layers.gpkg` and `darts.qgz` over results folders, and return what they tell.
+
+    Args:
+        folders: Results folders.
+        out: Folder for the report; pictures stay with the tiles.
+        record_folder: Where the records of their runs are, if not in them.
+
+    Raises:
+        MissingDataError: If there is no such folder, or no record in it.
+        OutputError: If the folder cannot be written to.
+    """
+    for folder in folders:
+        read_runs(record_folder or folder)  # before anything is made on disk
+    make_folder(out)
+    with exclusive_lock(out / _LOCK):  # runs that end at once wait for each other, and the last one tells all
+        found = gather(folders, out, record_folder)
+        write_layers(found.layers, out / FILE)
+        write_project(found.layers, _rasters(found), out / PROJECT)
+        with atomic_file(out / PAGE) as part:
+            part.write_text(page_of(found, project=PROJECT), encoding="utf-8")
+    return found
+
+
+def _rasters(found: Gathered) -> list[Raster]:
+    """Return the probabilities of tiles that can be read; none where there are too many to list."""
+    files = {f"{tile.path}/probabilities.tif": tile.folder / "probabilities.tif" for tile in found.tiles}
+    there = {path: file for path, file in sorted(files.items()) if file.is_file()}
+    if len(there) > MOST_RASTERS:
+        return []
+    return [Raster(path, authid) for path, file in there.items() if (authid := _authid(file)) is not None]
+
+
+def _authid(file: Path) -> str | None:
+    try:
+        with rasterio.open(file) as raster:
+            return None if raster.crs is None else raster.crs.to_string()
+    except rasterio.errors.RasterioError as error:
+        logger.warning("%s is not in the QGIS project: %s", file, error)
+        return None
+
+
+def end_with_report(results: Path, n_new: int, record_folder: Path | None) -> None:
+    """Bring the report of a results folder up to date after a run; where that fails, the tiles are there all the same.
+
+    Args:
+        results: The folder.
+        n_new: How many tiles the run worked on.
+        record_folder: Where the records of runs are.
+    """
+    if not n_new and (results / PAGE).is_file():  # to look at thousands of tiles takes minutes
+        return
+    try:
+        build_report([results], results, record_folder)
+    except Exception as error:
+        logger.debug("the report was not written", exc_info=True)
+        reason = " ".join(str(error).split())
+        logger.warning("no report of %s: %s `darts report` writes it later.", results, reason)
+    else:
+        say(f"report: {short_path(results / PAGE)}")

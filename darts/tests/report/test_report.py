@@ -1,0 +1,202 @@
+"""A report over results folders: what it reads again, what it says, and what it survives."""
+
+import os
+import shutil
+import xml.etree.ElementTree as ET
+import zipfile
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import rasterio
+import shapely
+
+from benchmarks.lib.made_results import make_results
+from darts.pipelines.results.records import read_runs
+from darts.pipelines.tiles import Outcome, RunReport, TileRef
+from darts.report import layers as layers_module
+from darts.report.build import build_report, end_with_report
+from darts.report.layers import layers_of, read_layers
+from darts.report.shapes import compact
+
+N = 26
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return make_results(tmp_path_factory.mktemp("made") / "output", N)
+
+
+@pytest.fixture
+def results(made, tmp_path):
+    return Path(shutil.copytree(made, tmp_path / "output"))
+
+
+def tiles_in(folder):
+    return sorted(path.parent for path in folder.glob("*/darts_inference.json"))
+
+
+def test_layers_hold_what_the_tiles_say(results):
+    found = build_report([results], results)
+    scenes, slumps = (gpd.read_file(results / "darts_layers.gpkg", layer=name) for name in ("scenes", "slumps"))
+    written = [gpd.read_parquet(tile / "prediction_segments.parquet") for tile in tiles_in(results)]
+    assert len(scenes) == len(written) == N - 1
+    assert len(slumps) == sum(map(len, written)) == len(found.layers.slumps)
+    assert slumps["area_m2"].sum() == pytest.approx(sum(table["area_m2"].sum() for table in written))
+    assert str(scenes.crs) == str(slumps.crs) == "EPSG:3413"
+    first = gpd.read_parquet(results / scenes["folder"][0] / "prediction_extent.parquet").to_crs(3413)
+    assert shapely.symmetric_difference(first.geometry[0], scenes.geometry[0]).area < 1
+
+
+def test_only_tiles_that_changed_are_read_again(results, monkeypatch):
+    build_report([results], results)
+    read, seen = layers_module._read, []  # noqa: SLF001
+    monkeypatch.setattr(layers_module, "_read", lambda *given: seen.append(given[1]) or read(*given))
+    changed, gone = tiles_in(results)[:2]
+    os.utime(changed / "darts_inference.json", ns=(1, 2))
+    shutil.rmtree(gone)
+    found = build_report([results], results)
+    assert seen == [changed.name]
+    assert gone.name not in set(found.layers.scenes["folder"]) | set(found.layers.slumps["folder"])
+    assert len(found.layers.scenes) == N - 2
+    assert found.layers.slumps["folder"].value_counts()[changed.name] == len(
+        gpd.read_parquet(changed / "prediction_segments.parquet")
+    )
+
+
+def test_a_damaged_tile_costs_only_itself(results, caplog):
+    broken = tiles_in(results)[0]
+    (broken / "prediction_segments.parquet").write_bytes(b"no table")
+    found = build_report([results], results)
+    assert len(found.layers.scenes) == N - 2
+    assert f"{broken} is not in the report" in caplog.text
+
+
+def test_damaged_layers_are_written_anew(results):
+    (results / "darts_layers.gpkg").write_bytes(b"no database")
+    assert read_layers(results / "darts_layers.gpkg") is None
+    assert len(build_report([results], results).layers.scenes) == N - 1
+
+
+def test_a_tile_without_polygons_is_in_the_table(results):
+    bare = tiles_in(results)[0]
+    for name in ("prediction_segments.parquet", "prediction_extent.parquet", "thumbnail.jpg"):
+        (bare / name).unlink()
+    found = build_report([results], results)
+    (row,) = found.layers.scenes[found.layers.scenes["folder"] == bare.name].to_dict("records")
+    assert row["geometry"] is None
+    assert pd.isna(row["thumbnail"])
+    assert row["n_objects"] > 0
+
+
+def test_a_folder_that_was_moved_is_read_where_it_is(results, tmp_path):
+    moved = results.rename(tmp_path / "elsewhere")
+    found = build_report([moved], moved)
+    assert len(found.layers.scenes) == N - 1
+    assert set(found.layers.scenes["folder"]) == {tile.name for tile in tiles_in(moved)}
+
+
+def test_several_folders_make_one_report(results, tmp_path, darts):
+    other = make_results(tmp_path / "other" / "output", 3, seed=8)
+    code, out, _ = darts("report", results, other, "--out", tmp_path / "report")
+    assert code == 0
+    assert f"Report over {N - 1 + 3} tiles" in out
+    scenes = gpd.read_file(tmp_path / "report" / "darts_layers.gpkg", layer="scenes")
+    assert "../other/output/" in " ".join(scenes["folder"])
+    assert all((tmp_path / "report" / picture).is_file() for picture in scenes["thumbnail"])
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "said"),
+    [
+        ([], 2, "no results folder is given"),
+        (["a", "b"], 2, "2 folders are given"),
+        (["nowhere"], 1, "there is no folder nowhere"),
+        (["."], 1, "holds no record of a run"),
+    ],
+)
+def test_wrong_folders_are_refused(darts, given, code, said):
+    ended, _, error = darts("report", *given)
+    assert (ended, said in error) == (code, True), error
+
+
+def test_the_project_names_what_is_there_by_relative_paths(results):
+    tile = tiles_in(results)[0]
+    for folder in tiles_in(results):
+        with rasterio.open(folder / "probabilities.tif", "w", "GTiff", 4, 4, 1, "EPSG:32610", dtype="uint8") as raster:
+            raster.write(np.zeros((1, 4, 4), np.uint8))
+    build_report([results], results)
+    with zipfile.ZipFile(results / "darts.qgz") as archive:
+        root = ET.fromstring(archive.read("darts.qgs"))
+    sources = [node.findtext("datasource") for node in root.iter("maplayer")]
+    assert len(sources) == 2 + N - 1
+    assert f"./{tile.name}/probabilities.tif" in sources
+    for source in sources:
+        assert (results / source.split("|")[0]).is_file()
+    ids = [node.findtext("id") for node in root.iter("maplayer")]
+    assert ids == [node.get("id") for node in root.iter("layer-tree-layer")]
+    assert min(map(len, ids)) > 10, "QGIS would make up others"
+    assert root.findtext("projectCrs/spatialrefsys/authid") == "EPSG:3413"
+
+
+def test_shapes_keep_within_a_budget():
+    circles = [shapely.Point(1000 * number, 0).buffer(200, quad_segs=64) for number in range(50)]
+    fine = compact(circles, 10**6)
+    coarse = compact(circles, 1500)
+    points = compact(circles, 150)
+    assert 50 * 4 < sum(len(rings[0]) for rings in coarse) <= 1500 < sum(len(rings[0]) for rings in fine)
+    assert points[3][0] == pytest.approx([3000, 0], abs=5)
+    x, y = np.cumsum(np.array(fine[2][0]).reshape(-1, 2), axis=0).T
+    assert shapely.Polygon(np.column_stack([x, y])).symmetric_difference(circles[2]).area < 0.05 * circles[2].area
+
+
+def test_holes_parts_and_nothing_are_kept():
+    ring = shapely.box(0, 0, 1000, 1000).difference(shapely.box(400, 400, 600, 600))
+    both = shapely.MultiPolygon([ring, shapely.box(2000, 0, 2100, 100)])
+    assert [len(rings) for rings in compact([both, None, shapely.Polygon()], 10**6)] == [3, 0, 0]
+
+
+def report_of(results):
+    ids = [tile.name for tile in tiles_in(results)]
+    outcomes = [Outcome(ref=TileRef(tile_id=name, output_folder=Path(name)), status="success") for name in ids]
+    return RunReport(tuple(outcomes), results, record_folder=results)
+
+
+def test_a_report_in_python_gives_tables_and_a_picture(results):
+    report = report_of(results)
+    frame, slumps = report.to_frame(), report.slumps()
+    assert list(frame["status"].unique()) == ["success"]
+    assert str(frame["started"].dtype).startswith("datetime64")
+    assert len(frame) == N - 1
+    assert len(slumps) == sum(len(gpd.read_parquet(t / "prediction_segments.parquet")) for t in tiles_in(results))
+    assert set(slumps["tile_id"]) == set(frame["tile_id"])
+    report.plot().savefig(results / "picture.png")
+
+
+def test_in_a_notebook_the_page_is_in_the_cell_with_its_pictures(results):
+    html = report_of(results)._repr_html_()
+    assert html.startswith("<iframe srcdoc=")
+    assert html.count("data:image/jpeg;base64,") == 24
+    assert "file:///" not in html
+    assert RunReport((), results)._repr_html_() is None
+
+
+def test_a_report_that_fails_does_not_fail_the_run(tmp_path, caplog):
+    end_with_report(tmp_path, 1, tmp_path)
+    assert "no report of" in caplog.text
+    assert "`darts report` writes it later" in caplog.text
+
+
+def test_a_run_that_did_nothing_leaves_the_page_as_it_is(results):
+    end_with_report(results, 0, results)
+    page = results / "index.html"
+    before = page.stat().st_mtime_ns
+    end_with_report(results, 0, results)
+    assert page.stat().st_mtime_ns == before
+    assert len(read_runs(results)) == 1
+
+
+def test_nothing_that_was_not_exported_is_read(tmp_path):
+    assert layers_of({"a": tmp_path / "a"}).scenes.empty

@@ -70,6 +70,8 @@ map_app = cyclopts.App(name="map", group=subcommands_group, help="Map slumps in 
 app.command(map_app)
 fetch_app = cyclopts.App(name="fetch", group=subcommands_group, help="Fetch what maps need, for runs without network")
 app.command(fetch_app)
+search_app = cyclopts.App(name="search", group=subcommands_group, help="Find scenes; nothing is fetched")
+app.command(search_app)
 inference_app = cyclopts.App(name="inference", group=subcommands_group, help="Predefined inference pipelines")
 app.command(inference_app)
 inference_data_app = cyclopts.App(name="prep-data", group=utilities_group, help="Data preparation for offline use")
@@ -216,6 +218,11 @@ for _app, _name, _function, _words in (
     (fetch_app, "planet", "fetch_planet", "Fetch elevation and trends for offline runs over PlanetScope images."),
 ):
     _app.command(f"darts.pipelines.commands:{_function}", name=_name, help=_words)
+search_app.command(
+    "darts.search.command:search_sentinel2",
+    name="sentinel2",
+    help="Show which Sentinel-2 scenes there are: dates, cloud, snow, sizes; no model is needed.",
+)
 app.command(
     "darts.status.command:status",
     name="status",

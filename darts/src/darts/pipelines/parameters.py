@@ -101,21 +101,27 @@ class EarthEngineParameters(Parameters, panel=DATA):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EndpointParameters(Parameters):
-    """Addresses of the services, for mirrors; each is also a variable of the environment, `DARTS_...`."""
+class CatalogEndpoints(Parameters):
+    """Addresses of catalogues of scenes, for mirrors; each is also a variable of the environment, `DARTS_...`."""
 
     cdse_stac_url: str | None = None
     """Catalogue of the Copernicus Data Space."""
-    cdse_s3_endpoint: str | None = None
-    """Storage of the Copernicus Data Space."""
     earthsearch_stac_url: str | None = None
     """Catalogue of Earth Search."""
+    ee_url: str | None = None
+    """Earth Engine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointParameters(CatalogEndpoints):
+    """Addresses of all services."""
+
+    cdse_s3_endpoint: str | None = None
+    """Storage of the Copernicus Data Space."""
     arcticdem_stac_url: str | None = None
     """Catalogue of the ArcticDEM mosaics."""
     arcticdem_index_url: str | None = None
     """Zip file with the tile index of the ArcticDEM mosaics."""
-    ee_url: str | None = None
-    """Earth Engine."""
 
 
 @dataclass(frozen=True, kw_only=True)

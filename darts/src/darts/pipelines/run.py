@@ -147,7 +147,7 @@ def resolve(pipeline: Pipeline) -> Resolved:
     """
     pipeline.check()
     parameters = pipeline.resolved()
-    ask_at_given_addresses(parameters)
+    ask_at_given_addresses(parameters, offline=parameters.offline)
     return Resolved(
         parameters=parameters,
         source=parameters.source(),

@@ -10,8 +10,6 @@ from darts.pipelines.base import Pipeline
 from darts.pipelines.fetch.downloader import FetchReport
 from darts.pipelines.sources.parameters import SceneParameters
 from darts.pipelines.tiles import MosaicResolution, RunReport, Source
-from darts_utils.search.criteria import cover_limit, mgrs_tiles
-from darts_utils.search.periods import periods
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +32,7 @@ class Sentinel2Pipeline(SceneParameters, Pipeline):
     def check(self) -> None:
         """Refuse what no model, no file and no service is needed to see through: days, months, tiles and covers too."""
         super().check()
-        periods(self.start_date, self.end_date, self.months, self.years)
-        if self.tile_ids is not None:
-            mgrs_tiles(self.tile_ids)
-        for name in ("max_cloud_cover", "max_snow_cover"):
-            cover_limit(name, getattr(self, name))
+        self.check_search()
 
     def with_paths(self) -> Self:
         """Return a copy with every location filled in."""

@@ -19,6 +19,8 @@ from darts_utils.text import read_text
 logger = logging.getLogger(__name__)
 
 DEFAULT_FILE = Path("config.toml")
+TYPED_EACH_TIME = frozenset({"out", "picture", "json"})
+"""Flags that are no keys: what one answer is written to, or how it is shown."""
 _LIKE_DARTS = 0.7
 """How like `darts` the name of a table is, 0 to 1, to be taken for a slip."""
 
@@ -105,7 +107,7 @@ class ConfigParser:
             arguments: The arguments of the command.
         """
         self._report_unknown(arguments)
-        values = self._settled(arguments)
+        values = {key: value for key, value in self._settled(arguments).items() if key not in TYPED_EACH_TIME}
         update_argument_collection(values, str(self._file), arguments, root_keys=(), allow_unknown=True)
         for argument in arguments:
             for token in argument.tokens:
@@ -157,7 +159,8 @@ def _normal(key: str) -> str:
 
 
 def _names(arguments: cyclopts.ArgumentCollection) -> set[str]:
-    return {_normal(argument.name) for argument in arguments if argument.name.startswith("--")}
+    named = {_normal(argument.name) for argument in arguments if argument.name.startswith("--")}
+    return named - TYPED_EACH_TIME
 
 
 def known_keys(app: cyclopts.App) -> set[str]:

@@ -14,6 +14,7 @@ from cyclopts.exceptions import (
     UnusedCliTokensError,
 )
 
+from darts.utils.ranges import spelled_out
 from darts_utils.errors import did_you_mean
 
 _MEANT = {"gpu": "cuda", "GPU": "cuda", "cuda:0": "0"}
@@ -47,6 +48,8 @@ def kind_of(hint: Any) -> str:
 def _wrong_value(error: CoercionError, argument: Any, value: str) -> str:
     name = (error.token.keyword if error.token is not None else None) or argument.name
     wanted = kind_of(argument.hint)
+    if argument.parameter.converter is spelled_out:
+        wanted += ", or a range such as 7-8"
     names = _choices(argument.hint)
     usual = _MEANT.get(value)
     hint = f" Did you mean {usual}?" if usual in {*names, "0"} else did_you_mean(value, names)

@@ -12,7 +12,9 @@ import xarray as xr
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
+from shapely.geometry.base import BaseGeometry
 
+from darts_acquisition.catalog.fields import number_or_none
 from darts_acquisition.catalog.query import SceneQuery
 from darts_acquisition.catalog.takes import Take, take_of_gee_scene
 from darts_acquisition.optical.gee.bands import (
@@ -24,7 +26,7 @@ from darts_acquisition.optical.gee.bands import (
     SCL_BAND,
     SCL_RESOLUTION_M,
 )
-from darts_acquisition.optical.gee.search import GeeScene, describe_scenes, search_scenes
+from darts_acquisition.optical.gee.search import CLOUD, SNOW, GeeScene, describe_scenes, search_scenes
 from darts_acquisition.optical.sentinel2.catalog import Access, OnBytes, SceneCatalog
 from darts_acquisition.optical.sentinel2.scaling import DN_SCALE, baseline_offset, given_scale, known_baseline
 from darts_acquisition.optical.sentinel2.scene_store import RawScene, SceneStore
@@ -163,6 +165,14 @@ class GeeScenes(SceneCatalog[GeeScene]):
     def grid(self, scene: GeeScene) -> GeoBox:
         """Return the 10 m grid of a scene."""
         return scene.geobox
+
+    def covers(self, scene: GeeScene) -> tuple[float | None, float | None]:
+        """Return cloud and snow cover of a scene in percent, None where that is unknown."""
+        return number_or_none(scene.properties.get(CLOUD)), number_or_none(scene.properties.get(SNOW))
+
+    def footprint(self, scene: GeeScene) -> BaseGeometry | None:
+        """Return what a scene covers, in EPSG:4326; None if it does not say."""
+        return scene.footprint
 
     def size_bytes(self, scene: GeeScene, bands: Sequence[str]) -> int:
         """Return how many bytes some bands of a scene have before compression."""

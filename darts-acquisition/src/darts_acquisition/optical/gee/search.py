@@ -36,8 +36,8 @@ logger = logging.getLogger(__name__)
 
 _PAGE_SCENES = 500
 _AT_ONCE = 8
-_CLOUD, _SNOW = "CLOUDY_PIXEL_PERCENTAGE", "SNOW_ICE_PERCENTAGE"
-_NUMBERS = (_CLOUD, _SNOW, "MEAN_SOLAR_AZIMUTH_ANGLE", "MEAN_SOLAR_ZENITH_ANGLE", "system:time_start")
+CLOUD, SNOW = "CLOUDY_PIXEL_PERCENTAGE", "SNOW_ICE_PERCENTAGE"
+_NUMBERS = (CLOUD, SNOW, "MEAN_SOLAR_AZIMUTH_ANGLE", "MEAN_SOLAR_ZENITH_ANGLE", "system:time_start")
 _LARGEST = 1e14
 """Milliseconds since 1970 that a date can be made of."""
 _ALWAYS = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
@@ -72,7 +72,7 @@ def search_scenes(query: SceneQuery, collection: str) -> dict[str, GeeScene]:
             "month and year filters are not implemented for Earth Engine. "
             "Give start_date and end_date instead (--start-date, --end-date), or another raw_data_source."
         )
-    limits = {_CLOUD: query.cloud_limit, _SNOW: query.snow_limit}
+    limits = {CLOUD: query.cloud_limit, SNOW: query.snow_limit}
     first_last, codes = query.periods[0], query.mgrs_tiles
     ensure_earthengine()
     wanted = _between(_collection(collection), *first_last)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import geopandas as gpd
 import xarray as xr
 from odc.geo.geobox import GeoBox
+from shapely.geometry.base import BaseGeometry
 
 from darts_acquisition.catalog.matching import Matches
 from darts_acquisition.catalog.query import SceneQuery
@@ -104,6 +105,15 @@ class SceneCatalog[S](ABC):
         Raises:
             DataError: If it does not say.
         """
+
+    @abstractmethod
+    def covers(self, scene: S) -> tuple[float | None, float | None]:
+        """Return cloud and snow cover of a scene in percent, None where that is unknown."""
+
+    def footprint(self, scene: S) -> BaseGeometry | None:
+        """Return what a scene covers, in EPSG:4326; None if it does not say."""
+        take = self.take(scene)
+        return None if take is None else take.footprint
 
     @abstractmethod
     def size_bytes(self, scene: S, bands: Sequence[str]) -> int:

@@ -12,8 +12,9 @@ import xarray as xr
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
+from shapely.geometry.base import BaseGeometry
 
-from darts_acquisition.catalog.fields import grid_of_item, n_bytes
+from darts_acquisition.catalog.fields import footprint_of, grid_of_item, n_bytes, number_or_none
 from darts_acquisition.catalog.matching import Matches, match_scenes
 from darts_acquisition.catalog.query import SceneQuery, warn_of_unknown
 from darts_acquisition.catalog.stac import items_by_id, search_items
@@ -100,6 +101,14 @@ class StacScenes(SceneCatalog[pystac.Item]):
     def grid(self, scene: pystac.Item) -> GeoBox:
         """Return the 10 m grid of a scene as the catalogue gives it."""
         return grid_of_item(scene, RESOLUTION_M)
+
+    def covers(self, scene: pystac.Item) -> tuple[float | None, float | None]:
+        """Return cloud and snow cover of a scene in percent, None where that is unknown."""
+        return number_or_none(scene.properties.get(self.cloud)), number_or_none(scene.properties.get(self.snow))
+
+    def footprint(self, scene: pystac.Item) -> BaseGeometry | None:
+        """Return what a scene covers, in EPSG:4326; None if it does not say."""
+        return footprint_of(scene.geometry)
 
     def size_bytes(self, scene: pystac.Item, bands: Sequence[str]) -> int:
         """Return how many bytes files have, as the catalogue says, else as such files usually have."""

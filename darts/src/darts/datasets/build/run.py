@@ -41,7 +41,7 @@ def build(data: TrainingData) -> RunReport:
     """Make training data, or go on with it, see `TrainingData.create`."""
     parameters = data.with_paths()
     bands_of(parameters)
-    ask_at_given_addresses(parameters)
+    ask_at_given_addresses(parameters, offline=parameters.offline)
     folder = require(parameters.train_data_dir)
     make_folder(folder)
     with exclusive_lock(folder / ".lock", timeout_s=0):

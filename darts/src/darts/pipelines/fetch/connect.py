@@ -7,16 +7,17 @@ from typing import Any
 from darts.pipelines.auxiliary import LAYERS, layers_of
 from darts.pipelines.fetch.plan import Plan, make_plan
 from darts.pipelines.fetch.view import show_plan
-from darts.pipelines.parameters import EndpointParameters, FeatureParameters
+from darts.pipelines.parameters import CatalogEndpoints, EndpointParameters, FeatureParameters
 from darts.pipelines.tiles import Source, TileRef
 from darts_acquisition.services.endpoints import endpoint, set_endpoints
 from darts_acquisition.services.network import set_offline
 
 
-def ask_at_given_addresses(parameters: FeatureParameters) -> None:
+def ask_at_given_addresses(parameters: CatalogEndpoints, *, offline: bool) -> None:
     """Ask the services at the addresses that were given; offline, nothing asks any."""
-    set_offline(parameters.offline)
-    set_endpoints(**{field.name: getattr(parameters, field.name) for field in fields(EndpointParameters)})
+    set_offline(offline)
+    names = [field.name for field in fields(EndpointParameters)]
+    set_endpoints(**{name: getattr(parameters, name, None) for name in names})
 
 
 def with_endpoints[P: FeatureParameters](parameters: P) -> P:

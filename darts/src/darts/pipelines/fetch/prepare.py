@@ -36,7 +36,7 @@ def prepare(pipeline: Pipeline, *, optical: bool, aux: bool, all_layers: bool) -
     _check_kept(pipeline, optical=optical)
     pipeline.check()
     parameters = pipeline.with_paths()
-    ask_at_given_addresses(parameters)
+    ask_at_given_addresses(parameters, offline=parameters.offline)
     layers = _layers(parameters, all_layers=all_layers) if aux else ()
     source = parameters.source()
     found = source.find()

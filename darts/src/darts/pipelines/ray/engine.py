@@ -179,7 +179,7 @@ def _device_stages(run: Resolved, making: Making) -> list[Stage]:
 
 def set_up(parameters: Any, semaphores: Any) -> None:
     """Make a worker process what the driver's is: the same addresses, one writer a cube."""
-    ask_at_given_addresses(parameters)
+    ask_at_given_addresses(parameters, offline=parameters.offline)
     if semaphores is not None:
         set_outer_lock(lambda path: acquired(semaphores, str(path), owner()))
 

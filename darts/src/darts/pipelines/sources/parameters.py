@@ -13,15 +13,18 @@ from darts.pipelines.parameters import (
 )
 from darts.pipelines.sources.registry import DEFAULT_CATALOG, SCENE_CATALOGS
 from darts.utils.panels import ADVANCED, DATA, SELECT
+from darts.utils.ranges import RANGES
 from darts_utils.errors import ConfigError
+from darts_utils.search.criteria import cover_limit, mgrs_tiles
+from darts_utils.search.periods import periods
 
 SCENE_SELECTORS = ("scene_ids", "scene_id_file", "tile_ids", "aoi_file")
 """Parameters that exclude each other; where only the config file contradicts a flag, the first wins."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class SceneSelection(Parameters, panel=SELECT):
-    """Which Sentinel-2 scenes are mapped."""
+class SceneSearch(Parameters, panel=SELECT):
+    """Which Sentinel-2 scenes are meant."""
 
     scene_ids: list[str] | None = None
     """Ids of scenes."""
@@ -29,11 +32,9 @@ class SceneSelection(Parameters, panel=SELECT):
     """File with ids of scenes: a JSON list, a saved search (GeoJSON), or one id a line, such as the failed.txt of a
     results folder."""
     tile_ids: list[str] | None = None
-    """Sentinel-2 tiles such as 33UVP, to search scenes in."""
+    """Sentinel-2 tiles such as 08WNB, to search scenes in."""
     aoi_file: Path | None = None
     """Vector file with an area of interest, to search scenes in."""
-    clip_to_aoi: bool = False
-    """Read of each scene only the part that lies in aoi_file; for sources that offer parts."""
     start_date: str | None = None
     """First day of a search, YYYY-MM-DD."""
     end_date: str | None = None
@@ -42,12 +43,10 @@ class SceneSelection(Parameters, panel=SELECT):
     """Most cloud cover of a scene in a search, in percent."""
     max_snow_cover: int | None = 10
     """Most snow cover of a scene in a search, in percent."""
-    months: list[int] | None = None
-    """Months of a search, 1 to 12."""
-    years: list[int] | None = None
-    """Years of a search."""
-    prep_data_scene_id_file: Annotated[Path | None, ADVANCED] = None
-    """File with the ids that data preparation found; an offline run reads them from it."""
+    months: Annotated[list[int] | None, RANGES] = None
+    """Months of a search, 1 to 12: 7 8, or 7-8."""
+    years: Annotated[list[int] | None, RANGES] = None
+    """Years of a search: 2023 2024, 2021-2024, or 2021- up to this year."""
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -58,11 +57,18 @@ class SceneSelection(Parameters, panel=SELECT):
                 if len(given) == 2
                 else f"{', '.join(given)} all select scenes. Give one of them."
             )
-        if self.clip_to_aoi and self.aoi_file is None:
-            raise ConfigError(
-                "clip_to_aoi reads the part of scenes that lies in an area of interest, but none is given. "
-                "Add --aoi-file."
-            )
+
+    def check_search(self) -> None:
+        """Refuse days, months, tiles and covers that are none; nobody needs to be asked for that.
+
+        Raises:
+            ConfigError: If one is wrong.
+        """
+        periods(self.start_date, self.end_date, self.months, self.years)
+        if self.tile_ids is not None:
+            mgrs_tiles(self.tile_ids)
+        for name in ("max_cloud_cover", "max_snow_cover"):
+            cover_limit(name, getattr(self, name))
 
     def _selectors_given(self) -> list[str]:
         return [name for name in SCENE_SELECTORS if getattr(self, name) is not None]
@@ -76,6 +82,25 @@ class SceneSelection(Parameters, panel=SELECT):
     def is_bounded_in_time(self) -> bool:
         """Whether a search is limited in time."""
         return any(getattr(self, name) is not None for name in ("start_date", "end_date", "months", "years"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneSelection(SceneSearch, panel=SELECT):
+    """Which Sentinel-2 scenes are mapped, and how much of them."""
+
+    clip_to_aoi: bool = False
+    """Read of each scene only the part that lies in aoi_file; for sources that offer parts."""
+    prep_data_scene_id_file: Annotated[Path | None, ADVANCED] = None
+    """File with the ids that data preparation found; an offline run reads them from it."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        super().__post_init__()
+        if self.clip_to_aoi and self.aoi_file is None:
+            raise ConfigError(
+                "clip_to_aoi reads the part of scenes that lies in an area of interest, but none is given. "
+                "Add --aoi-file."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

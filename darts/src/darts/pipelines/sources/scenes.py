@@ -155,7 +155,7 @@ class SceneSource:
                 continue
             if bands:
                 lacking[ref.tile_id] = bands
-        self._look_up(lacking)
+        self.look_up(lacking)
         return {
             scene_id: self._size_bytes(scene_id, bands, windows[scene_id]) if scene_id in self.items else 0
             for scene_id, bands in lacking.items()
@@ -168,7 +168,7 @@ class SceneSource:
         height, width = self.catalog.grid(self.items[scene_id]).shape
         return int(size * window.height * window.width / (height * width))
 
-    def _look_up(self, scene_ids: Iterable[str]) -> None:
+    def look_up(self, scene_ids: Iterable[str]) -> None:
         """Ask the catalogue for scenes that are not known yet; those that it lacks fail later, each alone."""
         unknown = [scene_id for scene_id in scene_ids if scene_id not in self.items]
         if unknown and not self.parameters.offline:
@@ -205,7 +205,7 @@ class SceneSource:
     def _grids(self, refs: Sequence[TileRef]) -> dict[str, GeoBox]:
         """Return the grids of whole scenes, as staged or as the catalogue says; unknown ones are left out."""
         staged = {ref.tile_id: self._staged_grid(ref.tile_id) for ref in refs}
-        self._look_up(scene_id for scene_id, grid in staged.items() if grid is None)
+        self.look_up(scene_id for scene_id, grid in staged.items() if grid is None)
         grids = {scene_id: grid or self._catalogue_grid(scene_id) for scene_id, grid in staged.items()}
         return {scene_id: grid for scene_id, grid in grids.items() if grid is not None}
 

@@ -1,0 +1,1 @@
+"""Which scenes there are, before anything is fetched or mapped."""

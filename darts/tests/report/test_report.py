@@ -9,6 +9,7 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import pyproj
 import pytest
 import rasterio
 import shapely
@@ -200,3 +201,18 @@ def test_a_run_that_did_nothing_leaves_the_page_as_it_is(results):
 
 def test_nothing_that_was_not_exported_is_read(tmp_path):
     assert layers_of({"a": tmp_path / "a"}).scenes.empty
+
+
+@pytest.mark.parametrize(
+    ("longitude", "latitude", "is_land"),
+    [
+        (-121, 73, True), (-122, 70.8, False), (-156, 72.5, False), (-156, 69, True), (-179.5, 71.2, True),
+        (-172, 69, False), (178, 68, True), (175, 72, False), (126, 72.5, True), (125, 75, False), (70, 75, False),
+        (70, 68, True), (-40, 72, True), (-85, 59, False), (0, 89.9, False), (-165, 58, False), (15, 67, True),
+    ],
+)  # fmt: skip
+def test_the_land_of_maps_is_where_land_is(longitude, latitude, is_land):
+    from darts.search.picture import land
+
+    place = shapely.Point(pyproj.Transformer.from_crs(4326, 3413, always_xy=True).transform(longitude, latitude))
+    assert any(polygon.contains(place) for polygon in land()) == is_land

@@ -133,11 +133,24 @@ class Pipeline(PipelineParameters, FeatureRun):
             OutputError: If the results folder cannot be written to.
         """
         self.check()
+        if self.has_plan_only:
+            return self.plan_without_model()
         chosen = self.with_models()
         chosen.resolved()  # what is wrong is told before seconds of imports
         from darts.pipelines.run import run_pipeline
 
         return run_pipeline(chosen)
+
+    @property
+    def has_plan_only(self) -> bool:
+        """Whether only a plan is asked for, and there is no model that would tell what is read."""
+        return self.dry_run and self.model_files is None and not self.paths.model_files()
+
+    def plan_without_model(self) -> RunReport:
+        """Show what would be done and fetched, and what depends on a model."""
+        from darts.pipelines.fetch.dry_run import dry_run_without_model
+
+        return dry_run_without_model(self)
 
     def prepare_data(self, optical: bool = False, aux: bool = False, force: bool = False) -> FetchReport:
         """Fetch what a later run needs, so that it can be offline; what is there is not fetched again.

@@ -20,8 +20,8 @@ from darts.pipelines.computing.settled import settled_patch_px, settled_precisio
 from darts.pipelines.computing.verdicts import Judge, checked_precision, judged_on
 from darts.pipelines.execution import execute
 from darts.pipelines.fetch.connect import ask_at_given_addresses, plan_and_connect
-from darts.pipelines.fetch.plan import Plan, make_plan
-from darts.pipelines.fetch.view import show_plan
+from darts.pipelines.fetch.dry_run import show_dry_run
+from darts.pipelines.fetch.plan import Plan
 from darts.pipelines.local import SequentialExecutor
 from darts.pipelines.results.fingerprint import Models, Recipe
 from darts.pipelines.results.finished import Finished, State, check_same, say_left
@@ -246,10 +246,7 @@ def _dry_run(run: Resolved) -> RunReport:
     """Show what would be done and fetched; nothing is made on disk."""
     skipped, todo = _split(run, run.finished(lambda: _making_of_dry_run(run).recipe))
     say_cards(run, todo)
-    layers = layers_of(run.features)
-    plan = make_plan(run.parameters, run.source, todo, layers=layers, n_done=len(skipped), loads=True)
-    show_plan(plan, with_tiles=True)
-    return RunReport((), run.results, lacks_data=plan.offline and plan.lacks)
+    return show_dry_run(run.parameters, run.source, todo, layers_of(run.features), n_done=len(skipped))
 
 
 def _making_of_dry_run(run: Resolved) -> Making:

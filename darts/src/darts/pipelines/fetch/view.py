@@ -60,9 +60,10 @@ def _lacking(plan: "Plan", tile_id: str) -> str:
         if tiles.get(tile_id):
             count = "" if plan.offline else f" ({tiles[tile_id]} chunks)"
             parts.append(f"{_LABELS[layer]}{count}")
-    if not parts and plan.offline and plan.layers and tile_id not in plan.outlined:
+    is_unreadable = bool(plan.sizes) and tile_id not in plan.sizes
+    if not parts and (is_unreadable or (plan.offline and plan.layers and tile_id not in plan.outlined)):
         return "unknown, for the image cannot be read"
-    return ", ".join(parts) or "nothing"
+    return ", ".join(parts) or "all staged"
 
 
 def _sized(n_bytes: int) -> str:

@@ -29,6 +29,8 @@ class RayMixin(RayParameters, Pipeline):
         from darts.pipelines.ray.cluster import check_installed
 
         self.check()
+        if self.has_plan_only:
+            return self.plan_without_model()
         chosen = self.with_models()
         check_installed()
         from darts.pipelines.ray.engine import run_on_cluster

@@ -56,6 +56,7 @@ EXAMPLES = {
     "tile_ids": ["08WNB"],
     "device": "auto",
     "edge_erosion_size": 10,
+    "tcvis_year": 2022,
     "max_memory_gb": 12.0,
     "devices": [0, 1],
     "ray_address": "auto",

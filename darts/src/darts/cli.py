@@ -14,12 +14,13 @@ import cyclopts
 from cyclopts import Parameter
 
 from darts import __version__
+from darts.config.setting import settings
 from darts.pipelines.interrupts import ending_signals
 from darts.pipelines.sources.parameters import SCENE_SELECTORS
 from darts.utils.bench import benchviz as _benchviz
 from darts.utils.bench import newest_timers
 from darts.utils.commands import asks_for_help, refused_command, refused_option, usual_tokens
-from darts.utils.config import ConfigParser
+from darts.utils.config import config_parser
 from darts.utils.helping import PlainHelp
 from darts.utils.later import imported_later
 from darts.utils.logging import LoggingManager, VerbosityLevel
@@ -33,6 +34,7 @@ from darts_utils.paths import DefaultPaths, PathManager, user_path
 logger = logging.getLogger(__name__)
 
 _IMPORTED_WHEN_ASKED_FOR = {
+    "ConfigParser": "darts.utils.config",
     "PipelineV2Paths": "darts.pipelines.paths",
     "PlanetPipeline": "darts.pipelines.planet",
     "PlanetRayPipeline": "darts.pipelines.ray.pipelines",
@@ -46,7 +48,6 @@ _IMPORTED_WHEN_ASKED_FOR = {
 """Public names of this module that would make every start dearer."""
 
 root_file = Path(__file__).resolve()
-config_parser = ConfigParser()
 config_parser.exclusive = (*SCENE_SELECTORS, "aoi_shapefile")
 
 subcommands_group = cyclopts.Group.create_ordered("Pipelines & Scripts")
@@ -88,6 +89,19 @@ inventory_app = cyclopts.App(
     config=config_parser.folders_only,
 )
 app.command(inventory_app)
+config_app = cyclopts.App(
+    name="config",
+    group=utilities_group,
+    help="What config files say, and what is wrong with them",
+    config=config_parser.nothing,
+)
+app.command(config_app)
+for _name, _function, _words in (
+    ("show", "show_config", "Show every key with its value, and where that comes from."),
+    ("check", "check_config", "Report all that is wrong with a config file."),
+    ("schema", "config_schema", "Print a JSON schema of config files, by which editors check and complete them."),
+):
+    config_app.command(f"darts.config.commands:{_function}", name=_name, help=_words)
 app.register_install_completion_command(group=utilities_group)
 
 
@@ -302,6 +316,11 @@ def launcher(
     very_verbose: Annotated[bool, Parameter(name=["--very-verbose", "-vv"], negative=(), group=_every_command)] = False,
     debug: Annotated[bool, Parameter(name=["--debug", "-vvv"], negative=(), group=_every_command)] = False,
     log_plain: Annotated[bool, Parameter(negative=(), group=_every_command)] = False,
+    set_keys: Annotated[
+        list[str] | None,
+        Parameter(name="--set", negative=(), consume_multiple=False, allow_leading_hyphen=True, group=_every_command),
+    ] = None,
+    strict_config: Annotated[bool, Parameter(negative=(), group=_every_command)] = False,
 ) -> int:
     """Map retrogressive thaw slumps from satellite images.
 
@@ -313,6 +332,8 @@ def launcher(
         very_verbose: Show details and tracebacks.
         debug: Show details of the libraries too.
         log_plain: Write plain lines, without colours and progress bar.
+        set_keys: A key and its value, `overlap=128`, as in the config file, over which it wins; may be repeated.
+        strict_config: Refuse keys of the config file that no command knows, instead of reporting them.
 
     Returns:
         The exit status: 0 done, 1 something failed, 2 wrong usage or configuration, 3 only services did not answer, 130
@@ -322,7 +343,7 @@ def launcher(
     LoggingManager.setup_logging(verbosity, log_plain=log_plain)
     log_file: Path | None = None
     try:
-        config_parser.open_config(config_file)
+        config_parser.name_config(config_file, settings(set_keys or ()), strict=strict_config)
         command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
         folders = _base_folders(bound.kwargs)
         log_file = LoggingManager.add_log_file(_log_folder(log_dir, folders), getattr(command, "__name__", "darts"))
@@ -352,7 +373,7 @@ def _base_folders(arguments: Mapping[str, Any]) -> DefaultPaths:
     of_command = next((folders for folders in given if folders is not None), None)
     if of_command is not None:
         return of_command
-    return DefaultPaths(**config_parser.values([field.name for field in fields(DefaultPaths)]))
+    return DefaultPaths(**config_parser.values({field.name: field.type for field in fields(DefaultPaths)}))
 
 
 def _log_folder(log_dir: Path | None, folders: DefaultPaths) -> Path:

@@ -10,6 +10,7 @@ import pytest
 
 from darts.cli import app
 from darts.config.declared import all_commands, by_key
+from darts.config.own_keys import own_keys
 from darts.config.schema import config_schema
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,7 +18,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def validator():
-    schema = json.loads(json.dumps(config_schema(by_key(all_commands(app, with_help=True)))))
+    schema = json.loads(
+        json.dumps(config_schema({**by_key(all_commands(app, with_help=True)), "keep_logs": own_keys()}))
+    )
     jsonschema.Draft202012Validator.check_schema(schema)
     return jsonschema.Draft202012Validator(schema)
 

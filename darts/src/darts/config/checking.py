@@ -8,11 +8,11 @@ import cyclopts
 
 from darts.config.declared import all_commands, by_key
 from darts.config.kinds import fits, wrong_value
+from darts.config.own_keys import OWN_KEYS
 from darts.config.ranges import out_of_range
 from darts.config.reading import Content, Entry, contradictions, leaves, normal, read_config
 from darts.config.unknown import grouped_value, slip_beside, unknown_key
 from darts.config.variables import with_variables
-from darts.utils.own_keys import OWN_KEYS
 from darts_utils.errors import ConfigError
 
 

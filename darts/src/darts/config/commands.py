@@ -9,10 +9,10 @@ import cyclopts
 from cyclopts import Parameter
 
 from darts.config.checking import problems
-from darts.config.declared import Declared, all_commands, by_key, command_named
+from darts.config.declared import all_commands, by_key, command_named
+from darts.config.own_keys import own_keys
 from darts.config.schema import config_schema as schema_of
 from darts.utils.config import config_parser
-from darts.utils.own_keys import OWN_KEYS
 from darts.utils.terminal import say
 from darts_utils.files import atomic_file, make_folder
 from darts_utils.paths import user_path
@@ -33,7 +33,7 @@ def show_config(
     from darts.config.origins import resolved  # asks what addresses there are, which takes seconds to import
 
     commands = [command_named(_app(), command)] if command else all_commands(_app())
-    parameters = [one for each in commands for one in each.parameters]
+    parameters = [*(one for each in commands for one in each.parameters), *own_keys()]
     rows = resolved(parameters, config_parser.entries(), config_parser.file)
     if as_json:
         say(json.dumps([row.document for row in rows], indent=2, ensure_ascii=False))
@@ -77,8 +77,7 @@ def config_schema(*, out: Path | None = None) -> None:
     Args:
         out: A file to write it to instead.
     """
-    own = [Declared(key, hint, None, "", "") for key, hint in OWN_KEYS.items()]
-    keys = {**by_key(all_commands(_app(), with_help=True)), **{one.name: [one] for one in own}}
+    keys = {**by_key(all_commands(_app(), with_help=True)), **{one.name: [one] for one in own_keys()}}
     text = json.dumps(schema_of(keys), indent=2, ensure_ascii=False) + "\n"
     if out is None:
         say(text.rstrip())

@@ -11,11 +11,11 @@ from cyclopts.argument import update_argument_collection
 
 from darts.config.declared import known_keys, names
 from darts.config.kinds import fits, wrong_value
+from darts.config.own_keys import OWN_KEYS
 from darts.config.reading import Content, Entry, contradictions, normal, read_config
 from darts.config.setting import SET
 from darts.config.unknown import grouped_value, slip_beside, unknown_key
 from darts.config.variables import with_variables
-from darts.utils.own_keys import OWN_KEYS
 from darts_utils.errors import ConfigError
 from darts_utils.numbers import check_text
 from darts_utils.paths import DefaultPaths, user_path

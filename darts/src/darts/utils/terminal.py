@@ -14,11 +14,22 @@ class _Style:
     """How lines are written; one for the process, as the terminal is."""
 
     plain = False
+    json = False
 
 
-def set_plain(plain: bool) -> None:
-    """Ask for plain lines, without colours and progress bar, or take that back."""
-    _Style.plain = plain
+def set_plain(plain: bool, *, json: bool = False) -> None:
+    """Ask for plain lines, without colours and progress bar, or take that back.
+
+    Args:
+        plain: Whether lines are plain.
+        json: Whether messages are JSON, for programs; then lines are plain too.
+    """
+    _Style.plain, _Style.json = plain or json, json
+
+
+def is_json() -> bool:
+    """Tell whether messages are JSON: with `--log-json`."""
+    return _Style.json
 
 
 def is_plain() -> bool:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from darts.logs.events import tell
 from darts.pipelines.computing.ability import Ability
 from darts.pipelines.stages import Stage
 from darts.pipelines.tiles import TileRef, Work, loaded
-from darts.utils.terminal import say
 from darts_segmentation.self_check import Verdict, Verdicts, best_precision, check_precisions
 from darts_utils.errors import DartsError
 from darts_utils.files import atomic_file
@@ -66,7 +66,7 @@ def _say(chosen: Precision, verdicts: Verdicts) -> None:
             )  # fmt: skip
     if chosen != FLOAT32:
         most = max(verdict.most for verdict in verdicts[chosen].values())
-        say(f"models compute in {chosen}: 99.9 % of probabilities are within {most:.4f} of those in float32")
+        tell(f"models compute in {chosen}: 99.9 % of probabilities are within {most:.4f} of those in float32")
 
 
 def judged_on(

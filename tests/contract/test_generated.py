@@ -53,3 +53,4 @@ CLI_ONLY |= {
 }  # in the tables
 CLI_ONLY |= {"write_labels", "n_years", "one_trend"}  # of the demo
 CLI_ONLY |= {"with_models", "window", "json"}  # of the check of inference
+CLI_ONLY |= {"check"}  # of this machine

@@ -39,6 +39,7 @@ _IMPORTED_WHEN_ASKED_FOR = {
     "Sentinel2Pipeline": "darts.pipelines.sentinel2",
     "Sentinel2RayPipeline": "darts.pipelines.ray.pipelines",
     "debug_default_paths": "darts.pipelines.paths",
+    "env_info": "darts.environment.commands",
     "preprocess_planet_train_data": "darts.training",
     "preprocess_planet_train_data_pingo": "darts.training",
     "preprocess_s2_train_data": "darts.training",
@@ -56,6 +57,7 @@ utilities_group = cyclopts.Group.create_ordered("Utilities")
 app = cyclopts.App(
     name="darts",
     version=__version__,
+    version_flags=("--version", "-V"),
     help="Map retrogressive thaw slumps from satellite images.",
     config=config_parser,
     default_parameter=Parameter(consume_multiple=True, negative_iterable=()),
@@ -124,9 +126,11 @@ def hello(name: str, *, n: int = 1) -> None:
 
 
 @app.command(group=utilities_group)
-def shell() -> None:
-    """Open an interactive shell, in which commands are typed without `darts`."""
-    app.meta.interactive_shell(prompt="darts> ")
+def shell() -> int:
+    """Open an interactive shell, in which commands are typed without `darts`; the last failure is its exit status."""
+    from darts.utils.shell import run_lines
+
+    return run_lines(_run)
 
 
 @app.command(name="help", group=utilities_group)
@@ -135,13 +139,12 @@ def help() -> None:  # noqa: A001  (the documented name of the command)
     app.help_print([])
 
 
-@app.command(group=utilities_group)
-def env_info() -> None:
-    """Print versions, processors and GPUs that a run would use."""
-    from darts.utils.cuda import environment
-
-    for name, value in environment():
-        output_console().print(f"{name}: {value}", highlight=False, soft_wrap=True)
+app.command(
+    "darts.environment.commands:env_info",
+    name="env-info",
+    group=utilities_group,
+    help="Print versions, processors and GPUs that a run would use, and what would be slow or fail.",
+)
 
 
 app.command(

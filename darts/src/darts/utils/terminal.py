@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +17,7 @@ class _Style:
 
     plain = False
     json = False
+    notes_aside = False
 
 
 def set_plain(plain: bool, *, json: bool = False) -> None:
@@ -56,6 +59,21 @@ def error_console() -> "Console":
 def say(line: str) -> None:
     """Print a line as it is."""
     print(line, flush=True)  # noqa: T201  (this is the console)
+
+
+@contextmanager
+def notes_aside(wanted: bool) -> Iterator[None]:
+    """Let notes go to standard error, so that standard output holds one document and nothing else."""
+    before, _Style.notes_aside = _Style.notes_aside, wanted
+    try:
+        yield
+    finally:
+        _Style.notes_aside = before
+
+
+def note(line: str) -> None:
+    """Print a line that is worth knowing, beside results."""
+    print(line, flush=True, file=sys.stderr if _Style.notes_aside else sys.stdout)
 
 
 def short_path(path: Path) -> str:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeAliasType, Union, get_args, get_
 import tomli_w
 from docstring_parser import parse_from_object
 
+from darts.config.own_keys import own_keys
 from darts.pipelines.base import Pipeline
 from darts.pipelines.commands import Engine
 from darts.pipelines.parameters import Parameters, PipelineParameters
@@ -56,6 +57,7 @@ EXAMPLES = {
     "tile_ids": ["08WNB"],
     "device": "auto",
     "edge_erosion_size": 10,
+    "tcvis_year": 2022,
     "max_memory_gb": 12.0,
     "devices": [0, 1],
     "ray_address": "auto",
@@ -166,6 +168,9 @@ def example_config() -> str:
         "# group: a key may stand in any of them, written with `_` or `-`. Remove the `#` before a key to set it.",
         "",
         "[darts]",
+        "",
+        "[darts.logs]",
+        *(line for one in own_keys() for line in (f"# {one.help}", f"# {one.name} = {toml(one.default)}")),
     ]
     seen: set[str] = set()
     for pipeline in COMMANDS.values():

@@ -18,7 +18,7 @@ import requests
 from darts_acquisition.services.archives import check_zip
 from darts_acquisition.services.connections import ServiceSession
 from darts_acquisition.services.earthengine_http import PoliteHttp
-from darts_acquisition.services.http import RefusedError, fetch_file, fetch_text
+from darts_acquisition.services.http import RefusedError, fetch_file, fetch_text, in_words
 from darts_acquisition.services.retry import Limiter, RetryPolicy, Service, TransientError
 from darts_utils.errors import DataError, ServiceError
 
@@ -159,6 +159,43 @@ def test_a_refusal_is_not_repeated(server, service, status):
     assert f"GET {server.url}/a was refused: {status} " in str(caught.value)
     assert str(caught.value).endswith(": said so. Try later.")
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (
+            "_HttpsConnection(host='a.org', port=443): Failed to establish a new connection: [Errno 111] "
+            "Connection refused",
+            "Connection refused",
+        ),
+        (
+            "_HttpsConnection(host='a.org', port=443): Failed to resolve 'a.org' "
+            "([Errno -2] Name or service not known)",
+            "there is no host a.org, or no network",
+        ),
+        (
+            "<urllib3.connection.HTTPSConnection object at 0x7f2b>: Failed to establish a new connection: [Errno 101] "
+            "Network is unreachable",
+            "Network is unreachable",
+        ),
+        (
+            "('Connection aborted.', RemoteDisconnected('Remote end closed connection without response'))",
+            "Remote end closed connection without response",
+        ),
+        (
+            "('Connection aborted.', ConnectionResetError(104, 'Connection reset by peer'))",
+            "Connection reset by peer",
+        ),
+        (
+            "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate (_ssl.c:1000)",
+            "certificate verify failed: self-signed certificate",
+        ),
+        ("IncompleteRead: 3 of 9 bytes", "IncompleteRead: 3 of 9 bytes"),
+    ],
+)
+def test_what_libraries_say_of_connections_is_put_into_words(said, words):
+    assert in_words(said) == words
 
 
 def test_nobody_there(service):

@@ -6,6 +6,7 @@ import os
 import pytest
 
 from darts.utils.logging import LoggingManager
+from darts.utils.terminal import set_plain
 
 # maps of tests are to be the same whatever the processor: this keeps the library of torch's convolutions, and with it
 # `--precision auto`, from numbers that only some processors have
@@ -19,6 +20,7 @@ def own_folder(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     yield tmp_path
     LoggingManager.reset()
+    set_plain(False)
     logging.captureWarnings(capture=False)
 
 
@@ -44,8 +46,8 @@ def darts(capfd):
 def darts_from_shell(capfd, tmp_path, monkeypatch):
     """As `darts`, by what the script itself does with what was typed, in an empty folder."""
     from darts.cli import _run, app, config_parser
+    from darts.command_line.commands import usual_tokens
     from darts.utils import terminal
-    from darts.utils.commands import usual_tokens
 
     monkeypatch.chdir(tmp_path)
 

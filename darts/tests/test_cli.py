@@ -7,6 +7,7 @@ import sys
 import pytest
 
 import darts.cli
+from darts_utils.errors import ConfigError
 
 
 def test_hello(darts):
@@ -81,9 +82,10 @@ def test_commands_on_ray_have_help_and_name_the_extra_that_is_lacking(darts, tmp
 
 
 def test_version(darts):
-    code, out, _ = darts("--version")
-    assert code == 0
-    assert out.strip() == darts_version()
+    for flag in ("--version", "-V"):
+        code, out, _ = darts(flag)
+        assert code == 0
+        assert out.strip() == darts_version()
 
 
 def darts_version():
@@ -169,16 +171,32 @@ def test_the_documented_names_are_there():
 
 
 def test_the_shell_takes_commands_and_survives_mistakes(darts, monkeypatch, capfd):
-    lines = iter(["hello Bob", "helo", "inference sentinel2-sequential --overlap 2000", "hello Ada", "quit"])
-    monkeypatch.setattr("builtins.input", lambda prompt: next(lines))
+    lines = iter(["hello Bob", "helo", "inference sentinel2-sequential --overlap 2000", "hello Ada", "quit", "hello"])
+    prompts = []
+    monkeypatch.setattr("builtins.input", lambda prompt: prompts.append(prompt) or next(lines))
     code, out, err = darts("shell")
-    assert code == 0
-    assert [line for line in out.splitlines() if line.startswith("Hello")] == ["Hello Bob", "Hello Ada"]
+    assert code == 2
+    assert out == "Hello Bob\nHello Ada\n"
+    assert set(prompts) == {""}
     assert err.splitlines() == [
         err.splitlines()[0],
         "Error: overlap is 2000 px but must be below patch_size (1024 px). Lower overlap or raise patch_size.",
     ]
     assert err.startswith("Error: there is no command `darts helo`. Did you mean `darts hello`?")
+
+
+def test_the_shell_in_a_pipe_writes_what_commands_write_and_ends_as_the_last_that_failed(tmp_path):
+    program = "from darts.cli import start_app; import sys; sys.argv = ['darts', 'shell']; start_app()"
+
+    def piped(text):
+        done = subprocess.run(
+            [sys.executable, "-c", program], input=text, capture_output=True, text=True, check=False, cwd=tmp_path
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    said = "Error: a quote is not closed in: hello 'Bob. Close it.\n"
+    assert piped("hello 'Bob\nhello Ada\n\n") == (2, "Hello Ada\n", said)
+    assert piped("hello 'Ada B'") == (0, "Hello Ada B\n", "")
 
 
 @pytest.mark.parametrize(
@@ -268,6 +286,17 @@ def test_debug_default_paths_shows_what_planet_runs_use(darts, tmp_path):
     lines = darts("debug-default-paths", "--output-data-dir", "out", "--arcticdem-dir", "dem")[1].splitlines()
     assert {"planet output_data_dir: out", "planet arcticdem_dir: dem", "output_data_dir: out"} <= set(lines)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_of_ids_that_is_not_there_is_said_in_words(darts, tmp_path):
+    from darts.pipelines.sources.selection import read_scene_ids
+
+    with pytest.raises(ConfigError) as caught:
+        read_scene_ids(tmp_path / "nope", "scene_id_file")
+    said = f"scene_id_file {tmp_path}/nope does not exist. Give a text file with scene ids."
+    assert str(caught.value) == said
+    with pytest.raises(ConfigError, match=r"cannot be read \(Is a directory\)\. Give a text file with scene ids\."):
+        read_scene_ids(tmp_path, "scene_id_file")
 
 
 def test_an_error_of_the_system_says_what_to_do(darts, monkeypatch):

@@ -233,6 +233,23 @@ def test_regions_that_lie_elsewhere_are_no_region_and_points_are_refused(darts, 
         refused(density_of(shape), 1, f"r.{suffix} has no polygons. Give a layer of regions.")
 
 
+def test_other_programs_get_one_document_on_standard_output(darts, inventory):
+    track = json.loads(darts("inventory", "track", inventory, "--workers", 1, "--json")[1])
+    assert {key: track[key] for key in ("n_tiles", "n_objects", "n_tracks", "slumps")} == {
+        "n_tiles": 2, "n_objects": 2, "n_tracks": 1, "slumps": {"2023": 1, "2024": 1},
+    }  # fmt: skip
+    out = darts("inventory", "density", inventory, "--no-by-region", "--workers", 1, "--json")[1]
+    assert [(row["year"], row["n_slumps"]) for row in json.loads(out)["years"]] == [(2023, 1.0), (2024, 1.0)]
+    reference = slumps_of(inventory)
+    doubled = pd.concat([reference, reference.assign(year=pd.NA)]).astype({"year": "Int64"})
+    doubled.to_parquet("some.parquet")
+    code, out, err = darts("inventory", "evaluate", inventory, "some.parquet", "--year", 2024, "--json")
+    assert (code, out) == (0, Path("evaluation/scores.json").read_text())
+    assert err == "1 of 2 rows of some.parquet have no year, and are left out.\n"
+    tiles = inventory.absolute().parent / "none"
+    assert darts("inventory", "build", tiles, "--json")[1] == ""
+
+
 def test_densities_of_former_runs_do_not_stay_beside_new_tables(darts, inventory):
     out = Path("density")
     out.mkdir()

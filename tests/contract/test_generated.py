@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from darts.cli import app
+from darts.config.own_keys import OWN_KEYS
 from darts.utils.config import ConfigParser, known_keys
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,7 +31,8 @@ def test_every_key_of_the_example_is_known_and_none_is_left_out(tmp_path):
     parser = ConfigParser()
     parser.open_config(tmp_path / "config.toml")
     keys = {key for table in tomllib.loads(uncommented())["darts"].values() for key in table}
-    assert keys <= known_keys(app)
+    assert keys <= known_keys(app) | OWN_KEYS.keys()
+    assert keys >= OWN_KEYS.keys()
     assert known_keys(app) - keys <= {
         "name",
         "n",
@@ -51,3 +53,4 @@ CLI_ONLY |= {
 }  # in the tables
 CLI_ONLY |= {"write_labels", "n_years", "one_trend"}  # of the demo
 CLI_ONLY |= {"with_models", "window", "json"}  # of the check of inference
+CLI_ONLY |= {"check"}  # of this machine

@@ -2,11 +2,8 @@
 
 import logging
 import os
-import re
 import signal
 import sys
-from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,31 +11,35 @@ import cyclopts
 from cyclopts import Parameter
 
 from darts import __version__
+from darts.command_line.commands import asks_for_help, refused_command, refused_option, typed, usual_tokens
+from darts.command_line.helping import PlainHelp
+from darts.command_line.refusals import refusal
+from darts.config.setting import settings
+from darts.logs.opening import base_folders, open_log
 from darts.pipelines.interrupts import ending_signals
 from darts.pipelines.sources.parameters import SCENE_SELECTORS
 from darts.utils.bench import benchviz as _benchviz
 from darts.utils.bench import newest_timers
-from darts.utils.commands import asks_for_help, refused_command, refused_option, usual_tokens
-from darts.utils.config import ConfigParser
-from darts.utils.helping import PlainHelp
+from darts.utils.config import config_parser
 from darts.utils.later import imported_later
 from darts.utils.logging import LoggingManager, VerbosityLevel
-from darts.utils.refusals import refusal
+from darts.utils.saying import said, say_error, unforeseen
 from darts.utils.streams import keep_streams
-from darts.utils.terminal import error_console, output_console
+from darts.utils.terminal import output_console
 from darts_utils.errors import ConfigError, DartsError
-from darts_utils.machine.disk import advice_for, is_readable
-from darts_utils.paths import DefaultPaths, PathManager, user_path
+from darts_utils.paths import user_path
 
 logger = logging.getLogger(__name__)
 
 _IMPORTED_WHEN_ASKED_FOR = {
+    "ConfigParser": "darts.utils.config",
     "PipelineV2Paths": "darts.pipelines.paths",
     "PlanetPipeline": "darts.pipelines.planet",
     "PlanetRayPipeline": "darts.pipelines.ray.pipelines",
     "Sentinel2Pipeline": "darts.pipelines.sentinel2",
     "Sentinel2RayPipeline": "darts.pipelines.ray.pipelines",
     "debug_default_paths": "darts.pipelines.paths",
+    "env_info": "darts.environment.commands",
     "preprocess_planet_train_data": "darts.training",
     "preprocess_planet_train_data_pingo": "darts.training",
     "preprocess_s2_train_data": "darts.training",
@@ -46,7 +47,6 @@ _IMPORTED_WHEN_ASKED_FOR = {
 """Public names of this module that would make every start dearer."""
 
 root_file = Path(__file__).resolve()
-config_parser = ConfigParser()
 config_parser.exclusive = (*SCENE_SELECTORS, "aoi_shapefile")
 
 subcommands_group = cyclopts.Group.create_ordered("Pipelines & Scripts")
@@ -57,6 +57,7 @@ utilities_group = cyclopts.Group.create_ordered("Utilities")
 app = cyclopts.App(
     name="darts",
     version=__version__,
+    version_flags=("--version", "-V"),
     help="Map retrogressive thaw slumps from satellite images.",
     config=config_parser,
     default_parameter=Parameter(consume_multiple=True, negative_iterable=()),
@@ -90,6 +91,19 @@ inventory_app = cyclopts.App(
     config=config_parser.folders_only,
 )
 app.command(inventory_app)
+config_app = cyclopts.App(
+    name="config",
+    group=utilities_group,
+    help="What config files say, and what is wrong with them",
+    config=config_parser.nothing,
+)
+app.command(config_app)
+for _name, _function, _words in (
+    ("show", "show_config", "Show every key with its value, and where that comes from."),
+    ("check", "check_config", "Report all that is wrong with a config file."),
+    ("schema", "config_schema", "Print a JSON schema of config files, by which editors check and complete them."),
+):
+    config_app.command(f"darts.config.commands:{_function}", name=_name, help=_words)
 app.register_install_completion_command(group=utilities_group)
 
 
@@ -114,9 +128,11 @@ def hello(name: str, *, n: int = 1) -> None:
 
 
 @app.command(group=utilities_group)
-def shell() -> None:
-    """Open an interactive shell, in which commands are typed without `darts`."""
-    app.meta.interactive_shell(prompt="darts> ")
+def shell() -> int:
+    """Open an interactive shell, in which commands are typed without `darts`; the last failure is its exit status."""
+    from darts.utils.shell import run_lines
+
+    return run_lines(_run)
 
 
 @app.command(name="help", group=utilities_group)
@@ -125,13 +141,12 @@ def help() -> None:  # noqa: A001  (the documented name of the command)
     app.help_print([])
 
 
-@app.command(group=utilities_group)
-def env_info() -> None:
-    """Print versions, processors and GPUs that a run would use."""
-    from darts.utils.cuda import environment
-
-    for name, value in environment():
-        output_console().print(f"{name}: {value}", highlight=False, soft_wrap=True)
+app.command(
+    "darts.environment.commands:env_info",
+    name="env-info",
+    group=utilities_group,
+    help="Print versions, processors and GPUs that a run would use, and what would be slow or fail.",
+)
 
 
 app.command(
@@ -323,6 +338,13 @@ def launcher(
     very_verbose: Annotated[bool, Parameter(name=["--very-verbose", "-vv"], negative=(), group=_every_command)] = False,
     debug: Annotated[bool, Parameter(name=["--debug", "-vvv"], negative=(), group=_every_command)] = False,
     log_plain: Annotated[bool, Parameter(negative=(), group=_every_command)] = False,
+    set_keys: Annotated[
+        list[str] | None,
+        Parameter(name="--set", negative=(), consume_multiple=False, allow_leading_hyphen=True, group=_every_command),
+    ] = None,
+    strict_config: Annotated[bool, Parameter(negative=(), group=_every_command)] = False,
+    log_json: Annotated[bool, Parameter(negative=(), group=_every_command)] = False,
+    keep_logs: Annotated[int | None, Parameter(group=_every_command)] = None,
 ) -> int:
     """Map retrogressive thaw slumps from satellite images.
 
@@ -334,80 +356,38 @@ def launcher(
         very_verbose: Show details and tracebacks.
         debug: Show details of the libraries too.
         log_plain: Write plain lines, without colours and progress bar.
+        set_keys: A key and its value, `overlap=128`, as in the config file, over which it wins; may be repeated.
+        strict_config: Refuse keys of the config file that no command knows, instead of reporting them.
+        log_json: Write messages, and what a run shows as it goes, as JSON, an object a line.
+        keep_logs: Days after which log files are removed that no run writes to any more, 30 if not given; 0 keeps all.
 
     Returns:
         The exit status: 0 done, 1 something failed, 2 wrong usage or configuration, 3 only services did not answer, 130
         interrupted.
     """
     verbosity = VerbosityLevel.from_cli(verbose, very_verbose, debug)
-    LoggingManager.setup_logging(verbosity, log_plain=log_plain)
+    LoggingManager.setup_logging(verbosity, log_plain=log_plain, log_json=log_json)
     log_file: Path | None = None
     try:
-        config_parser.open_config(config_file)
+        config_parser.name_config(config_file, settings(set_keys or ()), strict=strict_config)
         command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
-        folders = _base_folders(bound.kwargs)
-        log_file = LoggingManager.add_log_file(_log_folder(log_dir, folders), getattr(command, "__name__", "darts"))
+        folders = base_folders(bound.kwargs)
+        log_file = open_log(getattr(command, "__name__", "darts"), tokens, log_dir, folders, keep_logs)
         if folders.cache_dir is not None:  # read when the first function is compiled
             os.environ.setdefault("NUMBA_CACHE_DIR", str(folders.cache_dir / "compiled"))
         return _exit_code(command(*bound.args, **bound.kwargs))
     except cyclopts.CycloptsError as error:
-        _say_error(refused_command(app, tokens) or refused_option(tokens) or refusal(error))
+        say_error(refused_command(app, tokens) or refused_option(tokens) or refusal(error))
         return 2
     except (DartsError, OSError) as error:
         logger.debug("the command failed", exc_info=True)
-        _say_error(_said(error))
+        say_error(said(error))
         return getattr(error, "exit_code", 1)
     except KeyboardInterrupt:
-        error_console().print("Interrupted.", style="red")
+        say_error("Interrupted.", kind="")
         return 130
     except Exception as error:  # noqa: BLE001  (the last resort: a user never sees a traceback unasked)
-        return _unforeseen(error, log_file or LoggingManager.add_log_file(log_dir or Path("logs"), "darts"))
-
-
-def _base_folders(arguments: Mapping[str, Any]) -> DefaultPaths:
-    """Return the base folders that a command was given; those of the config file, if it has no parameters for them."""
-    given = (
-        value if isinstance(value, DefaultPaths) else getattr(value, "default_dirs", None)
-        for value in arguments.values()
-    )
-    of_command = next((folders for folders in given if folders is not None), None)
-    if of_command is not None:
-        return of_command
-    return DefaultPaths(**config_parser.values([field.name for field in fields(DefaultPaths)]))
-
-
-def _log_folder(log_dir: Path | None, folders: DefaultPaths) -> Path:
-    """Return where the log file goes; the working folder is not written out, for messages are shorter so."""
-    folder = PathManager(folders).logs if log_dir is None else user_path(log_dir)
-    return Path(os.path.relpath(folder)) if folder.parent == Path.cwd() else folder
-
-
-def _said(error: Exception) -> str:
-    """Return what an error says in one line, and for one of the system that nobody put into words what to do."""
-    if isinstance(error, DartsError) or not isinstance(error, OSError) or error.errno is None:
-        return " ".join(str(error).split())
-    place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
-    path = Path(place.removesuffix(": "))
-    if isinstance(error, PermissionError) and not is_readable(path):
-        return f"{place}{error.strerror}. Ask for the right to read it."
-    return f"{place}{error.strerror}. {advice_for(error, path)}"
-
-
-def _unforeseen(error: Exception, log_file: Path) -> int:
-    """Say in one line that something went wrong that nobody thought of; the log file has the traceback."""
-    logger.debug("the command failed in a way that was not foreseen", exc_info=error)
-    reason = " ".join(str(error).split())[:300]
-    _say_error(
-        f"{type(error).__name__}: {reason} (not foreseen, so likely a fault of DARTS). "
-        f"Report it with {log_file}, where the details are; -vv shows them."
-    )
-    return 1
-
-
-def _say_error(message: str) -> None:
-    """Say why a command ends, on one line whatever a name or a file holds: neither breaks of lines nor escapes."""
-    line = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", f"Error: {message}").rstrip()
-    error_console().print(line, style="red", highlight=False, soft_wrap=True, markup=False)
+        return unforeseen(error, log_file or LoggingManager.add_log_file(log_dir or Path("logs"), "darts"))
 
 
 def _exit_code(result: Any) -> int:
@@ -422,12 +402,13 @@ def _interrupt(signal_number: int, frame: Any) -> None:  # noqa: ARG001  (the si
 def _run(tokens: list[str]) -> int:
     """Run what was typed; return the exit status."""
     if asks_for_help(tokens) and (refused := refused_command(app, tokens)):
-        _say_error(refused)
+        say_error(refused)
         return 2
+    typed.set(tokens)
     try:
         return app.meta(tokens, result_action="return_value", exit_on_error=False, print_error=False) or 0
     except cyclopts.CycloptsError as error:  # of the options of every command, or of help
-        _say_error(refusal(error))
+        say_error(refusal(error))
         return 2
 
 

@@ -61,6 +61,14 @@ def test_the_list_has_a_row_for_every_file_and_the_reason_where_one_cannot_be_us
     ]
 
 
+def test_the_list_is_json_for_other_programs(darts, folder):
+    code, out, err = darts("models", "list", "--json")
+    rows = {row["file"].rsplit("/", 1)[1]: row for row in json.loads(out)}
+    assert (code, err) == (0, "")
+    assert (rows["coast.safetensors"]["name"], rows["coast.safetensors"]["val_IoU"]) == ("coast", "0.812")
+    assert rows["odd.safetensors"]["fault"] == "is damaged or cut short and cannot be read. Copy it again."
+
+
 def test_a_broken_ensemble_card_is_a_row(darts, folder):
     (folder / "both.ensemble.json").write_text("{}")
     _, out, _ = darts("models", "list", "--models-dir", folder, "--log-plain")

@@ -1,5 +1,6 @@
 """What a run shows, on a terminal and elsewhere."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,9 @@ def test_plain_lines_tell_the_whole_story(capsys):
     for ended in OUTCOMES[1:]:
         view.tile(ended)
     view.finish(RunReport(tuple(OUTCOMES), Path("/results")))
-    lines = capsys.readouterr().out.splitlines()
+    timed = capsys.readouterr().out.splitlines()
+    lines = [re.sub(r"^[0-2]\d:[0-5]\d:[0-5]\d ", "", line) for line in timed]
+    assert [line != before for line, before in zip(lines, timed, strict=True)] == [True] * 4 + [False] * 4
     assert lines[0] == "3 tiles selected, 1 done before"
     assert lines[1].startswith("[2/3] b: done (5.5 s, about ")
     assert lines[2:] == [
@@ -67,6 +70,19 @@ def test_the_terminal_shows_stages_failures_and_tables(terminal, capsys):
     screen = terminal.export_text()
     for text in ("failed c: load: [broken] file", "Finished", "Time", "Failed", "segment", "7.0"):
         assert text in screen
+
+
+@pytest.mark.parametrize("width", [20, 40, 200])
+def test_ids_and_paths_in_tables_are_whole_however_narrow_the_terminal(monkeypatch, width):
+    recorded = Console(record=True, force_terminal=True, width=width, legacy_windows=False)
+    monkeypatch.setattr(console, "output_console", lambda: recorded)
+    tile_id, path = "S2A_MSIL2A_20230701T194909_N0509_R128_T08WNB_20230702T014802", "/data/a/long/path/of/a/file.zarr"
+    LiveView(1, 0).finish(RunReport((outcome(tile_id, "failed", f"load: {path}"),), Path("/results")))
+    table = recorded.export_text().split("Failed")[1]
+    rows = [[cell.strip() for cell in line.split("│")[1:3]] for line in table.splitlines() if line.startswith("│")]
+    first, second = ("".join(cells) for cells in zip(*rows, strict=True))
+    assert (first, second) == (tile_id, f"load:{path}" if width < 60 else f"load: {path}")
+    assert "…" not in table
 
 
 def test_pipes_and_log_plain_get_plain_lines(capsys):

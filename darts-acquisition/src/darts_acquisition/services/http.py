@@ -1,5 +1,6 @@
 """Texts and files over HTTP, asked for with the manners of a service."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -25,6 +26,17 @@ LOST = (
     requests.exceptions.ContentDecodingError,
 )
 """Errors of answers that were lost or damaged on their way."""
+
+_IN_WORDS = (
+    (re.compile(r"<[\w.]*Connection\w* object at 0x[0-9a-f]+>: |\w*Connection\w*\([^()]*\): "), ""),
+    (re.compile(r"Failed to establish a new connection: "), ""),
+    (re.compile(r"Failed to resolve '([^']+)' \([^)]*\)+"), r"there is no host \1, or no network"),
+    (re.compile(r"Connection to (\S+) timed out\..*"), r"\1 did not answer in time"),
+    (re.compile(r"\[Errno -?\d+\] "), ""),
+    (re.compile(r"\(?'?Connection aborted\.'?, \w+\((?:\d+, )?['\"]([^'\"]*)['\"]\)\)?"), r"\1"),
+    (re.compile(r"\[SSL: \w+\] (.*?)( \(_ssl\.c:\d+\))?$"), r"\1"),
+)
+"""What libraries say of connections, and what is made of it."""
 
 type Take[T] = Callable[[Iterator[bytes], requests.Response], T]
 
@@ -204,10 +216,18 @@ def at_most(n_bytes: int, pieces: Iterator[bytes], service: Service, url: str) -
 
 
 def plain_reason(error: requests.RequestException) -> str:
-    """Return a short reason: the innermost error says it best."""
+    """Return a short reason, without names of classes and numbers of errors: the innermost error says it best."""
     if isinstance(error, requests.Timeout):
         return "no answer in time"
     inner: Any = error
     while inner.args and isinstance(getattr(inner.args[0], "reason", inner.args[0]), BaseException):
         inner = getattr(inner.args[0], "reason", inner.args[0])
-    return f"no connection: {inner}" if isinstance(error, requests.ConnectionError) else str(inner)
+    reason = in_words(str(inner))
+    return f"no connection: {reason}" if isinstance(error, requests.ConnectionError) else reason
+
+
+def in_words(reason: str) -> str:
+    """Return what a library says of a connection without its class, and without numbers of the system."""
+    for pattern, words in _IN_WORDS:
+        reason = pattern.sub(words, reason)
+    return " ".join(reason.split())

@@ -19,6 +19,7 @@ def build_inventory(
     rules: Annotated[Rules | None, Parameter(name="*")] = None,
     workers: int | None = None,
     ray_address: str | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> None:
     """Make one inventory of all tiles: what each image shows, the slumps of each year, and their tracks over years.
 
@@ -31,6 +32,7 @@ def build_inventory(
         rules: What counts.
         workers: Processes that work at once; one a core if not given.
         ray_address: Work on this running Ray cluster instead, auto or HOST:PORT; all its machines must see the folders.
+        as_json: Print what was counted as one JSON document, and nothing else.
     """
     if workers is not None and ray_address is not None:
         raise ConfigError("workers are processes of this machine, and ray_address names others. Give one of them.")
@@ -38,7 +40,7 @@ def build_inventory(
         raise ConfigError("no tiles were named. Name at least one results folder of a run.")
     from darts.inventory.making import make_inventory
 
-    make_inventory(tiles, out, continue_from, rules, workers=workers, ray_address=ray_address)
+    make_inventory(tiles, out, continue_from, rules, workers=workers, ray_address=ray_address, as_json=as_json)
 
 
 def track_inventory(
@@ -49,6 +51,7 @@ def track_inventory(
     min_looks: int | None = None,
     min_agreement: float | None = None,
     workers: int | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> None:
     """Make slumps and tracks of an inventory again, with other rules or ids; its tiles need not be there any more.
 
@@ -59,11 +62,12 @@ def track_inventory(
         min_looks: Likewise.
         min_agreement: Likewise.
         workers: Processes that work at once; one a core if not given.
+        as_json: Print what was counted as one JSON document, and nothing else.
     """
     from darts.inventory.making import track_again
 
     changed = {"min_overlap": min_overlap, "min_looks": min_looks, "min_agreement": min_agreement}
-    track_again(inventory, continue_from, changed, workers=workers)
+    track_again(inventory, continue_from, changed, workers=workers, as_json=as_json)
 
 
 def evaluate_inventory(
@@ -73,6 +77,7 @@ def evaluate_inventory(
     area: Path | None = None,
     year: int | None = None,
     out: Path = Path("evaluation"),
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> None:
     """Compare slumps with those of a reference, one to one: found, missed and false ones, areas and boundaries.
 
@@ -82,10 +87,11 @@ def evaluate_inventory(
         area: Polygons of the area in which both were searched for; all that is there counts if not given.
         year: The year of inventories, and of files with a column `year`.
         out: Folder of `scores.json`, `scores.csv` and `report.html`.
+        as_json: Print what was counted as one JSON document, and nothing else.
     """
     from darts.inventory.comparing import compare
 
-    compare(predictions, reference, area=area, year=year, out=out)
+    compare(predictions, reference, area=area, year=year, out=out, as_json=as_json)
 
 
 def agreement_of_layers(

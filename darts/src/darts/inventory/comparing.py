@@ -5,7 +5,7 @@ from pathlib import Path
 
 from darts.inventory.layers import read_layer, read_years
 from darts.utils.console import show_table
-from darts.utils.terminal import say
+from darts.utils.terminal import notes_aside, say
 from darts_postprocessing.evaluation.agreement import agreement_of
 from darts_postprocessing.evaluation.report import page, score_lines, scores_json
 from darts_postprocessing.evaluation.scores import evaluate
@@ -16,17 +16,23 @@ from darts_utils.machine.outputs import check_writable, writing
 from darts_utils.paths import user_path
 
 
-def compare(predictions: Path, reference: Path, *, area: Path | None, year: int | None, out: Path) -> None:
+def compare(
+    predictions: Path, reference: Path, *, area: Path | None, year: int | None, out: Path, as_json: bool = False
+) -> None:
     """Compare slumps with a reference, see `darts.inventory.commands.evaluate_inventory`."""
     out = user_path(out)
     check_writable(out)
-    searched = None if area is None else read_years(user_path(area))
-    found = evaluate(read_layer(user_path(predictions), year), read_layer(user_path(reference), year), searched)
+    with notes_aside(as_json):
+        searched = None if area is None else read_years(user_path(area))
+        found = evaluate(read_layer(user_path(predictions), year), read_layer(user_path(reference), year), searched)
     report = page(found, f"{predictions.stem} against {reference.stem}{'' if year is None else f', {year}'}")
     with writing(out):
         _write(out / "scores.json", scores_json(found))
         _write(out / "scores.csv", found.scores.to_csv(index=False))
         _write(out / "report.html", report)
+    if as_json:
+        say(scores_json(found).rstrip())
+        return
     for line in score_lines(found):
         say(line)
     say(f"Page: {out / 'report.html'}")

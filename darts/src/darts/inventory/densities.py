@@ -1,5 +1,6 @@
 """Densities of an inventory, as rasters and tables, and what is said of them."""
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,7 +65,13 @@ class Boundaries:
 
 
 def write_densities(
-    inventory: Path, year: int | None, boundaries: Boundaries | None, *, workers: int | None, out: Path
+    inventory: Path,
+    year: int | None,
+    boundaries: Boundaries | None,
+    *,
+    workers: int | None,
+    out: Path,
+    as_json: bool = False,
 ) -> None:
     """Write densities, see `darts.inventory.density.density_of_inventory`."""
     inventory, out = user_path(inventory), user_path(out)
@@ -75,7 +82,7 @@ def write_densities(
         found = list(densities(inventory, years, regions=regions, spread=spread))
     with writing(out):
         _write(found, inventory, out)
-    _show(found, out)
+    (_print if as_json else _show)(found, out)
 
 
 def _write(found: Sequence[Density], inventory: Path, out: Path) -> None:
@@ -150,6 +157,18 @@ def _write_table(file: Path, by_year: dict[int, pd.DataFrame], key: str) -> None
     plain = table[["year", *table.columns.drop("year")]].round(3).astype(counts)
     with atomic_file(file) as part:
         plain.to_csv(part, index=False)
+
+
+def _print(found: Sequence[Density], out: Path) -> None:
+    years = []
+    for one in found:
+        cells = one.by_cell[GRIDS[0].name]
+        sums = {name: float(cells[name].sum()) for name in ("observed_m2", "n_slumps", "area_m2")}
+        expected = cells.loc[cells["observed_m2"] > 0, "expected_m2"]
+        years.append(
+            {"year": one.year, **sums, "expected_m2": float(expected.sum()) if expected.notna().any() else None}
+        )
+    say(json.dumps({"years": years, "folder": str(out)}, indent=2))
 
 
 def _show(found: Sequence[Density], out: Path) -> None:

@@ -1,6 +1,9 @@
 """The command that adds an inventory up over cells, regions and latitudes."""
 
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 
 def density_of_inventory(
@@ -14,6 +17,7 @@ def density_of_inventory(
     offline: bool = False,
     workers: int | None = None,
     out: Path = Path("density"),
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> None:
     """Add up ground that was seen, slumps, and slump area that is expected, over cells, districts and latitudes.
 
@@ -27,6 +31,7 @@ def density_of_inventory(
         offline: Open no network connection.
         workers: Processes that work at once; one a core if not given.
         out: Folder of the rasters and tables.
+        as_json: Print what was counted as one JSON document, and nothing else.
     """
     from darts.inventory.densities import Boundaries, write_densities
 
@@ -36,4 +41,5 @@ def density_of_inventory(
         Boundaries(file=regions, column=region_column, folder=admin_dir, offline=offline) if by_region else None,
         workers=workers,
         out=out,
+        as_json=as_json,
     )

@@ -10,7 +10,7 @@ import shapely
 from pyarrow import ArrowException
 from shapely.errors import ShapelyError
 
-from darts.utils.terminal import say
+from darts.utils.terminal import note
 from darts_postprocessing.inventory.published import whole_years
 from darts_postprocessing.inventory.said import FILE, read_said
 from darts_utils.errors import ConfigError, DataError
@@ -120,6 +120,6 @@ def _of_year(table: gpd.GeoDataFrame, path: Path, year: int | None) -> gpd.GeoDa
     if year is None:
         return table
     if n_unknown := int(of_rows.isna().sum()):
-        say(f"{n_unknown} of {len(table)} rows of {path} have no year, and are left out.")
+        note(f"{n_unknown} of {len(table)} rows of {path} have no year, and are left out.")
     wanted: gpd.GeoDataFrame = table[of_rows.eq(year).fillna(value=False)].reset_index(drop=True)
     return wanted

@@ -1,13 +1,15 @@
 """An inventory made of tiles, and what is said of it."""
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from darts.inventory.ending import INVENTORY
 from darts.inventory.layers import read_years
 from darts.inventory.spreading import spread_over_cluster, spread_over_cores
 from darts.utils.console import show_table
-from darts.utils.terminal import say
+from darts.utils.terminal import note, notes_aside, say
 from darts_postprocessing.inventory.build import BuiltInventory, build, retrack
 from darts_postprocessing.inventory.published import kept_published, published_of
 from darts_postprocessing.inventory.rules import Rules
@@ -24,33 +26,58 @@ def make_inventory(
     *,
     workers: int | None,
     ray_address: str | None,
+    as_json: bool = False,
 ) -> None:
     """Make an inventory, see `darts.inventory.commands.build_inventory`."""
+    with notes_aside(as_json):
+        built = _made(tiles, out, continue_from, rules, workers=workers, ray_address=ray_address)
+    (_print if as_json else _show)(built)
+
+
+def _made(
+    tiles: Sequence[Path],
+    out: Path | None,
+    continue_from: Path | None,
+    rules: Rules | None,
+    *,
+    workers: int | None,
+    ray_address: str | None,
+) -> BuiltInventory:
     roots = [user_path(folder) for folder in tiles]
     known = _published(continue_from)
     folder = roots[0] / INVENTORY if out is None else user_path(out)
     check_writable(folder)
     if known is None and kept_published(folder) is not None:
-        say("The inventory that is there keeps published ids. Without --continue they are given up now.")
+        note("The inventory that is there keeps published ids. Without --continue they are given up now.")
     with spread_over_cores(workers) if ray_address is None else spread_over_cluster(ray_address) as spread:
-        built = build(roots, folder, rules, spread=spread, published=known)
-    _show(built)
+        return build(roots, folder, rules, spread=spread, published=known)
 
 
 def track_again(
-    inventory: Path, continue_from: Path | None, changed: Mapping[str, float | None], *, workers: int | None
+    inventory: Path,
+    continue_from: Path | None,
+    changed: Mapping[str, float | None],
+    *,
+    workers: int | None,
+    as_json: bool = False,
 ) -> None:
     """Make slumps and tracks again, see `darts.inventory.commands.track_inventory`."""
     inventory = user_path(inventory)
     check_writable(inventory)
-    known = _published(continue_from)
+    with notes_aside(as_json):
+        known = _published(continue_from)
     given = {name: value for name, value in changed.items() if value is not None}
     with spread_over_cores(workers) as spread:
-        _show(retrack(inventory, given, spread=spread, published=known))
+        built = retrack(inventory, given, spread=spread, published=known)
+    (_print if as_json else _show)(built)
 
 
 def _published(continue_from: Path | None) -> Published | None:
     return None if continue_from is None else published_of(read_years(user_path(continue_from)), str(continue_from))
+
+
+def _print(built: BuiltInventory) -> None:
+    say(json.dumps(asdict(built), indent=2, default=str))
 
 
 def _show(built: BuiltInventory) -> None:

@@ -25,14 +25,20 @@ if TYPE_CHECKING:
 type Folders = Annotated[DefaultPaths | None, Parameter(name="*")]
 
 
-def list_models(*, default_dirs: Folders = None) -> None:
+def list_models(
+    *, as_json: Annotated[bool, Parameter(name="--json", negative=())] = False, default_dirs: Folders = None
+) -> None:
     """Show what is in the models folder, ensemble cards too; a file that cannot be used is a row with the reason.
 
     Args:
+        as_json: Print it as JSON, a document a file.
         default_dirs: Base folders of all default locations.
     """
     folder = _paths(default_dirs).models
     rows = list(rows_of(folder))
+    if as_json:
+        say(json.dumps([row.document for row in rows], indent=2, ensure_ascii=False))
+        return
     usable = [(row.file.name, *row.cells) for row in rows if row.fault is None]
     broken = [(row.file.name, row.fault) for row in rows if row.fault is not None]
     if not rows:

@@ -25,6 +25,13 @@ class Row:
     fault: str | None = None
     """Why it cannot be used."""
 
+    @property
+    def document(self) -> dict[str, str]:
+        """It, for other programs: the file, and its cells by column or the reason why it cannot be used."""
+        names = [column.replace(" ", "_") for column in COLUMNS[1:]]
+        cells = {"fault": self.fault} if self.fault is not None else dict(zip(names, self.cells, strict=True))
+        return {"file": str(self.file), **cells}
+
 
 def rows_of(folder: Path) -> Iterator[Row]:
     """Yield what is in a folder of models: model files by name, then ensemble cards."""

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Self
 
+from darts.logs.events import tell
 from darts.pipelines.config import FeatureRun, or_default
 from darts.pipelines.fetch.downloader import FetchReport
 from darts.pipelines.parameters import PipelineParameters
 from darts.pipelines.sources.shard import Shard
 from darts.pipelines.tiles import RunReport
-from darts.utils.terminal import say
 from darts_utils.errors import ConfigError
 from darts_utils.parameters import check_uncertainty
 
@@ -52,7 +52,7 @@ class Pipeline(PipelineParameters, FeatureRun):
         shard = Shard.of(self.shard)
         part = shard.part(selected)
         if selected:
-            say(f"part {shard}: {len(part)} of the {len(selected)} that are selected")
+            tell(f"part {shard}: {len(part)} of the {len(selected)} that are selected")
         return part
 
     def resolved(self) -> Self:

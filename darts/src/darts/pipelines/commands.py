@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from darts.command_line.panels import DEVICE
 from darts.pipelines.base import Pipeline
 from darts.pipelines.fetch.downloader import FetchReport
 from darts.pipelines.parameters import Parameters, RayParameters
@@ -13,7 +14,6 @@ from darts.pipelines.planet import PlanetPipeline
 from darts.pipelines.ray.pipelines import PlanetRayPipeline, Sentinel2RayPipeline
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.pipelines.tiles import RunReport
-from darts.utils.panels import DEVICE
 from darts_utils.errors import ConfigError
 
 logger = logging.getLogger(__name__)

@@ -1,13 +1,11 @@
 """Tiles sent through the stages of an executor until all are done or the user breaks off."""
 
-import logging
 from collections.abc import Callable, Sequence
 
+from darts.logs.events import tile_ended
 from darts.pipelines.interrupts import on_interrupt
 from darts.pipelines.tiles import Executor, Outcome, StageStarted, TileRef
 from darts.utils.console import RunView
-
-logger = logging.getLogger(__name__)
 
 
 def execute(
@@ -27,6 +25,6 @@ def execute(
                 view.stage(event)
             else:
                 on_outcome(event)
-                logger.info("%s: %s %s (%.1f s)", event.ref.tile_id, event.status, event.error or "", event.seconds)
+                tile_ended(event)
                 view.tile(event)
     return interrupted.is_set()

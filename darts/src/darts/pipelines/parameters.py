@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from darts.command_line.panels import ADVANCED, DATA, DEVICE, MODELS, OUTPUT, QUALITY, SELECT, InPanel
 from darts.utils.base_folders import TakesBaseFolders
-from darts.utils.panels import ADVANCED, DATA, DEVICE, MODELS, OUTPUT, QUALITY, SELECT, InPanel
 from darts_utils.errors import ConfigError
 from darts_utils.numbers import check_numbers
 from darts_utils.parameters import check_overlap, check_tcvis_year, check_tta, quality_level_number

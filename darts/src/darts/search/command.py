@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from darts.command_line.panels import OUTPUT
 from darts.pipelines.parameters import CatalogEndpoints, EarthEngineParameters
 from darts.pipelines.sources.parameters import CatalogParameters, SceneParameters, SceneSearch
 from darts.utils.console import show_rows
-from darts.utils.panels import OUTPUT
 from darts.utils.terminal import say, short_path
 from darts_utils.errors import ConfigError
 from darts_utils.files import atomic_file

@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from darts.logs.events import tell
 from darts.utils.console import duration
-from darts.utils.terminal import is_plain, output_console, say
+from darts.utils.terminal import is_plain, output_console
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -20,7 +21,7 @@ class ConsoleView:
     def say(self, line: str) -> None:
         """Show a line."""
         self._stop()
-        say(line)
+        tell(line)
 
     def step(self, epoch: int, done: int, total: int) -> None:
         """Show how far an epoch is, on a terminal; in logs a line a step would drown all others."""
@@ -36,7 +37,7 @@ class ConsoleView:
     def epoch(self, summary: "EpochSummary") -> None:
         """Show how an epoch has ended."""
         self._stop()
-        say(epoch_line(summary))
+        tell(epoch_line(summary))
 
     def _stop(self) -> None:
         if self._progress is not None:

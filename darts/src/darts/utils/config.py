@@ -1,9 +1,7 @@
-"""The config file: `[darts]` and its sub-tables, flattened, as a source of command parameters."""
+"""The config file, and what `--set` adds to it, as a source of command parameters."""
 
-import difflib
 import logging
-import tomllib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -11,18 +9,23 @@ from typing import Any
 import cyclopts
 from cyclopts.argument import update_argument_collection
 
-from darts_utils.errors import ConfigError, did_you_mean
+from darts.config.declared import known_keys, names
+from darts.config.kinds import fits, wrong_value
+from darts.config.own_keys import OWN_KEYS
+from darts.config.reading import Content, Entry, contradictions, normal, read_config
+from darts.config.setting import SET
+from darts.config.unknown import grouped_value, slip_beside, unknown_key
+from darts.config.variables import with_variables
+from darts_utils.errors import ConfigError
 from darts_utils.numbers import check_text
 from darts_utils.paths import DefaultPaths, user_path
-from darts_utils.text import read_text
+
+__all__ = ["ConfigParser", "config_parser", "known_keys"]
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_FILE = Path("config.toml")
-TYPED_EACH_TIME = frozenset({"out", "picture", "json"})
-"""Flags that are no keys: what one answer is written to, or how it is shown."""
-_LIKE_DARTS = 0.7
-"""How like `darts` the name of a table is, 0 to 1, to be taken for a slip."""
+_BASE_FOLDERS = [field.name for field in fields(DefaultPaths)]
 
 
 class ConfigParser:
@@ -35,11 +38,29 @@ class ConfigParser:
     """Parameters that exclude each other, best first. Where the file contradicts a flag, the best one is taken."""
 
     def __init__(self) -> None:
-        self._values: dict[str, Any] = {}
-        self._beside: dict[str, Any] = {}
+        self._content = Content()
+        self._settings: Mapping[str, Entry] = {}
+        self._is_read = True
+        self._strict = False
         self._file = DEFAULT_FILE
         self.root_app: cyclopts.App | None = None
         """The app whose commands' parameters count as known keys; without it no key is reported."""
+
+    @property
+    def file(self) -> Path:
+        """The config file."""
+        return self._file
+
+    def name_config(self, file_path: str | Path, settings: Sequence[Entry] = (), *, strict: bool = False) -> None:
+        """Say which file is to be read once a command asks for parameters.
+
+        Args:
+            file_path: The file.
+            settings: Keys that win over those of the file.
+            strict: Refuse keys that nobody knows, instead of reporting them.
+        """
+        self._file, self._content, self._is_read = user_path(file_path), Content(), False
+        self._settings, self._strict = {entry.key: entry for entry in settings}, strict
 
     def open_config(self, file_path: str | Path) -> None:
         """Read a config file; the default one may be missing.
@@ -47,24 +68,41 @@ class ConfigParser:
         Raises:
             ConfigError: If the file is missing or not TOML, or the same key has two values.
         """
-        self._file = user_path(file_path)
-        self._values, self._beside = {}, {}
-        try:
-            content = tomllib.loads(read_text(self._file))
-        except FileNotFoundError as error:
-            if self._file == DEFAULT_FILE:
-                return
-            raise ConfigError(f"the config file {self._file} does not exist. Check --config-file.") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise ConfigError(f"the config file {self._file} is not valid TOML: {error}. Mend it.") from error
-        except OSError as error:
-            raise ConfigError(f"the config file {self._file} cannot be read: {error.strerror}.") from error
-        self._values = _flatten(content.pop("darts", {}), self._file)
-        self._beside = content
+        self.name_config(file_path)
+        self._read()
 
-    def values(self, names: Collection[str]) -> dict[str, Any]:
-        """Return what the file says of some parameters, for those that no command declares."""
-        return {name: self._values[name] for name in names if name in self._values}
+    def _read(self) -> None:
+        if self._is_read:
+            return
+        try:
+            self._content = read_config(self._file)
+        except FileNotFoundError as error:
+            if self._file != DEFAULT_FILE:
+                raise ConfigError(f"the config file {self._file} does not exist. Check --config-file.") from error
+        for contradiction in contradictions(self._content.entries):
+            raise ConfigError(f"{self._file}: {contradiction}")
+        self._is_read = True
+
+    def entries(self) -> dict[str, Entry]:
+        """Return all keys that are given, by the file or beside it.
+
+        Raises:
+            ConfigError: If the file cannot be used.
+        """
+        self._read()
+        return {entry.key: entry for entry in (*self._content.entries, *self._settings.values())}
+
+    def values(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is given for some parameters, for those that no command declares; nothing before a file is read.
+
+        Args:
+            wanted: Their types by name.
+
+        Raises:
+            ConfigError: If one is of another type.
+        """
+        given = {entry.key: entry for entry in (*self._content.entries, *self._settings.values())}
+        return {name: self._checked(given[name], hint) for name, hint in wanted.items() if name in given}
 
     def __call__(
         self,
@@ -87,7 +125,7 @@ class ConfigParser:
         commands: tuple[str, ...],  # noqa: ARG002
         arguments: cyclopts.ArgumentCollection,
     ) -> None:
-        """Apply only the base folders to a command; the hook for commands whose other flags are typed each time.
+        """Apply only the base folders to a command, and what `--set` gives; the other flags are typed each time.
 
         What is trusted or replaced must not be decided by a key that was written for another command.
 
@@ -96,9 +134,18 @@ class ConfigParser:
             commands: Names of the command; unused.
             arguments: Where the values go.
         """
-        self._report_unknown(arguments)
-        values = self.values([field.name for field in fields(DefaultPaths)])
-        update_argument_collection(values, str(self._file), arguments, root_keys=(), allow_unknown=True)
+        self._report(arguments)
+        entries = self.entries()
+        self._apply([entry for key, entry in entries.items() if key in {*_BASE_FOLDERS, *self._settings}], arguments)
+
+    def nothing(self, app: cyclopts.App, commands: tuple[str, ...], arguments: cyclopts.ArgumentCollection) -> None:
+        """Apply nothing to a command, and read nothing; the hook for commands that are about config files.
+
+        Args:
+            app: The app of the command; unused.
+            commands: Names of the command; unused.
+            arguments: Its arguments; unused.
+        """
 
     def apply_config(self, arguments: cyclopts.ArgumentCollection) -> None:
         """Give each key that the command knows to its argument, unless a flag did; report keys that no command knows.
@@ -106,104 +153,87 @@ class ConfigParser:
         Args:
             arguments: The arguments of the command.
         """
-        self._report_unknown(arguments)
-        values = {key: value for key, value in self._settled(arguments).items() if key not in TYPED_EACH_TIME}
-        update_argument_collection(values, str(self._file), arguments, root_keys=(), allow_unknown=True)
+        self._report(arguments)
+        self._apply(self._settled(arguments), arguments)
         for argument in arguments:
             for token in argument.tokens:
-                check_text(_normal(argument.name), argument.hint, token.value)  # cyclopts would round fractions
+                check_text(normal(argument.name), argument.hint, token.value)  # cyclopts would round fractions
 
-    def _settled(self, arguments: cyclopts.ArgumentCollection) -> dict[str, Any]:
+    def _apply(self, entries: Sequence[Entry], arguments: cyclopts.ArgumentCollection) -> None:
+        own = names(arguments)
+        hints = {normal(arg.name): arg.hint for arg in arguments if normal(arg.name) in own and not arg.tokens}
+        for entry in entries:
+            if entry.key in hints:
+                values = {entry.key: self._checked(entry, hints[entry.key])}
+                update_argument_collection(values, self._source(entry), arguments, root_keys=(), allow_unknown=True)
+
+    def _checked(self, entry: Entry, hint: Any) -> Any:
+        """Return the value of a key, its variables replaced.
+
+        Raises:
+            ConfigError: If it is none of a type.
+        """
+        try:
+            value = with_variables(entry.key, entry.value, hint)
+        except ConfigError as error:
+            raise ConfigError(f"{self._source(entry)}: {error}") from error
+        if not fits(value, hint):
+            raise ConfigError(f"{self._source(entry)}: {wrong_value(entry.key, value, hint)}")
+        return value
+
+    def _source(self, entry: Entry) -> str:
+        return SET if entry.place == SET else str(self._file)
+
+    def _settled(self, arguments: cyclopts.ArgumentCollection) -> list[Entry]:
         """Return the keys to apply, without what contradicts flags; a flag that loses is taken back."""
-        flags = {_normal(arg.name): arg for arg in arguments if arg.tokens and _normal(arg.name) in self.exclusive}
-        keys = [key for key in self.exclusive if key in self._values and key not in flags]
+        given = self.entries()
+        flags = {normal(arg.name): arg for arg in arguments if arg.tokens and normal(arg.name) in self.exclusive}
+        keys = [key for key in self.exclusive if key in given and key not in flags]
+        if set_keys := [key for key in keys if key in self._settings]:
+            given = {key: entry for key, entry in given.items() if key not in keys or key in set_keys}
+            keys = set_keys
         if not flags or not keys:
-            return self._values
+            return list(given.values())
         best, *others = [name for name in self.exclusive if name in flags or name in keys]
-        logger.warning("%s is used, and not %s: %s gives %s", best, ", ".join(others), self._file, ", ".join(keys))
+        source = SET if set_keys else self._file
+        logger.warning("%s is used, and not %s: %s gives %s", best, ", ".join(others), source, ", ".join(keys))
         for name, argument in flags.items():
             if name != best:
                 argument.tokens.clear()
-        return {key: value for key, value in self._values.items() if key not in others}
+        return [entry for key, entry in given.items() if key not in others]
 
-    def _report_unknown(self, arguments: cyclopts.ArgumentCollection) -> None:
-        unknown = [key for key in self._values if key not in _names(arguments)]
-        if not (unknown or self._beside) or self.root_app is None:
+    def _report(self, arguments: cyclopts.ArgumentCollection) -> None:
+        """Report, or refuse, keys that no command knows, and refuse tables in the place of values."""
+        entries = self.entries()
+        own = names(arguments)
+        unknown = [entry for key, entry in entries.items() if key not in own]
+        if not (unknown or self._content.beside) or self.root_app is None:
             return
-        known = known_keys(self.root_app)
-        self._report_beside(known)
-        for key in unknown:
+        hints = {normal(argument.name): argument.hint for argument in arguments}
+        known = known_keys(self.root_app) | own | OWN_KEYS.keys()
+        for name, table in grouped_value(self._content.tables, own, known):
+            raise ConfigError(f"{self._file}: {wrong_value(name, table, hints[name])}")
+        self._report_settings(own, known)
+        for problem in self._problems(unknown, known):
+            if self._strict:
+                raise ConfigError(f"{self._file}: {problem.refused}")
+            logger.warning("%s: %s", self._file, problem.reported)
+
+    def _report_settings(self, own: Collection[str], known: Collection[str]) -> None:
+        for key in self._settings:
             if key not in known:
-                hint = did_you_mean(key, known)
-                logger.warning("%s: no darts command knows the key %s, it is ignored.%s", self._file, key, hint)
+                raise ConfigError(f"{SET}: {unknown_key(key, known).refused}")
+            if key not in own and key not in OWN_KEYS and key not in _BASE_FOLDERS:
+                logger.warning("%s: this command does not read %s, it is ignored", SET, key)
 
-    def _report_beside(self, known: Collection[str]) -> None:
-        """Report what was meant for darts but stands outside its table; other tools may have tables of their own."""
-        for key, value in self._beside.items():
-            if isinstance(value, dict):
-                is_meant = difflib.SequenceMatcher(None, key.lower(), "darts").ratio() > _LIKE_DARTS or any(
-                    _normal(name) in known for _, name, _ in _leaves(value, key)
-                )
-            else:
-                is_meant = _normal(key) in known
-            if is_meant:
-                logger.warning(
-                    "%s: %s stands outside the table [darts], it is ignored. Only what is in [darts] is read.",
-                    self._file,
-                    key,
-                )
+    def _problems(self, unknown: Sequence[Entry], known: Collection[str]) -> Iterator[Any]:
+        for name, value in self._content.beside.items():
+            if slip_beside(name, value, known) is not None:
+                yield slip_beside(name, value, known)
+        for entry in unknown:
+            if entry.key not in known and entry.place != SET:
+                yield unknown_key(entry.key, known)
 
 
-def _normal(key: str) -> str:
-    return key.strip().lstrip("-").replace("-", "_")
-
-
-def _names(arguments: cyclopts.ArgumentCollection) -> set[str]:
-    named = {_normal(argument.name) for argument in arguments if argument.name.startswith("--")}
-    return named - TYPED_EACH_TIME
-
-
-def known_keys(app: cyclopts.App) -> set[str]:
-    """Return every parameter name of every command of an app, as config keys."""
-    return {name for command in _commands(app) for name in _names(command.assemble_argument_collection())}
-
-
-def _commands(app: cyclopts.App) -> Iterator[cyclopts.App]:
-    """Yield all commands below an app whose flags can be keys of a config file."""
-    for name in app:
-        if name.startswith("-"):
-            continue
-        command = app[name]
-        if command.config:  # its own, see `ConfigParser.folders_only`
-            continue
-        yield from _commands(command)
-        if command.default_command is not None:
-            yield command
-
-
-def _flatten(table: Any, file: Path) -> dict[str, Any]:
-    """Return all keys of a table and its sub-tables.
-
-    Raises:
-        ConfigError: If `darts` is no table, or a key stands in two tables with different values.
-    """
-    if not isinstance(table, dict):
-        raise ConfigError(f"{file}: darts is {table!r} but must be a table. Write [darts] and the keys below it.")
-    values: dict[str, Any] = {}
-    places: dict[str, str] = {}
-    for place, raw_key, value in _leaves(table, "darts"):
-        key = _normal(raw_key)
-        if key in values and values[key] != value:
-            raise ConfigError(
-                f"{file}: {key} is {values[key]!r} in [{places[key]}] and {value!r} in [{place}]. Keep one of them."
-            )
-        values[key], places[key] = value, place
-    return values
-
-
-def _leaves(table: dict[str, Any], place: str) -> Iterator[tuple[str, str, Any]]:
-    for key, value in table.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{place}.{key}")
-        else:
-            yield place, key, value
+config_parser = ConfigParser()
+"""That of the command line."""

@@ -1,12 +1,14 @@
 """What a run shows: a live view with a progress bar on a terminal, plain lines anywhere else."""
 
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from darts.utils.terminal import is_plain, output_console, say
+from darts.logs.events import shown_event, tell
+from darts.utils.terminal import is_json, is_plain, output_console, say
 
 if TYPE_CHECKING:
     from darts.pipelines.tiles import Outcome, RunReport, StageStarted, Status
@@ -34,7 +36,10 @@ class RunView(Protocol):
 
 @contextmanager
 def run_view(n_tiles: int, n_skipped: int) -> Iterator[RunView]:
-    """Give the view that suits the output: live on a terminal, else (or with `--log-plain`) plain lines."""
+    """Give the view that suits the output: live on a terminal, else (or with `--log-plain`) plain lines, or JSON."""
+    if is_json():
+        yield JsonView(n_tiles, n_skipped)
+        return
     if is_plain():
         yield PlainView(n_tiles, n_skipped)
         return
@@ -62,13 +67,13 @@ class _Clock:
 
 
 class PlainView:
-    """One line a tile, for log files and pipes."""
+    """One line a tile with the time of day, for log files and pipes."""
 
     def __init__(self, n_tiles: int, n_skipped: int) -> None:
         self._n_tiles = n_tiles
         self._n_ended = n_skipped
         self._clock = _Clock(n_tiles - n_skipped)
-        say(f"{n_tiles} tiles selected, {n_skipped} done before")
+        tell(selected(n_tiles, n_skipped), with_time=True)
 
     def stage(self, event: "StageStarted") -> None:
         """Say nothing: a line a stage would drown the log."""
@@ -81,12 +86,44 @@ class PlainView:
         word = _WORDS[outcome.status]
         result = word if outcome.error is None else f"{word} at {outcome.error}"
         time_left = "" if left is None or self._n_ended == self._n_tiles else f", about {duration(left)} left"
-        say(f"[{self._n_ended}/{self._n_tiles}] {outcome.ref.tile_id}: {result} ({outcome.seconds:.1f} s{time_left})")
+        what = f"[{self._n_ended}/{self._n_tiles}] {outcome.ref.tile_id}: {result}"
+        tell(f"{what} ({outcome.seconds:.1f} s{time_left})", with_time=True)
 
     def finish(self, report: "RunReport") -> None:
         """Say the summary."""
-        for line in summary_lines(report):
+        first, *others = summary_lines(report)
+        tell(first, with_time=True)
+        for line in others:
             say(line)
+
+
+class JsonView:
+    """Events of the log, which are shown as JSON; what becomes of tiles is there already."""
+
+    def __init__(self, n_tiles: int, n_skipped: int) -> None:
+        shown_event(logging.INFO, selected(n_tiles, n_skipped), n_tiles=n_tiles, n_done=n_skipped)
+
+    def stage(self, event: "StageStarted") -> None:
+        """Say nothing, as in plain lines."""
+
+    def tile(self, outcome: "Outcome") -> None:
+        """Say nothing: how a tile ended is an event of its own."""
+
+    def finish(self, report: "RunReport") -> None:
+        """Log the summary."""
+        counts = {word: report.count(status) for status, word in _WORDS.items()}
+        seconds = {stage: {"tiles": n, "mean": mean, "total": total} for stage, n, mean, total in _stages(report)}
+        event = summary_lines(report)[0]
+        shown_event(logging.INFO, event, **counts, stage_seconds=seconds, results=str(report.folder))
+
+
+def selected(n_tiles: int, n_skipped: int) -> str:
+    """Return what a run begins with."""
+    return f"{n_tiles} tiles selected, {n_skipped} done before"
+
+
+def _stages(report: "RunReport") -> list[tuple[str, int, float, float]]:
+    return [(stage, n, float(mean), float(total)) for stage, n, mean, total in stage_rows(report.outcomes)]
 
 
 class LiveView:
@@ -160,12 +197,13 @@ def show_rows(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]])
 
 
 def _print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
     rows = list(rows)
     if rows:
-        table = Table(*columns, title=title, title_justify="left")
+        whole = (Column(name, overflow="fold") for name in columns)  # or ids and paths would end in dots
+        table = Table(*whole, title=title, title_justify="left")
         for row in rows:
             table.add_row(*(Text(str(cell)) for cell in row))  # as text: a path may hold what rich takes for markup
         output_console().print(table)

@@ -2,13 +2,17 @@
 
 import logging
 import sys
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, Self
 
-from darts.utils.terminal import error_console, set_plain
+from darts.logs.events import SHOWN
+from darts.logs.json_lines import JsonFormatter, json_line
+from darts.logs.old_files import KEEP_DAYS, hold, remove_old_logs
+from darts.utils.terminal import error_console, is_json, set_plain
 
 _OUR_LOGGERS = (
     "darts",
@@ -22,6 +26,9 @@ _OUR_LOGGERS = (
 _THEIR_LOGGERS = ("smart_geocubes", "odc", "stopuhr")
 _FILE_FORMAT = "%(asctime)s %(levelname)-8s %(name)s (%(threadName)s): %(message)s"
 _PLAIN_FORMAT = "%(levelname)s: %(message)s"
+
+type Head = Callable[[], Mapping[str, str]]
+"""Gives names and values that a log file begins with."""
 
 
 class VerbosityLevel(IntEnum):
@@ -59,8 +66,9 @@ class VerbosityLevel(IntEnum):
 class _LazyFileHandler(logging.FileHandler):
     """A log file that, with its folder, is only made when there is something to write."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, head: Head, keep_days: int) -> None:
         super().__init__(path, delay=True, encoding="utf-8")
+        self._head, self._keep_days = head, keep_days
         self._given_up = False
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -69,12 +77,24 @@ class _LazyFileHandler(logging.FileHandler):
             return
         try:
             if self.stream is None:
-                Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
-                self.stream = self._open()
+                self._begin(Path(self.baseFilename))
         except OSError as error:
             self._give_up("no log file", error)
             return
         super().emit(record)
+
+    def _begin(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_old_logs(path.parent, self._keep_days)
+        self.stream = self._open()
+        hold(self.stream)
+        if head := self._head():
+            self.stream.write(self._first_lines(head))
+
+    def _first_lines(self, head: Mapping[str, str]) -> str:
+        if isinstance(self.formatter, JsonFormatter):
+            return json_line("info", "log file begins", **head) + "\n"
+        return "".join(f"# {key}: {value}\n" for key, value in head.items())
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, ARG002  (as in logging)
         """Give the log file up when its disk is full or gone, with one warning; other errors are a library's."""
@@ -105,23 +125,43 @@ class LoggingManagerSingleton:
         self._handlers: list[logging.Handler] = []
         self.verbosity = VerbosityLevel.NORMAL
 
-    def setup_logging(self, verbosity: VerbosityLevel = VerbosityLevel.NORMAL, *, log_plain: bool = False) -> None:
-        """Send records to the console; calling it again replaces the earlier setting."""
+    def setup_logging(
+        self, verbosity: VerbosityLevel = VerbosityLevel.NORMAL, *, log_plain: bool = False, log_json: bool = False
+    ) -> None:
+        """Send records to the console; calling it again replaces the earlier setting.
+
+        Args:
+            verbosity: How much the console shows.
+            log_plain: Show plain lines.
+            log_json: Show JSON, an object a line, and write it to log files.
+        """
         self.verbosity = verbosity
-        set_plain(log_plain)
+        set_plain(log_plain, json=log_json)
         self.reset()
-        handler = _plain_console() if log_plain else _rich_console(verbosity)
-        handler.addFilter(lambda record: record.levelno >= self._console_level(record.name))
+        handler = _plain_console() if log_plain or log_json else _rich_console(verbosity)
+        handler.addFilter(self._is_for_console)
         self._add(handler)
 
-    def add_log_file(self, log_dir: Path, command: str) -> Path:
-        """Also write all records to `{log_dir}/darts_{time}_{command}.log`; return that path."""
+    def add_log_file(self, log_dir: Path, command: str, *, head: Head = dict, keep_days: int = KEEP_DAYS) -> Path:
+        """Also write all records to `{log_dir}/darts_{time}_{command}.log`; return that path.
+
+        Args:
+            log_dir: The folder.
+            command: Name of the command.
+            head: Gives what the file begins with.
+            keep_days: Days after which older log files of the folder are removed; 0 keeps all.
+        """
         stamp = datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
         path = Path(log_dir) / f"darts_{stamp}_{command}.log"
-        handler = _LazyFileHandler(path)
-        handler.setFormatter(logging.Formatter(_FILE_FORMAT))
+        handler = _LazyFileHandler(path, head, keep_days)
+        handler.setFormatter(JsonFormatter() if is_json() else logging.Formatter(_FILE_FORMAT))
         self._add(handler)
         return path
+
+    def _is_for_console(self, record: logging.LogRecord) -> bool:
+        if getattr(record, SHOWN, False):  # the view shows it in words
+            return is_json()
+        return record.levelno >= self._console_level(record.name)
 
     def _console_level(self, logger_name: str) -> int:
         if logger_name == "py.warnings":  # what libraries tell programmers is no news for a user
@@ -159,7 +199,7 @@ class _QuietHandler(logging.StreamHandler):
 
 def _plain_console() -> logging.Handler:
     handler = _QuietHandler()
-    handler.setFormatter(logging.Formatter(_PLAIN_FORMAT))
+    handler.setFormatter(JsonFormatter() if is_json() else logging.Formatter(_PLAIN_FORMAT))
     return handler
 
 

@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +16,23 @@ class _Style:
     """How lines are written; one for the process, as the terminal is."""
 
     plain = False
+    json = False
+    notes_aside = False
 
 
-def set_plain(plain: bool) -> None:
-    """Ask for plain lines, without colours and progress bar, or take that back."""
-    _Style.plain = plain
+def set_plain(plain: bool, *, json: bool = False) -> None:
+    """Ask for plain lines, without colours and progress bar, or take that back.
+
+    Args:
+        plain: Whether lines are plain.
+        json: Whether messages are JSON, for programs; then lines are plain too.
+    """
+    _Style.plain, _Style.json = plain or json, json
+
+
+def is_json() -> bool:
+    """Tell whether messages are JSON: with `--log-json`."""
+    return _Style.json
 
 
 def is_plain() -> bool:
@@ -45,6 +59,21 @@ def error_console() -> "Console":
 def say(line: str) -> None:
     """Print a line as it is."""
     print(line, flush=True)  # noqa: T201  (this is the console)
+
+
+@contextmanager
+def notes_aside(wanted: bool) -> Iterator[None]:
+    """Let notes go to standard error, so that standard output holds one document and nothing else."""
+    before, _Style.notes_aside = _Style.notes_aside, wanted
+    try:
+        yield
+    finally:
+        _Style.notes_aside = before
+
+
+def note(line: str) -> None:
+    """Print a line that is worth knowing, beside results."""
+    print(line, flush=True, file=sys.stderr if _Style.notes_aside else sys.stdout)
 
 
 def short_path(path: Path) -> str:

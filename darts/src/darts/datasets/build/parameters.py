@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from darts.command_line.panels import ADVANCED, DATA, OUTPUT, SELECT
 from darts.pipelines.parameters import Parameters, check_patches
-from darts.utils.panels import ADVANCED, DATA, OUTPUT, SELECT
 from darts_utils.errors import ConfigError
 
 

@@ -10,8 +10,13 @@ def memory_budget_bytes(max_memory_gb: float | None) -> int:
     """Return the memory that tiles in work may take: as given in GiB, else half of what this process may use."""
     if max_memory_gb is not None:
         return int(max_memory_gb * 2**30)
+    return usable_memory_bytes() // 2
+
+
+def usable_memory_bytes() -> int:
+    """Return the memory that this process may use."""
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return min(total, _cgroup_limit_bytes(), _slurm_limit_bytes()) // 2
+    return min(total, _cgroup_limit_bytes(), _slurm_limit_bytes())
 
 
 def _cgroup_limit_bytes(own: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> int:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from darts.logs.events import tell
 from darts.pipelines.computing.ability import Ability
 from darts.pipelines.stages import Stage
 from darts.pipelines.tiles import TileRef, Work, loaded
-from darts.utils.terminal import say
 from darts_segmentation.self_check import Verdict, Verdicts, best_precision, check_precisions
 from darts_utils.errors import DartsError
 from darts_utils.files import atomic_file
@@ -44,7 +44,7 @@ def checked_precision(
         tiles: Those to be made.
         judge: Makes the self-check.
     """
-    kept = _Kept(logs / _VERDICTS, f"{ability.processors}, torch {torch.__version__}")
+    kept = _kept(logs, ability)
     verdicts = kept.read(model_ids, ability.faster)
     if verdicts is None:
         verdicts = judge(tiles[:_MOST_TRIED])
@@ -57,6 +57,23 @@ def checked_precision(
     return chosen
 
 
+def kept_verdicts(logs: Path, ability: Ability) -> Mapping[str, Mapping[str, Verdict]]:
+    """Return what self-checks found before where the same computes: by id of the model, by precision in words.
+
+    Args:
+        logs: Folder of the log files, beside which it is kept.
+        ability: What computes.
+    """
+    kept = _kept(logs, ability)
+    known = _plain(kept.path).get(kept.key, {})
+    return {
+        model_id: {
+            str(one): verdict for one in ability.faster if (verdict := _verdict(known, model_id, one)) is not None
+        }
+        for model_id in known
+    }
+
+
 def _say(chosen: Precision, verdicts: Verdicts) -> None:
     for precision, of_models in verdicts.items():
         for name, verdict in of_models.items():
@@ -66,7 +83,7 @@ def _say(chosen: Precision, verdicts: Verdicts) -> None:
             )  # fmt: skip
     if chosen != FLOAT32:
         most = max(verdict.most for verdict in verdicts[chosen].values())
-        say(f"models compute in {chosen}: 99.9 % of probabilities are within {most:.4f} of those in float32")
+        tell(f"models compute in {chosen}: 99.9 % of probabilities are within {most:.4f} of those in float32")
 
 
 def judged_on(
@@ -133,6 +150,10 @@ class _Kept:
                 part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         except (DartsError, OSError) as error:
             logger.info("what precisions change is not kept: %s", error)
+
+
+def _kept(logs: Path, ability: Ability) -> _Kept:
+    return _Kept(logs / _VERDICTS, f"{ability.processors}, torch {torch.__version__}")
 
 
 def _plain(path: Path) -> dict[str, Any]:

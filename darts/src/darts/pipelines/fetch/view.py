@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from darts.logs.events import tell
 from darts.pipelines.auxiliary import LAYERS
 from darts.utils.console import duration, show_rows
-from darts.utils.terminal import is_plain, output_console, say
+from darts.utils.terminal import is_plain, output_console
 
 _LABELS = {"images": "scenes", **{name: layer.label for name, layer in LAYERS.items()}}
 
@@ -21,7 +22,7 @@ def show_plan(plan: "Plan", *, with_tiles: bool = False) -> None:
     if with_tiles and plan.todo:
         _show_tiles(plan)
     for line in plan_lines(plan):
-        say(line)
+        tell(line)
 
 
 def _show_tiles(plan: "Plan") -> None:
@@ -123,11 +124,11 @@ class PlainStagingView:
         self._n_ended += 1
         what = f"[{self._n_ended}/{self._total}] {_LABELS[result.layer]} of {result.ref.tile_id}: {result.status}"
         if result.error is not None:
-            say(f"{what}: {result.error}")
+            tell(f"{what}: {result.error}", with_time=True)
         elif result.n_bytes:
-            say(f"{what} ({size(result.n_bytes)} in {result.seconds:.1f} s, {self._progress()})")
+            tell(f"{what} ({size(result.n_bytes)} in {result.seconds:.1f} s, {self._progress()})", with_time=True)
         else:
-            say(f"{what} (nothing to fetch)")
+            tell(f"{what} (nothing to fetch)", with_time=True)
 
     def _progress(self) -> str:
         rate = self._n_bytes / max(time.monotonic() - self._start, 1e-3)

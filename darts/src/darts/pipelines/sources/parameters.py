@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+from darts.command_line.number_lists import RANGES
+from darts.command_line.panels import ADVANCED, DATA, SELECT
 from darts.pipelines.parameters import (
     EarthEngineParameters,
     ExportParameters,
@@ -12,8 +14,6 @@ from darts.pipelines.parameters import (
     RunParameters,
 )
 from darts.pipelines.sources.registry import DEFAULT_CATALOG, SCENE_CATALOGS
-from darts.utils.panels import ADVANCED, DATA, SELECT
-from darts.utils.ranges import RANGES
 from darts_utils.errors import ConfigError
 from darts_utils.search.criteria import cover_limit, mgrs_tiles
 from darts_utils.search.periods import periods

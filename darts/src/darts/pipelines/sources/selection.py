@@ -12,6 +12,7 @@ from darts.pipelines.tiles import TileRef
 from darts.utils import terminal
 from darts_utils.errors import ConfigError
 from darts_utils.files import atomic_file
+from darts_utils.machine.disk import reason_of
 from darts_utils.names import check_name, is_id, shown
 from darts_utils.rasters.window import Window
 from darts_utils.text import read_text
@@ -60,8 +61,11 @@ def read_scene_ids(path: Path | None, parameter: str) -> list[str]:
     """
     try:
         text = read_text(Path(path or ""))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{parameter} {path} does not exist. Give a text file with scene ids.") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{parameter} {path} cannot be read ({error}). Give a text file with scene ids.") from error
+        reason = reason_of(error)
+        raise ConfigError(f"{parameter} {path} cannot be read ({reason}). Give a text file with scene ids.") from error
     if text.lstrip().startswith(("[", "{")):
         try:
             return checked_ids(_ids_of(json.loads(text)), f"{parameter} {path}")

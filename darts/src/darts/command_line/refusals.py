@@ -1,8 +1,6 @@
 """What is wrong with what was typed, in one line of words: the thing, what it must be, and no type of Python."""
 
-from pathlib import Path
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any
 
 import cyclopts
 from cyclopts.exceptions import (
@@ -14,12 +12,9 @@ from cyclopts.exceptions import (
     UnusedCliTokensError,
 )
 
-from darts.utils.ranges import spelled_out
+from darts.command_line.number_lists import spelled_out
+from darts.config.kinds import kind_of, wrong_value
 from darts_utils.errors import did_you_mean
-
-_MEANT = {"gpu": "cuda", "GPU": "cuda", "cuda:0": "0"}
-"""Words that people write for values that are called otherwise."""
-_KINDS = {int: "a whole number", float: "a number", bool: "yes or no", Path: "a path", str: "a text"}
 
 
 def refusal(error: cyclopts.CycloptsError) -> str:
@@ -38,23 +33,11 @@ def refusal(error: cyclopts.CycloptsError) -> str:
     return str(error)
 
 
-def kind_of(hint: Any) -> str:
-    """Return in words what a value of a type is: `a whole number, or one of cpu, cuda, auto`."""
-    names = list(dict.fromkeys(_choices(hint)))
-    kinds = list(dict.fromkeys(_kinds(hint)))
-    return ", or ".join([*kinds, *([f"one of {', '.join(names)}" if len(names) > 1 else names[0]] if names else [])])
-
-
 def _wrong_value(error: CoercionError, argument: Any, value: str) -> str:
     name = (error.token.keyword if error.token is not None else None) or argument.name
-    wanted = kind_of(argument.hint)
-    if argument.parameter.converter is spelled_out:
-        wanted += ", or a range such as 7-8"
-    names = _choices(argument.hint)
-    usual = _MEANT.get(value)
-    hint = f" Did you mean {usual}?" if usual in {*names, "0"} else did_you_mean(value, names)
     source = "" if error.token is None or error.token.source in ("", "cli") else f" in {error.token.source}"
-    return f"{name} is {value!r}{source} but must be {wanted}.{hint or ' Correct it.'}"
+    also = ", or a range such as 7-8" if argument.parameter.converter is spelled_out else ""
+    return wrong_value(name, value, argument.hint, source, also)
 
 
 def _unknown_option(error: UnknownOptionError) -> str:
@@ -73,22 +56,3 @@ def _missing(error: MissingArgumentError) -> str:
 
 def _command(error: cyclopts.CycloptsError) -> str:
     return " ".join(["darts", *(error.command_chain or ())])
-
-
-def _parts(hint: Any) -> list[Any]:
-    """Return the plain types that a type is made of, those of the items of lists too."""
-    origin = get_origin(hint)
-    if origin is Annotated:
-        return _parts(get_args(hint)[0])
-    if origin in (Union, UnionType, list, tuple, set):
-        return [part for one in get_args(hint) for part in _parts(one)]
-    return [hint]
-
-
-def _choices(hint: Any) -> list[str]:
-    return [str(value) for part in _parts(hint) if get_origin(part) is Literal for value in get_args(part)]
-
-
-def _kinds(hint: Any) -> list[str]:
-    plain = [part for part in _parts(hint) if get_origin(part) is not Literal and part is not NoneType]
-    return [_KINDS[part] for part in plain if part in _KINDS]

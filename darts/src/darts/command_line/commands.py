@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Sequence
+from contextvars import ContextVar
 
 import cyclopts
 
 from darts_utils.errors import nearest
 
 _HELP = ("--help", "-h")
+typed: ContextVar[Sequence[str]] = ContextVar("typed", default=())
+"""What was typed after `darts`, options of every command included."""
 _VERY_VERBOSE = re.compile(r"-v{4,}")
 
 

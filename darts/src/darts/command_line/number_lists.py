@@ -18,10 +18,21 @@ def spelled_out(hint: Any, tokens: Sequence[Token]) -> list[int]:  # noqa: ARG00
     Raises:
         ValueError: If one is neither a whole number nor a range that goes up.
     """
-    return [number for token in tokens for number in _numbers(token.value)]
+    return [number for token in tokens for number in numbers_of(token.value)]
 
 
-def _numbers(text: str) -> range:
+def is_range(text: str) -> bool:
+    """Tell whether a text is written as a range."""
+    match = _RANGE.fullmatch(text.strip())
+    return match is not None and match[2] is not None
+
+
+def numbers_of(text: str) -> range:
+    """Return the numbers that a number or a range stands for.
+
+    Raises:
+        ValueError: If it is neither, or does not go up.
+    """
     match = _RANGE.fullmatch(text.strip())
     if match is None:
         raise ValueError(text)

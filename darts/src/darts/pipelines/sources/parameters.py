@@ -28,7 +28,7 @@ class SceneSelection(Parameters, panel=SELECT):
     scene_id_file: Path | None = None
     """File with ids of scenes: a JSON list, a saved search (GeoJSON), or one id a line."""
     tile_ids: list[str] | None = None
-    """Sentinel-2 tiles such as 33UVP, to search scenes in."""
+    """Sentinel-2 tiles such as 08WNB, to search scenes in."""
     aoi_file: Path | None = None
     """Vector file with an area of interest, to search scenes in."""
     clip_to_aoi: bool = False

@@ -90,21 +90,21 @@ def row(entry: Any) -> str:
     names = [*entry.positive_names, *entry.positive_shorts, *entry.negative_names, *entry.negative_shorts]
     names = [name for name in names if not name.startswith("--empty-")] or list(entry.positive_names)
     shown = ", ".join(f"`{name}`" for name in [entry.positional_label, *names] if name)
-    choices = ", ".join(f"`{choice}`" for choice in entry.choices or ())
     default = "" if entry.default in (None, "") else f"`{entry.default}`"
-    text = " ".join(_plain_text(entry.description).split())
-    cells = [shown, choices or _cell(entry.metavar or ""), default, text + (" (required)" if entry.required else "")]
+    cells = [shown, value(entry), default, meaning(entry) + (" (required)" if entry.required else "")]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _cell(metavar: str) -> str:
-    return f"`{metavar}`" if metavar else ""
+def value(entry: Any) -> str:
+    """Return what may be given: the choices, or a word for it; nothing for a switch."""
+    choices = ", ".join(f"`{choice}`" for choice in entry.choices or ())
+    return choices or (f"`{entry.metavar}`" if entry.metavar else "")
 
 
-def _plain_text(description: Any) -> str:
-    """Return the text of a description, as it was before it was made ready for a terminal."""
-    shown = getattr(description, "primary_renderable", description)
-    return str(getattr(shown, "markup", shown) or "")
+def meaning(entry: Any) -> str:
+    """Return the help of a parameter in one line, as it was before it was made ready for a terminal."""
+    shown = getattr(entry.description, "primary_renderable", entry.description)
+    return " ".join(str(getattr(shown, "markup", shown) or "").split())
 
 
 def write_pages(app: Sphinx, config: Config) -> None:  # noqa: ARG001  (the signature of the event)

@@ -1,6 +1,7 @@
 """A page for each command, read off the command tree when the site is built: `reference/commands/*.md`, kept by nobody."""
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ def options_page() -> str:
     return "\n".join([*lines, ""])
 
 
+@cache
 def panels(words: tuple[str, ...]) -> list[Any]:
     """Return the panels of the help of a command that have parameters."""
     found = (panel for _, panel in darts_app._assemble_help_panels(list(words), "markdown"))  # noqa: SLF001

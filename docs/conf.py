@@ -1,4 +1,4 @@
-"""How Sphinx builds the site: `uv run sphinx-build -W docs docs/_build/html`. The pages need no network, built or read."""
+"""How Sphinx builds the site, which needs no network: `uv run sphinx-build -W docs docs/_build/html`."""
 
 import sys
 from pathlib import Path

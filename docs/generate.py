@@ -1,4 +1,4 @@
-"""Make the pages and files that are read off the code: parameters, config keys, data dictionary, the example `config.toml`.
+"""Make what is read off the code: tables of parameters, config keys, data dictionary, the example `config.toml`.
 
 Run `uv run python docs/generate.py` after a change of a parameter; a test fails while they are stale.
 """

@@ -1,4 +1,4 @@
-"""A page for each command, read off the command tree when the site is built: `reference/commands/*.md`, kept by nobody."""
+"""A page for each command, read off the command tree when the site is built: `reference/commands/*.md`."""
 
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import cyclopts
+from docstring_parser import parse
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
 from darts.cli import app as darts_app
 from darts.utils.helping import plain
-from docstring_parser import parse
 
 FOLDER = Path(__file__).resolve().parents[1] / "reference" / "commands"
 COMMON = "Options of every command"

@@ -1,32 +1,21 @@
 """The page of all config keys in one table, read off the flags of all commands."""
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from command_pages import commands, meaning, panels, value
+
 from darts.cli import app
 from darts.utils.config import known_keys
 from darts.utils.helping import plain
 
 
 def page() -> str:
-    """Return the page, in Markdown."""
+    """Return the page, in Markdown: its text with a row for each key."""
     found = keys()
-    lines = [
-        "# Config keys",
-        "",
-        "Every key that a [config file](../guides/config.md) may hold, made from the code by `docs/generate.py`. A key stands in any table below",
-        "`[darts]`, with `_` or `-`, and acts in all commands that have a flag of its name. Where commands differ in a default, all are",
-        "named. Keys without a default are not set unless you set them.",
-        "",
-        "Of the parameters of mapping and training data more is said in the [tables by command](parameters.md). `darts models` and",
-        "`darts inventory` take only base folders from the file: what they replace or trust is typed each time.",
-        "",
-        "| key | value | default | commands | meaning |",
-        "|---|---|---|---|---|",
-    ]
-    lines += [row(key, found[key]) for key in sorted(found)]
-    return "\n".join(lines) + "\n"
+    text = Path(__file__).with_name("config-keys.md").read_text(encoding="utf-8")
+    return text.replace("KEYS", "\n".join(row(key, found[key]) for key in sorted(found)))
 
 
 def keys() -> dict[str, dict[str, Any]]:

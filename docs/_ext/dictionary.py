@@ -1,5 +1,7 @@
 """The data dictionary: files, bands and columns, as far as the code knows them by itself."""
 
+from pathlib import Path
+
 from darts_export.products import DEFAULT_BANDS, PRODUCTS
 from darts_utils.bands import BandCodec, manager
 
@@ -38,41 +40,18 @@ MEANINGS = {
 
 
 def page() -> str:
-    """Return the page, in Markdown."""
-    lines = [
-        "# Data dictionary",
-        "",
-        "Files, bands and columns that DARTS writes. The tables of files and bands are made from the code by `docs/generate.py`.",
-        "",
-        "## Files of a tile",
-        "",
-        "What they are for, in words: [outputs](../guides/outputs.md).",
-        "",
-        "| `--export-bands` | files | made from | by default |",
-        "|---|---|---|---|",
-    ]
-    for name, product in PRODUCTS.items():
-        files = " ".join(f"`{product.stem}{suffix}`" for suffix in product.suffixes)
-        made_from = " ".join(f"`{variable}`" for variable in product.variables)
-        lines.append(f"| `{name}` | {files} | {made_from} | {'yes' if name in (*DEFAULT_BANDS, 'metadata') else ''} |")
-    lines += [
-        "| the name of a band | `{band}.tif` | the band | |",
-        "",
-        "With `polygonized` come `observed` and `density`. Of products that each model of an ensemble has too (`--write-model-outputs`) the file is called",
-        "`{stem}-{model}`.",
-        "",
-        "## Bands",
-        "",
-        "On disk, in rasters and stores: `value = number * scale + offset`, which GDAL and QGIS apply by themselves. Numbers of probabilities and",
-        "uncertainty are percent as they stand. `range` is what networks see as 0 to 1.",
-        "",
-        "| band | on disk | scale | offset | no data | range | meaning |",
-        "|---|---|---|---|---|---|---|",
-        *(band_row(name) for name in manager),
-        "",
-        *COLUMNS,
-    ]
-    return "\n".join(lines) + "\n"
+    """Return the page, in Markdown: its text with the tables of files and bands."""
+    text = Path(__file__).with_name("data-dictionary.md").read_text(encoding="utf-8")
+    files = "\n".join(file_row(name) for name in PRODUCTS)
+    return text.replace("FILES", files).replace("BANDS", "\n".join(band_row(name) for name in manager))
+
+
+def file_row(name: str) -> str:
+    """Return the row of a product."""
+    product = PRODUCTS[name]
+    files = " ".join(f"`{product.stem}{suffix}`" for suffix in product.suffixes)
+    made_from = " ".join(f"`{variable}`" for variable in product.variables)
+    return f"| `{name}` | {files} | {made_from} | {'yes' if name in (*DEFAULT_BANDS, 'metadata') else ''} |"
 
 
 def band_row(name: str) -> str:
@@ -85,32 +64,3 @@ def band_row(name: str) -> str:
     dtype = "uint8" if codec.disk_dtype == "bool" else codec.disk_dtype
     shown = name.replace("*", "{model}")
     return f"| `{shown}` | {dtype} | {scale} | {offset} | {nodata} | {low:g} to {high:g} | {MEANINGS[name]} |"
-
-
-COLUMNS = """## Columns of a tile
-
-| file | a row is | columns |
-|---|---|---|
-| `prediction_segments` | an object | [objects](../science/objects.md): each with type, unit and meaning |
-| `prediction_extent`, `prediction_observed` | an outline | `Region_ID` (a number), `area_m2` (geodesic, m2), `image_id`, `sensor`, `acquired` (the day), `geometry` |
-| `prediction_density` | a cell of 1 km in EPSG:6931 | `x` `y` (number of the cell: its left and lower edge in kilometres), `observed_m2` (m2 that were seen), `expected_m2` (m2 of slump that are expected; NaN where not calibrated) |
-
-GeoParquet files have `bbox` beside `geometry`: the bounds of the row (`xmin` `ymin` `xmax` `ymax`), by which readers skip what lies elsewhere.
-
-## Columns of an inventory
-
-| folder | a row is | columns |
-|---|---|---|
-| `objects/` | an object of one image | [inventory](../guides/inventory.md#what-is-in-it) |
-| `looks/` | an image | the same page |
-| `slumps/` | a slump and year | the same page |
-| `tracks/` | a slump over all years | the same page |
-| `changes/` | a slump, pair of years and kind | the same page |
-
-## Records
-
-| file | what |
-|---|---|
-| `darts_inference.json`, `{time}.config.toml`, `{time}.results.parquet`, `{time}.timer.parquet`, `{time}.stopwatch.parquet` | [the record of a run](run-record.md) |
-| `metadata.parquet` of a training set | [training data](../guides/training-data.md#what-is-made) |
-| the card of a model | [the model file](model-file.md) |""".splitlines()

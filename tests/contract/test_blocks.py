@@ -1,4 +1,4 @@
-"""What pages tell readers to type is run, or says why it is not; and in any case such a command and its flags are there.
+"""What pages tell readers to type is run, or says why it is not; in any case such a command and its flags are there.
 
 A comment before a block says which: `<!-- run -->` runs it here, in a small sample world, after those before it on the
 page; `<!-- run by FILE -->` is run by another test; `<!-- not run: REASON -->` is not. A comment that begins with
@@ -8,9 +8,11 @@ page; `<!-- run by FILE -->` is run by another test; `<!-- not run: REASON -->` 
 import re
 import shlex
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import cyclopts
+import pyarrow.parquet as pq
 import pytest
 
 from darts.cli import app
@@ -23,6 +25,8 @@ PAGES = [
 ]
 _MARK = re.compile(r"<!-- (all blocks )?(run by \S+|run|not run: .{10,}) -->")
 SHELLS = ("sh", "bash", "console")
+ENDS = ("|", "||", "&&", ";", "do", "then")
+"""What a command of a line ends before."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +76,17 @@ def test_a_block_is_run_or_says_why_not(block):
         assert test.is_file(), f"there is no {test}"
 
 
+@cache
+def variables_of(page):
+    """Return the variables that the blocks of a page set, each with its first word."""
+    text = "\n".join(block.text for block in blocks_of(page) if block.language in SHELLS)
+    return {name: value.strip("\"'").split()[0] for name, value in re.findall(r'(?m)^(\w+)=("[^"]+"|[\w-]+)', text)}
+
+
 def commands_in(block):
     """Yield the arguments of each `darts` in a block of a shell, or behind a prompt in one of text."""
     text = block.text.replace("\\\n", " ")
-    values = {name: value.strip("\"'").split()[0] for name, value in re.findall(r'(?m)^(\w+)=("[^"]+"|\w+)', text)}
+    values = variables_of(block.page)
     for line in text.splitlines():
         if block.language not in SHELLS:
             if not line.startswith("$ darts"):
@@ -86,9 +97,8 @@ def commands_in(block):
         tokens = shlex.split(line, comments=True)
         if "darts" in tokens and not {"git", "bash", "cd"} & set(tokens[:1]):
             rest = tokens[tokens.index("darts") + 1 :]
-            ends = [place for place, token in enumerate(rest) if token in ("|", "||", "&&", ";", "do", "then") or token.endswith(";")]
-            rest = rest[: ends[0] + 1] if ends else rest
-            yield [token.rstrip(";") for token in rest if token not in ("|", "||", "&&", ";", "do")]
+            end = next((at for at, token in enumerate(rest, 1) if token in ENDS or token.endswith(";")), None)
+            yield [token.rstrip(";") for token in rest[:end] if token not in ENDS]
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if list(commands_in(block))], ids=str)
@@ -123,6 +133,7 @@ def world(tmp_path_factory):
     return folder
 
 
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning", "ignore::DeprecationWarning")  # of what draws
 @pytest.mark.parametrize(
     "page",
     [page for page in PAGES if any(block.page == page and block.mark == "run" for block in BLOCKS)],
@@ -133,9 +144,17 @@ def test_blocks_of_a_page_run_one_after_the_other(page, world, darts, monkeypatc
     names = {}
     for block in (block for block in BLOCKS if block.page == page and block.mark == "run"):
         if block.language == "python":
-            exec(compile(block.text, str(block), "exec"), names)  # noqa: S102  (our own page)
+            exec(compile(block.text, str(block), "exec"), names)
             continue
         assert block.language in SHELLS, block
         for tokens in commands_in(block):
             done = darts(*tokens)
             assert done.returncode == 0, f"{block}: darts {' '.join(tokens)}: {done.stderr}"
+
+
+def test_every_column_is_in_the_data_dictionary_or_the_page_that_it_names(world):
+    pages = ("reference/data-dictionary", "reference/run-record", "science/objects", "guides/inventory")
+    told = set(re.findall(r"\w+", "".join((ROOT / "docs" / f"{page}.md").read_text() for page in pages)))
+    tables = [path for path in (world / "output" / "sentinel2-cdse").rglob("*.parquet") if ".parts" not in path.parts]
+    assert {"slumps", "objects", "looks"} <= {part for path in tables for part in path.parts}
+    assert {name for path in tables for name in pq.read_schema(path).names} <= told

@@ -15,7 +15,15 @@ from darts.cli import app
 from darts.utils.config import known_keys
 
 ROOT = Path(__file__).resolve().parents[2]
-LOADED = {"script": "src", "img": "src", "link": "href", "source": "src", "iframe": "src", "video": "src", "audio": "src"}
+LOADED = {
+    "script": "src",
+    "img": "src",
+    "link": "href",
+    "source": "src",
+    "iframe": "src",
+    "video": "src",
+    "audio": "src",
+}
 """What a browser loads with a page, by the attribute that says from where."""
 NOT_OURS = {"externally-managed-environment", "command not found: darts"}
 """Words of other programs that troubleshooting explains."""
@@ -110,7 +118,9 @@ def test_styles_and_scripts_name_no_other_host(built):
 def test_troubleshooting_quotes_what_is_said():
     """The words of an error are looked for on the page, so both must be the same."""
     said = "\n".join(messages())
-    quoted = re.findall(r"^\| (?:a warning )?`([^`]+)`", (ROOT / "docs/help/troubleshooting.md").read_text(), re.MULTILINE)
+    quoted = re.findall(
+        r"^\| (?:a warning )?`([^`]+)`", (ROOT / "docs/help/troubleshooting.md").read_text(), re.MULTILINE
+    )
     assert len(quoted) > 40
     for line in set(quoted) - NOT_OURS:
         for words in line.split("..."):

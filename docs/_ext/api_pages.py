@@ -3,6 +3,7 @@
 import importlib
 import inspect
 from pathlib import Path
+from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -47,6 +48,8 @@ MEMBERS = {"darts.pipelines": "run, prepare_data"}
 def page(package: str) -> str:
     """Return the page of a package."""
     lines = [f"# `{package}`", "", *first_lines(package), ""]
+    if package == "darts":
+        lines += ["`**parameters` are those of the command, by the names in the [table](../parameters.md).", ""]
     for module, named in PAGES[package].items():
         if module != package:
             lines += [f"## `{module}`", ""]
@@ -66,7 +69,12 @@ def directive(module: str, name: str) -> list[str]:
     """Return how the page asks for the documentation of a name."""
     found = getattr(importlib.import_module(module), name)
     if not callable(found):
-        return [f".. autodata:: {module}.{name}", "   :no-value:", ""]
+        return [
+            f".. py:data:: {module}.{name}",
+            "",
+            f"   Names of bands: {', '.join(f'``{band}``' for band in sorted(found))}.",
+            "",
+        ]
     if not inspect.isclass(found):
         return [f".. autofunction:: {module}.{name}", ""]
     return [f".. autoclass:: {module}.{name}", f"   :members: {MEMBERS.get(module, '')}".rstrip(), ""]
@@ -81,7 +89,31 @@ def write_pages(app: Sphinx, config: Config) -> None:  # noqa: ARG001  (the sign
             path.write_text(text, encoding="utf-8")
 
 
+_SAID: dict[str, list[str]] = {}
+"""Docstrings of attributes as they stand in the code."""
+
+
+def keep_attribute(app: Sphinx, kind: str, name: str, obj: object, options: object, lines: list[str]) -> None:  # noqa: ARG001, PLR0917
+    """Note the docstring of an attribute, in which napoleon would take what stands before a colon for a type."""
+    if kind in ("attribute", "data", "property"):
+        _SAID[name] = list(lines)
+
+
+def restore_attribute(app: Sphinx, kind: str, name: str, obj: object, options: object, lines: list[str]) -> None:  # noqa: ARG001, PLR0917
+    """Give an attribute its own docstring back."""
+    lines[:] = _SAID.pop(name, lines)
+
+
+def short_signature(*event: Any) -> tuple[str, str | None] | None:
+    """Return what stands after the name of what takes all parameters of a command, instead of their hundred lines."""
+    signature, returned = event[-2:]
+    return ("(**parameters)", returned) if signature and "Annotated[" in signature else None
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the writing of pages, before Sphinx looks which there are."""
     app.connect("config-inited", write_pages)
+    app.connect("autodoc-process-signature", short_signature)
+    app.connect("autodoc-process-docstring", keep_attribute, priority=400)
+    app.connect("autodoc-process-docstring", restore_attribute, priority=600)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

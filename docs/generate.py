@@ -1,8 +1,9 @@
-"""Make the pages and files that are read off the code: the parameter tables and the example `config.toml`.
+"""Make what is read off the code: tables of parameters, config keys, data dictionary, the example `config.toml`.
 
 Run `uv run python docs/generate.py` after a change of a parameter; a test fails while they are stale.
 """
 
+import sys
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
@@ -31,6 +32,11 @@ from darts_utils.paths import DefaultPaths
 from darts_utils.toml import to_toml_value
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "docs" / "_ext"))
+
+import config_keys  # noqa: E402
+import dictionary  # noqa: E402
+
 COMMANDS: dict[str, type] = {
     "map": Engine,  # beside those of the commands that it is short for
     "inference sentinel2-sequential": Sentinel2Pipeline,
@@ -194,7 +200,12 @@ def table_name(group: type) -> str:
     return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name).strip("-")
 
 
-GENERATED = {ROOT / "docs" / "reference" / "parameters.md": parameters_page, ROOT / "config.toml": example_config}
+GENERATED = {
+    ROOT / "docs" / "reference" / "parameters.md": parameters_page,
+    ROOT / "docs" / "reference" / "config-keys.md": config_keys.page,
+    ROOT / "docs" / "reference" / "data-dictionary.md": dictionary.page,
+    ROOT / "config.toml": example_config,
+}
 
 
 def main() -> None:

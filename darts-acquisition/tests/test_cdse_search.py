@@ -19,10 +19,10 @@ def test_tiles_may_be_written_in_several_ways():
     [
         (
             {"tiles": ["33UVP", "TX08", "61UVP", "33IVP"]},
-            "TX08, 61UVP, 33IVP in tile_ids is no MGRS tile such as 33UVP or T33UVP. Correct it.",
+            "TX08, 61UVP, 33IVP in tile_ids is no MGRS tile such as 08WNB or T08WNB. Correct it.",
         ),
-        ({"tiles": []}, "tile_ids is [] but must be a list of MGRS tiles such as 33UVP. Give at least one."),
-        ({"tiles": "33UVP"}, "tile_ids is '33UVP' but must be a list of MGRS tiles such as 33UVP. Give at least one."),
+        ({"tiles": []}, "tile_ids is [] but must be a list of MGRS tiles such as 08WNB. Give at least one."),
+        ({"tiles": "33UVP"}, "tile_ids is '33UVP' but must be a list of MGRS tiles such as 08WNB. Give at least one."),
         ({}, "neither an area nor tiles are given, so the whole world would be searched. Give one of them."),
         (
             {"tiles": ["33UVP"], "max_cloud_cover": 101},

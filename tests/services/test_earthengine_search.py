@@ -134,7 +134,7 @@ def test_months_and_years_are_refused(earthengine, given):
     ("given", "message"),
     [
         ({}, "neither an area nor tiles are given, so the whole world would be searched. Give one of them."),
-        ({"tiles": ["8XYZ9"]}, "8XYZ9 in tile_ids is no MGRS tile such as 33UVP or T33UVP. Correct it."),
+        ({"tiles": ["8XYZ9"]}, "8XYZ9 in tile_ids is no MGRS tile such as 08WNB or T08WNB. Correct it."),
         (
             {"tiles": ["08WNB"], "max_cloud_cover": 101},
             "max_cloud_cover is 101 but must be between 0 and 100 percent. Correct it, or leave it out.",

@@ -352,8 +352,8 @@ def launcher(
         tokens: The command and its arguments.
         log_dir: Folder for the log file, that of --logs-dir if not given.
         config_file: TOML file with parameters under [darts].
-        verbose: Show what is done, step by step.
-        very_verbose: Show details and tracebacks.
+        verbose: Show decisions too, and a line for each image.
+        very_verbose: Show each step, details and tracebacks.
         debug: Show details of the libraries too.
         log_plain: Write plain lines, without colours and progress bar.
         set_keys: A key and its value, `overlap=128`, as in the config file, over which it wins; may be repeated.

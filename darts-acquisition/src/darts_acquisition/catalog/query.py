@@ -29,7 +29,7 @@ class SceneQuery:
     area: BaseGeometry | None = None
     """In EPSG:4326; a scene must touch it."""
     tiles: Sequence[str] | None = None
-    """MGRS tiles such as `33UVP`; a leading `T` is accepted."""
+    """MGRS tiles such as `08WNB`; a leading `T` is accepted."""
     start_date: str | None = None
     """First day, `YYYY-MM-DD`."""
     end_date: str | None = None

@@ -17,12 +17,12 @@ def mgrs_tiles(tile_ids: Sequence[str]) -> list[str]:
     """
     if isinstance(tile_ids, str) or not tile_ids:
         raise ConfigError(
-            f"tile_ids is {tile_ids!r} but must be a list of MGRS tiles such as 33UVP. Give at least one."
+            f"tile_ids is {tile_ids!r} but must be a list of MGRS tiles such as 08WNB. Give at least one."
         )
     matches = {tile: _TILE_ID.fullmatch(tile.strip().upper()) for tile in tile_ids}
     wrong = [tile for tile, match in matches.items() if match is None or not 1 <= int(match[1]) <= 60]
     if wrong:
-        raise ConfigError(f"{', '.join(wrong)} in tile_ids is no MGRS tile such as 33UVP or T33UVP. Correct it.")
+        raise ConfigError(f"{', '.join(wrong)} in tile_ids is no MGRS tile such as 08WNB or T08WNB. Correct it.")
     return [f"{int(match[1]):02d}{match[2]}" for match in matches.values() if match is not None]
 
 

@@ -37,9 +37,9 @@ class VerbosityLevel(IntEnum):
     NORMAL = 0
     """Warnings and the progress of a run."""
     VERBOSE = 1
-    """What DARTS does, step by step."""
+    """Decisions too, and a line for each image."""
     VERY_VERBOSE = 2
-    """Details of DARTS, and tracebacks."""
+    """Each step, details of DARTS, and tracebacks."""
     DEBUG = 3
     """Details of the libraries too."""
 

@@ -37,7 +37,7 @@ def search_gee_s2_sr(  # noqa: PLR0917  (the public signature)
 
     Args:
         intersects: Area in EPSG:4326 that a scene must touch, a geometry or GeoJSON.
-        tiles: MGRS tiles such as `33UVP`; a leading `T` is accepted.
+        tiles: MGRS tiles such as `08WNB`; a leading `T` is accepted.
         start_date: First day, `YYYY-MM-DD`.
         end_date: Last day, included.
         max_cloud_cover: Largest cloud cover in percent; 100 or None for any.

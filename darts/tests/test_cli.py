@@ -293,7 +293,7 @@ def test_a_file_of_ids_that_is_not_there_is_said_in_words(darts, tmp_path):
 
     with pytest.raises(ConfigError) as caught:
         read_scene_ids(tmp_path / "nope", "scene_id_file")
-    said = f"scene_id_file {tmp_path}/nope does not exist. Give a text file with scene ids."
+    said = f"scene_id_file {tmp_path}/nope cannot be read (No such file or directory). Give a text file with scene ids."
     assert str(caught.value) == said
     with pytest.raises(ConfigError, match=r"cannot be read \(Is a directory\)\. Give a text file with scene ids\."):
         read_scene_ids(tmp_path, "scene_id_file")

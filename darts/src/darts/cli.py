@@ -16,6 +16,7 @@ from darts.command_line.helping import PlainHelp
 from darts.command_line.refusals import refusal
 from darts.config.setting import settings
 from darts.logs.opening import base_folders, open_log
+from darts.logs.saying import said, say_error, unforeseen
 from darts.pipelines.interrupts import ending_signals
 from darts.pipelines.sources.parameters import SCENE_SELECTORS
 from darts.utils.bench import benchviz as _benchviz
@@ -23,7 +24,6 @@ from darts.utils.bench import newest_timers
 from darts.utils.config import config_parser
 from darts.utils.later import imported_later
 from darts.utils.logging import LoggingManager, VerbosityLevel
-from darts.utils.saying import said, say_error, unforeseen
 from darts.utils.streams import keep_streams
 from darts.utils.terminal import output_console
 from darts_utils.errors import ConfigError, DartsError

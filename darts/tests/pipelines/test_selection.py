@@ -140,7 +140,7 @@ def test_a_broken_file_of_ids_is_named(tmp_path):
     (tmp_path / "ids.json").write_text('["a",')
     with pytest.raises(ConfigError, match=r"scene_id_file .*ids\.json is not valid JSON \(.*\)\. Give a JSON list"):
         find(scene_id_file=tmp_path / "ids.json")
-    with pytest.raises(ConfigError, match=r"scene_id_file .*none does not exist"):
+    with pytest.raises(ConfigError, match=r"scene_id_file .*none cannot be read"):
         find(scene_id_file=tmp_path / "none")
 
 

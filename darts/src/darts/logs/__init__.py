@@ -1,1 +1,1 @@
-"""Log files: how they begin, how lines are written for programs, and which old ones are removed."""
+"""Log files and messages: how they begin, how they are written for programs, and which old files are removed."""

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 from darts.command_line.commands import usual_tokens
-from darts.utils.saying import say_error
+from darts.logs.saying import say_error
 from darts_utils.errors import ConfigError
 
 _ENDS = {"q", "quit", "exit"}

@@ -61,8 +61,6 @@ def read_scene_ids(path: Path | None, parameter: str) -> list[str]:
     """
     try:
         text = read_text(Path(path or ""))
-    except FileNotFoundError as error:
-        raise ConfigError(f"{parameter} {path} does not exist. Give a text file with scene ids.") from error
     except (OSError, UnicodeDecodeError) as error:
         reason = reason_of(error)
         raise ConfigError(f"{parameter} {path} cannot be read ({reason}). Give a text file with scene ids.") from error

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from darts.cli import app
+from darts.utils.config import config_parser
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
@@ -103,13 +104,15 @@ def commands_in(block):
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if list(commands_in(block))], ids=str)
 def test_a_command_of_a_page_is_there_with_its_flags(block):
-    common = {"--log-plain", "-v", "-vv", "-vvv"}
+    common = {"--log-plain", "--log-json", "--strict-config", "-v", "-vv", "-vvv"}
+    config_parser.__init__()  # other tests have read other files
+    config_parser.root_app = app
     for tokens in commands_in(block):
         if tokens[:1] in ([], ["..."]) or "..." in tokens or "--help" in tokens:
             continue
         given = [token for token in tokens if token not in common]
-        for name in ("--config-file", "--log-dir"):
-            if name in given:
+        for name in ("--config-file", "--log-dir", "--set", "--keep-logs"):
+            while name in given:
                 del given[given.index(name) : given.index(name) + 2]
         try:
             app.parse_args(given, exit_on_error=False, print_error=False)
@@ -130,6 +133,7 @@ def world(tmp_path_factory):
         (folder / name).symlink_to(folder / "darts-demo" / name)
     (scene,) = (folder / "output" / "sentinel2-cdse").glob("S2*")
     (folder / "scenes.txt").write_text(scene.name + "\n")
+    (folder / "config.toml").write_text("[darts]\nmin_object_size = 32\n")
     return folder
 
 

@@ -162,3 +162,11 @@ def test_linked_folders_count_and_hidden_ones_do_not(tmp_path):
 def test_a_path_that_is_no_text_is_refused():
     with pytest.raises(ConfigError, match=r"the path 'out/.udcff' holds bytes that are no UTF-8 text. Rename it."):
         user_path("out/\udcff")
+
+
+def test_a_work_folder_is_the_base_of_both_disks_unless_they_are_given(monkeypatch):
+    monkeypatch.setenv("DARTS_DATA_DIR", "/environment")
+    paths = PathManager(DefaultPaths(workdir=Path("/work"), large_dir=Path("/large")))
+    assert (paths.models, paths.aux) == (Path("/work/models"), Path("/large/aux"))
+    assert PathManager(DefaultPaths(workdir=Path("/work"))).logs == Path("/work/logs")
+    assert PathManager(DefaultPaths(workdir=Path("/work"), models_dir=Path("/m"))).models == Path("/m")

@@ -88,6 +88,8 @@ def visible_folders(folder: Path) -> list[Path]:
 class DefaultPaths:
     """Base folders as a user gives them; what is not given is taken from the environment, else the working folder."""
 
+    workdir: Path | None = None
+    """Folder for all data, where everything lies on one disk: fast_dir and large_dir, unless they are given."""
     fast_dir: Path | None = None
     """Folder on a fast disk, for training data and models. Environment: DARTS_FAST_DATA_DIR, DARTS_DATA_DIR."""
     large_dir: Path | None = None
@@ -140,13 +142,13 @@ class PathManager:
     @property
     def fast(self) -> Path:
         """Base folder on the fast disk."""
-        given = self._defaults.fast_dir
+        given = self._defaults.fast_dir or self._defaults.workdir
         return _from_environment("DARTS_FAST_DATA_DIR", "DARTS_DATA_DIR") if given is None else Path(given)
 
     @property
     def large(self) -> Path:
         """Base folder on the large disk."""
-        given = self._defaults.large_dir
+        given = self._defaults.large_dir or self._defaults.workdir
         return _from_environment("DARTS_LARGE_DATA_DIR", "DARTS_DATA_DIR") if given is None else Path(given)
 
     @property
@@ -249,10 +251,8 @@ class PathManager:
 
     def all_paths(self) -> dict[str, Path]:
         """Return every base folder by name."""
-        return {
-            name.name.removesuffix("_dir"): getattr(self, name.name.removesuffix("_dir"))
-            for name in fields(DefaultPaths)
-        }
+        names = [field.name.removesuffix("_dir") for field in fields(DefaultPaths) if field.name.endswith("_dir")]
+        return {name: getattr(self, name) for name in names}
 
     def log_all_paths(self, level: int = logging.DEBUG) -> None:
         """Log every base folder."""

@@ -18,7 +18,8 @@ _BASES = {
     "fast_dir": ("DARTS_FAST_DATA_DIR", "DARTS_DATA_DIR"),
     "large_dir": ("DARTS_LARGE_DATA_DIR", "DARTS_DATA_DIR"),
 }
-_FOLDERS = [field.name for field in fields(DefaultPaths)]
+_ALL = "workdir"
+_FOLDERS = [field.name for field in fields(DefaultPaths) if field.name != _ALL]
 _ON_FAST = {"training_dir", "models_dir"}
 
 
@@ -75,12 +76,13 @@ def _found(one: Declared, given: Mapping[str, Entry], file: Path) -> tuple[Any, 
 
 def _folder(name: str, given: Mapping[str, Entry], file: Path) -> tuple[Any, str]:
     """Return a base folder, and what it hangs off."""
-    bases = DefaultPaths(**{base: given[base].value for base in _BASES if base in given})
-    base = name if name in _BASES else "fast_dir" if name in _ON_FAST else "large_dir"
+    bases = DefaultPaths(**{base: given[base].value for base in (*_BASES, _ALL) if base in given})
+    disk = name if name in _BASES else "fast_dir" if name in _ON_FAST else "large_dir"
     path = getattr(PathManager(bases), name.removesuffix("_dir"))
+    base = disk if disk in given else _ALL
     if base in given:
         return str(path), f"{base} of {SET if given[base].place == SET else file}"
-    variable = next((one for one in _BASES[base] if os.environ.get(one)), None)
+    variable = next((one for one in _BASES[disk] if os.environ.get(one)), None)
     return str(path), DEFAULT if variable is None else f"environment {variable}"
 
 

@@ -62,9 +62,9 @@ def _as_sentinel2(world: World, folder: Path, models: list[Path] | None) -> _Wri
         ),
         image_ids=(written.scene_id,),
         truth=written.truth,
-        by_hand=f"darts inference sentinel2-sequential --offline --fast-dir {home} --large-dir {home} "
+        by_hand=f"darts inference sentinel2-sequential --offline --workdir {home} "
         f"--scene-ids {written.scene_id}{_named(models)}",
-        create_dataset=f"darts training create-dataset sentinel2 --offline --fast-dir {home} --large-dir {home} "
+        create_dataset=f"darts training create-dataset sentinel2 --offline --workdir {home} "
         "--patch-size 128 --no-exclude-nan",
         annotated=tuple(sentinel2_image(world)),
     )
@@ -80,9 +80,9 @@ def _as_planet(world: World, folder: Path, models: list[Path] | None) -> _Writte
         ),
         image_ids=ids,
         truth=written.truth,
-        by_hand=f"darts inference planet-sequential --offline --fast-dir {home} --large-dir {home} "
+        by_hand=f"darts inference planet-sequential --offline --workdir {home} "
         f"--models-dir {short_path(written.models_dir)} --image-ids {' '.join(ids)}{_named(models)}",
-        create_dataset=f"darts training create-dataset planet --offline --fast-dir {home} --large-dir {home} "
+        create_dataset=f"darts training create-dataset planet --offline --workdir {home} "
         f"--data-dir {home}/input/planet --patch-size 256 --no-exclude-nan",
         annotated=tuple(planet_images(world)),
     )

@@ -3,6 +3,7 @@ import json
 import shutil
 import threading
 import time
+from types import SimpleNamespace
 
 import geopandas as gpd
 import numpy as np
@@ -115,7 +116,7 @@ def test_a_set_of_another_release_says_its_bands_in_its_config(patches, tmp_path
 
 
 def test_memory_that_is_not_there_is_not_asked_for(patches, monkeypatch):
-    monkeypatch.setattr("darts_segmentation.training.patches.batches.os.sysconf", lambda name: 1)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=1))
     with pytest.raises(ConfigError, match=r"^in_memory needs [0-9.]+ GiB, but 0\.0 GiB are free\. Leave it out\.$"):
         PatchBatches(patches, None).in_memory()
 

@@ -1,5 +1,7 @@
 """How much memory a run takes it may use: of the machine, the container, the job."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from darts.pipelines.computing.memory import _cgroup_limit_bytes, memory_budget_bytes
@@ -64,6 +66,6 @@ def test_what_slurm_gave_the_job_counts_too(monkeypatch, environment, limit):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("darts.pipelines.computing.memory._cgroup_limit_bytes", lambda: 16 * GIB)
-    monkeypatch.setattr("os.sysconf", lambda name: 2**40 // 4096 if name == "SC_PHYS_PAGES" else 4096)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=2**40))
     assert memory_budget_bytes(None) == limit // 2
     assert memory_budget_bytes(1.5) == 1.5 * GIB

@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import batched
 
 import numpy as np
+import psutil
 import torch
 from torch.utils.data import Sampler
 
@@ -132,7 +133,7 @@ def room_for(needed: int, device: torch.device) -> torch.device:
     """
     if device.type == "cuda" and needed <= torch.cuda.mem_get_info(device)[0] * _SHARE_OF_DEVICE:
         return device
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    free = psutil.virtual_memory().available
     if needed > free:
         raise ConfigError(
             f"in_memory needs {needed / 2**30:.1f} GiB, but {free / 2**30:.1f} GiB are free. Leave it out."

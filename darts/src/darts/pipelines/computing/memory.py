@@ -3,6 +3,8 @@
 import os
 from pathlib import Path, PurePosixPath
 
+import psutil
+
 _NO_LIMIT = 2**62
 
 
@@ -15,8 +17,7 @@ def memory_budget_bytes(max_memory_gb: float | None) -> int:
 
 def usable_memory_bytes() -> int:
     """Return the memory that this process may use."""
-    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return min(total, _cgroup_limit_bytes(), _slurm_limit_bytes())
+    return min(psutil.virtual_memory().total, _cgroup_limit_bytes(), _slurm_limit_bytes())
 
 
 def _cgroup_limit_bytes(own: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> int:

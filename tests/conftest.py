@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from darts_acquisition.services.network import set_offline
+
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 
@@ -29,6 +31,8 @@ def own_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("DARTS_DATA_DIR", "DARTS_FAST_DATA_DIR", "DARTS_LARGE_DATA_DIR"):
         monkeypatch.delenv(name, raising=False)
+    yield
+    set_offline(offline=False)  # a run in this process may have been offline
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import pytest
 
 from darts.utils.logging import LoggingManager
 from darts.utils.terminal import set_plain
+from darts_acquisition.services.network import set_offline
 
 # maps of tests are to be the same whatever the processor: this keeps the library of torch's convolutions, and with it
 # `--precision auto`, from numbers that only some processors have
@@ -19,6 +20,7 @@ def own_folder(tmp_path, monkeypatch):
     for name in ("DARTS_DATA_DIR", "DARTS_FAST_DATA_DIR", "DARTS_LARGE_DATA_DIR"):
         monkeypatch.delenv(name, raising=False)
     yield tmp_path
+    set_offline(offline=False)  # a run in this process may have been offline
     LoggingManager.reset()
     set_plain(False)
     logging.captureWarnings(capture=False)

@@ -202,12 +202,12 @@ inference_app.command(
     help="Map slumps in PlanetScope images on a Ray cluster, or on all cores and GPUs of this machine.",
 )
 inference_data_app.command(
-    "darts.pipelines.sentinel2:prepare_sentinel2_data",
+    "darts.pipelines.commands:prepare_sentinel2",
     name="sentinel2",
     help="Fetch scenes, elevation and trends, so that a later run can be offline.",
 )
 inference_data_app.command(
-    "darts.pipelines.planet:prepare_planet_data",
+    "darts.pipelines.commands:prepare_planet",
     name="planet",
     help="Fetch elevation and trends for PlanetScope images, so that a later run can be offline.",
 )

@@ -16,6 +16,11 @@ from darts.command_line.number_lists import spelled_out
 from darts.config.kinds import kind_of, wrong_value
 from darts_utils.errors import did_you_mean
 
+_ELSEWHERE = {
+    "--ray": " `darts map sentinel2` has it, and `darts map planet`; of the long names those that end with -ray."
+}
+"""Where options are that people look for at other commands."""
+
 
 def refusal(error: cyclopts.CycloptsError) -> str:
     """Return in one line why a command cannot be run as it was typed."""
@@ -43,7 +48,7 @@ def _wrong_value(error: CoercionError, argument: Any, value: str) -> str:
 def _unknown_option(error: UnknownOptionError) -> str:
     option = (error.token.keyword or error.token.value).split("=", 1)[0]
     known = [name for argument in error.argument_collection for name in argument.names if name.startswith("--")]
-    return f"`{_command(error)}` has no option {option}.{did_you_mean(option, known)}"
+    return f"`{_command(error)}` has no option {option}.{_ELSEWHERE.get(option) or did_you_mean(option, known)}"
 
 
 def _missing(error: MissingArgumentError) -> str:

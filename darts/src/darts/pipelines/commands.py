@@ -1,7 +1,8 @@
 """The short commands: `darts map` and `darts fetch`, which say what is done instead of how."""
 
 import logging
-from dataclasses import dataclass, fields
+from collections.abc import Collection
+from dataclasses import dataclass, fields, make_dataclass
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -9,10 +10,11 @@ from cyclopts import Parameter
 from darts.command_line.panels import DEVICE
 from darts.pipelines.base import Pipeline
 from darts.pipelines.fetch.downloader import FetchReport
-from darts.pipelines.parameters import Parameters, RayParameters
+from darts.pipelines.parameters import EndpointParameters, Parameters, RayParameters
 from darts.pipelines.planet import PlanetPipeline
 from darts.pipelines.ray.pipelines import PlanetRayPipeline, Sentinel2RayPipeline
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
+from darts.pipelines.sources.parameters import PlanetSelection, SceneSelection, Sentinel2Storage
 from darts.pipelines.tiles import RunReport
 from darts_utils.errors import ConfigError
 
@@ -60,9 +62,33 @@ def map_planet(*, pipeline: Annotated[MapPlanet | None, Parameter(name="*")] = N
     return _as(PlanetRayPipeline if given.ray else PlanetPipeline, given).run()
 
 
+def shown_only[P: Pipeline](kind: type[P], names: Collection[str]) -> type[P]:
+    """Return a pipeline whose other parameters are taken, as config files hold them, but not shown in the help."""
+    hidden = [
+        (field.name, Annotated[field.type, Parameter(show=False)], field)
+        for field in fields(kind)
+        if field.name not in names
+    ]
+    made: type[P] = make_dataclass(kind.__name__, hidden, bases=(kind,), frozen=True, kw_only=True)
+    return made
+
+
+_READ_FOR_BOTH = (
+    "default_dirs", "model_files", "export_bands", "uncertainty", "arcticdem_dir", "tcvis_dir", "tcvis_year",
+    "tpi_outer_radius", "tpi_inner_radius", "ee_project", "ee_use_highvolume", "dry_run", "shard",
+    *(field.name for field in fields(EndpointParameters)),
+)  # fmt: skip
+FetchesSentinel2 = shown_only(
+    Sentinel2Pipeline,
+    {*_READ_FOR_BOTH, "yes", *(field.name for kind in (SceneSelection, Sentinel2Storage) for field in fields(kind))},
+)
+FetchesPlanet = shown_only(PlanetPipeline, {*_READ_FOR_BOTH, *(field.name for field in fields(PlanetSelection))})
+"""What the commands take that fetch for later runs: the parameters of a run, of which they read some."""
+
+
 def fetch_sentinel2(
     *,
-    pipeline: Annotated[Sentinel2Pipeline | None, Parameter(name="*")] = None,
+    pipeline: Annotated[FetchesSentinel2 | None, Parameter(name="*")] = None,  # type: ignore[valid-type]
     optical: bool = True,
     aux: bool = True,
     force: bool = False,
@@ -80,11 +106,31 @@ def fetch_sentinel2(
     """
     if not (optical or aux or force):
         raise ConfigError("nothing is left to fetch. Leave out --no-optical or --no-aux.")
+    return prepare_sentinel2(pipeline=pipeline, optical=optical, aux=aux, force=force)
+
+
+def prepare_sentinel2(
+    *,
+    pipeline: Annotated[FetchesSentinel2 | None, Parameter(name="*")] = None,  # type: ignore[valid-type]
+    optical: bool = False,
+    aux: bool = False,
+    force: bool = False,
+) -> FetchReport:
+    """Fetch what a later run needs, so that it can be offline.
+
+    Args:
+        pipeline: The run to prepare for.
+        optical: Fetch the scenes.
+        aux: Fetch elevation and trends, if the models need them.
+        force: Fetch everything, whatever the other flags say and the models need.
+    """
     return (Sentinel2Pipeline() if pipeline is None else pipeline).prepare_data(optical, aux, force)
 
 
 def fetch_planet(
-    *, pipeline: Annotated[PlanetPipeline | None, Parameter(name="*")] = None, force: bool = False
+    *,
+    pipeline: Annotated[FetchesPlanet | None, Parameter(name="*")] = None,  # type: ignore[valid-type]
+    force: bool = False,
 ) -> FetchReport:
     """Fetch elevation and trends that a later run needs, so that it can be offline.
 
@@ -92,7 +138,25 @@ def fetch_planet(
         pipeline: The run to prepare for.
         force: Fetch them whatever the models need.
     """
-    return (PlanetPipeline() if pipeline is None else pipeline).prepare_data(aux=True, force=force)
+    return prepare_planet(pipeline=pipeline, aux=True, force=force)
+
+
+def prepare_planet(
+    *,
+    pipeline: Annotated[FetchesPlanet | None, Parameter(name="*")] = None,  # type: ignore[valid-type]
+    optical: bool = False,
+    aux: bool = False,
+    force: bool = False,
+) -> FetchReport:
+    """Fetch what a later run needs, so that it can be offline; the images are on disk already.
+
+    Args:
+        pipeline: The run to prepare for.
+        optical: Must not be set: Planet images cannot be fetched.
+        aux: Fetch elevation and trends, if the models need them.
+        force: Fetch elevation and trends, whatever the models need.
+    """
+    return (PlanetPipeline() if pipeline is None else pipeline).prepare_data(optical, aux, force)
 
 
 def _as[P: Pipeline](kind: type[P], given: Engine) -> P:

@@ -85,5 +85,4 @@ class PlanetPipeline(PlanetParameters, Pipeline):
 
 
 run_planet_sequential = PlanetPipeline.cli
-prepare_planet_data = PlanetPipeline.cli_prepare_data
-"""The commands, under names that can be imported when they are called."""
+"""The command, under a name that can be imported when it is called."""

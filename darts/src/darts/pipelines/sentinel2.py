@@ -76,5 +76,4 @@ class Sentinel2Pipeline(SceneParameters, Pipeline):
 
 
 run_sentinel2_sequential = Sentinel2Pipeline.cli
-prepare_sentinel2_data = Sentinel2Pipeline.cli_prepare_data
-"""The commands, under names that can be imported when they are called."""
+"""The command, under a name that can be imported when it is called."""

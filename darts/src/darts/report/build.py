@@ -6,7 +6,7 @@ from pathlib import Path
 
 import rasterio
 
-from darts.pipelines.results.records import read_runs
+from darts.pipelines.results.records import LOCK, read_runs
 from darts.report.gather import Gathered, gather
 from darts.report.layers import FILE, write_layers
 from darts.report.page import page_of
@@ -17,7 +17,6 @@ from darts_utils.files import atomic_file, exclusive_lock, make_folder
 logger = logging.getLogger(__name__)
 
 PAGE = "index.html"
-_LOCK = ".report.lock"
 
 
 def build_report(folders: Sequence[Path], out: Path, record_folder: Path | None = None) -> Gathered:
@@ -35,7 +34,7 @@ def build_report(folders: Sequence[Path], out: Path, record_folder: Path | None 
     for folder in folders:
         read_runs(record_folder or folder)  # before anything is made on disk
     make_folder(out)
-    with exclusive_lock(out / _LOCK):  # runs that end at once wait for each other, and the last one tells all
+    with exclusive_lock(out / LOCK):  # runs that end at once wait for each other, and the last one tells all
         found = gather(folders, out, record_folder)
         write_layers(found.layers, out / FILE)
         write_project(found.layers, _rasters(found), out / PROJECT)

@@ -24,6 +24,10 @@ class RayMixin(RayParameters, Pipeline):
         run = super().with_paths()
         return replace(run, **{field.name: absolute(getattr(run, field.name)) for field in fields(run)})
 
+    def to_config(self) -> dict[str, Any]:
+        """Return the parameters as a config file holds them; by `ray`, `darts map` does the same."""
+        return {"darts": {**super().to_config()["darts"], "ray": True}}
+
     def run(self) -> RunReport:
         """Map all selected tiles on the cluster and return how each ended, see `Pipeline.run`."""
         from darts.pipelines.ray.cluster import check_installed

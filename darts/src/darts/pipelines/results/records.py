@@ -18,6 +18,8 @@ from darts_utils.files import atomic_file, exclusive_lock
 
 logger = logging.getLogger(__name__)
 
+LOCK = ".lock"
+"""In a results folder: held by who writes what is of all runs."""
 FAILED = "failed.txt"
 """In a results folder: ids of the tiles that failed when they were tried last, one a line."""
 _OLDER_STATUS = {"done": "success"}
@@ -148,7 +150,7 @@ def write_failed(folder: Path) -> None:
     Args:
         folder: Where the records are. Runs that end at once wait for each other, and the last one knows all.
     """
-    with exclusive_lock(folder / ".failed.lock"):
+    with exclusive_lock(folder / LOCK):
         ends = last_ends(read_runs(folder)).values()
         failed = [PurePosixPath(end.tile_id).name for end in ends if end.status == "failed"]  # without its orthotile
         if not failed:

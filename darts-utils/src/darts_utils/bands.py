@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
-import xarray as xr
 
 from darts_utils.errors import ConfigError, DataError
 from darts_utils.files import atomic_file
 from darts_utils.rasters.arrays import Array
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 """Some file systems know no locks. None are needed: a file is written under a name of its own, and never changed."""
@@ -175,34 +177,36 @@ class BandManager(Mapping[str, BandCodec]):
         return len(self._codecs)
 
     @overload
-    def normalize(self, tile: xr.DataArray) -> xr.DataArray: ...
+    def normalize(self, tile: "xr.DataArray") -> "xr.DataArray": ...
     @overload
-    def normalize(self, tile: xr.Dataset) -> xr.Dataset: ...
-    def normalize(self, tile: xr.Dataset | xr.DataArray) -> xr.Dataset | xr.DataArray:
+    def normalize(self, tile: "xr.Dataset") -> "xr.Dataset": ...
+    def normalize(self, tile: "xr.Dataset | xr.DataArray") -> "xr.Dataset | xr.DataArray":
         """Return the model representation (float32, 0..1, NaN as 0) of a band or of every known band of a tile."""
         return self._map(tile, lambda codec, values: codec.normalize(values))
 
     @overload
-    def crop(self, tile: xr.DataArray) -> xr.DataArray: ...
+    def crop(self, tile: "xr.DataArray") -> "xr.DataArray": ...
     @overload
-    def crop(self, tile: xr.Dataset) -> xr.Dataset: ...
-    def crop(self, tile: xr.Dataset | xr.DataArray) -> xr.Dataset | xr.DataArray:
+    def crop(self, tile: "xr.Dataset") -> "xr.Dataset": ...
+    def crop(self, tile: "xr.Dataset | xr.DataArray") -> "xr.Dataset | xr.DataArray":
         """Return a band, or every known band of a tile, clipped to its valid range."""
         return self._map(tile, lambda codec, values: codec.clip(values))
 
     def _map(
-        self, tile: xr.Dataset | xr.DataArray, function: Callable[[BandCodec, Array], Array]
-    ) -> xr.Dataset | xr.DataArray:
+        self, tile: "xr.Dataset | xr.DataArray", function: Callable[[BandCodec, Array], Array]
+    ) -> "xr.Dataset | xr.DataArray":
+        import xarray as xr  # here, because names of bands are looked at at every start
+
         if isinstance(tile, xr.DataArray):
             return self._map_band(tile, function)
         return tile.assign({name: self._map_band(tile[name], function) for name in self._known(tile)})
 
-    def _map_band(self, band: xr.DataArray, function: Callable[[BandCodec, Array], Array]) -> xr.DataArray:
+    def _map_band(self, band: "xr.DataArray", function: Callable[[BandCodec, Array], Array]) -> "xr.DataArray":
         if band.name not in self:
             raise ConfigError(f"no band is called {band.name!r}; known bands: {', '.join(self)}.")
         return band.copy(data=function(self[str(band.name)], band.values))
 
-    def encode(self, tile: xr.Dataset) -> xr.Dataset:
+    def encode(self, tile: "xr.Dataset") -> "xr.Dataset":
         """Return the tile in disk representation, with CF attributes on each band that has a codec."""
         known = self._known(tile)
         return tile.assign(
@@ -212,7 +216,7 @@ class BandManager(Mapping[str, BandCodec]):
             }
         )
 
-    def decode(self, encoded: xr.Dataset) -> xr.Dataset:
+    def decode(self, encoded: "xr.Dataset") -> "xr.Dataset":
         """Return the memory representation of a tile that `encode` made."""
         decoded = {}
         for name in self._known(encoded):
@@ -221,7 +225,7 @@ class BandManager(Mapping[str, BandCodec]):
             decoded[name] = band
         return encoded.assign(decoded)
 
-    def validate(self, tile: xr.Dataset) -> xr.Dataset:
+    def validate(self, tile: "xr.Dataset") -> "xr.Dataset":
         """Return the tile unchanged if each band has the dims, and each known one the dtype, of the contract.
 
         `darts_utils.tile.validate` also looks at the georeference.
@@ -237,15 +241,15 @@ class BandManager(Mapping[str, BandCodec]):
                 raise DataError(f"band {name} is {band.dtype} but must be {expected} in memory. Convert it.")
         return tile
 
-    def _known(self, tile: xr.Dataset) -> Iterable[str]:
+    def _known(self, tile: "xr.Dataset") -> Iterable[str]:
         return [str(name) for name in tile.data_vars if name in self]
 
-    def to_netcdf(self, tile: xr.Dataset, path: Path) -> None:
+    def to_netcdf(self, tile: "xr.Dataset", path: Path) -> None:
         """Write a tile as compressed netCDF in disk representation; the file appears whole or not at all."""
         with atomic_file(path) as part:
             self.write_netcdf(tile, part)
 
-    def write_netcdf(self, tile: xr.Dataset, path: Path) -> None:
+    def write_netcdf(self, tile: "xr.Dataset", path: Path) -> None:
         """Write a tile as compressed netCDF in disk representation, for callers that rename the file themselves."""
         encoded = self.encode(tile)
         for name in encoded.data_vars:
@@ -254,8 +258,10 @@ class BandManager(Mapping[str, BandCodec]):
             encoded[name].encoding = {"zlib": True, "complevel": 4}
         encoded.to_netcdf(path, engine="netcdf4")
 
-    def open(self, path: Path) -> xr.Dataset:
+    def open(self, path: Path) -> "xr.Dataset":
         """Return a tile that `to_netcdf` wrote, loaded and in memory representation."""
+        import xarray as xr
+
         with xr.open_dataset(path, engine="netcdf4", mask_and_scale=False, decode_coords="all") as encoded:
             return self.decode(encoded.load())
 

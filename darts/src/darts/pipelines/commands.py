@@ -88,7 +88,7 @@ FetchesPlanet = shown_only(PlanetPipeline, {*_READ_FOR_BOTH, *(field.name for fi
 
 def fetch_sentinel2(
     *,
-    pipeline: Annotated[FetchesSentinel2 | None, Parameter(name="*")] = None,  # type: ignore[valid-type]
+    pipeline: Annotated[FetchesSentinel2 | None, Parameter(name="*")] = None,  # type: ignore[valid-type]  # made above
     optical: bool = True,
     aux: bool = True,
     force: bool = False,
@@ -111,7 +111,7 @@ def fetch_sentinel2(
 
 def prepare_sentinel2(
     *,
-    pipeline: Annotated[FetchesSentinel2 | None, Parameter(name="*")] = None,  # type: ignore[valid-type]
+    pipeline: Annotated[FetchesSentinel2 | None, Parameter(name="*")] = None,  # type: ignore[valid-type]  # made above
     optical: bool = False,
     aux: bool = False,
     force: bool = False,
@@ -129,7 +129,7 @@ def prepare_sentinel2(
 
 def fetch_planet(
     *,
-    pipeline: Annotated[FetchesPlanet | None, Parameter(name="*")] = None,  # type: ignore[valid-type]
+    pipeline: Annotated[FetchesPlanet | None, Parameter(name="*")] = None,  # type: ignore[valid-type]  # made above
     force: bool = False,
 ) -> FetchReport:
     """Fetch elevation and trends that a later run needs, so that it can be offline.
@@ -143,7 +143,7 @@ def fetch_planet(
 
 def prepare_planet(
     *,
-    pipeline: Annotated[FetchesPlanet | None, Parameter(name="*")] = None,  # type: ignore[valid-type]
+    pipeline: Annotated[FetchesPlanet | None, Parameter(name="*")] = None,  # type: ignore[valid-type]  # made above
     optical: bool = False,
     aux: bool = False,
     force: bool = False,

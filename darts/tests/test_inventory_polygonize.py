@@ -37,7 +37,7 @@ def test_polygons_at_another_threshold_become_an_inventory(darts, tile):
     options = ("--threshold", 0.55, "--min-area-m2", 1000, "--close-holes-m2", 200, "--simplify-m", 1, "--out", "new")
     code, out, err = darts("inventory", "polygonize", "run", *options)
     assert (code, err) == (0, "")
-    assert "1 tiles, 1 objects at threshold 0.55, min_area_m2 1000, close_holes_m2 200, simplify_m 1" in " ".join(
+    assert "1 tile, 1 object at threshold 0.55, min_area_m2 1000, close_holes_m2 200, simplify_m 1" in " ".join(
         out.split()
     )
     (row,) = gpd.read_parquet(Path("new") / SCENE / "prediction_segments.parquet").itertuples()
@@ -47,7 +47,7 @@ def test_polygons_at_another_threshold_become_an_inventory(darts, tile):
     assert {path.name for path in tile.iterdir()} == {"probabilities.tif", "prediction_extent.parquet"}
     code, out, err = darts("inventory", "build", "new", "--workers", 1)
     assert (code, err) == (0, "")
-    assert "1 tiles, 1 objects, 1 slumps over all years" in out
+    assert "1 tile, 1 object, 1 slump over all years" in out
 
 
 def test_a_tile_without_polygons_gets_them_and_keeps_them(darts, tile):

@@ -119,7 +119,7 @@ def test_its_slumps_become_an_inventory_that_can_be_evaluated(demo, darts, tmp_p
     (segments,) = map(gpd.read_parquet, tiles.glob("S2*/prediction_segments.parquet"))
     slumps = gpd.read_parquet(tmp_path / "inventory" / "slumps")
     assert len(gpd.read_parquet(tiles / "inventory" / "slumps")) == len(slumps), "the run ended with one"
-    assert f"1 tiles, {len(segments)} objects, {len(slumps)} slumps over all years" in built.stdout
+    assert f"1 tile, {len(segments)} objects, {len(slumps)} slumps over all years" in built.stdout
     assert slumps["area_m2"].sum() == pytest.approx(segments["area_m2"].sum(), rel=1e-6)
     assert set(slumps["tier"].dropna()) <= {"low", "medium", "high"}
     assert slumps["tier"].notna().any(), "the demo's models are calibrated, and know their thresholds"

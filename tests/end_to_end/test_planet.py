@@ -145,11 +145,11 @@ def test_a_dry_run_lists_images_sizes_and_what_is_missing(darts, make_image, mak
     result = darts("inference", "planet-sequential", "--dry-run", "--log-plain")
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
-    assert f"{SCENE}: 130 x 110 px, 0.2 MB: ArcticDEM (1 chunks)" in lines
+    assert f"{SCENE}: 130 x 110 px, 0.2 MB: ArcticDEM (1 chunk)" in lines
     assert f"{OTHER}: unreadable: unknown, for the image cannot be read" in lines
     assert "plan: 2 found, 2 to do" in lines
     assert "  images: 2 staged, 0 to fetch" in lines
-    assert "  ArcticDEM: 1 chunks to fetch" in lines
+    assert "  ArcticDEM: 1 chunk to fetch" in lines
     assert f"the outline of {OTHER} is unknown: " in result.stderr + result.stdout
     assert not (tmp_path / "output").exists()
 
@@ -164,7 +164,7 @@ def test_an_offline_dry_run_says_what_is_missing_and_ends_as_its_run(map_images,
     assert f"{SCENE}: 130 x 110 px, 0.2 MB: ArcticDEM" in lines
     assert lines[-5:-2] == [
         "  images: 1 staged, 0 missing",
-        "  ArcticDEM: missing for 1 tiles",
+        "  ArcticDEM: missing for 1 tile",
         "  what is missing is not fetched offline: stage it with `darts prep-data`",
     ]
     make_model(tmp_path / "models" / "terrain.pt", ["red", "nir"])

@@ -131,7 +131,7 @@ def test_each_scene_reads_the_trends_of_its_time_online_and_then_prepared_and_of
     shutil.rmtree(tmp_path / "aux/TCTrend2019.icechunk")
     plan = darts("inference", "sentinel2-sequential", *scenes, *QUICK, "--offline", "--dry-run", "--overwrite")
     assert plan.returncode == 1
-    assert "TCVIS: missing for 1 tiles" in plan.stdout
+    assert "TCVIS: missing for 1 tile" in plan.stdout
     done = darts("inference", "sentinel2-sequential", *scenes, *QUICK, "--offline", "--overwrite")
     assert done.returncode == 1
     assert (

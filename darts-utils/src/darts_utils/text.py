@@ -30,3 +30,9 @@ def decode_text(content: bytes) -> str:
     """
     encoding = next((encoding for mark, encoding in _MARKS.items() if content.startswith(mark)), "utf-8")
     return content.decode(encoding)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return how many there are of something in words: `1 tile`, `2 tiles`, `12,000 tiles`."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}es" if noun.endswith("h") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"

@@ -14,6 +14,7 @@ from darts_utils.errors import ConfigError, DataError
 from darts_utils.files import atomic_file, make_folder
 from darts_utils.machine.outputs import check_writable, writing
 from darts_utils.paths import user_path
+from darts_utils.text import counted
 
 _SUFFIXES = {"geopackage": ".gpkg", "geojson": "", "shapefile": "", "csv": "", "arts": ".gpkg"}
 """Ending of what is written; folders have none."""
@@ -35,7 +36,7 @@ def export(inventory: Path, *, form: Format, year: int | None, out: Path | None,
     make_folder(target.parent)
     written = write_layers(target, layers, "geopackage" if form == "arts" else form)
     for name, layer in layers.items():
-        say(f"{name}: {len(layer)} rows")
+        say(f"{name}: {counted(len(layer), 'row')}")
     for file in written:
         say(f"Written: {file}")
 
@@ -75,5 +76,5 @@ def bring_in(layer: Path, out: Path) -> None:
     make_folder(out.parent)
     with writing(out), atomic_file(out) as part:
         found.to_parquet(part, index=False)
-    say(f"{len(found)} rows, {found['area_m2'].sum() / 1e6:.3f} km2")
+    say(f"{counted(len(found), 'row')}, {found['area_m2'].sum() / 1e6:.3f} km2")
     say(f"Written: {out}")

@@ -16,6 +16,7 @@ from darts_postprocessing.inventory.rules import Rules
 from darts_postprocessing.inventory.tracks import Published
 from darts_utils.machine.outputs import check_writable
 from darts_utils.paths import user_path
+from darts_utils.text import counted
 
 
 def make_inventory(
@@ -87,5 +88,6 @@ def _show(built: BuiltInventory) -> None:
             f"{built.n_without_looks} of {built.n_tiles} tiles do not tell which ground was really seen: they count by "
             "their extent, and make no slump stabilised. Export them again with --export-bands observed."
         )
-    say(f"{built.n_tiles} tiles, {built.n_objects} objects, {built.n_tracks} slumps over all years")
+    numbers = (("tile", built.n_tiles), ("object", built.n_objects), ("slump", built.n_tracks))
+    say(f"{', '.join(counted(number, noun) for noun, number in numbers)} over all years")
     say(f"Inventory: {built.folder}")

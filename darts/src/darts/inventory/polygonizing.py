@@ -8,6 +8,7 @@ from darts_export.repolygonize.rules import Outlining
 from darts_export.repolygonize.tiles import find_rasters, places_for, polygonize_raster
 from darts_utils.machine.outputs import check_writable, writing
 from darts_utils.paths import user_path
+from darts_utils.text import counted
 
 
 def polygonize(tiles: Sequence[Path], out: Path | None, **how: float) -> None:
@@ -24,6 +25,6 @@ def polygonize(tiles: Sequence[Path], out: Path | None, **how: float) -> None:
     if len(places) < len(rasters):
         left = f"{len(rasters) - len(places)} of {len(rasters)}"
         say(f"{left} tiles have polygons, and were left as they are. Name a folder for other ones with --out.")
-    say(f"{len(places)} tiles, {n_objects} objects at {rules}")
+    say(f"{counted(len(places), 'tile')}, {counted(n_objects, 'object')} at {rules}")
     if out is not None:
         say(f"Written: {user_path(out)}")

@@ -144,7 +144,6 @@ def fetch_planet(
 def prepare_planet(
     *,
     pipeline: Annotated[FetchesPlanet | None, Parameter(name="*")] = None,  # type: ignore[valid-type]  # made above
-    optical: bool = False,
     aux: bool = False,
     force: bool = False,
 ) -> FetchReport:
@@ -152,11 +151,10 @@ def prepare_planet(
 
     Args:
         pipeline: The run to prepare for.
-        optical: Must not be set: Planet images cannot be fetched.
         aux: Fetch elevation and trends, if the models need them.
         force: Fetch elevation and trends, whatever the models need.
     """
-    return (PlanetPipeline() if pipeline is None else pipeline).prepare_data(optical, aux, force)
+    return (PlanetPipeline() if pipeline is None else pipeline).prepare_data(aux=aux, force=force)
 
 
 def _as[P: Pipeline](kind: type[P], given: Engine) -> P:

@@ -45,6 +45,7 @@ from darts_utils.machine.cpu import usable_cores
 from darts_utils.machine.devices import decide_device, device_name
 from darts_utils.machine.memory import keep_freed, spared_from_search
 from darts_utils.parameters import FLOAT32, Precision
+from darts_utils.text import counted
 
 logger = logging.getLogger(__name__)
 
@@ -324,7 +325,11 @@ def models_of(ensemble: EnsembleV1) -> Models:
 def _log_beginning(parameters: Pipeline, journal: Journal, n_todo: int, n_skipped: int) -> None:
     """Write down what begins, with all parameters, for the log file."""
     logger.info(
-        "%s: %d tiles to do, %d done before, record %s", parameters.pipeline_name, n_todo, n_skipped, journal.stem
+        "%s: %s to do, %d done before, record %s",
+        parameters.pipeline_name,
+        counted(n_todo, "tile"),
+        n_skipped,
+        journal.stem,
     )
     for name, value in parameters.to_config()["darts"].items():
         logger.debug("%s = %s", name, value)

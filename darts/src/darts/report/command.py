@@ -5,6 +5,7 @@ from pathlib import Path
 from darts.utils.terminal import say, short_path
 from darts_utils.errors import ConfigError
 from darts_utils.paths import user_path
+from darts_utils.text import counted
 
 
 def report(*folders: Path, out: Path | None = None, metadata_dir: Path | None = None) -> None:
@@ -28,6 +29,6 @@ def report(*folders: Path, out: Path | None = None, metadata_dir: Path | None = 
     target = places[0] if out is None else user_path(out)
     found = build_report(places, target, None if metadata_dir is None else user_path(metadata_dir))
     n_mapped = len(found.layers.scenes)
-    tiles = "1 tile" if n_mapped == 1 else f"{n_mapped} tiles"
-    say(f"Report over {tiles}, {len(found.layers.slumps)} objects: {short_path(target / PAGE)}")
+    n_objects = len(found.layers.slumps)
+    say(f"Report over {counted(n_mapped, 'tile')}, {counted(n_objects, 'object')}: {short_path(target / PAGE)}")
     say(f"For QGIS: {short_path(target / PROJECT)}")

@@ -11,6 +11,7 @@ import pandas as pd
 
 from darts.pipelines.results.journal import RESULT_COLUMNS, result_row
 from darts.report.layers import CRS, layers_of
+from darts_utils.text import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,7 +48,11 @@ def figure_of(report: "RunReport") -> "Figure":
         grounds.boundary.plot(ax=axes, color="#1f5f8b", linewidth=1)
     if len(layers.slumps):
         layers.slumps.plot(ax=axes, color="#b2182b", edgecolor="#b2182b", linewidth=0.8)
-    axes.set(title=f"{len(layers.slumps)} objects in {len(layers.scenes)} tiles", xlabel="m", ylabel=f"m, {CRS}")
+    axes.set(
+        title=f"{counted(len(layers.slumps), 'object')} in {counted(len(layers.scenes), 'tile')}",
+        xlabel="m",
+        ylabel=f"m, {CRS}",
+    )
     axes.set_aspect("equal")
     axes.tick_params(labelsize=7)
     return figure

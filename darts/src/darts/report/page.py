@@ -20,6 +20,7 @@ from darts.report.shapes import compact
 from darts.report.timeline import stage_rows, timeline_of
 from darts.status.summary import RunStatus, reasons
 from darts.utils.terminal import short_path
+from darts_utils.text import counted
 
 _ASSETS = Path(__file__).parent / "assets"
 _MOST_NUMBERS = 350_000
@@ -79,11 +80,7 @@ def _asset(name: str) -> str:
 def _words(found: Gathered) -> str:
     days = sorted(day for day in found.layers.scenes["acquired"].dropna() if day)
     when = "" if not days else f", of images from {days[0]}" + (f" to {days[-1]}" if days[-1] != days[0] else "")
-    return f"Slumps mapped in {_number(len(found.tiles), 'tile')}{when}."
-
-
-def _number(count: int, noun: str) -> str:
-    return f"1 {noun}" if count == 1 else f"{count:,} {noun}s"
+    return f"Slumps mapped in {counted(len(found.tiles), 'tile')}{when}."
 
 
 def _figures(found: Gathered) -> list[dict[str, str]]:
@@ -103,11 +100,11 @@ def _failures(found: Gathered) -> dict[str, Any] | None:
         return None
     grouped = list(reasons(found.failures).items())
     return {
-        "n_tiles": _number(len(found.failures), "tile"),
+        "n_tiles": counted(len(found.failures), "tile"),
         "advice": "The same command tries them again, and leaves alone what is done. failed.txt in the results folder "
         "names them for --scene-id-file (PlanetScope: --image-id-file).",
         "reasons": [
-            {"number": _number(len(ids), "tile"), "words": reason, "ids": ", ".join(ids)}
+            {"number": counted(len(ids), "tile"), "words": reason, "ids": ", ".join(ids)}
             for reason, ids in grouped[:_SHOWN_REASONS]
         ],
     }

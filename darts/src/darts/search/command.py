@@ -16,6 +16,7 @@ from darts.utils.terminal import say, short_path
 from darts_utils.errors import ConfigError
 from darts_utils.files import atomic_file
 from darts_utils.paths import user_path
+from darts_utils.text import counted
 
 if TYPE_CHECKING:
     from darts.search.found import Found
@@ -121,7 +122,7 @@ def _show(found: "Found", wanted: SearchParameters) -> None:
 
 def _summary(found: "Found", sized: str) -> Iterator[str]:
     days = found.days
-    number = "1 scene" if len(found.scenes) == 1 else f"{len(found.scenes)} scenes"
+    number = counted(len(found.scenes), "scene")
     when = "" if not days else f" of {len(days)} days, {days[0]} to {days[-1]}" if len(days) > 1 else f" of {days[0]}"
     yield f"{number}{when}; all of them are {sized}" if found.scenes else "no scene. Widen dates, cloud or snow cover."
     share = found.covered_share()

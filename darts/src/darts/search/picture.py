@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from darts.search.found import Found, in_plane
 from darts_utils.files import atomic_file
+from darts_utils.text import counted
 
 _ROOM = 0.35
 _SMALLEST_M = 60_000.0
@@ -33,7 +34,7 @@ def draw(found: Found, file: Path) -> None:
     _frame(axes, [*grounds, *area])
     days = found.days
     when = f", {days[0]} to {days[-1]}" if days else ""
-    axes.set_title(f"{len(found.scenes)} scenes of {found.label}{when}", fontsize=10)
+    axes.set_title(f"{counted(len(found.scenes), 'scene')} of {found.label}{when}", fontsize=10)
     with atomic_file(file) as part:
         figure.savefig(part, format="png", dpi=120)
 

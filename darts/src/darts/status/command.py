@@ -15,6 +15,7 @@ from darts.utils.console import duration
 from darts.utils.terminal import output_console, say, short_path
 from darts_utils.errors import ConfigError
 from darts_utils.paths import user_path
+from darts_utils.text import counted
 
 _NAMED = 5
 """Tiles that are named of those with the same reason."""
@@ -70,8 +71,8 @@ def lines(found: FolderStatus) -> Iterator[str]:
     for run in (*rest[-_SHOWN_RUNS:], *going):
         yield from _run_lines(run)
     failures = found.failures
-    failed = f"{_tiles(len(failures))} failed" if failures else "none failed"
-    yield f"{short_path(found.folder)}: results of {_tiles(found.n_there)}, {failed}"
+    failed = f"{counted(len(failures), 'tile')} failed" if failures else "none failed"
+    yield f"{short_path(found.folder)}: results of {counted(found.n_there, 'tile')}, {failed}"
     for reason, ids in reasons(failures).items():
         yield f"  {len(ids)} x {reason}"
         yield f"      {', '.join(ids[:_NAMED])}{'' if len(ids) <= _NAMED else f' and {len(ids) - _NAMED} more'}"
@@ -87,7 +88,7 @@ def _run_lines(run: RunStatus) -> Iterator[str]:
     counts = f"{run.n_done} done, {run.n_skipped} skipped, {run.n_failed} failed"
     rate = "" if run.tiles_per_minute is None else f"; {run.tiles_per_minute:.3g} tiles a minute"
     left = "" if run.left_s is None else f", about {duration(run.left_s)} left"
-    yield f"  {run.n_ended} of {_tiles(run.n_selected)}: {counts}{rate}{left}"
+    yield f"  {run.n_ended} of {counted(run.n_selected, 'tile')}: {counts}{rate}{left}"
     if run.state == "running":
         now = time.time()
         for work in run.at_work:
@@ -104,10 +105,6 @@ def _said(run: RunStatus) -> str:
         "broken off": "broken off by an error",
     }
     return words.get(run.state, run.state)
-
-
-def _tiles(number: int) -> str:
-    return "1 tile" if number == 1 else f"{number} tiles"
 
 
 def as_values(found: FolderStatus) -> dict[str, Any]:

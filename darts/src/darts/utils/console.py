@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from darts.logs.events import shown_event, tell
 from darts.utils.terminal import is_json, is_plain, output_console, say
+from darts_utils.text import counted
 
 if TYPE_CHECKING:
     from darts.pipelines.tiles import Outcome, RunReport, StageStarted, Status
@@ -119,7 +120,7 @@ class JsonView:
 
 def selected(n_tiles: int, n_skipped: int) -> str:
     """Return what a run begins with."""
-    return f"{n_tiles} tiles selected, {n_skipped} done before"
+    return f"{counted(n_tiles, 'tile')} selected, {n_skipped} done before"
 
 
 def _stages(report: "RunReport") -> list[tuple[str, int, float, float]]:
@@ -226,7 +227,7 @@ def summary_lines(report: "RunReport") -> list[str]:
     lines = [f"{'interrupted' if report.interrupted else 'finished'}: {counts}"]
     lines += [f"failed {outcome.ref.tile_id}: {outcome.error}" for outcome in report.failures]
     lines += [
-        f"stage {stage}: {n} tiles, mean {mean} s, total {total} s"
+        f"stage {stage}: {counted(n, 'tile')}, mean {mean} s, total {total} s"
         for stage, n, mean, total in stage_rows(report.outcomes)
     ]
     return [*lines, f"results: {report.folder}"]

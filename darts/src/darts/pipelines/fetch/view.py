@@ -9,6 +9,7 @@ from darts.logs.events import tell
 from darts.pipelines.auxiliary import LAYERS
 from darts.utils.console import duration, show_rows
 from darts.utils.terminal import is_plain, output_console
+from darts_utils.text import counted
 
 _LABELS = {"images": "scenes", **{name: layer.label for name, layer in LAYERS.items()}}
 
@@ -45,7 +46,7 @@ def plan_lines(plan: "Plan") -> list[str]:
         lacks = "missing" if plan.offline else "to fetch"
         lines.append(f"  images: {n_todo - n_images} staged, {n_images} {lacks}{_sized(sum(plan.images.values()))}")
     for layer, count in plan.chunks.items():
-        lacking = f"missing for {count} tiles" if plan.offline else f"{count} chunks to fetch"
+        lacking = f"missing for {counted(count, 'tile')}" if plan.offline else f"{counted(count, 'chunk')} to fetch"
         lines.append(f"  {_LABELS[layer]}: {lacking if count else 'staged'}")
     if plan.offline and plan.lacks:
         lines.append("  what is missing is not fetched offline: stage it with `darts prep-data`")
@@ -59,7 +60,7 @@ def _lacking(plan: "Plan", tile_id: str) -> str:
     parts = [f"image{_sized(plan.images[tile_id])}"] if tile_id in plan.images else []
     for layer, tiles in plan.layers.items():
         if tiles.get(tile_id):
-            count = "" if plan.offline else f" ({tiles[tile_id]} chunks)"
+            count = "" if plan.offline else f" ({counted(tiles[tile_id], 'chunk')})"
             parts.append(f"{_LABELS[layer]}{count}")
     is_unreadable = bool(plan.sizes) and tile_id not in plan.sizes
     if not parts and (is_unreadable or (plan.offline and plan.layers and tile_id not in plan.outlined)):

@@ -11,6 +11,7 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 
 from darts.cli import app as darts_app
+from darts.command_line.examples import examples_of
 from darts.command_line.helping import plain
 
 FOLDER = Path(__file__).resolve().parents[1] / "reference" / "commands"
@@ -44,6 +45,8 @@ def page(words: tuple[str, ...], others: Iterable[tuple[str, ...]] = ()) -> str:
     if also := ", ".join(f"`darts {' '.join(other)}`" for other in others):
         lines += [f"The same command: {also}.", ""]
     lines += ["```text", f"{command} {usage(words)}".strip(), "```", ""]
+    if examples := examples_of(" ".join(words)):
+        lines += ["For instance", "", "```text", *examples, "```", ""]
     for panel in panels(words):
         lines += [f"## {panel.title}", "", "| option | value | default | meaning |", "|---|---|---|---|"]
         lines += [row(plain(entry)) for entry in panel.entries]

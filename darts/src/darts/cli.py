@@ -12,6 +12,7 @@ from cyclopts import Parameter
 
 from darts import __version__
 from darts.command_line.commands import asks_for_help, refused_command, refused_option, typed, usual_tokens
+from darts.command_line.examples import with_examples
 from darts.command_line.helping import PlainHelp
 from darts.command_line.refusals import refusal
 from darts.config.setting import settings
@@ -401,9 +402,11 @@ def _interrupt(signal_number: int, frame: Any) -> None:  # noqa: ARG001  (the si
 
 def _run(tokens: list[str]) -> int:
     """Run what was typed; return the exit status."""
-    if asks_for_help(tokens) and (refused := refused_command(app, tokens)):
-        say_error(refused)
-        return 2
+    if asks_for_help(tokens):
+        if refused := refused_command(app, tokens):
+            say_error(refused)
+            return 2
+        with_examples(app, tokens)
     typed.set(tokens)
     try:
         return app.meta(tokens, result_action="return_value", exit_on_error=False, print_error=False) or 0

@@ -4,6 +4,7 @@ import logging
 import math
 
 import numpy as np
+from affine import Affine
 from odc.geo.geobox import GeoBox
 from rasterio.warp import transform
 
@@ -31,8 +32,8 @@ def warn_if_short(elevation: GeoBox, tile: GeoBox, halo_px: int, tile_id: str) -
     given_m, needed_m, cell_m = margins_m(elevation, tile, halo_px)
     if given_m < needed_m:
         logger.warning(
-            "elevation reaches %.0f m beyond %s, but %.0f m are needed for terrain and relative elevation at its edges; "
-            "load it with a margin of %d pixels (buffer)",
+            "elevation reaches %.0f m beyond %s, but %.0f m are needed for terrain and relative elevation at its edges;"
+            " load it with a margin of %d pixels (buffer)",
             given_m,
             tile_id,
             needed_m,
@@ -41,7 +42,7 @@ def warn_if_short(elevation: GeoBox, tile: GeoBox, halo_px: int, tile_id: str) -
 
 
 def margins_m(elevation: GeoBox, tile: GeoBox, halo_px: int) -> tuple[float, float, float]:
-    """Return how far elevation reaches beyond a tile, how far it should, and its pixel size, in metres on the tile's grid.
+    """Return how far elevation reaches beyond a tile, how far it should, and its pixel size, in metres of the tile.
 
     The first is that of the side where it is least, below 0 where elevation leaves out a part of the tile. The second
     is the halo and what cubic convolution reads beyond it.
@@ -62,7 +63,10 @@ def _outline_px(elevation: GeoBox, tile: GeoBox) -> tuple[Array, Array]:
     zeros, ones = np.zeros(_POINTS), np.ones(_POINTS)
     right = np.concatenate([along, ones, back, zeros]) * width
     down = np.concatenate([zeros, along, ones, back]) * height
-    x, y = tile.affine @ (right, down)
-    x, y = transform(gdal_crs(tile), gdal_crs(elevation), x, y)
-    columns, rows = ~elevation.affine @ (np.asarray(x), np.asarray(y))
-    return columns, rows
+    x, y = transform(gdal_crs(tile), gdal_crs(elevation), *_moved(tile.affine, right, down))
+    return _moved(~elevation.affine, np.asarray(x), np.asarray(y))
+
+
+def _moved(affine: Affine, x: Array, y: Array) -> tuple[Array, Array]:
+    a, b, c, d, e, f = affine[:6]
+    return a * x + b * y + c, d * x + e * y + f

@@ -54,8 +54,8 @@ def preprocess_v2(  # noqa: PLR0917  (the public signature)
         ds_optical: Tile with `red`, `nir` and whatever else it has, which is passed on untouched. Its attributes
             `azimuth` and `elevation` tell where the sun stood, in degrees.
         ds_arcticdem: `dem` (float32, metres, NaN where unknown) and `arcticdem_data_mask` (uint8) on their own grid,
-            reaching beyond the tile by the outer radius and two pixels for resampling; where it does not, a warning says
-            by how much. None leaves out all that is made from it.
+            reaching beyond the tile by the outer radius and two pixels for resampling; a warning says by how much it
+            does not. None leaves out all that is made from it.
         ds_tcvis: `tc_brightness`, `tc_greenness`, `tc_wetness` (uint8) on their own grid. None leaves them out.
         tpi_outer_radius: Radius in metres of the disk to whose mean a place is compared.
         tpi_inner_radius: Radius in metres of the disk that is left out of the mean.

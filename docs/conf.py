@@ -21,10 +21,11 @@ extensions = [
     "api_pages",
     "command_pages",
     "formulas",
+    "notebook_pages",
     "links",
 ]
-exclude_patterns = ["_build", "_ext"]
-source_suffix = {".md": "markdown"}
+exclude_patterns = ["_build", "_ext", "notebooks/*/**", "notebooks/.ipynb_checkpoints"]
+source_suffix = {".md": "markdown", ".ipynb": "markdown"}  # notebooks are made Markdown when they are read
 nitpicky = False  # types of other libraries have no pages here
 default_role = "literal"  # `x` in a docstring is code
 

@@ -12,6 +12,7 @@ from odc.geo.xr import wrap_xr
 
 from darts_preprocessing.align import TCVIS_BANDS, align_dem, align_dem_mask, align_tcvis, trend_windows
 from darts_preprocessing.indices import calculate_index
+from darts_preprocessing.margin import warn_if_short
 from darts_preprocessing.missing import elevation_holes, missing_features
 from darts_preprocessing.terrain.dem_features import DEM_BANDS, STENCIL_PX, DemFeatures
 from darts_preprocessing.terrain.derivatives import TERRAIN_BANDS, DemWindow, Sun, band_attributes
@@ -53,7 +54,8 @@ def preprocess_v2(  # noqa: PLR0917  (the public signature)
         ds_optical: Tile with `red`, `nir` and whatever else it has, which is passed on untouched. Its attributes
             `azimuth` and `elevation` tell where the sun stood, in degrees.
         ds_arcticdem: `dem` (float32, metres, NaN where unknown) and `arcticdem_data_mask` (uint8) on their own grid,
-            reaching beyond the tile by the outer radius. None leaves out all that is made from it.
+            reaching beyond the tile by the outer radius and two pixels for resampling; a warning says by how much it
+            does not. None leaves out all that is made from it.
         ds_tcvis: `tc_brightness`, `tc_greenness`, `tc_wetness` (uint8) on their own grid. None leaves them out.
         tpi_outer_radius: Radius in metres of the disk to whose mean a place is compared.
         tpi_inner_radius: Radius in metres of the disk that is left out of the mean.
@@ -137,7 +139,9 @@ def align_arcticdem(
     """
     check_radii(tpi_outer_radius, tpi_inner_radius)
     wanted = DEM_BANDS if bands is None else DEM_BANDS.intersection(bands)
-    grid = geobox.pad(_halo_px(geobox, (tpi_outer_radius, tpi_inner_radius), wanted))
+    halo = _halo_px(geobox, (tpi_outer_radius, tpi_inner_radius), wanted)
+    warn_if_short(geobox_of(ds_arcticdem), geobox, halo, "the tile")
+    grid = geobox.pad(halo)
     aligned = {"dem": wrap_xr(align_dem(ds_arcticdem, grid), grid)}
     if "arcticdem_data_mask" in wanted and "arcticdem_data_mask" in ds_arcticdem:
         aligned["arcticdem_data_mask"] = wrap_xr(align_dem_mask(ds_arcticdem, grid), grid)
@@ -179,6 +183,7 @@ def _dem_features(
     """Return what is made of the DEM, on a padded grid so that no edge effect reaches the tile."""
     geobox = geobox_of(optical)
     halo = _halo_px(geobox, radii_m, bands)
+    warn_if_short(geobox_of(ds_arcticdem), geobox, halo, optical.attrs.get("tile_id", "the tile"))
     padded = geobox.pad(halo)
     sun = _sun_of(optical.attrs) if "hillshade" in bands else None
     with_mask = "arcticdem_data_mask" in bands and "arcticdem_data_mask" in ds_arcticdem

@@ -1,14 +1,16 @@
 """What a run shows, on a terminal and elsewhere."""
 
 import re
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
 from darts.pipelines.tiles import Outcome, RunReport, StageStarted, StageTime, TileRef
-from darts.utils import console
-from darts.utils.console import LiveView, PlainView, duration, run_view
+from darts.utils import console, terminal
+from darts.utils.console import LiveView, NotebookView, PlainView, duration, run_view
 
 
 def outcome(tile_id, status="success", error=None):
@@ -50,14 +52,14 @@ def test_an_interrupted_run_says_so(capsys):
 
 
 @pytest.fixture
-def terminal(monkeypatch):
+def screen(monkeypatch):
     """A terminal whose screen can be read."""
     recorded = Console(record=True, force_terminal=True, width=100, legacy_windows=False)
     monkeypatch.setattr(console, "output_console", lambda: recorded)
     return recorded
 
 
-def test_the_terminal_shows_stages_failures_and_tables(terminal, capsys):
+def test_the_terminal_shows_stages_failures_and_tables(screen, capsys):
     view = LiveView(3, 1)
     with view.progress:
         view.stage(StageStarted(ref("b"), "load"))
@@ -67,9 +69,9 @@ def test_the_terminal_shows_stages_failures_and_tables(terminal, capsys):
             view.tile(ended)
         assert view.progress.tasks[0].completed == 3
         view.finish(RunReport(tuple(OUTCOMES), Path("/results")))
-    screen = terminal.export_text()
+    shown = screen.export_text()
     for text in ("failed c: load: [broken] file", "Finished", "Time", "Failed", "segment", "7.0"):
-        assert text in screen
+        assert text in shown
 
 
 @pytest.mark.parametrize("width", [20, 40, 200])
@@ -88,6 +90,59 @@ def test_ids_and_paths_in_tables_are_whole_however_narrow_the_terminal(monkeypat
 def test_pipes_and_log_plain_get_plain_lines(capsys):
     with run_view(2, 0) as view:
         assert isinstance(view, PlainView)
+
+
+def test_a_notebook_gets_one_bar_however_many_tiles_there_are(monkeypatch, capsys):
+    monkeypatch.setattr(console, "is_notebook", lambda: True)
+    ids = [f"tile {number}" for number in range(2000)]
+    ended = [outcome(name, "success" if number % 100 else "failed", "load: lost") for number, name in enumerate(ids)]
+    with run_view(2001, 1) as view:
+        assert isinstance(view, NotebookView)
+        for one in ended:
+            view.stage(StageStarted(one.ref, "load"))
+            view.tile(one)
+        view.finish(RunReport((outcome("a", "skipped"), *ended), Path("/results")))
+    bar, *lines = capsys.readouterr().out.rstrip("\n").split("\n")
+    shown = bar.split("\r")
+    assert len(shown) < 40
+    assert re.match(r"starting: \|.*\| 1/2001 \[00:00, .* left\]", shown[1])
+    assert re.match(r"finished: \|█{24}\| 2001/2001 \[.*, 20 failed\]", shown[-1])
+    assert lines[0] == "finished: 1980 done, 1 skipped, 20 failed"
+    assert lines[1] == "failed tile 0: load: lost"
+    assert lines[11:] == ["and 10 more: see `failures` of the report", "results: /results"]
+
+
+def test_a_bar_of_a_notebook_ends_with_a_run_that_breaks_off(monkeypatch, capsys):
+    monkeypatch.setattr(console, "is_notebook", lambda: True)
+    with pytest.raises(KeyboardInterrupt), run_view(3, 0):
+        raise KeyboardInterrupt
+    assert capsys.readouterr().out.endswith("\n")
+
+
+class ZMQInteractiveShell:
+    """Called as the shell of a kernel is."""
+
+
+@pytest.mark.parametrize(
+    ("modules", "shell", "plain", "is_one"),
+    [
+        (("IPython", "ipykernel"), ZMQInteractiveShell(), False, True),
+        (("IPython", "ipykernel"), ZMQInteractiveShell(), True, False),
+        (("IPython", "ipykernel"), object(), False, False),
+        (("IPython",), ZMQInteractiveShell(), False, False),
+        ((), None, False, False),
+    ],
+)
+def test_a_notebook_is_known_without_importing_what_makes_it(monkeypatch, modules, shell, plain, is_one):
+    for name in ("IPython", "ipykernel"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    for name in modules:
+        monkeypatch.setitem(sys.modules, name, SimpleNamespace(get_ipython=lambda: shell))
+    terminal.set_plain(plain)
+    try:
+        assert terminal.is_notebook() == is_one
+    finally:
+        terminal.set_plain(False)
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(12.4, "12 s"), (200, "3 min 20 s"), (7500, "2 h 05 min"), (0, "0 s")])

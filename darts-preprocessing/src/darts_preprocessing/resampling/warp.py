@@ -31,7 +31,7 @@ BLOCK_PX = 1024
 """Edge of the blocks that nodes are laid over, from the first pixel of a grid on."""
 STEP_PX = 16
 """Distance of the nodes, unless the tolerance asks for less."""
-_KERNEL_PX = 2
+KERNEL_PX = 2
 """Reach of cubic convolution; nearest neighbour has less."""
 _SPARE_PX = 2
 
@@ -196,7 +196,7 @@ def _window(positions: Array, factor: float, length: int) -> slice:
     """Return the pixels along an axis of the source that kernels at positions read."""
     if not np.isfinite(positions).all():
         return slice(0, length)
-    halo = math.ceil(_KERNEL_PX / factor) + _SPARE_PX
+    halo = math.ceil(KERNEL_PX / factor) + _SPARE_PX
     ends = math.floor(positions.min()) - halo, math.ceil(positions.max()) + halo
     start, stop = (min(max(end, 0), length) for end in ends)
     return slice(start, max(start, stop))

@@ -3,19 +3,19 @@
 import base64
 from collections.abc import Iterable
 from html import escape
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import geopandas as gpd
 import pandas as pd
+from matplotlib.figure import Figure
 
 from darts.pipelines.results.journal import RESULT_COLUMNS, result_row
 from darts.report.layers import CRS, layers_of
 from darts_utils.text import counted
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from darts.pipelines.tiles import Outcome, RunReport
     from darts.report.gather import Gathered
 
@@ -36,12 +36,19 @@ def slumps_of(report: "RunReport") -> gpd.GeoDataFrame:
     return layers_of(_folders(report.folder, report.outcomes)).slumps.drop(columns="folder")
 
 
-def figure_of(report: "RunReport") -> "Figure":
-    """Return a picture of mapped ground and slumps, see `RunReport.plot`."""
-    from matplotlib.figure import Figure
+class Picture(Figure):
+    """A figure that Jupyter shows, also where pyplot, which teaches it to, was never imported."""
 
+    def _repr_png_(self) -> bytes:
+        file = BytesIO()
+        self.savefig(file, format="png")
+        return file.getvalue()
+
+
+def figure_of(report: "RunReport") -> Picture:
+    """Return a picture of mapped ground and slumps, see `RunReport.plot`."""
     layers = layers_of(_folders(report.folder, report.outcomes))
-    figure = Figure(figsize=(7, 6), layout="constrained")
+    figure = Picture(figsize=(7, 6), layout="constrained")
     axes = figure.subplots()
     grounds = layers.scenes.geometry.dropna()
     if len(grounds):

@@ -1,6 +1,7 @@
-"""What a run shows: a live view with a progress bar on a terminal, plain lines anywhere else."""
+"""What a run shows: a live view on a terminal, one bar in a notebook, plain lines anywhere else."""
 
 import logging
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from darts.logs.events import shown_event, tell
-from darts.utils.terminal import is_json, is_plain, output_console, say
+from darts.utils.terminal import is_json, is_notebook, is_plain, output_console, say
 from darts_utils.text import counted
 
 if TYPE_CHECKING:
@@ -37,9 +38,14 @@ class RunView(Protocol):
 
 @contextmanager
 def run_view(n_tiles: int, n_skipped: int) -> Iterator[RunView]:
-    """Give the view that suits the output: live on a terminal, else (or with `--log-plain`) plain lines, or JSON."""
+    """Give the view that suits: live on a terminal, a bar in a notebook, plain lines elsewhere or if asked for; JSON."""
     if is_json():
         yield JsonView(n_tiles, n_skipped)
+        return
+    if is_notebook():
+        cell = NotebookView(n_tiles, n_skipped)
+        with cell.bar:
+            yield cell
         return
     if is_plain():
         yield PlainView(n_tiles, n_skipped)
@@ -170,6 +176,66 @@ class LiveView:
         """Show the summary tables."""
         self.progress.stop()
         show_tables(report)
+
+
+class NotebookView:
+    """One bar that is overwritten in the cell, however many tiles there are.
+
+    It is the text bar of tqdm: those of ipywidgets, which rich needs too, are mostly not installed, and are gone from a
+    notebook that is opened again.
+    """
+
+    _MOST_FAILURES = 10
+    _DRAWN_AFTER_S = 0.5
+
+    def __init__(self, n_tiles: int, n_skipped: int) -> None:
+        from tqdm import tqdm
+
+        self.bar = tqdm(
+            total=n_tiles,
+            initial=n_skipped,
+            desc="starting",
+            bar_format="{desc}: |{bar:24}| {n_fmt}/{total_fmt} [{elapsed}, {remaining} left{postfix}]",
+            file=sys.stdout,
+            mininterval=self._DRAWN_AFTER_S,
+            miniters=1,
+        )
+        self._drawn = time.monotonic()
+        self._at_work: dict[str, str] = {}
+        self._n_failed = 0
+
+    def stage(self, event: "StageStarted") -> None:
+        """Show which stages are at work."""
+        self._at_work[event.ref.tile_id] = event.stage
+        self._describe()
+
+    def tile(self, outcome: "Outcome") -> None:
+        """Advance the bar, and count failures."""
+        self._at_work.pop(outcome.ref.tile_id, None)
+        self.bar.n += 1
+        if outcome.status == "failed":
+            self._n_failed += 1
+            self.bar.set_postfix_str(f"{self._n_failed} failed", refresh=False)
+        self._describe()
+
+    def _describe(self) -> None:
+        stages = " + ".join(dict.fromkeys(self._at_work.values()))
+        self.bar.set_description_str(stages or "finishing", refresh=False)
+        if time.monotonic() - self._drawn >= self._DRAWN_AFTER_S:  # the text of a cell is kept with the notebook
+            self._drawn = time.monotonic()
+            self.bar.refresh()
+
+    def finish(self, report: "RunReport") -> None:
+        """Leave the bar as it ended, and say the summary with the first failures."""
+        self.bar.set_description_str("interrupted" if report.interrupted else "finished", refresh=False)
+        self.bar.close()
+        first, *_, last = summary_lines(report)
+        say(first)
+        for outcome in report.failures[: self._MOST_FAILURES]:
+            say(f"failed {outcome.ref.tile_id}: {outcome.error}")
+        if more := len(report.failures[self._MOST_FAILURES :]):
+            say(f"and {more} more: see `failures` of the report")
+        say(last)
 
 
 def show_tables(report: "RunReport") -> None:

@@ -40,6 +40,12 @@ def is_plain() -> bool:
     return _Style.plain or sys.stdout is None or not sys.stdout.isatty()
 
 
+def is_notebook() -> bool:
+    """Tell whether lines go into a cell of Jupyter, and plain ones are not asked for."""
+    shell = sys.modules["IPython"].get_ipython() if {"IPython", "ipykernel"} <= sys.modules.keys() else None
+    return not _Style.plain and type(shell).__name__ == "ZMQInteractiveShell"
+
+
 @cache
 def output_console() -> "Console":
     """Return the console for results."""

@@ -38,7 +38,7 @@ class RunView(Protocol):
 
 @contextmanager
 def run_view(n_tiles: int, n_skipped: int) -> Iterator[RunView]:
-    """Give the view that suits: live on a terminal, a bar in a notebook, plain lines elsewhere or if asked for; JSON."""
+    """Give the view that suits: live on a terminal, a bar in a notebook, else plain lines, or JSON if asked for."""
     if is_json():
         yield JsonView(n_tiles, n_skipped)
         return

@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ET
 import zipfile
 from pathlib import Path
 
+import cv2
 import geopandas as gpd
 import numpy as np
 import pandas as pd
@@ -174,6 +175,18 @@ def test_a_report_in_python_gives_tables_and_a_picture(results):
     assert len(slumps) == sum(len(gpd.read_parquet(t / "prediction_segments.parquet")) for t in tiles_in(results))
     assert set(slumps["tile_id"]) == set(frame["tile_id"])
     report.plot().savefig(results / "picture.png")
+
+
+def test_a_report_is_one_line_however_many_tiles_there_are(results):
+    outcome = Outcome(ref=TileRef(tile_id="a", output_folder=Path("a")), status="success")
+    report = RunReport((outcome,) * 5000, Path("out"), interrupted=True)
+    assert repr(report) == "RunReport(5000 success, 0 skipped, 0 failed, interrupted, folder='out')"
+
+
+def test_a_picture_is_a_png_of_itself_and_shows_slumps(results):
+    picture = cv2.imdecode(np.frombuffer(report_of(results).plot()._repr_png_(), np.uint8), cv2.IMREAD_COLOR)
+    red = (picture[..., 2] > 150) & (picture[..., :2] < 80).all(axis=-1)
+    assert red.sum() > 10
 
 
 def test_in_a_notebook_the_page_is_in_the_cell_with_its_pictures(results):

@@ -291,6 +291,11 @@ class RunReport:
             return 130
         return 1 if self.lacks_data else exit_status(outcome.error_type for outcome in self.failures)
 
+    def __repr__(self) -> str:
+        """Return counts and folder in a line: all outcomes of a large run would fill a terminal and a notebook."""
+        counts = ", ".join(f"{self.count(status)} {status}" for status in ("success", "skipped", "failed"))
+        return f"RunReport({counts}{', interrupted' if self.interrupted else ''}, folder={str(self.folder)!r})"
+
     def to_frame(self) -> "pd.DataFrame":
         """Return a row a tile, with the columns of `results.parquet`; what is unknown is missing."""
         from darts.report.notebook import frame_of

@@ -1,13 +1,16 @@
 """The document that decides results: what is in it, what is not, and what two of them differ in."""
 
 import os
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
 from darts.pipelines.planet import PlanetPipeline
+from darts.pipelines.ray.pipelines import PlanetRayPipeline, Sentinel2RayPipeline
 from darts.pipelines.results.fingerprint import (
+    ONE_FOR_ALL,
+    PARAMETERS,
     Models,
     differences,
     files_seen,
@@ -122,3 +125,32 @@ def test_the_hash_is_that_of_the_canonical_form():
     assert fingerprint_of({"b": 1, "a": 2}) == fingerprint_of({"a": 2, "b": 1})
     with pytest.raises(ValueError, match="not JSON compliant"):
         canonical(float("nan"))
+
+
+WHAT_IS_MAPPED = {
+    "scene_ids", "scene_id_file", "tile_ids", "aoi_file", "start_date", "end_date", "max_cloud_cover", "max_snow_cover",
+    "months", "years", "prep_data_scene_id_file", "image_ids", "image_id_file", "shard", "aoi_shapefile",
+}  # fmt: skip
+IN_IT_BY_WHAT_THEY_LEAD_TO = {"model_files", "precision", "clip_to_aoi", "raw_data_source", *ONE_FOR_ALL}
+"""The ids of models, what is computed in, the window and source of the image, editions of layers."""
+WHERE_THINGS_ARE = {
+    "default_dirs", "output_data_dir", "metadata_dir", "arcticdem_dir", "tcvis_dir", "raw_data_store", "input_cache",
+    "no_raw_data_store", "sentinel2_grid_dir", "orthotiles_dir", "scenes_dir", "ee_project", "ee_use_highvolume",
+    "ee_url",
+    "cdse_stac_url", "cdse_s3_endpoint", "earthsearch_stac_url", "arcticdem_stac_url", "arcticdem_index_url",
+}  # fmt: skip
+WHAT_IS_WRITTEN = {
+    "export_bands", "write_model_outputs", "uncertainty", "overwrite", "keep_old", "debug_data", "inventory", "report",
+}  # fmt: skip
+HOW_IT_IS_DONE = {
+    "device", "batch_size", "offline", "max_memory_gb", "dry_run", "yes", "num_cpus", "devices", "ray_address",
+}  # fmt: skip
+
+
+def test_of_each_parameter_it_is_said_whether_it_decides_a_result():
+    said = WHAT_IS_MAPPED | IN_IT_BY_WHAT_THEY_LEAD_TO | WHERE_THINGS_ARE | WHAT_IS_WRITTEN | HOW_IT_IS_DONE
+    kinds = (Sentinel2Pipeline, PlanetPipeline, Sentinel2RayPipeline, PlanetRayPipeline)
+    declared = {field.name for kind in kinds for field in fields(kind)}
+    assert not said & set(PARAMETERS)
+    assert declared - said == set(PARAMETERS), "a parameter that changes results belongs into PARAMETERS, or maps mix"
+    assert said <= declared

@@ -103,8 +103,9 @@ def test_a_record_of_an_earlier_release_is_told_as_far_as_it_goes(tmp_path, dart
 
 def test_rate_and_time_left_are_those_of_tiles_that_were_worked_on():
     run = RunStatus(
-        stem="", state="running", n_selected=100, n_done=8, n_skipped=50, n_failed=2, started=1000.0, written=1600.0
-    )
+        stem="", state="running", n_selected=100, n_done=8, n_skipped=50, n_failed=2, n_worked=10, started=1000.0,
+        written=1600.0,
+    )  # fmt: skip
     assert run.tiles_per_minute == pytest.approx(1.0)
     assert run.left_s == pytest.approx(40 * 60)
 
@@ -121,3 +122,37 @@ def test_seconds_must_be_positive(darts, folder, every):
     code, _, error = darts("status", folder, "--every", every)
     assert code == 2
     assert "every is" in error
+
+
+def test_the_rate_is_of_one_moment_though_the_record_is_ahead_of_what_was_written_last(tmp_path):
+    journal = Journal(tmp_path, {})
+    said = {
+        "n_selected": 50,
+        "started": 1000.0,
+        "written": 1060.0,
+        "success": 5,
+        "skipped": 0,
+        "failed": 1,
+        "ended": None,
+    }
+    journal.path("progress.json").write_text(json.dumps(said))
+    journal.add(*(done(str(number)) for number in range(30)))
+    (run,) = status_of(tmp_path, now=1061.0).runs
+    assert run.tiles_per_minute == pytest.approx(6)
+    assert run.n_done == 30
+    (killed,) = status_of(tmp_path, now=9000.0).runs
+    assert (killed.state, killed.tiles_per_minute) == ("silent", pytest.approx(6))
+
+
+def test_a_killed_run_is_not_to_be_started_again_where_a_later_one_has_finished(tmp_path, darts):
+    said = {"n_selected": 2, "started": 1.0, "written": 2.0, "success": 1, "skipped": 0, "failed": 0, "ended": None}
+    killed = Journal(tmp_path, {})
+    killed.path("progress.json").write_text(json.dumps(said))
+    killed.add(done("a"))
+    assert "start it again" in darts("status", tmp_path)[1]
+    later = Journal(tmp_path, {})
+    later.path("progress.json").write_text(json.dumps({**said, "ended": "finished"}))
+    later.add(done("b"))
+    out = darts("status", tmp_path)[1]
+    assert "start it again" not in out
+    assert "a later run has finished" in out

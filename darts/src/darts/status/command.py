@@ -68,8 +68,9 @@ def lines(found: FolderStatus) -> Iterator[str]:
     rest = [run for run in found.runs if run.state != "running"]
     if len(rest) > _SHOWN_RUNS:
         yield f"{len(rest) - _SHOWN_RUNS} earlier runs are not shown; --json has them"
+    ended = max((run.stem for run in rest if run.state == "finished"), default="")
     for run in (*rest[-_SHOWN_RUNS:], *going):
-        yield from _run_lines(run)
+        yield from _run_lines(run, is_followed=run.stem < ended)
     failures = found.failures
     failed = f"{counted(len(failures), 'tile')} failed" if failures else "none failed"
     yield f"{short_path(found.folder)}: results of {counted(found.n_there, 'tile')}, {failed}"
@@ -80,11 +81,12 @@ def lines(found: FolderStatus) -> Iterator[str]:
         yield f"  all ids that failed: {short_path(found.folder / FAILED)}"
 
 
-def _run_lines(run: RunStatus) -> Iterator[str]:
+def _run_lines(run: RunStatus, *, is_followed: bool) -> Iterator[str]:
+    """Yield what is told of a run; another one that began after it may have ended."""
     where = "".join(
         f" {word} {value}" for word, value in (("part", run.part), ("on", run.host), ("as job", run.job)) if value
     )
-    yield f"{run.stem}{where}: {_said(run)}"
+    yield f"{run.stem}{where}: {_said(run, is_followed=is_followed)}"
     counts = f"{run.n_done} done, {run.n_skipped} skipped, {run.n_failed} failed"
     rate = "" if run.tiles_per_minute is None else f"; {run.tiles_per_minute:.3g} tiles a minute"
     left = "" if run.left_s is None else f", about {duration(run.left_s)} left"
@@ -95,11 +97,12 @@ def _run_lines(run: RunStatus) -> Iterator[str]:
             yield f"  at work: {work['tile_id']} in {work['stage']} for {duration(max(now - work['since'], 0))}"
 
 
-def _said(run: RunStatus) -> str:
+def _said(run: RunStatus, *, is_followed: bool) -> str:
     """Return what a run is at in words."""
     if run.state == "silent" and run.written is not None:
         since = duration(max(time.time() - run.written, 0))
-        return f"silent for {since}, so it was killed, or its machine is down. Start it again: what is done stays"
+        what_to_do = "a later run has finished" if is_followed else "start it again: what is done stays"
+        return f"silent for {since}, so it was killed, or its machine is down; {what_to_do}"
     words = {
         "unknown": "of an earlier release, which did not say whether it ended",
         "broken off": "broken off by an error",

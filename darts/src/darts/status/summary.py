@@ -34,6 +34,8 @@ class RunStatus:
     """Seconds since the epoch."""
     written: float | None = None
     """When it wrote last, in seconds since the epoch."""
+    n_worked: int = 0
+    """Tiles that it had worked on by then, those that failed too."""
     at_work: Sequence[Mapping[str, Any]] = ()
     """`tile_id stage since` of each tile in work."""
 
@@ -44,11 +46,13 @@ class RunStatus:
 
     @property
     def tiles_per_minute(self) -> float | None:
-        """Tiles that were worked on, in a minute of the run; None before the first."""
-        worked = self.n_done + self.n_failed
-        if not worked or self.started is None or self.written is None or self.written <= self.started:
+        """Tiles that were worked on, in a minute of the run; None before the first.
+
+        Number and time are of one moment: the record of results is minutes ahead where a run wrote last before its end.
+        """
+        if not self.n_worked or self.started is None or self.written is None or self.written <= self.started:
             return None
-        return 60 * worked / (self.written - self.started)
+        return 60 * self.n_worked / (self.written - self.started)
 
     @property
     def left_s(self) -> float | None:
@@ -112,6 +116,7 @@ def run_status(record: RunRecord, now: float | None = None) -> RunStatus:
         n_done=counts["success"],
         n_skipped=counts["skipped"],
         n_failed=counts["failed"],
+        n_worked=int(said.get("success", 0)) + int(said.get("failed", 0)),
         **{name: said.get(name) for name in ("host", "part", "job", "started", "written")},
         at_work=said.get("at_work", ()),
     )

@@ -18,6 +18,7 @@ from darts_utils.files import atomic_file
 FILE = "progress.json"
 WRITTEN_EVERY_S = 10.0
 """A file that was not written for several times as long is that of a run that was killed."""
+_FIRST_S = 1.0
 _JOB = ("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_JOB_ID")
 
 
@@ -78,8 +79,10 @@ class Progress:
         self._ended = "interrupted" if report.interrupted else "finished"
 
     def _keep_writing(self) -> None:
-        while not self._over.wait(self._every_s):
+        wait_s = min(_FIRST_S, self._every_s)  # whoever looks on as a run begins sees it begin
+        while not self._over.wait(wait_s):
             self._write()
+            wait_s = min(2 * wait_s, self._every_s)
 
     def _write(self) -> None:
         with self._lock:

@@ -47,7 +47,7 @@ class Shard:
         given = {name: environment.get(name, "") for name in names}
         wrong = [name for name, text in given.items() if not (text.isascii() and text.isdigit())]
         if wrong:
-            told = ", ".join(f"{name} is {given[name]!r}" for name in wrong)
+            told = ", ".join(f"{name} is {given[name]!r}" if given[name] else f"{name} is not set" for name in wrong)
             raise ConfigError(
                 f"shard is slurm, but this is no task of a job array: {told}. Start it with `sbatch --array`, or name "
                 "a part such as 2/4."

@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import pyogrio
 import pytest
 import shapely
 from inventory_cases import rectangle, square
@@ -417,3 +418,16 @@ def test_equal_layers_give_equal_geopackages_dated_by_the_newest_image(tmp_path)
         changed = database.execute("SELECT DISTINCT last_change FROM gpkg_contents").fetchall()
         styled = database.execute("SELECT DISTINCT update_time FROM layer_styles").fetchall()
     assert changed == styled == [("2022-08-02T00:00:00.000Z",)]
+
+
+def test_what_layers_were_made_of_travels_with_them(tmp_path):
+    origin = {"DARTS_version": "0.2.0", "DARTS_models": "a b"}
+    layers = {"slumps": slumps_layer(), "tracks": tracks_layer()}
+    (file,) = write_layers(tmp_path / "a.gpkg", layers, "geopackage", origin)
+    assert pyogrio.read_info(file, layer="slumps")["dataset_metadata"] == origin
+    first = file.read_bytes()
+    write_layers(file, layers, "geopackage", origin)
+    assert file.read_bytes() == first, "equal layers give equal bytes"
+    *_, beside = write_layers(tmp_path / "b.csv", {"slumps": slumps_layer()}, "csv", origin)
+    assert beside == tmp_path / "b.csv.origin.json"
+    assert json.loads(beside.read_text()) == origin

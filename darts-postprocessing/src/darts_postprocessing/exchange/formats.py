@@ -1,5 +1,6 @@
 """Layers of an inventory as files for other programs: GeoPackage, GeoJSON, Shapefile, CSV."""
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -35,7 +36,9 @@ _SHAPEFILE_PARTS = frozenset({".shp", ".shx", ".dbf", ".prj", ".cpg"})
 type Layers = Mapping[str, gpd.GeoDataFrame]
 
 
-def write_layers(file_or_folder: Path, layers: Layers, file_format: str) -> list[Path]:
+def write_layers(
+    file_or_folder: Path, layers: Layers, file_format: str, origin: Mapping[str, str] | None = None
+) -> list[Path]:
     """Write layers for other programs, and return the files; they appear whole, or what was there before stays.
 
     - `geopackage`: one file `.gpkg` with all layers, each in its CRS, and a style for QGIS that fills slumps by `tier`;
@@ -54,20 +57,24 @@ def write_layers(file_or_folder: Path, layers: Layers, file_format: str) -> list
         file_or_folder: Where to. A folder that is there is replaced, if it has nothing but what such a call writes.
         layers: By their names, which become names of layers and files; polygons, each with a CRS.
         file_format: One of these.
+        origin: What they were made of and by, by name: metadata of a GeoPackage, else `<target>.origin.json` beside it.
 
     Raises:
         ConfigError: If the format is not known, the name of the file is not one of it, or there are no layers.
         DataError: If a layer has no CRS or no geometry, or what the format cannot hold.
         OutputError: If writing fails, or the folder has other files in it.
     """
-    if file_format not in _FORMATS:
-        known = ", ".join(_FORMATS)
+    if file_format not in FORMATS:
+        known = ", ".join(FORMATS)
         raise ConfigError(
-            f"the format {file_format!r} is none of {known}.{did_you_mean(file_format, _FORMATS)} Use one."
+            f"the format {file_format!r} is none of {known}.{did_you_mean(file_format, FORMATS)} Use one."
         )
     _check_layers(layers)
     try:
-        return _FORMATS[file_format](Path(file_or_folder), layers)
+        if file_format == "geopackage":
+            return _write_geopackage(Path(file_or_folder), layers, origin)
+        written = _OTHERS[file_format](Path(file_or_folder), layers)
+        return [*written, *_beside(Path(file_or_folder), origin)]
     except DartsError:
         raise
     except (OSError, RuntimeError, sqlite3.Error) as error:  # GDAL says it in the second way
@@ -86,14 +93,25 @@ def _check_layers(layers: Layers) -> None:
         raise ConfigError(f"layers differ only in capital letters: {', '.join(layers)}. Rename one of them.")
 
 
-def _write_geopackage(file: Path, layers: Layers) -> list[Path]:
+def _beside(target: Path, origin: Mapping[str, str] | None) -> list[Path]:
+    """Write what layers were made of beside files that have no place for it; return that file, if there is one."""
+    if not origin:
+        return []
+    file = target.with_name(f"{target.name}.origin.json")
+    with atomic_file(file) as part:
+        part.write_text(json.dumps(dict(origin), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return [file]
+
+
+def _write_geopackage(file: Path, layers: Layers, origin: Mapping[str, str] | None) -> list[Path]:
     if file.suffix.lower() != ".gpkg":
         raise ConfigError(f"{file.name!r} is no name of a GeoPackage. Give one that ends in .gpkg.")
     split = _one_geometry_each(layers)
     day = _newest_day(split)
     with _date_of_gdal(day), atomic_file(file) as part:
         for number, (name, layer) in enumerate(split.items()):
-            how = {"mode": "a"} if number else {"VERSION": _GEOPACKAGE_VERSION}
+            first = {"VERSION": _GEOPACKAGE_VERSION, "dataset_metadata": dict(origin or {}) or None}
+            how = {"mode": "a"} if number else first
             _to_file(layer, part, driver="GPKG", layer=name, **how)
         add_styles(part, f"{day:%Y-%m-%dT%H:%M:%S}.000Z")
         # GDAL does not reliably report a full disk
@@ -270,10 +288,9 @@ def _with_days(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     return frame
 
 
-_FORMATS: Mapping[str, Callable[[Path, Layers], list[Path]]] = {
-    "geopackage": _write_geopackage,
+_OTHERS: Mapping[str, Callable[[Path, Layers], list[Path]]] = {
     "geojson": _write_geojson,
     "shapefile": _write_shapefile,
     "csv": _write_csv,
 }
-FORMATS = tuple(_FORMATS)
+FORMATS = ("geopackage", *_OTHERS)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def write_said(out: Path, rules: Rules, counted: Counted, *, unfinished: str | N
     said = {
         "format": "darts-inventory",
         "format_version": VERSION,
+        "darts_version": version("darts-postprocessing"),
         "rules": {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(rules).items()},
         "years": list(counted.years),
         "images": [list(one) for one in counted.images],
@@ -45,6 +47,25 @@ def write_said(out: Path, rules: Rules, counted: Counted, *, unfinished: str | N
     }
     with atomic_file(out / FILE) as file:
         file.write_text(json.dumps(said, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def origin_of(folder: Path) -> dict[str, str]:
+    """Return what an inventory was made of and by, as short texts that travel with its layers.
+
+    Returns:
+        `DARTS_version DARTS_models DARTS_rules DARTS_years DARTS_images`: the release that reads it, ids of all models,
+        its rules, its years, and how many images it is of.
+    """
+    said = read_said(folder)
+    models = sorted({one for _, models in said.counted.images for one in models.split(",") if one})
+    rules = {name: value for name, value in asdict(said.rules).items() if value is not None}
+    return {
+        "DARTS_version": version("darts-postprocessing"),
+        "DARTS_models": " ".join(models),
+        "DARTS_rules": json.dumps(rules, sort_keys=True, default=list),
+        "DARTS_years": " ".join(map(str, said.counted.years)),
+        "DARTS_images": str(len(said.counted.images)),
+    }
 
 
 def read_said(folder: Path, unfinished_is_fine: Sequence[str] = ()) -> Said:

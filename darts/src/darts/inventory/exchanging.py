@@ -10,6 +10,7 @@ from darts.utils.terminal import say
 from darts_postprocessing.exchange.arts import check_arts, from_arts, to_arts
 from darts_postprocessing.exchange.contribution import Contribution
 from darts_postprocessing.exchange.formats import write_layers
+from darts_postprocessing.inventory.said import origin_of
 from darts_utils.errors import ConfigError, DataError
 from darts_utils.files import atomic_file, make_folder
 from darts_utils.machine.outputs import check_writable, writing
@@ -34,7 +35,7 @@ def export(inventory: Path, *, form: Format, year: int | None, out: Path | None,
         else _layers_of(inventory, year, form)
     )
     make_folder(target.parent)
-    written = write_layers(target, layers, "geopackage" if form == "arts" else form)
+    written = write_layers(target, layers, "geopackage" if form == "arts" else form, origin_of(inventory))
     for name, layer in layers.items():
         say(f"{name}: {counted(len(layer), 'row')}")
     for file in written:

@@ -7,9 +7,11 @@ from darts_segmentation.models.card import ModelCard
 
 
 def card_lines(card: ModelCard) -> Iterator[tuple[str, str]]:
-    """Yield name and value of all that a card says, for people; what it does not say is left out."""
+    """Yield name and value of all that a card says, for people; what it does not say is left out, but a licence."""
     texts = ("name", "version", "created", "licence", "citation", "contact")
     yield from ((name, str(value)) for name in texts if (value := getattr(card, name)) is not None)
+    if card.licence is None:
+        yield "licence", "not stated, so nobody but its makers may pass it on"
     yield "id", card.model_id or "none"
     yield "network", f"{card.architecture.get('arch')}, encoder {card.architecture.get('encoder_name')}"
     for index, band in enumerate(card.bands):

@@ -68,3 +68,20 @@ def test_a_file_that_is_not_there_or_no_toml_is_one_line(darts, tmp_path):
     code, out, _ = darts("config", "check", "bad.toml")
     assert (code, out.count("\n")) == (2, 1)
     assert out.startswith("the config file bad.toml is not valid TOML: ")
+
+
+def test_a_value_that_maps_and_training_refuse_is_told_once(darts, tmp_path):
+    (tmp_path / "config.toml").write_text("[darts]\nbatch_size = 0\n")
+    code, out, _ = darts("config", "check")
+    assert (code, out.count("batch_size")) == (2, 1)
+
+
+def test_no_file_is_no_fault_unless_one_was_named(darts):
+    assert darts("config", "check")[:2] == (0, "there is no config.toml here, so nothing is read of one\n")
+    assert darts("config", "check", "other.toml")[0] == 2
+
+
+def test_a_schema_is_not_written_over_a_folder(darts, tmp_path):
+    code, _, error = darts("config", "schema", "--out", tmp_path)
+    assert code == 2
+    assert f"{tmp_path} is a folder, but a file was to be written. Name a file." in " ".join(error.split())

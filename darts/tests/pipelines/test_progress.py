@@ -108,9 +108,16 @@ def test_ids_are_given_once():
         PlanetPipeline(image_ids=["a"], image_id_file=Path("b"))
 
 
-def test_a_folder_without_a_record_is_refused_with_the_one_that_was_meant(tmp_path):
-    with pytest.raises(MissingDataError, match="there is no folder"):
+def test_a_folder_without_a_record_is_refused_with_the_one_that_was_meant(tmp_path, monkeypatch):
+    with pytest.raises(MissingDataError, match=r"nowhere is not there\. Name the results folder"):
         read_runs(tmp_path / "nowhere")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MissingDataError, match="file is a file"):
+        read_runs(tmp_path / "file")
+    monkeypatch.setattr("darts.pipelines.results.records.is_readable", lambda folder: folder.name == "output")
+    with pytest.raises(MissingDataError, match="may not be read"):
+        read_runs(tmp_path)
+    monkeypatch.undo()
     Journal(tmp_path / "output" / "planet", {})
     with pytest.raises(MissingDataError, match=r"Did you mean .*output/planet\?"):
         read_runs(tmp_path)

@@ -115,7 +115,7 @@ def test_several_folders_make_one_report(results, tmp_path, darts):
     [
         ([], 2, "no results folder is given"),
         (["a", "b"], 2, "2 folders are given"),
-        (["nowhere"], 1, "there is no folder nowhere"),
+        (["nowhere"], 1, "the folder nowhere is not there"),
         (["."], 1, "holds no record of a run"),
     ],
 )

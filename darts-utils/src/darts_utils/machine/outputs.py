@@ -27,6 +27,17 @@ def check_writable(folder: Path) -> None:
         raise cannot_write(folder, error) from error
 
 
+def check_file(file: Path) -> None:
+    """Do nothing if a file can be made, or replaced.
+
+    Raises:
+        OutputError: If it is a folder, or its folder cannot be written to.
+    """
+    if file.is_dir():
+        raise OutputError(f"{file} is a folder, but a file was to be written. Name a file.")
+    check_writable(file.parent)
+
+
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
     """Write in the block; where that fails, the error names the folder, and no file that nobody knows of.

@@ -41,7 +41,7 @@ def refusal(error: cyclopts.CycloptsError) -> str:
 def _wrong_value(error: CoercionError, argument: Any, value: str) -> str:
     name = (error.token.keyword if error.token is not None else None) or argument.name
     source = "" if error.token is None or error.token.source in ("", "cli") else f" in {error.token.source}"
-    also = ", or a range such as 7-8" if argument.parameter.converter is spelled_out else ""
+    also = ", or a range that goes up such as 7-8" if argument.parameter.converter is spelled_out else ""
     return wrong_value(name, value, argument.hint, source, also)
 
 

@@ -12,9 +12,10 @@ from darts.config.checking import problems
 from darts.config.declared import all_commands, by_key, command_named
 from darts.config.own_keys import own_keys
 from darts.config.schema import config_schema as schema_of
-from darts.utils.config import config_parser
+from darts.utils.config import DEFAULT_FILE, config_parser
 from darts.utils.terminal import say
-from darts_utils.files import atomic_file, make_folder
+from darts_utils.files import atomic_file
+from darts_utils.machine.outputs import check_file
 from darts_utils.paths import user_path
 
 
@@ -63,6 +64,9 @@ def check_config(file: Path | None = None) -> CheckReport:
         file: The file; that of --config-file if not given.
     """
     checked = config_parser.file if file is None else user_path(file)
+    if file is None and checked == DEFAULT_FILE and not checked.exists():
+        say(f"there is no {checked} here, so nothing is read of one")
+        return CheckReport(())
     found = problems(checked, _app())
     for problem in found:
         say(problem)
@@ -83,7 +87,7 @@ def config_schema(*, out: Path | None = None) -> None:
         say(text.rstrip())
         return
     file = user_path(out)
-    make_folder(file.parent)
+    check_file(file)
     with atomic_file(file) as part:
         part.write_text(text, encoding="utf-8")
     say(f"Schema: {file}")

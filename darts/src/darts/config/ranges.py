@@ -22,17 +22,19 @@ _LACKS_A_FLAG = "Add --"
 
 
 def out_of_range(commands: list[Command], values: Mapping[str, Any]) -> Iterator[str]:
-    """Yield why commands would refuse some values.
+    """Yield why commands would refuse some values; of a key that several commands refuse only what the first one says.
 
     Args:
         commands: The commands.
         values: Values of the right kinds by key.
     """
+    told: set[str] = set()
     for group in dict.fromkeys(group for command in commands for group in command.groups):
         known = {field.name for field in dataclasses.fields(group)}
         with _quietly():
             refusals = list(_refusals(group, {key: value for key, value in values.items() if key in known}))
-        yield from refusals
+        yield from (reason for key, reason in refusals if key not in told)
+        told |= {key for key, _ in refusals if key is not None}
 
 
 @contextmanager
@@ -46,13 +48,13 @@ def _quietly() -> Iterator[None]:
         logging.disable(before)
 
 
-def _refusals(group: type, values: dict[str, Any]) -> Iterator[str]:
-    """Yield one reason after the other: what has been said of one value is not said again of others."""
+def _refusals(group: type, values: dict[str, Any]) -> Iterator[tuple[str | None, str]]:
+    """Yield key and reason one after the other: what has been said of one value is not said again of others."""
     while (reason := _refused(group, values)) is not None:
         key = _named(reason, values)
         at = key or next((one for one in values if _refused(group, _without(values, one)) != reason), None)
         if _LACKS_A_FLAG not in reason:
-            yield reason if key or at is None else f"{at}: {reason}"
+            yield at, reason if key or at is None else f"{at}: {reason}"
         if at is None:
             return
         values = _without(values, at)

@@ -15,6 +15,7 @@ from darts.utils.console import show_rows
 from darts.utils.terminal import say, short_path
 from darts_utils.errors import ConfigError
 from darts_utils.files import atomic_file
+from darts_utils.machine.outputs import check_file
 from darts_utils.paths import user_path
 from darts_utils.text import counted
 
@@ -72,15 +73,19 @@ def _known() -> set[str]:
 
 
 def _check_names(out: Path | None, picture: Path | None) -> None:
-    """Refuse files of kinds that are not written, before anybody is asked.
+    """Refuse files of kinds that are not written, or that cannot be, before anybody is asked.
 
     Raises:
-        ConfigError: If one is.
+        ConfigError: If one is of another kind.
+        OutputError: If one cannot be written.
     """
     if out is not None and out.suffix.lower() not in _SUFFIXES:
         raise ConfigError(f"out is {out}, but must end with {', '.join(_SUFFIXES)}. Rename it.")
     if picture is not None and picture.suffix.lower() != ".png":
         raise ConfigError(f"picture is {picture}, but must end with .png. Rename it.")
+    for file in (out, picture):
+        if file is not None:
+            check_file(file)
 
 
 def _geojson(found: "Found") -> str:

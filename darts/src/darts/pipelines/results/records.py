@@ -15,6 +15,7 @@ from darts.pipelines.results import progress
 from darts.utils.terminal import short_path
 from darts_utils.errors import MissingDataError
 from darts_utils.files import atomic_file, exclusive_lock
+from darts_utils.machine.disk import is_readable
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,10 @@ def read_runs(folder: Path) -> list[RunRecord]:
         MissingDataError: If there is no such folder, or no record in it.
     """
     if not folder.is_dir():
-        raise MissingDataError(f"there is no folder {short_path(folder)}. Name the results folder of a run.")
+        what = "is a file" if folder.exists() else "is not there"
+        raise MissingDataError(f"the folder {short_path(folder)} {what}. Name the results folder of a run.")
+    if not is_readable(folder):
+        raise MissingDataError(f"the folder {short_path(folder)} may not be read. Ask for the right to read it.")
     stems = [path.name.removesuffix(".results.parquet") for path in folder.glob("*.results.parquet")]
     if not stems:
         raise MissingDataError(

@@ -15,6 +15,13 @@ from darts.command_line.commands import asks_for_help, refused_command, refused_
 from darts.command_line.examples import with_examples
 from darts.command_line.helping import PlainHelp
 from darts.command_line.refusals import refusal
+from darts.command_line.tree import (  # two of them only for those who import them from here
+    COMMANDS,
+    ray_group,  # noqa: F401
+    sequential_group,  # noqa: F401
+    subcommands_group,
+    utilities_group,
+)
 from darts.config.setting import settings
 from darts.logs.opening import base_folders, open_log
 from darts.logs.saying import said, say_error, unforeseen
@@ -49,11 +56,6 @@ _IMPORTED_WHEN_ASKED_FOR = {
 
 root_file = Path(__file__).resolve()
 config_parser.exclusive = (*SCENE_SELECTORS, "aoi_shapefile")
-
-subcommands_group = cyclopts.Group.create_ordered("Pipelines & Scripts")
-sequential_group = cyclopts.Group.create_ordered("Sequential Pipelines")
-ray_group = cyclopts.Group.create_ordered("Ray Pipelines")
-utilities_group = cyclopts.Group.create_ordered("Utilities")
 
 app = cyclopts.App(
     name="darts",
@@ -99,12 +101,6 @@ config_app = cyclopts.App(
     config=config_parser.nothing,
 )
 app.command(config_app)
-for _name, _function, _words in (
-    ("show", "show_config", "Show every key with its value, and where that comes from."),
-    ("check", "check_config", "Report all that is wrong with a config file."),
-    ("schema", "config_schema", "Print a JSON schema of config files, by which editors check and complete them."),
-):
-    config_app.command(f"darts.config.commands:{_function}", name=_name, help=_words)
 app.register_install_completion_command(group=utilities_group)
 
 
@@ -142,177 +138,16 @@ def help() -> None:  # noqa: A001  (the documented name of the command)
     app.help_print([])
 
 
-app.command(
-    "darts.environment.commands:env_info",
-    name="env-info",
-    group=utilities_group,
-    help="Print versions, processors and GPUs that a run would use, and what would be slow or fail.",
-)
-
-
-app.command(
-    "darts.pipelines.paths:debug_default_paths",
-    name="debug-default-paths",
-    group=utilities_group,
-    help="Print the locations that a run would use; nothing is made on disk.",
-)
-
-
-app.command(
-    "darts.pipelines.results.upgrade:upgrade_results",
-    name="upgrade-results",
-    group=utilities_group,
-    help="Tell results of earlier releases how they were made, where the record of their run proves it.",
-)
-
-
-app.command(
-    "darts.demo.run:demo",
-    name="demo",
-    group=subcommands_group,
-    help="Map slumps in a made-up stretch of Arctic coast and compare them with the truth; needs no account.",
-)
-app.command(
-    "darts.validation.command:validate_inference",
-    name="validate-inference",
-    group=utilities_group,
-    help="Check that inference with a model does what it promises on a scene, on this machine.",
-)
-inference_app.command(
-    "darts.pipelines.sentinel2:run_sentinel2_sequential",
-    name="sentinel2-sequential",
-    group=sequential_group,
-    help="Map slumps in Sentinel-2 scenes, one after the other.",
-)
-inference_app.command(
-    "darts.pipelines.planet:run_planet_sequential",
-    name="planet-sequential",
-    group=sequential_group,
-    help="Map slumps in PlanetScope orthotiles and scenes, one after the other.",
-)
-inference_app.command(
-    "darts.pipelines.ray.pipelines:run_sentinel2_ray",
-    name="sentinel2-ray",
-    group=ray_group,
-    help="Map slumps in Sentinel-2 scenes on a Ray cluster, or on all cores and GPUs of this machine.",
-)
-inference_app.command(
-    "darts.pipelines.ray.pipelines:run_planet_ray",
-    name="planet-ray",
-    group=ray_group,
-    help="Map slumps in PlanetScope images on a Ray cluster, or on all cores and GPUs of this machine.",
-)
-inference_data_app.command(
-    "darts.pipelines.commands:prepare_sentinel2",
-    name="sentinel2",
-    help="Fetch scenes, elevation and trends, so that a later run can be offline.",
-)
-inference_data_app.command(
-    "darts.pipelines.commands:prepare_planet",
-    name="planet",
-    help="Fetch elevation and trends for PlanetScope images, so that a later run can be offline.",
-)
-training_data_app.command(
-    "darts.datasets.build.pipelines:create_planet_dataset",
-    name="planet",
-    help="Make training data of PlanetScope images and the slumps digitised on them.",
-)
-training_data_app.command(
-    "darts.datasets.build.pipelines:create_pingo_dataset",
-    name="planet-pingo",
-    help="Make training data of PlanetScope images that lie at any depth, found by their *_SR.tif.",
-)
-training_data_app.command(
-    "darts.datasets.build.pipelines:create_sentinel2_dataset",
-    name="sentinel2",
-    help="Make training data of Sentinel-2 scenes, with slumps digitised on PlanetScope images.",
-)
-for _app, _name, _function, _words in (
-    (map_app, "sentinel2", "map_sentinel2", "Map slumps in Sentinel-2 scenes."),
-    (map_app, "planet", "map_planet", "Map slumps in PlanetScope orthotiles and scenes."),
-    (fetch_app, "sentinel2", "fetch_sentinel2", "Fetch scenes, elevation and trends for offline runs."),
-    (fetch_app, "planet", "fetch_planet", "Fetch elevation and trends for offline runs over PlanetScope images."),
-):
-    _app.command(f"darts.pipelines.commands:{_function}", name=_name, help=_words)
-search_app.command(
-    "darts.search.command:search_sentinel2",
-    name="sentinel2",
-    help="Show which Sentinel-2 scenes there are: dates, cloud, snow, sizes; no model is needed.",
-)
-app.command(
-    "darts.status.command:status",
-    name="status",
-    group=subcommands_group,
-    config=config_parser.folders_only,
-    help="Show what runs are at: done, failed and why, what is at work, and how long it will take.",
-)
-app.command(
-    "darts.report.command:report",
-    name="report",
-    group=subcommands_group,
-    config=config_parser.folders_only,
-    help="Write a page over results folders: map, pictures, table, failures, times; and a QGIS project.",
-)
-app.command(
-    "darts.training.commands:train_smp",
-    name="train",
-    group=subcommands_group,
-    help="Train a network on a training set, and write it as a calibrated model.",
-)
-for _names, _function, _words in (
-    (("train-smp", "train"), "train_smp", "Train a network on a training set, and write it as a calibrated model."),
-    (("test-smp", "test"), "test_smp", "Test a model on patches that it has not learned from."),
-    (("crossval-smp", "cross-validate"), "crossval_smp", "Train every fold with several seeds, and score the runs."),
-    (("tune-smp", "tune"), "tune_smp", "Search for hyperparameters, by cross-validation."),
-    (
-        ("calibrate",),
-        "calibrate",
-        "Calibrate a model, or several as an ensemble, on patches they have not learned from.",
-    ),
-):
-    training_app.command(f"darts.training.commands:{_function}", name=_names, help=_words)
-for _name, _function, _words in (
-    ("list", "list_models", "Show what is in the models folder."),
-    ("show", "show_model", "Show all that a model says of itself."),
-    ("pack", "pack_model", "Write an older model as .safetensors, with what you state about it."),
-    ("verify", "verify_models", "Check hash, bands, weights and a forward pass of models."),
-    ("convert", "convert_model", "Write a Lightning checkpoint, or another older layout, as .safetensors."),
-    ("export", "export_model", "Write the network of a model for other programs, as .pt2 or ONNX."),
-    ("get", "get_model", "Fetch a model over https; it appears only if its hash is right."),
-):
-    models_app.command(f"darts.models.commands:{_function}", name=_name, help=_words)
-for _name, _function, _words in (
-    (
-        "build",
-        "commands:build_inventory",
-        "Make one inventory of all tiles: slumps of each year, and tracks over years.",
-    ),
-    ("track", "commands:track_inventory", "Make slumps and tracks again, with other rules or published ids."),
-    (
-        "evaluate",
-        "commands:evaluate_inventory",
-        "Compare slumps with a reference: found, missed and false ones.",
-    ),
-    ("polygonize", "polygonize:polygonize_tiles", "Make polygons again from probabilities, without networks."),
-    ("agree", "commands:agreement_of_layers", "Compare several people's outlines, and write what most agree on."),
-    ("density", "density:density_of_inventory", "Add up slumps and ground over cells, districts and latitudes."),
-    ("show", "exchange:show_inventory", "Draw a place year by year, with what changed, and sizes and growth."),
-    ("export", "exchange:export_inventory", "Write an inventory for other programs, or in the schema of ARTS."),
-    ("import", "exchange:import_layer", "Check a layer in the schema of ARTS, and write it as labels or reference."),
-):
-    inventory_app.command(f"darts.inventory.{_function}", name=_name, help=_words)
-training_app.command(
-    "darts.datasets.inspect.validate:validate_command",
-    name="validate-dataset",
-    group=utilities_group,
-    help="Check that a training set is whole and sound.",
-)
-training_app.command(
-    "darts.datasets.inspect.show:show_dataset",
-    name="show-dataset",
-    group=utilities_group,
-    help="Draw patches of a training set with their labels, and a map of where they lie.",
-)
+_GROUPS = {
+    "": app, "map": map_app, "fetch": fetch_app, "search": search_app, "inference": inference_app,
+    "prep-data": inference_data_app, "training": training_app, "create-dataset": training_data_app,
+    "models": models_app, "inventory": inventory_app, "config": config_app,
+}  # fmt: skip
+for _group, _commands in COMMANDS.items():
+    for _command in _commands:
+        _more: dict[str, Any] = {} if _command.group is None else {"group": _command.group}
+        _more |= {"config": config_parser.folders_only} if _command.folders_only else {}
+        _GROUPS[_group].command(_command.function, name=_command.names, help=_command.help, **_more)
 
 
 @inference_app.command(group=utilities_group)

@@ -111,6 +111,8 @@ def test_an_empty_answer_says_what_to_do(asked, search):
     code, out, _ = search("--tile-ids", "01CDE", "--years", "2024")
     assert code == 0
     assert "no scene. Widen dates, cloud or snow cover." in out
+    _, out, _ = search("--scene-ids", "S2B_MSIL2A_20200101T000000_N0500_R001_T01CDE_20200101T000000")
+    assert "none of them is in the catalogue. Check the ids." in out
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A report over results folders: what it reads again, what it says, and what it survives."""
 
+import json
 import os
 import shutil
 import xml.etree.ElementTree as ET
@@ -16,12 +17,14 @@ import rasterio
 import shapely
 
 from benchmarks.lib.made_results import make_results
+from darts.pipelines.results.journal import Journal
 from darts.pipelines.results.records import read_runs
-from darts.pipelines.tiles import Outcome, RunReport, TileRef
+from darts.pipelines.tiles import Outcome, RunReport, StageTime, TileRef
 from darts.report import layers as layers_module
 from darts.report.build import build_report, end_with_report
 from darts.report.layers import layers_of, read_layers
 from darts.report.shapes import compact
+from darts.report.timeline import stage_rows, timeline_of
 
 N = 26
 
@@ -229,3 +232,39 @@ def test_the_land_of_maps_is_where_land_is(longitude, latitude, is_land):
 
     place = shapely.Point(pyproj.Transformer.from_crs(4326, 3413, always_xy=True).transform(longitude, latitude))
     assert any(polygon.contains(place) for polygon in land()) == is_land
+
+
+def test_an_image_that_is_there_as_a_scene_and_in_an_orthotile_is_two_tiles(tmp_path):
+    for place in ("image", "42/image"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "darts_inference.json").write_text(json.dumps({"DARTS_tile_id": place, "n_objects": 1}))
+    refs = [TileRef(tile_id=place, output_folder=Path(place)) for place in ("image", "42/image")]
+    Journal(tmp_path, {}).add(*(Outcome(ref=ref, status="success") for ref in refs))
+    found = build_report([tmp_path], tmp_path)
+    assert sorted(found.layers.scenes["folder"]) == ["42/image", "image"]
+
+
+def test_links_lead_to_folders_of_any_name(results, tmp_path):
+    odd = results.rename(tmp_path / "50 % # ready")
+    build_report([odd], tmp_path / "report")
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "../50%20%25%20%23%20ready/S2B_" in page
+
+
+def test_times_are_summed_by_stage_and_the_last_run_is_the_timeline(tmp_path):
+    for seconds in (1.0, 3.0):
+        times = (StageTime("load", 10.0, 10.0 + seconds), StageTime("segment", 11.0, 12.5))
+        ref = TileRef(tile_id="a", output_folder=Path("a"))
+        Journal(tmp_path, {}).add(Outcome(ref=ref, status="success", times=times))
+    runs = read_runs(tmp_path)
+    load, segment = stage_rows(runs)
+    assert (load["name"], load["n"], load["mean"], load["longest"], load["total"]) == (
+        "load",
+        "2",
+        "2.00",
+        "3.00",
+        "4.0",
+    )
+    assert load["percent"] + segment["percent"] == 100
+    assert timeline_of(runs) == {"stages": ["load", "segment"], "spans": [[0, 0.0, 3.0], [1, 1.0, 1.5]], "seconds": 3.0}
+    assert (stage_rows([]), timeline_of([])["spans"]) == ([], [])

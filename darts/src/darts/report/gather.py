@@ -81,8 +81,9 @@ def _tile(end: TileEnd, folder: Path, page_folder: Path) -> Tile:
 def _placed(written: Path, folder: Path) -> Path:
     """Return where the results of a tile are; the folder may have been moved, or be seen from another machine."""
     parts = written.parts
-    candidates = [folder.joinpath(*parts[-depth:]) for depth in (1, 2)]  # an orthotile's images lie one deeper
-    return next((path for path in candidates if path.is_dir()), candidates[0])
+    # an orthotile's image lies one deeper, and may be there as a scene too
+    candidates = [folder.joinpath(*parts[-depth:]) for depth in (2, 1)]
+    return next((path for path in candidates if path.is_dir()), candidates[-1])
 
 
 def _from(page_folder: Path, place: Path) -> str:

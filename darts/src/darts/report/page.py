@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
 import numpy as np
@@ -140,14 +141,19 @@ def _data(found: Gathered, slumps: Sequence[Any], pictures: Mapping[str, str] | 
 
 def _tile_values(tile: Tile, facts: Mapping[str, Any], pictures: Mapping[str, str] | None) -> list[Any]:
     area = _value(facts.get("area_m2"))
-    thumbnail = _value(facts.get("thumbnail")) if pictures is None else pictures.get(tile.path)
+    thumbnail = _address(_value(facts.get("thumbnail"))) if pictures is None else pictures.get(tile.path)
     return [
         tile.end.tile_id, _value(facts.get("acquired")), _value(facts.get("sensor")),
         _WORDS.get(tile.end.status, tile.end.status), _value(facts.get("n_objects")),
         None if area is None else round(area / 1e4, 3), _value(facts.get("observed_km2")),
         _value(facts.get("cloudy_km2")), None if tile.end.seconds is None else round(tile.end.seconds, 2),
-        tile.end.error, tile.path if facts and pictures is None else None, thumbnail,
+        tile.end.error, _address(tile.path) if facts and pictures is None else None, thumbnail,
     ]  # fmt: skip
+
+
+def _address(path: str | None) -> str | None:
+    """Return a path as a link: what stands for something else in addresses is written otherwise."""
+    return path if path is None or path.startswith("file:") else quote(path)
 
 
 def _value(value: Any) -> Any:

@@ -22,6 +22,7 @@ from darts_utils.text import counted
 if TYPE_CHECKING:
     from darts.search.found import Found
 
+_BY_ID = ("scene_ids", "scene_id_file")
 _SUFFIXES = (".geojson", ".json", ".txt")
 
 
@@ -121,15 +122,18 @@ def _show(found: "Found", wanted: SearchParameters) -> None:
     ]  # fmt: skip
     if rows:
         show_rows("Scenes", ("scene", "acquired (UTC)", "cloud", "snow", "to fetch"), rows)
-    for line in _summary(found, size(found.n_bytes)):
+    for line in _summary(found, size(found.n_bytes), by_id=wanted.selector in _BY_ID):
         say(line)
 
 
-def _summary(found: "Found", sized: str) -> Iterator[str]:
+def _summary(found: "Found", sized: str, *, by_id: bool) -> Iterator[str]:
+    none = (
+        "none of them is in the catalogue. Check the ids." if by_id else "no scene. Widen dates, cloud or snow cover."
+    )
     days = found.days
     number = counted(len(found.scenes), "scene")
     when = "" if not days else f" of {len(days)} days, {days[0]} to {days[-1]}" if len(days) > 1 else f" of {days[0]}"
-    yield f"{number}{when}; all of them are {sized}" if found.scenes else "no scene. Widen dates, cloud or snow cover."
+    yield f"{number}{when}; all of them are {sized}" if found.scenes else none
     share = found.covered_share()
     if share is not None:
         yield f"of the area of interest {100 * share:.3g} % lie in at least one of them"
@@ -141,7 +145,7 @@ def _asked(wanted: SearchParameters) -> str:
         "tile_ids": f"tiles {', '.join(wanted.tile_ids or ())}", "aoi_file": f"area {wanted.aoi_file}",
         "scene_ids": "scenes by id", "scene_id_file": f"scenes of {wanted.scene_id_file}",
     }.get(wanted.selector or "", "nothing")  # fmt: skip
-    if wanted.selector in (None, "scene_ids", "scene_id_file"):
+    if wanted.selector is None or wanted.selector in _BY_ID:
         return str(where)
     limits = [
         f"{what} at most {limit} %"

@@ -21,6 +21,10 @@ def test_the_share_of_the_area_that_scenes_cover_counts_ground_once():
     half, other = shapely.box(-131, 69, -128, 71), shapely.box(-130.5, 69, -128, 71)
     assert found(area, scene("a", half), scene("b", other)).covered_share() == pytest.approx(0.5, abs=1e-4)
     assert found(area, scene("a", shapely.box(-135, 60, -120, 80))).covered_share() == pytest.approx(1)
+    quarter = shapely.box(-127, 69, -125, 71)
+    assert found(area, scene("a", half), scene("b", quarter)).covered_share() == pytest.approx(0.75, abs=1e-4)
+    wide = shapely.box(-150, 70, -100, 72)  # its southern edge is an arc on the map, and no chord
+    assert found(shapely.box(-126, 70, -124, 70.05), scene("a", wide)).covered_share() == pytest.approx(1, abs=1e-3)
     assert found(area, scene("a", None)).covered_share() == 0
     assert found(None, scene("a", half)).covered_share() is None
     assert found(shapely.Point(-128, 70), scene("a", half)).covered_share() is None

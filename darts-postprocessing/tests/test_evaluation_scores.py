@@ -393,6 +393,7 @@ def test_scores_as_text():
     assert "precision           0.3  0.500              -" in lines
     assert "all                  1      1       0      0.500   1.000  0.667" in lines
     assert "size:<500            0      0       0          -       -      -" in lines
+    assert lines[-1].startswith("-: nothing to reckon it from, or fewer than 4 places with slumps")
     assert all(line == line.rstrip() for line in lines)
 
 

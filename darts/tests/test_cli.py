@@ -226,10 +226,10 @@ def test_what_nobody_foresaw_is_one_line_that_names_the_log_file(darts, monkeypa
     code, out, err = darts("env-info", "--log-plain")
     (log,) = (tmp_path / "logs").iterdir()
     assert log.is_file()
-    reason = " ".join(str(error).split())
+    reason = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
     assert (code, out) == (1, "")
     assert err == (
-        f"Error: {type(error).__name__}: {reason} (not foreseen, so likely a fault of DARTS). "
+        f"Error: {reason} (not foreseen, so likely a fault of DARTS). "
         f"Report it with {log.relative_to(tmp_path)}, where the details are; -vv shows them.\n"
     )
     assert "Traceback (most recent call last)" in log.read_text()

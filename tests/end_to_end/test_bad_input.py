@@ -67,8 +67,8 @@ def one_failed(result, tmp_path, reason):
 def test_no_models(map_scenes, tmp_path):
     refused(
         map_scenes(),
-        f"there is no model (*.safetensors, *.pt) in {tmp_path / 'models'}. Put one there, or name one with"
-        " --model-files.",
+        f"there is no model (*.safetensors, *.pt) in {tmp_path / 'models'}, which does not exist. Put one there, or"
+        " name one with --model-files.",
     )
 
 

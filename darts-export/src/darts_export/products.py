@@ -82,6 +82,8 @@ def check_bands(bands: Collection[str], also: Collection[str] = ()) -> None:
         known = [*PRODUCTS, *(name.replace("*", "{model}") for name in manager if name not in PRODUCTS), *also]
         meant = [name for band in unknown if (name := nearest(band, known)) is not None]
         hint = f" (did you mean {' and '.join(meant)}?)" if meant else ""
+        if any("," in band for band in unknown):
+            hint = "; names are separated by spaces, not by commas"
         raise ConfigError(
             f"cannot export {', '.join(unknown)}{hint}; known are: {', '.join(known)}. "
             "Correct the name or leave it out."

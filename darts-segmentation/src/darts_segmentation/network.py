@@ -14,7 +14,7 @@ from darts_segmentation.model_units import picked
 from darts_segmentation.models.card import ModelCard
 from darts_segmentation.precision import computing_in, prepare_exact_parts, usual_precision
 from darts_segmentation.symmetry import VIEWS, View
-from darts_utils.errors import ConfigError, DataError
+from darts_utils.errors import ConfigError, DataError, with_kind
 from darts_utils.parameters import FLOAT32, Precision
 
 logger = logging.getLogger(__name__)
@@ -219,7 +219,7 @@ class NetworkGroup:
         except Exception as error:  # networks raise all kinds for a size that they were not made for
             raise DataError(
                 f"the model {member.name} cannot work on patches of {inputs.shape[-2]} x {inputs.shape[-1]} pixels"
-                f" ({type(error).__name__}: {' '.join(str(error).split())[:200]}). Change patch_size, or leave it out."
+                f" ({with_kind(error, 200)}). Change patch_size, or leave it out."
             ) from error
         # a network with an auxiliary head gives two
         logits = (output[0] if isinstance(output, tuple) else output)[:, 0].float()

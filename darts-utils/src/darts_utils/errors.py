@@ -57,6 +57,32 @@ class OutputError(DartsError, OSError):
     exit_code = 2
 
 
+_ADVICE_OF_GDAL = "; It might help"
+"""Begins what GDAL tells people who call it themselves."""
+
+
+def one_line(error: BaseException, longest: int | None = None) -> str:
+    """Return what an error of a library says, to stand in a message of ours; its kind if it says nothing.
+
+    Args:
+        error: The error.
+        longest: After how many characters it ends.
+    """
+    said, advice, _ = " ".join(str(error).split()).partition(_ADVICE_OF_GDAL)
+    return (said.rstrip(".") if advice else said)[:longest] or type(error).__name__
+
+
+def with_kind(error: BaseException, longest: int | None = None) -> str:
+    """Return what kind an error of a library is and what it says, for those whose words alone say little.
+
+    Args:
+        error: The error.
+        longest: After how many characters its words end.
+    """
+    kind, said = type(error).__name__, one_line(error, longest)
+    return kind if said == kind else f"{kind}: {said}"
+
+
 def exit_status(failures: Iterable[str | None]) -> int:
     """Return the exit status of work of which some failed, by the names of the errors: 0 if nothing did.
 

@@ -41,6 +41,11 @@ def test_every_problem_is_told_at_once(check):
     assert sorted(lines) == sorted([*WRONG.values(), beside, twice])
 
 
+def test_a_month_in_words_is_told_what_months_are(check):
+    said = "months is 'july' but must be a whole number from 1 to 12, or a range that goes up such as 7-8. Correct it."
+    assert check("[darts]\nmonths = 'july'\n") == (2, [said])
+
+
 def test_values_that_do_not_go_together_are_told(check):
     said = "overlap is 600 px but must be below patch_size (512 px). Lower overlap or raise patch_size."
     assert check("[darts]\noverlap = 600\npatch_size = 512\n") == (2, [said])

@@ -19,6 +19,7 @@ def test_each_value_says_where_it_comes_from(darts, tmp_path, monkeypatch):
     assert origins["batch_size = 2"] == "--set"
     assert origins["patch_size = 1024"] == "default"
     assert origins["scene_ids is not given"] == "default"
+    assert origins["output_data_dir is not given"] == "default, shown by `darts debug-default-paths`"
     assert origins["output_dir = '/data/output'"] == "environment DARTS_DATA_DIR"
     assert origins["models_dir = '/fast/models'"] == "fast_dir of config.toml"
     assert origins["ee_url = 'https://mirror.org'"] == "environment DARTS_EE_URL"
@@ -32,6 +33,13 @@ def test_a_command_has_its_keys_and_no_others(darts):
     every = darts("config", "show")[1]
     assert {"orthotiles_dir is not given", "scene_ids is not given"} <= set(every.splitlines())
     assert re.search(r"(?m)^overlap = 256 \(.*map sentinel2.*\)$", every)
+
+
+def test_places_that_hang_off_others_are_those_that_are_shown_elsewhere(darts):
+    of_others = [line.split()[0] for line in darts("config", "show", "--origin")[1].splitlines() if "debug-" in line]
+    listed = [line.split(": ")[0] for line in darts("debug-default-paths")[1].splitlines()]
+    assert len(of_others) == 9
+    assert set(of_others) <= set(listed)
 
 
 def test_other_programs_get_json(darts):

@@ -58,8 +58,8 @@ def test_no_model_is_one_clear_line(tmp_path):
     with pytest.raises(ConfigError) as caught:
         Sentinel2Pipeline().resolved()
     assert str(caught.value) == (
-        f"there is no model (*.safetensors, *.pt) in {tmp_path / 'models'}. Put one there, or name one with"
-        " --model-files."
+        f"there is no model (*.safetensors, *.pt) in {tmp_path / 'models'}, which does not exist. Put one there, or"
+        " name one with --model-files."
     )
 
 
@@ -95,8 +95,8 @@ def test_a_folder_with_models_of_other_sensors_only_is_one_clear_line(tmp_path):
     with pytest.raises(ConfigError) as caught:
         Sentinel2Pipeline().models_by_name()
     assert str(caught.value) == (
-        f"no model in {tmp_path / 'models'} is of sentinel2: theirs.safetensors (planet). Put one there, or name one by"
-        " --model-files."
+        f"no model in {tmp_path / 'models'} is of sentinel2: theirs.safetensors (planet). Put one there, or"
+        " name one by --model-files."
     )
 
 

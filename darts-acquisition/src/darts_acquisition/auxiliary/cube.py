@@ -17,7 +17,7 @@ from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 from zarr.errors import GroupNotFoundError
 
-from darts_utils.errors import CoverageError, DataError, MissingDataError
+from darts_utils.errors import CoverageError, DataError, MissingDataError, one_line
 from darts_utils.rasters.chunked import read_chunks
 
 icechunk.set_logs_filter("off")  # what it says of local cubes is no news, and of damage its errors tell
@@ -178,11 +178,6 @@ def open_cube(path: Path, geobox: GeoBox, stage_with: str) -> Cube:
 
 def _holds_data(path: Path) -> bool:
     return any(any((path / part).glob("*")) for part in ("chunks", "manifests"))
-
-
-def one_line(error: Exception) -> str:
-    """Return the words of an error without the line breaks that icechunk puts between them."""
-    return " ".join(str(error).split())
 
 
 def window_around(cube: GeoBox, needed: shapely.Geometry, buffer_px: int) -> GeoBox:

@@ -21,8 +21,8 @@ from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 from smart_geocubes.core import PatchIndex, RemoteAccessor
 
-from darts_acquisition.auxiliary.cube import STAGE_WITH, Cube, one_line, open_cube
-from darts_utils.errors import DartsError, DataError, MissingDataError, OutputError
+from darts_acquisition.auxiliary.cube import STAGE_WITH, Cube, open_cube
+from darts_utils.errors import DartsError, DataError, MissingDataError, OutputError, one_line
 from darts_utils.files import atomic_folder, exclusive_lock, remove_parts
 from darts_utils.machine.disk import advice_for, reason_of
 from darts_utils.machine.threads import inherited

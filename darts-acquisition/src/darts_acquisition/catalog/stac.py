@@ -16,7 +16,7 @@ from darts_acquisition.catalog.nesting import read_json
 from darts_acquisition.services.connections import same_host
 from darts_acquisition.services.http import fetch_text
 from darts_acquisition.services.retry import Service, TransientError
-from darts_utils.errors import DartsError, DataError, ServiceError
+from darts_utils.errors import DartsError, DataError, ServiceError, with_kind
 from darts_utils.names import shown
 from darts_utils.search.periods import Period
 
@@ -173,8 +173,7 @@ def _features(service: Service, url: str, **query: Any) -> Iterator[Any]:
         raise
     except (APIError, pystac.STACError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ServiceError(
-            f"{service.name}: {url}/search did not answer with STAC items ({type(error).__name__}: {error}). "
-            f"{service.advice}"
+            f"{service.name}: {url}/search did not answer with STAC items ({with_kind(error)}). {service.advice}"
         ) from error
 
 

@@ -9,7 +9,7 @@ import pyogrio
 import shapely
 
 from darts_acquisition.catalog.vector_kinds import check_holds_shapes
-from darts_utils.errors import DataError, MissingDataError
+from darts_utils.errors import DataError, MissingDataError, one_line
 from darts_utils.text import read_text
 
 _NO_SHAPES = frozenset({"layer_styles", "qgis_projects"})
@@ -38,7 +38,7 @@ def read_vector_layers(path: Path) -> list[tuple[str, gpd.GeoDataFrame]]:
     except DataError:
         raise
     except Exception as error:  # GDAL, pyarrow, shapely: each has errors of its own about what it cannot read
-        raise DataError(f"{path} cannot be read ({' '.join(str(error).split())})") from error
+        raise DataError(f"{path} cannot be read ({one_line(error)})") from error
     if not layers:
         raise DataError(f"{path} holds tables without shapes")
     return layers

@@ -29,7 +29,7 @@ from darts_acquisition.services.retry import (
     call,
     retry_after_s,
 )
-from darts_utils.errors import DataError, MissingDataError
+from darts_utils.errors import DataError, MissingDataError, one_line
 
 ARCTICDEM = Service(
     name="ArcticDEM service",
@@ -189,7 +189,7 @@ def _gdal_options() -> dict[str, Any]:
 def _reason(url: str, error: Exception) -> Exception:
     """Return why a raster could not be read, if asking for its head tells; GDAL's own words hide the status."""
     policy = ARCTICDEM.policy
-    unclear = TransientError(f"it cannot be read: {' '.join(str(error).split())}")
+    unclear = TransientError(f"it cannot be read: {one_line(error)}")
     try:
         with requests.head(
             url, timeout=(policy.connect_timeout_s, policy.read_timeout_s), allow_redirects=False

@@ -11,7 +11,7 @@ from darts_acquisition.services.earthengine_credentials import HOW_TO_GET_CREDEN
 from darts_acquisition.services.earthengine_http import PoliteHttp
 from darts_acquisition.services.endpoints import endpoint, is_default
 from darts_acquisition.services.retry import Limiter, RetryPolicy, Service
-from darts_utils.errors import CredentialsError, DartsError, MissingDataError, ServiceError
+from darts_utils.errors import CredentialsError, DartsError, MissingDataError, ServiceError, one_line, with_kind
 
 HIGH_VOLUME_URL = "https://earthengine-highvolume.googleapis.com"
 
@@ -127,7 +127,7 @@ def ask[T](what: str, function: Callable[[], T]) -> T:
         raise _meaning(what, error) from error
     except (ValueError, KeyError, RecursionError) as error:  # from a whole answer that is none of the protocol's
         raise ServiceError(
-            f"{EARTH_ENGINE.name}: {what} was not answered as Earth Engine does ({type(error).__name__}: {error}). "
+            f"{EARTH_ENGINE.name}: {what} was not answered as Earth Engine does ({with_kind(error)}). "
             f"{EARTH_ENGINE.advice}"
         ) from error
 
@@ -139,7 +139,7 @@ def _meaning(what: str, error: Exception) -> DartsError:
     name = EARTH_ENGINE.name
     answer: Any = error if hasattr(error, "resp") else error.__context__  # the client hides the status in the context
     status = getattr(getattr(answer, "resp", None), "status", None)
-    said = " ".join(str(error).split()).rstrip(".")[:300]
+    said = one_line(error).rstrip(".")[:300]
     if isinstance(error, google.auth.exceptions.TransportError):
         return ServiceError(f"{name}: {what} failed: {said}. {EARTH_ENGINE.advice}")
     if isinstance(error, google.auth.exceptions.GoogleAuthError):

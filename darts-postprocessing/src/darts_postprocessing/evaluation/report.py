@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
+from darts_postprocessing.evaluation.bootstrap import FEWEST_PLACES
 from darts_postprocessing.evaluation.layers import BLOCK_M
 from darts_postprocessing.evaluation.maps import COLOURS, Frame, closer, frame_of, map_svg
 from darts_postprocessing.evaluation.scores import MATCHED_AT, Evaluation
@@ -21,6 +22,7 @@ _OVERVIEW_PX = (1120, 520)
 _MAP_PX = (548, 390)
 _MAP_M = 5000.0
 """Wider maps show no outlines any more, only dots."""
+_DASH = f"-: nothing to reckon it from, or fewer than {FEWEST_PLACES} places with slumps, too few for an interval"
 _COUNTS = ("tp", "fp", "fn", "split", "merged")
 _OF_GROUPS = ("tp", "fp", "fn", "precision", "recall", "f1")
 _HEAD = ("score", "IoU", "value", "95 % interval")
@@ -31,10 +33,11 @@ _TITLES = {"tp": "hits", "fp": "false", "fn": "missed", "f1": "F1"}
 def score_lines(evaluation: Evaluation) -> list[str]:
     """Return the scores as lines of text: all those of everything, then objects at IoU 0.3 by group.
 
-    A value that is undefined, or an interval that is not told, is a dash.
+    A value that is undefined, or an interval that is not told, is a dash, which the last line then explains.
     """
     scores = evaluation.scores
-    return [*_aligned(_rows_of_all(scores)), "", *_aligned(_rows_of_groups(scores))]
+    lines = [*_aligned(_rows_of_all(scores)), "", *_aligned(_rows_of_groups(scores))]
+    return [*lines, "", _DASH] if any(word == "-" for line in lines for word in line.split()) else lines
 
 
 def scores_json(evaluation: Evaluation) -> str:

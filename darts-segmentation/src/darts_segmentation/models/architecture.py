@@ -11,7 +11,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from darts_segmentation.models.wording import brief, listed
-from darts_utils.errors import CheckpointError
+from darts_utils.errors import CheckpointError, with_kind
 
 _MOST_VALUES = 1000
 """Values that the arguments of a network have at most, counted with those inside of lists."""
@@ -108,7 +108,7 @@ def build(path: Path, arguments: Mapping[str, Any]) -> nn.Module:
     try:
         network: nn.Module = smp.create_model(**arguments)
     except Exception as error:  # SMP and timm raise all kinds for an argument they reject
-        raise _unbuildable(path, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}") from error
+        raise _unbuildable(path, with_kind(error, 300)) from error
     return network
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from darts_utils.canonical import sha256_of
-from darts_utils.errors import CheckpointError
+from darts_utils.errors import CheckpointError, one_line
 from darts_utils.files import atomic_file
 
 SUFFIX = ".ensemble.json"
@@ -74,7 +74,7 @@ def read_ensemble_card(file: Path) -> EnsembleCard:
         if not 0 < card.temperature < float("inf"):
             raise ValueError("its temperature is no positive number")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:120]
+        reason = one_line(error, 120)
         raise CheckpointError(
             f"the ensemble card {file} cannot be used ({reason}). Make it anew, or delete it."
         ) from error

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Protocol, Self
 import yaml
 
 from darts_utils.canonical import canonical
-from darts_utils.errors import ConfigError
+from darts_utils.errors import ConfigError, one_line
 from darts_utils.text import read_text
 
 type Plain = bool | int | float | str | None
@@ -226,7 +226,7 @@ def read_hyperparameters(path: Path, known: Collection[str] | None = None) -> di
         text = read_text(path)
         content = tomllib.loads(text) if suffix == ".toml" else yaml.load(text, _Yaml)
     except (OSError, ValueError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise ConfigError(f"{path} cannot be read as {suffix[1:].upper()}: {reason}") from error
     table = content.get(_KEY) if isinstance(content, dict) else None
     if not isinstance(table, dict) or not table:

@@ -21,7 +21,7 @@ from zarr.storage import LocalStore, StorePath
 
 from darts_segmentation.training.patches.commits import Commits
 from darts_segmentation.training.patches.selection import Counts
-from darts_utils.errors import DataError
+from darts_utils.errors import DataError, one_line
 from darts_utils.files import atomic_file, atomic_folder, make_folder, remove_parts, sync_path
 from darts_utils.rasters.arrays import Array
 from darts_utils.toml import values_of
@@ -241,7 +241,7 @@ class PatchSet:
             file.stat()  # zarr would give zeros in place of a file that is not there
             out[...] = self._writers[name][index]
         except Exception as error:  # zarr and its codecs raise all kinds
-            reason = " ".join(str(error).split())
+            reason = one_line(error)
             raise DataError(f"patch {index} in {self.folder} is damaged: {reason}. Make the data anew.") from error
 
     def _is_plain(self, name: str, out: Array) -> bool:

@@ -37,7 +37,7 @@ from darts_segmentation.training.parameters import (
 )
 from darts_segmentation.training.patch_set import PatchSet
 from darts_segmentation.training.train import TrainedRun, train, training_set
-from darts_utils.errors import DartsError
+from darts_utils.errors import DartsError, one_line
 from darts_utils.files import atomic_file, exclusive_lock, make_folder
 from darts_utils.paths import PathManager
 
@@ -204,7 +204,7 @@ class _Search:
         except optuna.TrialPruned:
             self._study.tell(trial, state=TrialState.PRUNED)
         except DartsError as error:
-            trial.set_user_attr("error", " ".join(str(error).split()))
+            trial.set_user_attr("error", one_line(error))
             self._view.say(f"Trial {trial.number} failed: {error}")
             self._study.tell(trial, state=TrialState.FAIL)
         else:

@@ -5,7 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
-from darts_utils.errors import OutputError
+from darts_utils.errors import OutputError, one_line
 
 _ANOTHER = "Choose another folder."
 _FAILS = "The disk, or the way to it, fails: check it, and try again."
@@ -29,7 +29,7 @@ _SPACE_BYTES = 1 << 20
 
 def reason_of(error: BaseException) -> str:
     """Return what went wrong in a line, without the number and the names of files."""
-    return getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+    return getattr(error, "strerror", None) or one_line(error)
 
 
 def advice_for(error: BaseException, path: Path) -> str:

@@ -12,7 +12,6 @@ from cyclopts.exceptions import (
     UnusedCliTokensError,
 )
 
-from darts.command_line.number_lists import spelled_out
 from darts.config.kinds import kind_of, wrong_value
 from darts_utils.errors import did_you_mean
 
@@ -41,8 +40,7 @@ def refusal(error: cyclopts.CycloptsError) -> str:
 def _wrong_value(error: CoercionError, argument: Any, value: str) -> str:
     name = (error.token.keyword if error.token is not None else None) or argument.name
     source = "" if error.token is None or error.token.source in ("", "cli") else f" in {error.token.source}"
-    also = ", or a range that goes up such as 7-8" if argument.parameter.converter is spelled_out else ""
-    return wrong_value(name, value, argument.hint, source, also)
+    return wrong_value(name, value, argument.hint, source)
 
 
 def _unknown_option(error: UnknownOptionError) -> str:

@@ -12,6 +12,11 @@ from darts_utils.errors import did_you_mean
 _MEANT = {"gpu": "cuda", "GPU": "cuda", "cuda:0": "0"}
 """Words that people write for values that are called otherwise."""
 _KINDS = {int: "a whole number", float: "a number", bool: "yes or no", Path: "a path", str: "a text"}
+AS_RANGE = {
+    "months": " from 1 to 12, or a range that goes up such as 7-8",
+    "years": ", or a range that goes up such as 2021-2024",
+}
+"""What parameters that take ranges (`number_lists.RANGES`) take besides, by name."""
 _SWITCHES = {"yes", "y", "true", "t", "1", "no", "n", "false", "f", "0"}
 _SEVERAL = (list, tuple, set)
 
@@ -55,7 +60,7 @@ def is_several(hint: Any) -> bool:
     return any(get_origin(one) in _SEVERAL for one in alternatives(hint))
 
 
-def wrong_value(name: str, value: Any, hint: Any, source: str = "", also: str = "") -> str:
+def wrong_value(name: str, value: Any, hint: Any, source: str = "") -> str:
     """Return that a value is none of a type, what it must be, and what was likely meant.
 
     Args:
@@ -63,12 +68,11 @@ def wrong_value(name: str, value: Any, hint: Any, source: str = "", also: str = 
         value: The value, as it was given.
         hint: The declared type.
         source: Where it was given, to stand behind the value.
-        also: What else it may be, to stand behind the kinds.
     """
     names = choices(hint)
     usual = _MEANT.get(str(value))
     meant = f" Did you mean {usual}?" if usual in {*names, "0"} else did_you_mean(str(value), names)
-    wanted = kind_of(hint) + also
+    wanted = kind_of(hint) + AS_RANGE.get(name.removeprefix("--"), "")
     if isinstance(value, list) and not is_several(hint):
         wanted = f"a single value: {wanted}"
     return f"{name} is {shown(value)}{source} but must be {wanted}.{meant or ' Correct it.'}"

@@ -14,6 +14,11 @@ from darts_acquisition.services.endpoints import ENDPOINTS
 from darts_utils.paths import DefaultPaths, PathManager
 
 DEFAULT = "default"
+_BY_OTHERS = {
+    *("model_files", "output_data_dir", "arcticdem_dir", "tcvis_dir", "admin_dir"),
+    *("orthotiles_dir", "scenes_dir", "sentinel2_grid_dir", "raw_data_store"),
+}
+"""Places whose defaults hang off the base folders and the command."""
 _BASES = {
     "fast_dir": ("DARTS_FAST_DATA_DIR", "DARTS_DATA_DIR"),
     "large_dir": ("DARTS_LARGE_DATA_DIR", "DARTS_DATA_DIR"),
@@ -71,6 +76,8 @@ def _found(one: Declared, given: Mapping[str, Entry], file: Path) -> tuple[Any, 
         return _folder(one.name, given, file)
     if one.name in ENDPOINTS:
         return _address(ENDPOINTS[one.name].variable, ENDPOINTS[one.name].default)
+    if one.default is None and one.name in _BY_OTHERS:
+        return None, f"{DEFAULT}, shown by `darts debug-default-paths`"
     return _plain(one.default), DEFAULT
 
 

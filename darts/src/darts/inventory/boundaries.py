@@ -15,7 +15,7 @@ from darts_postprocessing.density.regions import Regions
 from darts_postprocessing.inventory.parts import parts_of
 from darts_postprocessing.inventory.plane import PLANE_CRS
 from darts_utils.crs import transformer
-from darts_utils.errors import ConfigError, DataError
+from darts_utils.errors import ConfigError, DataError, one_line
 from darts_utils.rasters.arrays import Array
 
 type Bounds = tuple[float, float, float, float]
@@ -55,7 +55,7 @@ def _read(file: Path, near: Array) -> gpd.GeoDataFrame:
         raise
     except Exception as error:  # GDAL and geopandas have many errors about what they cannot read
         raise DataError(
-            f"the regions {file} cannot be read ({' '.join(str(error).split())[:160]}). Give a layer of polygons."
+            f"the regions {file} cannot be read ({one_line(error, 160)}). Give a layer of polygons."
         ) from error
     if not isinstance(table, gpd.GeoDataFrame):
         raise DataError(f"{file} is a table without outlines. Give a layer of polygons.")

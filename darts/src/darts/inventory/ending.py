@@ -6,6 +6,7 @@ from pathlib import Path
 from darts_postprocessing.inventory.build import build, spread_over
 from darts_postprocessing.inventory.published import kept_published
 from darts_postprocessing.inventory.said import FILE, rules_of
+from darts_utils.errors import one_line
 from darts_utils.machine.cpu import usable_cores
 
 INVENTORY = "inventory"
@@ -33,8 +34,6 @@ def end_with_inventory(results: Path, n_new: int) -> None:
             built = build([results], folder, rules_of(folder), spread=spread, published=kept_published(folder))
     except Exception as error:
         logger.debug("the inventory was not made", exc_info=True)
-        logger.warning(
-            "no inventory of %s: %s `darts inventory build` makes it later.", results, " ".join(str(error).split())
-        )
+        logger.warning("no inventory of %s: %s `darts inventory build` makes it later.", results, one_line(error))
     else:
         logger.info("inventory of %d tiles: %d slumps over all years", built.n_tiles, built.n_tracks)

@@ -13,7 +13,7 @@ from shapely.errors import ShapelyError
 from darts.utils.terminal import note
 from darts_postprocessing.inventory.published import whole_years
 from darts_postprocessing.inventory.said import FILE, read_said
-from darts_utils.errors import ConfigError, DataError
+from darts_utils.errors import ConfigError, DataError, one_line
 
 _SLUMPS = "slumps"
 _HIGHEST = (180.0, 90.0)
@@ -60,7 +60,7 @@ def read_years(path: Path) -> gpd.GeoDataFrame:
     except DataError:
         raise
     except _UNREADABLE as error:
-        reason = " ".join(str(error).split())[:160]
+        reason = one_line(error, 160)
         raise DataError(f"{path} cannot be read as polygons ({reason}). Give an inventory or a layer.") from error
     if not isinstance(table, gpd.GeoDataFrame):
         raise DataError(f"{path} is a table without outlines. Give an inventory or a layer of polygons.")
@@ -87,7 +87,7 @@ def read_part(inventory: Path, name: str, columns: Sequence[str] | None = None, 
         if not _are_degrees(table):
             raise ValueError("it has coordinates that are no degrees")
     except _UNREADABLE as error:
-        reason = " ".join(str(error).split())[:160]
+        reason = one_line(error, 160)
         raise DataError(f"{inventory / name} cannot be read ({reason}). Build the inventory again.") from error
     return table
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from darts.logs.json_lines import json_line
 from darts.utils.terminal import error_console, is_json
-from darts_utils.errors import DartsError
+from darts_utils.errors import DartsError, one_line, with_kind
 from darts_utils.machine.disk import advice_for, is_readable
 
 logger = logging.getLogger(__name__)
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 def said(error: Exception) -> str:
     """Return what an error says in one line, and for one of the system that nobody put into words what to do."""
     if isinstance(error, DartsError) or not isinstance(error, OSError) or error.errno is None:
-        return " ".join(str(error).split())
+        return one_line(error)
     place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
     path = Path(place.removesuffix(": "))
     if isinstance(error, PermissionError) and not is_readable(path):
@@ -27,9 +27,8 @@ def said(error: Exception) -> str:
 def unforeseen(error: Exception, log_file: Path) -> int:
     """Say in one line that something went wrong that nobody thought of; the log file has the traceback."""
     logger.debug("the command failed in a way that was not foreseen", exc_info=error)
-    reason = " ".join(str(error).split())[:300]
     say_error(
-        f"{type(error).__name__}: {reason} (not foreseen, so likely a fault of DARTS). "
+        f"{with_kind(error, 300)} (not foreseen, so likely a fault of DARTS). "
         f"Report it with {log_file}, where the details are; -vv shows them."
     )
     return 1

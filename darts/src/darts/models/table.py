@@ -7,7 +7,7 @@ from pathlib import Path
 from darts_segmentation.models.card import ModelCard
 from darts_segmentation.models.ensemble_card import SUFFIX, read_ensemble_card
 from darts_segmentation.models.tools.cards import SUFFIXES, card_of
-from darts_utils.errors import DartsError
+from darts_utils.errors import DartsError, one_line
 from darts_utils.paths import visible_files
 
 COLUMNS = ("file", "name", "id", "bands", "sensor", "val IoU", "licence", "calibrated")
@@ -79,4 +79,4 @@ def validation_iou(card: ModelCard) -> str:
 
 
 def _reason(file: Path, error: Exception) -> str:
-    return " ".join(str(error).split()).removeprefix(f"{file} ")
+    return one_line(error).removeprefix(f"{file} ")

@@ -107,8 +107,9 @@ class Pipeline(PipelineParameters, FeatureRun):
         usable = [file for file in found if file not in others]
         listed = ", ".join(f"{file.name} ({' and '.join(sorted(sensors))})" for file, sensors in others.items())
         if not found:
+            where = folder if folder.is_dir() else f"{folder}, which does not exist"
             raise ConfigError(
-                f"there is no model (*.safetensors, *.pt) in {folder}. Put one there, or name one with --model-files."
+                f"there is no model (*.safetensors, *.pt) in {where}. Put one there, or name one with --model-files."
             )
         if not usable:
             raise ConfigError(

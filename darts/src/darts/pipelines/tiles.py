@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
-from darts_utils.errors import DataError, exit_status
+from darts_utils.errors import DataError, exit_status, one_line
 from darts_utils.names import check_name, shown
 from darts_utils.rasters.window import Window
 
@@ -250,7 +250,7 @@ class Executor(Protocol):
 
 def failed(ref: TileRef, where: str, error: BaseException, times: Sequence[StageTime] = ()) -> Outcome:
     """Return the outcome of a tile that failed, with the stage and the reason in one line."""
-    reason = " ".join(str(error).split()) or type(error).__name__
+    reason = one_line(error)
     return Outcome(
         ref=ref, status="failed", error=f"{where}: {reason}", stage=where, error_type=type(error).__name__,
         times=tuple(times),

@@ -12,6 +12,7 @@ from darts.report.layers import FILE, write_layers
 from darts.report.page import page_of
 from darts.report.qgis import MOST_RASTERS, PROJECT, Raster, write_project
 from darts.utils.terminal import say, short_path
+from darts_utils.errors import one_line
 from darts_utils.files import atomic_file, exclusive_lock, make_folder
 
 logger = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ def end_with_report(results: Path, n_new: int, record_folder: Path | None) -> No
         build_report([results], results, record_folder)
     except Exception as error:
         logger.debug("the report was not written", exc_info=True)
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         logger.warning("no report of %s: %s `darts report` writes it later.", results, reason)
     else:
         say(f"report: {short_path(results / PAGE)}")

@@ -16,6 +16,7 @@ from darts_export.record import FILE as RECORD
 from darts_export.record import read_record
 from darts_postprocessing.inventory.tiles.tables import read_table
 from darts_utils.crs import transformer
+from darts_utils.errors import one_line
 from darts_utils.files import atomic_file
 
 logger = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ def layers_of(tiles: Mapping[str, Path], known: Layers | None = None) -> Layers:
         try:
             scene, objects = _read(tiles[name], name, changed[name])
         except Exception as error:  # noqa: BLE001  (a tile that is damaged must not cost the page of all others)
-            logger.warning("%s is not in the report: %s", tiles[name], " ".join(str(error).split()))
+            logger.warning("%s is not in the report: %s", tiles[name], one_line(error))
             continue
         scenes.append(scene)
         slumps.append(objects)

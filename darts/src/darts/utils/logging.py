@@ -12,7 +12,7 @@ from typing import Any, Self
 from darts.logs.events import SHOWN
 from darts.logs.json_lines import JsonFormatter, json_line
 from darts.logs.old_files import KEEP_DAYS, hold, remove_old_logs
-from darts.utils.terminal import error_console, is_json, set_plain
+from darts.utils.terminal import error_console, is_json, messages_are_watched, set_plain
 
 _OUR_LOGGERS = (
     "darts",
@@ -138,7 +138,7 @@ class LoggingManagerSingleton:
         self.verbosity = verbosity
         set_plain(log_plain, json=log_json)
         self.reset()
-        handler = _plain_console() if log_plain or log_json else _rich_console(verbosity)
+        handler = _rich_console(verbosity) if messages_are_watched() else _plain_console()
         handler.addFilter(self._is_for_console)
         self._add(handler)
 

@@ -40,6 +40,11 @@ def is_plain() -> bool:
     return _Style.plain or sys.stdout is None or not sys.stdout.isatty()
 
 
+def messages_are_watched() -> bool:
+    """Tell whether messages may be laid out for eyes: a file would get them broken at some width."""
+    return not _Style.plain and (is_notebook() or (sys.stderr is not None and sys.stderr.isatty()))
+
+
 def is_notebook() -> bool:
     """Tell whether lines go into a cell of Jupyter, and plain ones are not asked for."""
     shell = sys.modules["IPython"].get_ipython() if {"IPython", "ipykernel"} <= sys.modules.keys() else None

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from darts_utils.errors import one_line
+
 logger = logging.getLogger(__name__)
 
 _KEYS = {"azimuth": ("sun_azimuth", "view:sun_azimuth"), "elevation": ("sun_elevation", "view:sun_elevation")}
@@ -27,7 +29,7 @@ def sun_angles(files: Iterable[Path]) -> dict[str, float]:
             text = path.read_text(encoding="utf-8-sig")
             angles = _from_xml(text) if path.suffix.lower() == ".xml" else _from_json(json.loads(text))
         except (OSError, ValueError, RecursionError) as error:
-            logger.warning("the metadata %s cannot be read (%s)", path, " ".join(str(error).split()))
+            logger.warning("the metadata %s cannot be read (%s)", path, one_line(error))
             continue
         if all(map(math.isfinite, angles.values())):
             return angles

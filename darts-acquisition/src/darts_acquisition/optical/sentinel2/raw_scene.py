@@ -13,7 +13,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 
-from darts_utils.errors import DataError, GridError, MissingDataError
+from darts_utils.errors import DataError, GridError, MissingDataError, one_line, with_kind
 from darts_utils.grid import pixel_size_m
 from darts_utils.rasters.chunked import read_chunks
 from darts_utils.rasters.window import Window
@@ -76,7 +76,7 @@ class RawScene:
             return zarr.open_group(self.path, mode="r", use_consolidated=False)
         except Exception as error:
             raise DataError(
-                f"the staged scene {self.path} cannot be opened ({_reason(error)}). Delete it and stage it again."
+                f"the staged scene {self.path} cannot be opened ({one_line(error)}). Delete it and stage it again."
             ) from error
 
     @cached_property
@@ -86,7 +86,7 @@ class RawScene:
             return {name: array for name, array in group.arrays() if not name.startswith(".")}
         except Exception as error:  # zarr raises almost anything about descriptions that are none
             raise DataError(
-                f"the staged scene {self.path} is damaged ({_reason(error)}). Delete it and stage it again."
+                f"the staged scene {self.path} is damaged ({one_line(error)}). Delete it and stage it again."
             ) from error
 
     @cached_property
@@ -133,7 +133,7 @@ class RawScene:
             raise DataError(f"the staged scene {self.path} lacks {error}. Delete it and stage it again.") from error
         except Exception as error:  # PROJ, GDAL and zarr raise all kinds
             raise DataError(
-                f"the grid of the staged scene {self.path} is unusable ({_reason(error)})."
+                f"the grid of the staged scene {self.path} is unusable ({one_line(error)})."
                 " Delete it and stage it again."
             ) from error
         return grid
@@ -182,9 +182,7 @@ class RawScene:
         try:
             values = read_chunks(array, *self._window)
         except Exception as error:
-            raise DataError(
-                f"band {band} of {self.path} is damaged ({type(error).__name__}: {_reason(error)}). {_AGAIN}"
-            ) from error
+            raise DataError(f"band {band} of {self.path} is damaged ({with_kind(error)}). {_AGAIN}") from error
         return wrap_xr(values, self.geobox, nodata=None)
 
     @property
@@ -227,8 +225,3 @@ def _check_grid(grid: GeoBox, x: np.ndarray, y: np.ndarray) -> None:
         wanted = first + step * (np.arange(len(given)) + 0.5)
         if not (np.abs(given - wanted) <= _UNEVEN * size_m).all():  # nor is NaN
             raise GridError(f"its {name} coordinates are not the centres of regular pixels")
-
-
-def _reason(error: Exception) -> str:
-    """Return the words of an error on one line."""
-    return " ".join(str(error).split()) or type(error).__name__

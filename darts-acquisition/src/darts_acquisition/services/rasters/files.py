@@ -14,7 +14,7 @@ from rasterio.errors import RasterioError
 
 from darts_acquisition.services.retry import Service, TransientError
 from darts_utils.crs import checked_crs
-from darts_utils.errors import DataError, ServiceError
+from darts_utils.errors import DataError, ServiceError, one_line
 from darts_utils.machine.cpu import usable_cores
 
 DAMAGED = (RasterioError, CPLE_BaseError)
@@ -61,7 +61,7 @@ def fetched_raster(
             try:
                 raster = _decode(file, url)
             except DAMAGED as error:
-                reason = " ".join(str(error).split())
+                reason = one_line(error)
                 continue
             if on_bytes is not None:
                 on_bytes(file.stat().st_size)

@@ -17,7 +17,7 @@ from shapely.errors import ShapelyError
 
 from darts_postprocessing.inventory.plane import PLANE_CRS, to_plane
 from darts_utils.crs import LONGLAT, transformer
-from darts_utils.errors import DataError, MissingDataError
+from darts_utils.errors import DataError, MissingDataError, one_line
 from darts_utils.rasters.arrays import Array
 
 SEGMENTS, OBSERVED, EXTENT = "prediction_segments.parquet", "prediction_observed.parquet", "prediction_extent.parquet"
@@ -59,9 +59,9 @@ def header(file: Path) -> Any:
         raise damaged(file, error) from error
 
 
-def damaged(file: Path, error: object) -> DataError:
+def damaged(file: Path, error: BaseException) -> DataError:
     """Return what is raised about a table that cannot be used, with the reason."""
-    return DataError(f"{file} cannot be read ({' '.join(str(error).split())[:120]}). Map the tile again.")
+    return DataError(f"{file} cannot be read ({one_line(error, 120)}). Map the tile again.")
 
 
 def geometry_of(metadata: Mapping[bytes, bytes], file: Path) -> tuple[str, pyproj.CRS]:

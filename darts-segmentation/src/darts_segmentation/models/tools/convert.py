@@ -13,7 +13,7 @@ import torch
 from darts_segmentation.models.checkpoint import read_model
 from darts_segmentation.models.safe_file import write_model
 from darts_segmentation.models.tools.pack import Written, target_of
-from darts_utils.errors import CheckpointError
+from darts_utils.errors import CheckpointError, with_kind
 
 _DEEPEST = 50
 """Levels of containers in each other; a configuration has a handful, and one that holds itself has no end."""
@@ -64,7 +64,7 @@ def _unpickled(file: Path) -> object:
             f"{file} holds objects of the package {error.name}, which is not installed. Install it, and try again."
         ) from error
     except Exception as error:  # whatever the code of the file raises
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        reason = with_kind(error, 200)
         raise CheckpointError(f"{file} cannot be unpickled ({reason}). Copy it again, or ask who wrote it.") from error
 
 

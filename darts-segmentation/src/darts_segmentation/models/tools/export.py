@@ -19,7 +19,7 @@ from darts_segmentation.models.card import ModelCard
 from darts_segmentation.models.checkpoint import load
 from darts_segmentation.models.tools.pack import check_free
 from darts_segmentation.models.tools.verify import edge_of, largest_difference, logits_of, random_patches, stride_of
-from darts_utils.errors import CheckpointError, ConfigError, DataError
+from darts_utils.errors import CheckpointError, ConfigError, DataError, with_kind
 from darts_utils.files import atomic_file
 
 type Format = Literal["pt2", "onnx"]
@@ -129,7 +129,7 @@ def _traced(
     try:
         return _trace(network, random_patches(2, n_bands, edge, edge)), edge
     except Exception as error:
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        reason = with_kind(error, 200)
         raise CheckpointError(f"{file} has a network that cannot be exported ({reason}). Use it with DARTS.") from error
 
 

@@ -14,7 +14,7 @@ from darts_segmentation.models.card import ModelCard
 from darts_segmentation.models.checkpoint import LoadedModel, load
 from darts_segmentation.models.tools.statement import is_known
 from darts_segmentation.models.wording import brief
-from darts_utils.errors import CheckpointError, DartsError
+from darts_utils.errors import CheckpointError, DartsError, one_line
 
 _SEED = 20
 _EDGE_PX = 64
@@ -49,7 +49,7 @@ def verify(file: Path) -> Verdict:
         check_card(file, model.card)
         _check_forward(file, model)
     except (DartsError, OSError) as error:
-        return Verdict(file=file, fault=" ".join(str(error).split()))
+        return Verdict(file=file, fault=one_line(error))
     return Verdict(
         file=file,
         fault=None,

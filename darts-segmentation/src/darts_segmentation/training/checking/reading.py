@@ -12,7 +12,7 @@ import numpy as np
 import zarr
 from zarr.errors import BaseZarrError
 
-from darts_utils.errors import ConfigError, DataError
+from darts_utils.errors import ConfigError, DataError, with_kind
 from darts_utils.paths import user_path
 from darts_utils.rasters.arrays import Array
 from darts_utils.toml import values_of
@@ -49,7 +49,7 @@ class TrainingSet:
         try:
             return np.asarray(self.x[index]), np.asarray(self.y[index])
         except _READ_ERRORS as error:
-            raise DataError(f"patch {index} cannot be read ({type(error).__name__}: {_short(error)})") from error
+            raise DataError(f"patch {index} cannot be read ({with_kind(error, 120)})") from error
 
     def missing_chunks(self, name: str, index: int) -> bool:
         """Tell whether a patch has no chunk of `x` or `y` on disk; zarr would read it as zeros."""
@@ -73,7 +73,7 @@ def open_training_set(folder: Path) -> TrainingSet:
         try:
             return function()
         except _READ_ERRORS as error:
-            faults[name] = f"it cannot be read ({type(error).__name__}: {_short(error)})"
+            faults[name] = f"it cannot be read ({with_kind(error, 120)})"
             return None
 
     return TrainingSet(
@@ -101,7 +101,3 @@ def _chunk_keys(array: zarr.Array[Any], index: int) -> Iterator[str]:
     along += [range(-(-length // step)) for length, step in zip(array.shape[1:], size[1:], strict=True)]
     for place in product(*along):
         yield array.metadata.encode_chunk_key(place)
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:120]

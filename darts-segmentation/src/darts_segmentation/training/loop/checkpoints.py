@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
 from darts_segmentation.training.loop.module import MONITORED
 from darts_segmentation.training.loop.runs import RunFolder
-from darts_utils.errors import CheckpointError
+from darts_utils.errors import CheckpointError, one_line
 from darts_utils.files import atomic_file, make_folder
 from darts_utils.machine.disk import cannot_write
 
@@ -44,7 +44,7 @@ class WholeCheckpoints(CheckpointIO):
             content: dict[str, Any] = torch.load(path, map_location=map_location or "cpu", weights_only=True)
         except Exception as error:  # torch raises all kinds about files that are none
             raise CheckpointError(
-                f"the checkpoint {path} cannot be read ({' '.join(str(error).split())[:100]}). Use another one; if"
+                f"the checkpoint {path} cannot be read ({one_line(error, 100)}). Use another one; if"
                 " it is that of an unfinished run, delete it, and the run begins anew."
             ) from error
         return content

@@ -26,7 +26,7 @@ from darts_segmentation.training.loop.history import History, read_rows
 from darts_segmentation.training.loop.module import MONITORED, TrainedNetwork, check_finite
 from darts_segmentation.training.loop.runs import RunFolder
 from darts_segmentation.training.parameters import CommonParameters
-from darts_utils.errors import ConfigError, DataError
+from darts_utils.errors import ConfigError, DataError, one_line
 
 _QUIET = ("lightning.pytorch", "lightning.fabric", "lightning_utilities")
 _WRONG_DEVICES = (ValueError, RuntimeError, TypeError, ImportError, MisconfigurationException)
@@ -110,7 +110,7 @@ def make_trainer(work: Fitting) -> Trainer:
         if isinstance(error, ConfigError):
             raise
         wanted = f"accelerator {given.accelerator}, devices {given.devices}, strategy {given.strategy}"
-        raise ConfigError(f"{wanted} cannot be had ({' '.join(str(error).split())[:200]}). Correct them.") from error
+        raise ConfigError(f"{wanted} cannot be had ({one_line(error, 200)}). Correct them.") from error
 
 
 def callbacks_of(work: Fitting) -> list[Callback]:

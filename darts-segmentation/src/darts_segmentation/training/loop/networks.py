@@ -8,7 +8,7 @@ from torch import nn
 
 from darts_segmentation.models.architecture import checked_arguments
 from darts_segmentation.training.parameters import HyperParameters
-from darts_utils.errors import CheckpointError, ConfigError, ServiceError
+from darts_utils.errors import CheckpointError, ConfigError, ServiceError, one_line
 
 _OF_ALL = {"arch", "encoder_name", "in_channels", "classes"}
 """Arguments that every architecture takes."""
@@ -66,10 +66,10 @@ def new_network(parameters: HyperParameters, architecture: dict[str, Any], patch
     except OSError as error:
         raise ServiceError(
             f"the pretrained weights {parameters.model_encoder_weights} of {parameters.model_encoder} cannot be fetched"
-            f" ({' '.join(str(error).split())[:120]}). Leave --model-encoder-weights out, or go online."
+            f" ({one_line(error, 120)}). Leave --model-encoder-weights out, or go online."
         ) from error
     except Exception as error:  # SMP and timm raise all kinds for a combination that they do not have
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error, 200)
         raise ConfigError(f"{what} cannot be made ({reason}). Choose another encoder or architecture.") from error
     _check_size(network, what, patch_size)
     return network

@@ -14,7 +14,7 @@ import yaml
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from darts_segmentation.training.parameters import NOT_DECISIVE
-from darts_utils.errors import ConfigError, DataError
+from darts_utils.errors import ConfigError, DataError, one_line
 from darts_utils.files import atomic_file, exclusive_lock, make_folder
 
 RUNS, CROSS_VALIDATIONS = "_runs", "_cross_validations"
@@ -86,7 +86,7 @@ class RunFolder:
             content = yaml.safe_load((self.folder / _PARAMETERS).read_text(encoding="utf-8"))
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise DataError(
-                f"{self.folder / _PARAMETERS} cannot be read ({' '.join(str(error).split())[:120]}). "
+                f"{self.folder / _PARAMETERS} cannot be read ({one_line(error, 120)}). "
                 "Delete the folder of the run, or give another --name."
             ) from error
         return content if isinstance(content, dict) else {}

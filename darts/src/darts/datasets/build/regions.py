@@ -10,7 +10,7 @@ import pandas as pd
 from darts_acquisition import download_admin_files
 from darts_acquisition.catalog.vector_kinds import check_holds_shapes
 from darts_utils.crs import EQUAL_AREA, transformed
-from darts_utils.errors import DataError, MissingDataError
+from darts_utils.errors import DataError, MissingDataError, one_line
 
 NO_REGION = "No Region"
 _FILE = "geoBoundariesCGAZ_ADM2.shp"
@@ -102,7 +102,7 @@ def _regions_near(footprints: gpd.GeoSeries, boundaries: Path) -> gpd.GeoDataFra
         near = near.set_geometry(near.geometry.make_valid())
     except Exception as error:  # GDAL and geopandas have many errors about what they cannot read
         raise DataError(
-            f"the administrative boundaries {boundaries} cannot be read ({' '.join(str(error).split())}). "
+            f"the administrative boundaries {boundaries} cannot be read ({one_line(error)}). "
             "Delete them; they are fetched again."
         ) from error
     regions = transformed(near, EQUAL_AREA, str(boundaries))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from darts.pipelines.tiles import TileRef
-from darts_utils.errors import CredentialsError, DartsError, ServiceError, exit_status
+from darts_utils.errors import CredentialsError, DartsError, ServiceError, exit_status, one_line
 from darts_utils.machine.threads import inherited
 
 logger = logging.getLogger(__name__)
@@ -163,7 +163,7 @@ class Downloader:
             ref=ref,
             layer=layer.name,
             status="staged" if error is None else "failed",
-            error=None if error is None else " ".join(str(error).split()) or type(error).__name__,
+            error=None if error is None else one_line(error),
             error_type=None if error is None else type(error).__name__,
             n_bytes=arrived[0],
             seconds=time.monotonic() - start,

@@ -13,7 +13,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from darts_utils.errors import ConfigError
+from darts_utils.errors import ConfigError, one_line
 from darts_utils.machine.cpu import usable_cores
 from darts_utils.machine.disk import reason_of
 
@@ -203,7 +203,7 @@ def _init(options: dict[str, Any]) -> None:
         with _own_signals():
             ray.init(**options, log_to_driver=False, configure_logging=False, namespace="darts")
     except (ConnectionError, ValueError, RuntimeError, OSError, ray.exceptions.RayError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         if options["address"] == "local":
             raise ConfigError(f"Ray cannot be started on this machine: {reason}") from error
         raise _no_cluster(options["address"], reason) from error

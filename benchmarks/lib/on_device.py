@@ -30,13 +30,14 @@ class Device:
             torch.cuda.synchronize()
 
     def peak_gib(self, run: Callable[[], object]) -> float:
-        """Return the memory of the device at its peak while something runs."""
+        """Return the memory of a GPU at its peak while something runs; 0 of none."""
         import torch
 
-        if self.is_gpu:
-            torch.cuda.reset_peak_memory_stats()
+        if not self.is_gpu:
+            return 0.0
+        torch.cuda.reset_peak_memory_stats()
         run()
-        return torch.cuda.max_memory_allocated() / _GIB if self.is_gpu else 0.0
+        return torch.cuda.max_memory_allocated() / _GIB
 
 
 def measured_on(

@@ -18,6 +18,7 @@ from benchmarks.cases.whole_scene import WARM_UP_PX, assert_same_files, map_ours
 from benchmarks.lib.measure import Run, Timing
 from benchmarks.lib.results import Goal, as_table
 from benchmarks.lib.runner import CASES, Case, Trial, measured, result_of, results_of
+from darts_utils.machine.memory import spared_from_search
 from darts_utils.parameters import BFLOAT16
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,6 +31,13 @@ IN_ONE_PROCESS = [name for name in CASES if name not in ("whole_scene", "gpu")]
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory):
     return tmp_path_factory.mktemp("scenes")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_objects():
+    """Each timing gives memory back first, which looks at all objects: those of other tests are no part of it."""
+    with spared_from_search():
+        yield
 
 
 @pytest.fixture

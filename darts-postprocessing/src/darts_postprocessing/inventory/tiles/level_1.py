@@ -43,7 +43,7 @@ def read_objects(facts: TileFacts, rules: Rules) -> gpd.GeoDataFrame:
     table, outlines, crs = read_table(file, _NEEDED)
     shapes = placed(outlines, crs, file)
     if not (table["npixel"].notna() & (table["npixel"] > 0)).all():
-        raise damaged(file, ValueError("npixel of an object is not above 0"))
+        raise damaged(file, "npixel of an object is not above 0")
     try:
         frame = _level_1(facts, table, outlines, shapes)
     except (ValueError, TypeError) as error:

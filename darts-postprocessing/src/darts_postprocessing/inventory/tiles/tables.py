@@ -59,9 +59,10 @@ def header(file: Path) -> Any:
         raise damaged(file, error) from error
 
 
-def damaged(file: Path, error: BaseException) -> DataError:
+def damaged(file: Path, why: BaseException | str) -> DataError:
     """Return what is raised about a table that cannot be used, with the reason."""
-    return DataError(f"{file} cannot be read ({one_line(error, 120)}). Map the tile again.")
+    reason = why if isinstance(why, str) else one_line(why, 120)
+    return DataError(f"{file} cannot be read ({reason}). Map the tile again.")
 
 
 def geometry_of(metadata: Mapping[bytes, bytes], file: Path) -> tuple[str, pyproj.CRS]:

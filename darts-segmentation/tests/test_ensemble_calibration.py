@@ -62,6 +62,20 @@ def test_the_mean_of_exactly_the_models_of_a_card_is_calibrated_by_it(models):
     assert not np.array_equal(others, after)
 
 
+def test_a_card_that_is_named_is_used_wherever_it_lies_and_refused_for_other_models(models, tmp_path):
+    folder, ids = models
+    card = EnsembleCard(name="both", models={name: ids[name] for name in ("cool", "other")},
+                        calibration={"temperature": 0.5}, thresholds={})  # fmt: skip
+    (tmp_path / "far").mkdir()
+    write_ensemble_card(tmp_path / "far" / "both.ensemble.json", card)
+    files = {name: folder / f"{name}.safetensors" for name in ids}
+    pair = {name: files[name] for name in ("cool", "other")}
+    assert EnsembleV1(pair, "cpu", ensemble_card=tmp_path / "far" / "both.ensemble.json").card == card
+    assert EnsembleV1(pair, "cpu").card is None
+    with pytest.raises(CheckpointError, match=r"both\.ensemble\.json is of cool, other, and not of exactly the models"):
+        EnsembleV1({"cool": files["cool"]}, "cpu", ensemble_card=tmp_path / "far" / "both.ensemble.json")
+
+
 def test_a_card_that_is_none_is_refused_in_one_line(models):
     folder, _ = models
     (folder / "broken.ensemble.json").write_text('{"format": "darts-ensemble", "format_version": 1}')

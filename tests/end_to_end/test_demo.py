@@ -1,5 +1,7 @@
 """The sample world through the command, offline: found slumps, whole products, no socket."""
 
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +75,30 @@ def test_the_line_gives_the_same_results_elsewhere(demo, tmp_path):
     with rasterio.open(first) as a, rasterio.open(second) as b:
         assert (a.read() == b.read()).all()
         assert a.transform == b.transform
+
+
+def test_a_run_from_its_config_gives_the_same_and_does_not_go_without_its_ensemble_card(demo, tmp_path):
+    folder, _ = demo
+    home = folder / "darts-demo"
+    results, models = home / "output" / "sentinel2-cdse", home / "models"
+    shutil.copytree(models, tmp_path / "models", ignore=shutil.ignore_patterns("*.ensemble.json"))
+    shutil.move(shutil.copy(models / "demo.ensemble.json", tmp_path), tmp_path / "elsewhere.ensemble.json")
+    config = min(results.glob("*.config.toml")).read_text()
+    config = config.replace(str(models / "demo.ensemble.json"), str(tmp_path / "elsewhere.ensemble.json"))
+    config = config.replace(str(models), str(tmp_path / "models")).replace(str(results), str(tmp_path / "again"))
+    (tmp_path / "config.toml").write_text(config)
+
+    again = run_without_sockets(tmp_path, "inference", "sentinel2-sequential", "--log-plain")
+    assert again.returncode == 0, again.stderr
+    (first,), (second,) = (list(place.glob("S2*")) for place in (results, tmp_path / "again"))
+    for name in ("probabilities.tif", "prediction_segments.parquet"):
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+    assert json.loads((second / "darts_inference.json").read_text())["DARTS_calibrated"] is True
+
+    (tmp_path / "elsewhere.ensemble.json").unlink()
+    again = run_without_sockets(tmp_path, "inference", "sentinel2-sequential", "--log-plain")
+    assert again.returncode == 2
+    assert f"Error: the ensemble card {tmp_path / 'elsewhere.ensemble.json'} cannot be used" in again.stderr
 
 
 def test_the_run_record_lies_beside_the_scene(demo):

@@ -9,7 +9,7 @@ import xarray as xr
 
 from darts_segmentation.inference import Rule, predict
 from darts_segmentation.models.checkpoint import load
-from darts_segmentation.models.ensemble_card import find_ensemble_card
+from darts_segmentation.models.ensemble_card import EnsembleCard, find_ensemble_card, named_ensemble_card
 from darts_segmentation.network import Member, place
 from darts_segmentation.patches import Patching
 from darts_segmentation.precision import usual_precision
@@ -46,6 +46,7 @@ class EnsembleV1:
         precision: What the networks compute in: float32, bfloat16 (with the first convolution and the head in float32)
             or float16. None is float32 on the CPU and float16 on a GPU. See `docs/science/precision.md` for what each
             changes.
+        ensemble_card: The ensemble card of the models; if not given, one that lies beside them is taken.
 
     Raises:
         ConfigError: If there is no model, no such device, or no such precision.
@@ -58,6 +59,7 @@ class EnsembleV1:
         device: DeviceSpec | torch.device = None,
         *,
         precision: Precision | Dtype | None = None,
+        ensemble_card: Path | None = None,
     ) -> None:
         if not model_dict:
             raise ConfigError("an ensemble needs at least one model but got none. Give the path of a checkpoint.")
@@ -66,7 +68,11 @@ class EnsembleV1:
         self.members = tuple(load_member(name, Path(path), self.device) for name, path in model_dict.items())
         folders = [Path(path).parent for path in model_dict.values()]
         ids = [member.model_id for member in self.members]
-        self.card = find_ensemble_card(folders, ids) if len(ids) > 1 else None
+        self.card: EnsembleCard | None = None
+        if ensemble_card is not None:
+            self.card = named_ensemble_card(ensemble_card, ids)
+        elif len(ids) > 1:
+            self.card = find_ensemble_card(folders, ids)
 
     @property
     def is_calibrated(self) -> bool:

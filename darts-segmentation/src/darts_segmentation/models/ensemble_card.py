@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ class EnsembleCard:
     calibration: Mapping[str, Any]
     """`temperature` of the logit of their mean probability, and what it was fitted on."""
     thresholds: Mapping[str, Any]
+    file: Path | None = field(default=None, compare=False)
+    """Where it was read."""
 
     @property
     def temperature(self) -> float:
@@ -70,6 +72,7 @@ def read_ensemble_card(file: Path) -> EnsembleCard:
             models={str(name): str(model_id) for name, model_id in said["models"].items()},
             calibration=dict(said["calibration"]),
             thresholds=dict(said["thresholds"]),
+            file=file,
         )
         if not 0 < card.temperature < float("inf"):
             raise ValueError("its temperature is no positive number")
@@ -78,6 +81,21 @@ def read_ensemble_card(file: Path) -> EnsembleCard:
         raise CheckpointError(
             f"the ensemble card {file} cannot be used ({reason}). Make it anew, or delete it."
         ) from error
+    return card
+
+
+def named_ensemble_card(file: Path, model_ids: Iterable[str]) -> EnsembleCard:
+    """Return a card that was named for some models.
+
+    Raises:
+        CheckpointError: If it cannot be read, or is of other models.
+    """
+    card = read_ensemble_card(file)
+    if not card.is_of(model_ids):
+        raise CheckpointError(
+            f"the ensemble card {file} is of {', '.join(sorted(card.models))}, and not of exactly the models that are "
+            "used. Name these, or leave the card out."
+        )
     return card
 
 

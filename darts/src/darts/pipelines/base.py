@@ -68,7 +68,7 @@ class Pipeline(PipelineParameters, FeatureRun):
         return replace(
             self.with_paths(),
             shard=None if self.shard is None else str(Shard.of(self.shard)),  # for the record: it is run anywhere
-            model_files=models,
+            model_files=[*models, *self.ensemble_cards()],
             write_model_outputs=self.write_model_outputs and not isinstance(self.model_files, Path),
         )
 
@@ -80,7 +80,9 @@ class Pipeline(PipelineParameters, FeatureRun):
             CheckpointError: If a model of the models folder cannot be read.
         """
         models = list(self.models_by_name().values())
-        return self if isinstance(self.model_files, Path) else replace(self, model_files=models)
+        if isinstance(self.model_files, Path):
+            return self
+        return replace(self, model_files=[*models, *self.ensemble_cards()])
 
     def models_by_name(self) -> dict[str, Path]:
         """Return the models by file stem; of the models folder all but those of another sensor.
@@ -89,16 +91,29 @@ class Pipeline(PipelineParameters, FeatureRun):
             ConfigError: If there is none, or two have the same name.
             CheckpointError: If a model of the models folder cannot be read.
         """
-        if self.model_files is None:
-            files = self._default_models()
-        else:
-            files = [self.model_files] if isinstance(self.model_files, Path) else [Path(f) for f in self.model_files]
+        files = self._default_models() if self.model_files is None else [f for f in self._named() if not _is_card(f)]
         models = {file.stem: file for file in files}
         if not models:
             raise ConfigError("model_files is empty. Name at least one checkpoint, or leave it out.")
         if len(models) < len(files):
             raise ConfigError(f"two models have the same name: {', '.join(map(str, files))}. Rename one.")
         return models
+
+    def ensemble_cards(self) -> list[Path]:
+        """Return the ensemble card that is named among the models, as a list of one; of none if it is to be looked for.
+
+        Raises:
+            ConfigError: If several are named.
+        """
+        cards = [file for file in self._named() if _is_card(file)]
+        if len(cards) > 1:
+            raise ConfigError(f"model_files has {len(cards)} ensemble cards: {', '.join(map(str, cards))}. Name one.")
+        return cards
+
+    def _named(self) -> list[Path]:
+        """Return the files that are named as models."""
+        named = self.model_files or []
+        return [Path(named)] if isinstance(named, Path) else [Path(file) for file in named]
 
     def _default_models(self) -> list[Path]:
         """Return the models of the models folder but those that say they were trained on another sensor."""
@@ -176,6 +191,13 @@ class Pipeline(PipelineParameters, FeatureRun):
         from darts.pipelines.fetch.prepare import prepare
 
         return prepare(self, optical=optical, aux=aux, all_layers=all_layers)
+
+
+def _is_card(file: Path) -> bool:
+    """Tell whether a file is an ensemble card by its name; nothing heavy is imported for it."""
+    from darts_segmentation.models.ensemble_card import SUFFIX
+
+    return file.name.endswith(SUFFIX)
 
 
 def _sensors(file: Path) -> frozenset[str]:

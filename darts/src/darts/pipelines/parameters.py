@@ -75,7 +75,8 @@ class PathParameters(AuxiliaryParameters, panel=OUTPUT):
 
     model_files: Annotated[list[Path] | Path | None, MODELS] = None
     """Model files; several make an ensemble. If not given, every `*.safetensors` and `*.pt` of the models folder
-    that was not trained on another sensor is taken."""
+    that was not trained on another sensor is taken. An ensemble card among them is used; without one, that which lies
+    beside them."""
     output_data_dir: Path | None = None
     """Folder for the results, `{output}/{pipeline}` if not given."""
     metadata_dir: Annotated[Path | None, ADVANCED] = None

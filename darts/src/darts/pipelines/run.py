@@ -4,9 +4,10 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -42,7 +43,7 @@ from darts_segmentation.network_memory import bytes_per_px
 from darts_utils.errors import OutputError
 from darts_utils.files import make_folder, remove_parts
 from darts_utils.machine.cpu import usable_cores
-from darts_utils.machine.devices import decide_device, device_name
+from darts_utils.machine.devices import DeviceSpec, decide_device, device_name
 from darts_utils.machine.memory import keep_freed, spared_from_search
 from darts_utils.parameters import FLOAT32, Precision
 from darts_utils.text import counted
@@ -63,6 +64,8 @@ class Resolved:
     """Where the images come from."""
     models: Mapping[str, Path]
     """Checkpoints by name."""
+    ensemble_card: Path | None = field(default=None, kw_only=True)
+    """Their ensemble card if one is named, else it is looked for beside them."""
     results: Path
     """The results folder."""
 
@@ -88,16 +91,25 @@ class Resolved:
 
     def load_models(self) -> EnsembleV1:
         """Return the models, on the device."""
-        ensemble = EnsembleV1(dict(self.models), self.parameters.device)
+        ensemble = self.ensemble(self.parameters.device)
         if ensemble.device.type == "cpu":
             keep_freed()
             # torch does not know of the limits of containers; fewer threads may have been asked for
             torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
         return ensemble
 
+    def ensemble(self, device: DeviceSpec = "cpu") -> EnsembleV1:
+        """Return the models on a device."""
+        return EnsembleV1(dict(self.models), device, ensemble_card=self.ensemble_card)
+
     def models_on_disk(self) -> Models:
         """Return what a run would know of its models, without placing them on a device."""
-        return models_of(EnsembleV1(dict(self.models), "cpu"))
+        return models_of(self.ensemble())
+
+    def config(self, models: Models) -> dict[str, Any]:
+        """Return the parameters as a config file holds them, with the ensemble card that was found for the models."""
+        files = [*self.models.values(), *([] if models.card_file is None else [models.card_file])]
+        return replace(self.parameters, model_files=files).to_config()
 
     def making(self, models: Models, precision: Precision | None, patch_px: int | None = None) -> Making:
         """Return how its tiles are made, with what is known of its models.
@@ -153,6 +165,7 @@ def resolve(pipeline: Pipeline) -> Resolved:
         parameters=parameters,
         source=parameters.source(),
         models=parameters.models_by_name(),
+        ensemble_card=next(iter(parameters.ensemble_cards()), None),
         results=require(parameters.output_data_dir),
     )
 
@@ -211,7 +224,7 @@ def run_pipeline(pipeline: Pipeline, open_engine: OpenEngine = on_this_machine) 
         if precision is None and todo:
             precision = _checked(run, engine, todo, engine.judge(plan, making))
             making = run.making(engine.models, precision, patch_px)
-        return _map(run, engine.executor(plan, making), todo, skipped)
+        return _map(run, run.config(engine.models), engine.executor(plan, making), todo, skipped)
 
 
 def _checked(run: Resolved, engine: Engine, todo: Sequence[TileRef], judge: Judge) -> Precision:
@@ -220,10 +233,12 @@ def _checked(run: Resolved, engine: Engine, todo: Sequence[TileRef], judge: Judg
     return checked_precision(engine.ability, engine.models.ids, logs, todo, judge)
 
 
-def _map(run: Resolved, executor: Executor, todo: list[TileRef], skipped: list[Outcome]) -> RunReport:
+def _map(
+    run: Resolved, config: Mapping[str, Any], executor: Executor, todo: list[TileRef], skipped: list[Outcome]
+) -> RunReport:
     """Send tiles through the stages, show and write down how they end."""
     parameters = run.parameters
-    journal = Journal(run.results, parameters.to_config(), record_folder=parameters.metadata_dir)
+    journal = Journal(run.results, config, record_folder=parameters.metadata_dir)
     journal.add(*skipped)
     _log_beginning(parameters, journal, len(todo), len(skipped))
     n_tiles, n_skipped = len(todo) + len(skipped), len(skipped)
@@ -252,7 +267,7 @@ def _dry_run(run: Resolved) -> RunReport:
 
 def _making_of_dry_run(run: Resolved) -> Making:
     """Return how tiles would be made, as far as that is known where nothing is computed."""
-    ensemble = EnsembleV1(dict(run.models), "cpu")
+    ensemble = run.ensemble()
     ability = Ability.of(decide_device(run.parameters.device), run.parameters.max_memory_gb)
     weigh = partial(bytes_per_px, ensemble.members, ensemble.device)
     patch_px = settled_patch_px(run.parameters, run.results, ability, weigh)
@@ -317,6 +332,7 @@ def models_of(ensemble: EnsembleV1) -> Models:
         bands=ensemble.model_bands,
         device=device_name(ensemble.device),
         ensemble_card=None if ensemble.card is None else ensemble.card.card_id,
+        card_file=None if ensemble.card is None else ensemble.card.file,
         is_calibrated=ensemble.is_calibrated,
         thresholds=ensemble.thresholds,
     )

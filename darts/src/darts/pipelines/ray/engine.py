@@ -26,7 +26,6 @@ from darts.pipelines.run import Engine, Resolved, run_pipeline
 from darts.pipelines.stages import Stage, is_said, prepare_stages, result_stages, segment_stage
 from darts.pipelines.tiles import Executor, RunReport, Source, TileRef, Work, loaded
 from darts_acquisition.auxiliary.filling import set_outer_lock
-from darts_segmentation import EnsembleV1
 from darts_segmentation.network_memory import bytes_per_px
 from darts_utils.files import remove_parts
 from darts_utils.machine.cpu import usable_cores
@@ -61,7 +60,7 @@ def _on_cluster(pipeline: RayMixin, run: Resolved) -> Iterator[Engine]:
 
 def _bytes_per_px(run: Resolved) -> float:
     """Return what the networks take for a pixel of a patch, found out here."""
-    ensemble = EnsembleV1(dict(run.models), "cpu")
+    ensemble = run.ensemble()
     return bytes_per_px(ensemble.members, ensemble.device)
 
 

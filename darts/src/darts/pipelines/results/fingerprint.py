@@ -50,6 +50,8 @@ class Models:
     """What they run on, for people."""
     ensemble_card: str | None = None
     """Hash of the ensemble card that calibrates their mean, None without."""
+    card_file: Path | None = None
+    """Where that was read."""
     is_calibrated: bool = False
     """Whether probabilities are calibrated: those of one calibrated model, or the mean of several by their card."""
     thresholds: Mapping[str, Any] = field(default_factory=dict)

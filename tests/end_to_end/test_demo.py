@@ -173,7 +173,7 @@ def _check_pictures(darts, folder, slumps):
             with rasterio.open(out / f"{name}.png") as picture:
                 assert picture.read(1).std() > 3
     refused = darts("inventory", "show", folder / "inventory", "--slump-id", "x")
-    assert (refused.returncode, "0 slumps have an id that begins with x" in refused.stderr) == (2, True)
+    assert (refused.returncode, "no slump has an id that begins with x" in refused.stderr) == (2, True)
 
 
 def _check_exchange(darts, folder, slumps):

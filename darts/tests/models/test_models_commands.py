@@ -94,6 +94,24 @@ def test_a_card_is_shown_in_full_by_name_or_file(darts, folder):
     assert darts("models", "show", folder / "coast.safetensors", "--log-plain")[1] == out
 
 
+def test_an_ensemble_card_is_shown_by_name_or_file(darts, tmp_path):
+    card = EnsembleCard(name="both", models={"coast": "ab12", "odd": "cd34"},
+                        calibration={"temperature": 0.75}, thresholds={"low": 0.5, "high": None})  # fmt: skip
+    folder = tmp_path / "cards"
+    folder.mkdir()
+    write_ensemble_card(folder / "both.ensemble.json", card)
+    code, out, err = darts("models", "show", "both", "--models-dir", folder, "--log-plain")
+    assert (code, err) == (0, "")
+    expected = {
+        "name: both", f"id: {card.card_id}", "model: coast ab12", "calibrated: yes", "calibration temperature: 0.75",
+        "threshold low: 0.5", "threshold high: none",
+    }  # fmt: skip
+    assert expected <= set(out.splitlines())
+    assert darts("models", "show", folder / "both.ensemble.json", "--log-plain")[1] == out
+    assert json.loads(darts("models", "show", "both", "--models-dir", folder, "--json")[1]) == card.to_json()
+    assert "only both. Did you mean both?" in darts("models", "show", "bot", "--models-dir", folder)[2]
+
+
 def test_a_card_is_shown_as_json(darts, folder):
     _, out, _ = darts("models", "show", "coast", "--json")
     assert json.loads(out) == read_card(folder / "coast.safetensors").to_json()

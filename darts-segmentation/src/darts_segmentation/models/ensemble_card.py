@@ -38,6 +38,17 @@ class EnsembleCard:
         """Return what tells cards apart: a hash over models and calibration."""
         return sha256_of({"models": sorted(self.models.values()), "calibration": dict(self.calibration)})
 
+    def to_json(self) -> dict[str, Any]:
+        """Return it as it stands in its file."""
+        return {
+            "format": FORMAT,
+            "format_version": VERSION,
+            "name": self.name,
+            "models": dict(self.models),
+            "calibration": dict(self.calibration),
+            "thresholds": dict(self.thresholds),
+        }
+
     def is_of(self, model_ids: Iterable[str]) -> bool:
         """Tell whether it is the card of exactly these models."""
         return sorted(model_ids) == sorted(self.models.values())
@@ -45,16 +56,8 @@ class EnsembleCard:
 
 def write_ensemble_card(file: Path, card: EnsembleCard) -> None:
     """Write a card; it appears whole or not at all."""
-    content = {
-        "format": FORMAT,
-        "format_version": VERSION,
-        "name": card.name,
-        "models": dict(card.models),
-        "calibration": dict(card.calibration),
-        "thresholds": dict(card.thresholds),
-    }
     with atomic_file(file) as part:
-        part.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False), encoding="utf-8")
+        part.write_text(json.dumps(card.to_json(), indent=1, sort_keys=True, allow_nan=False), encoding="utf-8")
 
 
 def read_ensemble_card(file: Path) -> EnsembleCard:

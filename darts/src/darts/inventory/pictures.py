@@ -99,7 +99,9 @@ def _frame(
     if slump_id is not None:
         rows = tracks[tracks["slump_id"].str.startswith(slump_id)]
         if len(rows) != 1:
-            raise ConfigError(f"{len(rows)} slumps have an id that begins with {slump_id}. Give one that tells it.")
+            found = "no slump has" if rows.empty else f"{len(rows)} slumps have"
+            advice = "Take one from the tracks." if rows.empty else "Give more of it."
+            raise ConfigError(f"{found} an id that begins with {slump_id}. {advice}")
         name = rows["slump_id"].iloc[0]
         return _around(_all_years(slumps, name), width_m), f"slump {name[:8]}"
     if at is not None:
@@ -224,11 +226,15 @@ def size_figure(slumps: gpd.GeoDataFrame, tracks: gpd.GeoDataFrame) -> Figure:
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     sizes, growth = figure.subplots(1, 2)
     last = int(slumps["year"].max())
-    areas = slumps.loc[(slumps["year"] == last) & (slumps["area_majority_m2"] > 0), "area_majority_m2"].to_numpy()
+    of_last = slumps.loc[slumps["year"] == last, "area_majority_m2"].to_numpy()
+    areas = of_last[of_last > 0]
+    others = f", {len(of_last) - len(areas)} more without majority area" if len(areas) < len(of_last) else ""
     if len(areas):
         edges = np.geomspace(max(areas.min(), 1.0) * 0.99, areas.max() * 1.01, 25)
         sizes.hist(areas, bins=edges, color="#777777")
-    sizes.set(xscale="log", xlabel="majority area in m2", ylabel="slumps", title=f"{len(areas)} slumps of {last}")
+    sizes.set(
+        xscale="log", xlabel="majority area in m2", ylabel="slumps", title=f"{len(areas)} slumps of {last}{others}"
+    )
     if len(areas):  # the usual labels of a log axis run into one another where the range is narrow
         ticks = sorted({float(f"{tick:.1e}") for tick in np.geomspace(edges[0], edges[-1], 4)})
         sizes.xaxis.set_major_locator(FixedLocator(ticks))

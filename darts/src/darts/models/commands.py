@@ -1,7 +1,7 @@
 """The commands about model files: each says what it found or wrote."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from darts.models.table import COLUMNS, ID_DIGITS, rows_of
-from darts.models.words import card_lines
+from darts.models.table import COLUMNS, ID_DIGITS, ensemble_cards, rows_of
+from darts.models.words import card_lines, ensemble_lines
 from darts.utils.console import show_rows
 from darts.utils.terminal import is_plain, output_console, say
+from darts_segmentation.models.card import ModelCard
+from darts_segmentation.models.ensemble_card import SUFFIX, read_ensemble_card
 from darts_segmentation.models.tools.cards import SUFFIXES, card_of
 from darts_segmentation.models.tools.statement import Statement
 from darts_utils.errors import ConfigError, did_you_mean
@@ -55,19 +57,22 @@ def list_models(
 
 def show_model(model: str, *, as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
                default_dirs: Folders = None) -> None:  # fmt: skip
-    """Show all that a model says of itself.
+    """Show all that a model, or the ensemble card of several, says of itself.
 
     Args:
-        model: A file, or the name of a model in the models folder.
+        model: A file, or the name of a model or of an ensemble card in the models folder.
         as_json: Print the card as JSON, as it stands in the file.
         default_dirs: Base folders of all default locations.
     """
-    file = find_model(model, _paths(default_dirs).models)
-    card = card_of(file)
+    folder = _paths(default_dirs).models
+    named = [user_path(model), folder / f"{model}{SUFFIX}"]
+    ensemble = next((file for file in named if file.name.endswith(SUFFIX) and file.is_file()), None)
+    file = ensemble or find_model(model, folder, also=[one.name.removesuffix(SUFFIX) for one in ensemble_cards(folder)])
+    card = card_of(file) if ensemble is None else read_ensemble_card(file)
     if as_json:
         say(json.dumps(card.to_json(), indent=2, sort_keys=True, ensure_ascii=False))
         return
-    show_rows(str(file), ("", ""), card_lines(card))
+    show_rows(str(file), ("", ""), card_lines(card) if isinstance(card, ModelCard) else ensemble_lines(card))
 
 
 def pack_model(
@@ -251,8 +256,13 @@ def _licence(file: Path, stated: str | None) -> str:
     return "not stated; ask whoever offers the model" if said is None else f"{said} (as the model says)"
 
 
-def find_model(model: str, folder: Path) -> Path:
+def find_model(model: str, folder: Path, also: Sequence[str] = ()) -> Path:
     """Return the file of a model: a path, or a name in the models folder, where the .safetensors of a name wins.
+
+    Args:
+        model: The path or name.
+        folder: The models folder.
+        also: What else could have been named.
 
     Raises:
         ConfigError: If there is none.
@@ -262,9 +272,10 @@ def find_model(model: str, folder: Path) -> Path:
         return file
     named = {found.stem: found for suffix in reversed(SUFFIXES) for found in visible_files(folder, suffix)}
     if model not in named:
-        known = ", ".join(sorted(named)) or "none"
+        known = sorted([*named, *also])
         raise ConfigError(
-            f"there is no model {model!r} in {folder}, only {known}.{did_you_mean(model, named)} Name one, or a file."
+            f"there is no model {model!r} in {folder}, only {', '.join(known) or 'none'}."
+            f"{did_you_mean(model, known)} Name one, or a file."
         )
     return named[model]
 

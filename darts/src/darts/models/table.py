@@ -37,9 +37,12 @@ def rows_of(folder: Path) -> Iterator[Row]:
     """Yield what is in a folder of models: model files by name, then ensemble cards."""
     for file in visible_files(folder, *SUFFIXES):
         yield _row(file)
-    for file in visible_files(folder, ".json"):
-        if file.name.endswith(SUFFIX):
-            yield _ensemble_row(file)
+    yield from map(_ensemble_row, ensemble_cards(folder))
+
+
+def ensemble_cards(folder: Path) -> list[Path]:
+    """Return the files of the ensemble cards of a folder, by name."""
+    return [file for file in visible_files(folder, ".json") if file.name.endswith(SUFFIX)]
 
 
 def _row(file: Path) -> Row:

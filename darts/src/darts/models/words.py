@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from darts_segmentation.models.card import ModelCard
+from darts_segmentation.models.ensemble_card import EnsembleCard
 
 
 def card_lines(card: ModelCard) -> Iterator[tuple[str, str]]:
@@ -25,6 +26,16 @@ def card_lines(card: ModelCard) -> Iterator[tuple[str, str]]:
     if (box := bounding_box(card.domain)) is not None:
         west, south, east, north = box
         yield "domain", f"longitude {west:.2f} to {east:.2f}, latitude {south:.2f} to {north:.2f}"
+
+
+def ensemble_lines(card: EnsembleCard) -> Iterator[tuple[str, str]]:
+    """Yield name and value of all that an ensemble card says, for people."""
+    yield "name", card.name
+    yield "id", card.card_id
+    yield from (("model", f"{name} {model_id}") for name, model_id in card.models.items())
+    yield "calibrated", "yes"
+    yield from _items("calibration", card.calibration)
+    yield from _items("threshold", card.thresholds)
 
 
 def _training(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

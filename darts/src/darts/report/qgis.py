@@ -62,6 +62,8 @@ def write_project(layers: Layers, rasters: Sequence[Raster], file: Path) -> None
     properties = ET.SubElement(root, "properties")
     projections = ET.SubElement(properties, "SpatialRefSys")
     ET.SubElement(projections, "ProjectionsEnabled", type="int").text = "1"  # or it looks for no CRS of the project
+    measure = ET.SubElement(properties, "Measure")
+    ET.SubElement(measure, "Ellipsoid", type="QString").text = "EPSG:7030"  # or areas are those of the plane
     paths = ET.SubElement(properties, "Paths")
     ET.SubElement(paths, "Absolute", type="bool").text = "false"
     content = '<!DOCTYPE qgis PUBLIC "http://mrcc.com/qgis.dtd" "SYSTEM">\n' + ET.tostring(root, encoding="unicode")

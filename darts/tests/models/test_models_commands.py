@@ -69,9 +69,9 @@ def test_the_list_is_json_for_other_programs(darts, folder):
     assert rows["odd.safetensors"]["fault"] == "is damaged or cut short and cannot be read. Copy it again."
 
 
-def test_a_broken_ensemble_card_is_a_row(darts, folder):
-    (folder / "both.ensemble.json").write_text("{}")
-    _, out, _ = darts("models", "list", "--models-dir", folder, "--log-plain")
+def test_a_broken_ensemble_card_is_a_row(darts, tmp_path):
+    (tmp_path / "both.ensemble.json").write_text("{}")
+    _, out, _ = darts("models", "list", "--models-dir", tmp_path, "--log-plain")
     assert "both.ensemble.json: the ensemble card" in out
 
 

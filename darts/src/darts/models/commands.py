@@ -67,7 +67,8 @@ def show_model(model: str, *, as_json: Annotated[bool, Parameter(name="--json", 
     folder = _paths(default_dirs).models
     named = [user_path(model), folder / f"{model}{SUFFIX}"]
     ensemble = next((file for file in named if file.name.endswith(SUFFIX) and file.is_file()), None)
-    file = ensemble or find_model(model, folder, also=[one.name.removesuffix(SUFFIX) for one in ensemble_cards(folder)])
+    ensembles = [file.name.removesuffix(SUFFIX) for file in ensemble_cards(folder)]
+    file = find_model(model, folder, also=ensembles) if ensemble is None else ensemble
     card = card_of(file) if ensemble is None else read_ensemble_card(file)
     if as_json:
         say(json.dumps(card.to_json(), indent=2, sort_keys=True, ensure_ascii=False))

@@ -389,12 +389,25 @@ def test_layers_are_not_changed():
 
 def test_scores_as_text():
     lines = score_lines(evaluate(layer([square(0, 0, 100), square(900, 0, 100)]), layer([square(0, 0, 100)])))
-    assert lines[0].split() == ["score", "IoU", "value", "95", "%", "interval"]
+    made_of = (
+        "2 predicted and 1 reference slumps; 95 % intervals by resampling 1 blocks of 10 km by 10 km with slumps, 1000"
+    )
+    assert lines[:2] == [f"{made_of} times", ""]
+    assert lines[2].split() == ["score", "IoU", "value", "95", "%", "interval"]
     assert "precision           0.3  0.500              -" in lines
     assert "all                  1      1       0      0.500   1.000  0.667" in lines
     assert "size:<500            0      0       0          -       -      -" in lines
-    assert lines[-1].startswith("-: nothing to reckon it from, or fewer than 4 places with slumps")
+    assert lines[-1].startswith(
+        "-: nothing to reckon it from; counts have no interval, nor has anything of fewer than 4 places"
+    )
     assert all(line == line.rstrip() for line in lines)
+
+
+def test_scores_as_json_say_what_they_are_made_of():
+    found = evaluate(layer([square(0, 0, 100), square(90_000, 0, 100)]), layer([square(0, 0, 100)]))
+    said = json.loads(scores_json(found, {"year": 2024}))
+    assert (said["year"], said["n_predictions"], said["n_references"]) == (2024, 2, 1)
+    assert (said["places"], said["n_places"], said["repeats"]) == ("block", 2, 1000)
 
 
 def test_scores_as_json_have_null_for_what_is_undefined():

@@ -119,7 +119,7 @@ def test_a_card_is_shown_as_json(darts, folder):
 
 def test_an_unknown_name_is_one_line(darts, folder):
     code, _, err = darts("models", "show", "cost", "--log-plain")
-    assert (code, err) == (2, f"Error: there is no model 'cost' in {folder}, only coast, odd, older. Did you mean"
+    assert (code, err) == (2, f"Error: there is no model 'cost' in {folder}, only both, coast, odd, older. Did you mean"
                               " coast? Name one, or a file.\n")  # fmt: skip
 
 

@@ -2,14 +2,17 @@
 
 import json
 import math
+from collections.abc import Mapping
 from html import escape
+from importlib.metadata import version
 from string import Template
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import shapely
 
-from darts_postprocessing.evaluation.bootstrap import FEWEST_PLACES
+from darts_postprocessing.evaluation.bootstrap import FEWEST_PLACES, REPEATS
 from darts_postprocessing.evaluation.layers import BLOCK_M
 from darts_postprocessing.evaluation.maps import COLOURS, Frame, closer, frame_of, map_svg
 from darts_postprocessing.evaluation.scores import MATCHED_AT, Evaluation
@@ -22,7 +25,7 @@ _OVERVIEW_PX = (1120, 520)
 _MAP_PX = (548, 390)
 _MAP_M = 5000.0
 """Wider maps show no outlines any more, only dots."""
-_DASH = f"-: nothing to reckon it from, or fewer than {FEWEST_PLACES} places with slumps, too few for an interval"
+_DASH = f"-: nothing to reckon it from; counts have no interval, nor has anything of fewer than {FEWEST_PLACES} places"
 _COUNTS = ("tp", "fp", "fn", "split", "merged")
 _OF_GROUPS = ("tp", "fp", "fn", "precision", "recall", "f1")
 _HEAD = ("score", "IoU", "value", "95 % interval")
@@ -36,17 +39,34 @@ def score_lines(evaluation: Evaluation) -> list[str]:
     A value that is undefined, or an interval that is not told, is a dash, which the last line then explains.
     """
     scores = evaluation.scores
-    lines = [*_aligned(_rows_of_all(scores)), "", *_aligned(_rows_of_groups(scores))]
+    lines = [_made_of(evaluation), "", *_aligned(_rows_of_all(scores)), "", *_aligned(_rows_of_groups(scores))]
     return [*lines, "", _DASH] if any(word == "-" for line in lines for word in line.split()) else lines
 
 
-def scores_json(evaluation: Evaluation) -> str:
-    """Return the scores as JSON: `{"scores": [{group, score, iou, value, low, high}, ...]}`, null for NaN."""
+def scores_json(evaluation: Evaluation, about: Mapping[str, Any] | None = None) -> str:
+    """Return the scores as JSON.
+
+    Args:
+        evaluation: The scores.
+        about: What else is to stand in it, such as which layers were compared.
+
+    Returns:
+        `{n_predictions, n_references, places, n_places, repeats, darts_version, scores}`: intervals are by resampling
+        the places so often; a score is `{group, score, iou, value, low, high}`, null for NaN.
+    """
     rows = [
         {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}
         for row in evaluation.scores.to_dict(orient="records")
     ]
-    return json.dumps({"scores": rows}, indent=1, allow_nan=False) + "\n"
+    made_of = {
+        "n_predictions": len(evaluation.predictions),
+        "n_references": len(evaluation.references),
+        "places": evaluation.places,
+        "n_places": evaluation.n_places,
+        "repeats": REPEATS,
+        "darts_version": version("darts-postprocessing"),
+    }
+    return json.dumps({**(about or {}), **made_of, "scores": rows}, indent=1, allow_nan=False) + "\n"
 
 
 def page(evaluation: Evaluation, title: str = "Evaluation") -> str:
@@ -65,7 +85,7 @@ def page(evaluation: Evaluation, title: str = "Evaluation") -> str:
         legend=_legend(),
         overview=_overview(evaluation),
         worst=_worst_maps(evaluation),
-        places="regions" if evaluation.places == "region" else "blocks of 10 km by 10 km",
+        places=_places(evaluation),
         scores=_html_table(_rows_of_all(evaluation.scores)),
         groups=_html_table(_rows_of_groups(evaluation.scores)),
     )
@@ -134,12 +154,23 @@ def _html_row(row: tuple[str, ...], tag: str) -> str:
     return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in row)}</tr>"
 
 
+def _places(evaluation: Evaluation) -> str:
+    return "regions" if evaluation.places == "region" else "blocks of 10 km by 10 km"
+
+
+def _made_of(evaluation: Evaluation) -> str:
+    """Return what scores and intervals are made of, in words."""
+    return (
+        f"{len(evaluation.predictions)} predicted and {len(evaluation.references)} reference slumps; 95 % intervals by "
+        f"resampling {evaluation.n_places} {_places(evaluation)} with slumps, {REPEATS} times"
+    )
+
+
 def _summary(evaluation: Evaluation) -> str:
     scores = evaluation.scores
     at = scores[(scores["group"] == "all") & (scores["iou"] == MATCHED_AT)].set_index("score")["value"]
     shown = (f"{name} <b>{_number(score, float(at[score]))}</b>" for score, name in _SHOWN.items())
-    counts = f"{len(evaluation.predictions)} predicted and {len(evaluation.references)} reference objects."
-    return f"{counts} At IoU {MATCHED_AT:g}: {', '.join(shown)}."
+    return f"{_made_of(evaluation)}. At IoU {MATCHED_AT:g}: {', '.join(shown)}."
 
 
 def _legend() -> str:

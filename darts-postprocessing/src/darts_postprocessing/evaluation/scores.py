@@ -47,6 +47,11 @@ class Evaluation:
     places: str
     """Column of both tables with the places that were resampled: `region` or `block`."""
 
+    @property
+    def n_places(self) -> int:
+        """How many of these places have a prediction or a reference."""
+        return len({*self.predictions[self.places], *self.references[self.places]})
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Group:

@@ -26,12 +26,15 @@ def compare(
         searched = None if area is None else read_years(user_path(area))
         found = evaluate(read_layer(user_path(predictions), year), read_layer(user_path(reference), year), searched)
     report = page(found, f"{predictions.stem} against {reference.stem}{'' if year is None else f', {year}'}")
+    compared = {"predictions": predictions, "reference": reference, "area": area}
+    about = {name: None if file is None else str(file) for name, file in compared.items()}
+    scores = scores_json(found, {**about, "year": year})
     with writing(out):
-        _write(out / "scores.json", scores_json(found))
+        _write(out / "scores.json", scores)
         _write(out / "scores.csv", found.scores.to_csv(index=False))
         _write(out / "report.html", report)
     if as_json:
-        say(scores_json(found).rstrip())
+        say(scores.rstrip())
         return
     for line in score_lines(found):
         say(line)

@@ -390,7 +390,7 @@ def test_layers_are_not_changed():
 def test_scores_as_text():
     lines = score_lines(evaluate(layer([square(0, 0, 100), square(900, 0, 100)]), layer([square(0, 0, 100)])))
     made_of = (
-        "2 predicted and 1 reference slumps; 95 % intervals by resampling 1 blocks of 10 km by 10 km with slumps, 1000"
+        "2 predicted and 1 reference slumps; 95 % intervals by resampling 1 block of 10 km by 10 km with slumps, 1000"
     )
     assert lines[:2] == [f"{made_of} times", ""]
     assert lines[2].split() == ["score", "IoU", "value", "95", "%", "interval"]

@@ -56,10 +56,12 @@ def test_the_demo_ends_with_figures_paths_and_the_line_that_repeats_it(demo):
 
 
 def test_the_slumps_are_found(demo):
-    _, out = demo
+    folder, out = demo
     figures = dict(line.split(": ", 1) for line in out.splitlines() if line.count(": ") == 1)
     assert float(figures["IoU of the pixels"]) >= 0.70
     assert float(figures["recall of slumps"]) >= 0.85
+    (file,) = (folder / "darts-demo" / "truth").glob("S2*.scores.json")
+    assert f"{json.loads(file.read_text())['pixel_iou']:.2f}" == figures["IoU of the pixels"]
 
 
 def test_the_line_gives_the_same_results_elsewhere(demo, tmp_path):

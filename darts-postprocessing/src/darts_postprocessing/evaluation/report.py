@@ -18,6 +18,7 @@ from darts_postprocessing.evaluation.maps import COLOURS, Frame, closer, frame_o
 from darts_postprocessing.evaluation.scores import MATCHED_AT, Evaluation
 from darts_postprocessing.inventory.plane import to_degrees
 from darts_utils.rasters.arrays import Array
+from darts_utils.text import counted
 
 MOST_MAPS = 12
 """Places with the most errors that the page maps."""
@@ -160,9 +161,11 @@ def _places(evaluation: Evaluation) -> str:
 
 def _made_of(evaluation: Evaluation) -> str:
     """Return what scores and intervals are made of, in words."""
+    is_named = evaluation.places == "region"
+    places = f"{counted(evaluation.n_places, evaluation.places)}{'' if is_named else ' of 10 km by 10 km'}"
     return (
         f"{len(evaluation.predictions)} predicted and {len(evaluation.references)} reference slumps; 95 % intervals by "
-        f"resampling {evaluation.n_places} {_places(evaluation)} with slumps, {REPEATS} times"
+        f"resampling {places} with slumps, {REPEATS} times"
     )
 
 

@@ -1,7 +1,11 @@
 """What was found of the true slumps, and what was made up."""
 
+import json
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import geopandas as gpd
@@ -10,6 +14,7 @@ import rasterio
 from rasterio.features import rasterize
 
 from darts_utils.errors import MissingDataError
+from darts_utils.files import atomic_file
 from darts_utils.rasters.arrays import Array
 
 FOUND_SHARE = 0.3
@@ -39,6 +44,13 @@ class Score:
     """Slumps not found."""
     n_false: int
     """Predicted objects that lie on no slump."""
+
+
+def write_scores(file: Path, scores: Mapping[str, Any]) -> None:
+    """Write scores for those who did not see them said; what is no number is null."""
+    said = {name: None if isinstance(one, float) and math.isnan(one) else one for name, one in scores.items()}
+    with atomic_file(file) as part:
+        part.write_text(json.dumps(said, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def compare_with_truth(results: Path, truth: Path) -> Score:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
+from darts.demo.compare import write_scores
 from darts.demo.years.compare import MATCHED_AT, YearsScore, compare_years
 from darts.demo.years.world import DEFAULT_SIZE_PX, make_world_over_years
 from darts.demo.years.write import WrittenYears, write_world_over_years
@@ -68,7 +69,9 @@ def _map(written: WrittenYears, years: Sequence[int], models: list[Path] | None)
             return reports[-1]
     inventory = written.root / INVENTORY
     make_inventory([report.folder for report in reports], inventory, None, None, workers=None, ray_address=None)
-    _show_score(compare_years(inventory, written))
+    score = compare_years(inventory, written)
+    _show_score(score)
+    write_scores(written.outlines.parent / "years.scores.json", score.document)
     return reports[-1]
 
 

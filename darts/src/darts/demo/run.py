@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from darts.demo.compare import Score, compare_with_truth
+from darts.demo.compare import Score, compare_with_truth, write_scores
 from darts.demo.labels import AnnotatedImage, planet_images, sentinel2_image, write_labels
 from darts.demo.over_years import demo_over_years
 from darts.demo.world.make import World, make_world
@@ -158,8 +158,10 @@ def _map(written: _Written) -> RunReport:
     report = written.pipeline.run()
     if report.exit_code == 0:
         results = {outcome.ref.tile_id: report.folder / outcome.ref.output_folder for outcome in report.outcomes}
-        for image_id in written.image_ids:
-            _show_score(image_id, compare_with_truth(results[image_id], written.truth), alone=len(results) == 1)
+        scores = {image_id: compare_with_truth(results[image_id], written.truth) for image_id in written.image_ids}
+        for image_id, score in scores.items():
+            _show_score(image_id, score, alone=len(results) == 1)
+            write_scores(_scores_file(written, image_id), asdict(score))
         _show_where(written, report, [results[image_id] for image_id in written.image_ids])
     return report
 
@@ -170,6 +172,10 @@ def _write_labels(world: World, folder: Path, written: _Written) -> None:
     say(f"\nLabels: {short_path(layers.labels)}")
     say("Training data with them (repeat the demo with other seeds first: each is a district of its own):")
     say(f"  {written.create_dataset} --labels-dir {short_path(layers.labels_dir)}")
+
+
+def _scores_file(written: _Written, image_id: str) -> Path:
+    return written.truth.parent / f"{image_id}.scores.json"
 
 
 def _show_score(image_id: str, score: Score, *, alone: bool) -> None:
@@ -192,6 +198,8 @@ def _show_where(written: _Written, report: RunReport, folders: list[Path]) -> No
         for path in (results / "thumbnail.jpg", results / "prediction_segments.gpkg", results / "probabilities.tif"):
             say(f"  {short_path(path)}")
     say(f"  {short_path(written.truth)} (the truth)")
+    for image_id in written.image_ids:
+        say(f"  {short_path(_scores_file(written, image_id))} (the figures above)")
     say("\nThe same mapping by hand:")
     say(f"  {written.by_hand}")
 

@@ -1,7 +1,9 @@
 """How an inventory of a world over years compares with what is true of it."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -33,6 +35,13 @@ class YearsScore:
     growth: pd.DataFrame
     """One row a true slump of all years, five or more, that neither merges nor splits and has an interval: `slump
     true_m2_per_year low high growth_m2_per_year is_held`."""
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """Its figures, for other programs."""
+        by_year = json.loads(self.by_year.to_json(orient="records"))
+        growth = {"n_growth": len(self.growth), "growth_held": self.growth_held if len(self.growth) else None}
+        return {"by_year": by_year, "n_ids": len(self.ids), "ids_kept": self.ids_kept, **growth}
 
     @property
     def ids_kept(self) -> float:

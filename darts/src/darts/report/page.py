@@ -91,7 +91,8 @@ def _figures(found: Gathered) -> list[dict[str, str]]:
         "failed": f"{len(found.failures):,}",
         "objects, each image by itself": f"{len(slumps):,}",
         "area of objects": f"{slumps['area_m2'].sum() / 1e4:,.1f} ha",
-        "ground seen, each image by itself": f"{scenes['observed_km2'].sum():,.1f} km²",
+        "ground mapped, each image by itself": f"{scenes['observed_km2'].sum():,.1f} km²",
+        "of it really seen": f"{scenes['clear_km2'].sum():,.1f} km²",
     }
     return [{"name": name, "value": value} for name, value in values.items()]
 
@@ -146,7 +147,7 @@ def _tile_values(tile: Tile, facts: Mapping[str, Any], pictures: Mapping[str, st
         tile.end.tile_id, _value(facts.get("acquired")), _value(facts.get("sensor")),
         _WORDS.get(tile.end.status, tile.end.status), _value(facts.get("n_objects")),
         None if area is None else round(area / 1e4, 3), _value(facts.get("observed_km2")),
-        _value(facts.get("cloudy_km2")), None if tile.end.seconds is None else round(tile.end.seconds, 2),
+        _value(facts.get("clear_km2")), None if tile.end.seconds is None else round(tile.end.seconds, 2),
         tile.end.error, _address(tile.path) if facts and pictures is None else None, thumbnail,
     ]  # fmt: skip
 

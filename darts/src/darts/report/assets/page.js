@@ -2,7 +2,7 @@
 (function () {
   const data = JSON.parse(document.getElementById("data").textContent);
   const byId = (id) => document.getElementById(id);
-  const COLUMNS = ["tile", "day", "sensor", "status", "slumps", "slump area ha", "seen km²", "cloudy km²", "seconds"];
+  const COLUMNS = ["tile", "day", "sensor", "status", "slumps", "slump area ha", "mapped km²", "seen km²", "seconds"];
   const FIRST_NUMBER = 4, PAGE = 200;
   const ID = 0, DAY = 1, SENSOR = 2, STATUS = 3, SLUMPS = 4, ERROR = 9, FOLDER = 10, PICTURE = 11;
 

@@ -1,0 +1,1 @@
+"""People look at slumps and say what they are: `darts review`."""

@@ -1,0 +1,145 @@
+"""The file of a review: who gets what, what was said, and that nothing is lost or doubled."""
+
+import multiprocessing
+import os
+import random
+import signal
+import time
+
+import pandas as pd
+import pytest
+
+from darts.review.store import LEASED_S, Review, TakenError
+from darts_utils.errors import ConfigError, DataError
+
+
+def questions(number, repeats=()):
+    """Return that many questions; of repeats each names a place that is asked again at the end."""
+    rows = [{"slump_id": f"s{one:04d}", "repeat_of": None} for one in range(number)]
+    rows += [{"slump_id": f"s{one:04d}", "repeat_of": one} for one in repeats]
+    return pd.DataFrame(rows).assign(year=2024, batch=0, weight=1.0)
+
+
+@pytest.fixture
+def review(tmp_path):
+    def begin(number=5, repeats=()):
+        made = Review(tmp_path / "review.sqlite")
+        made.begin(questions(number, repeats), {"plan": "all"})
+        return made
+
+    return begin
+
+
+def test_what_is_asked_comes_in_order_and_what_somebody_holds_comes_to_nobody_else(review):
+    some = review(3)
+    assert some.about == {"version": "1", "plan": "all"}
+    assert [some.next_question(who, now=0.0).id for who in ("a", "b", "a", "c")] == [1, 2, 1, 3]
+    assert some.next_question("d", now=1.0) is None
+    assert some.next_question("d", now=LEASED_S + 1).id == 1
+
+
+def test_a_verdict_is_there_once_and_its_author_may_change_it(review):
+    some = review(2)
+    some.answer(1, "a", "slump", note="x <b>")
+    some.answer(1, "a", "slump", note="x <b>")
+    some.answer(1, "a", "not", outline="{}")
+    with pytest.raises(TakenError):
+        some.answer(1, "b", "slump")
+    (row,) = some.verdicts().to_dict(orient="records")
+    assert (row["question"], row["slump_id"], row["reviewer"], row["verdict"]) == (1, "s0000", "a", "not")
+    assert (row["note"], row["outline"]) == ("", "{}")
+    assert some.counts() == {"asked": 2, "slump": 0, "not": 1, "unsure": 0}
+    assert some.next_question("a", now=0.0).id == 2
+
+
+def test_one_goes_back_step_by_step(review):
+    some = review(4)
+    for number in (1, 2, 3):
+        some.answer(number, "a", "slump")
+    some.answer(4, "b", "slump")
+    assert some.answered_before("a", None).id == 3
+    assert some.answered_before("a", 3).id == 2
+    some.answer(2, "a", "not")  # it stays where it was
+    assert [some.answered_before("a", number).id for number in (3, 2)] == [2, 1]
+    assert some.answered_before("a", 1) is None
+    assert some.answered_before("c", None) is None
+
+
+def test_half_of_what_is_asked_again_goes_to_its_author_and_half_to_others(review):
+    some = review(4, repeats=(0, 1))  # questions 5 and 6
+    for number in (1, 2, 3):
+        some.answer(number, "a", "slump")
+    assert some.next_question("b", now=0.0).id == 4
+    assert some.next_question("a", now=0.0).id == 6
+    some.answer(4, "b", "slump")
+    assert some.next_question("b", now=0.0).id == 5
+    some.answer(6, "a", "not")
+    some.answer(5, "b", "not")
+    assert some.next_question("a", now=0.0) is None
+    assert some.verdicts()["repeat_of"].tolist() == [pd.NA] * 4 + [1, 2]
+
+
+def test_who_is_alone_is_asked_all_again(review):
+    some = review(2, repeats=(0, 1))
+    for number in (1, 2, 4, 3):
+        assert some.next_question("a", now=0.0).id == number
+        some.answer(number, "a", "slump")
+    assert some.next_question("a", now=0.0) is None
+
+
+def test_nothing_is_asked_again_before_it_was_answered(review):
+    some = review(1, repeats=(0,))
+    assert some.next_question("a", now=0.0).id == 1
+    assert some.next_question("b", now=0.0) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "verdict", "said"), [(9, "slump", "no question 9"), (1, "maybe", "one of slump, not")]
+)
+def test_what_makes_no_sense_is_refused(review, number, verdict, said):
+    with pytest.raises(ConfigError, match=said):
+        review().answer(number, "a", verdict)
+
+
+def test_a_file_that_is_none_is_one_line(tmp_path):
+    with pytest.raises(ConfigError, match=r"there is no review .*none\.sqlite"):
+        Review(tmp_path / "none.sqlite").counts()
+    (tmp_path / "bad.sqlite").write_text("no database " * 100)
+    with pytest.raises(DataError, match=r"bad\.sqlite cannot be used \(file is not a database\)"):
+        Review(tmp_path / "bad.sqlite").counts()
+
+
+def work(file, reviewer, seed):
+    """Answer all that comes, and write down what was acknowledged."""
+    some, chance = Review(file), random.Random(seed)
+    with file.with_name(f"{reviewer}.acknowledged").open("a", buffering=1) as acknowledged:
+        while (question := some.next_question(reviewer, now=time.time())) is not None:
+            verdict = chance.choice(("slump", "not", "unsure"))
+            try:
+                some.answer(question.id, reviewer, verdict)
+            except TakenError:
+                continue
+            acknowledged.write(f"{question.id} {verdict}\n")
+
+
+def test_four_people_who_are_killed_again_and_again_lose_and_double_nothing(review):
+    some = review(400, repeats=range(0, 400, 20))
+    context, chance = multiprocessing.get_context("spawn"), random.Random(5)
+    for turn in range(3):
+        people = [context.Process(target=work, args=(some.file, name, turn)) for name in "abcd"]
+        for one in people:
+            one.start()
+        if turn < 2:
+            time.sleep(2.5 + chance.random())  # in which they have begun
+            for one in people:
+                if one.is_alive():
+                    os.kill(one.pid, signal.SIGKILL)
+        for one in people:
+            one.join()
+    found = some.verdicts().set_index("question")
+    assert len(found) == 420
+    assert found.index.is_unique
+    for name in "abcd":
+        for line in some.file.with_name(f"{name}.acknowledged").read_text().splitlines():
+            number, verdict = line.split()
+            assert found.loc[int(number), ["reviewer", "verdict"]].tolist() == [name, verdict]

@@ -15,6 +15,9 @@ import pandas as pd
 import pytest
 import rasterio
 
+from darts.pipelines import Sentinel2Pipeline
+from darts.status.summary import status_of
+
 OPTICAL = ["red", "green", "blue", "nir", "ndvi"]
 PRODUCTS = {
     "probabilities.tif",
@@ -101,6 +104,44 @@ def test_killed_at_random_moments_and_started_again_all_scenes_end_up_complete(s
     assert {path.name for path in folder.glob(".*")} == {".lock"}, "what killed runs left half done is cleared away"
     newest = max(folder.glob("*.results.parquet"), key=lambda path: path.stat().st_mtime)
     assert sorted(pd.read_parquet(newest)["tile_id"]) == sorted(scene_ids)
+
+
+class Killed(BaseException):
+    """The end of a process, as far as it can be had inside of one."""
+
+
+@pytest.mark.parametrize(
+    ("killed_in", "makes"),
+    [("darts.inventory.ending.build", "inventory"), ("darts.report.build.write_project", "report")],
+)
+@pytest.mark.usefixtures("start")
+def test_what_a_run_was_killed_at_after_its_last_tile_is_made_by_the_next(
+    tmp_path, scene_ids, monkeypatch, killed_in, makes
+):
+    def killed(*_, **__):
+        raise Killed
+
+    pipeline = Sentinel2Pipeline(offline=True, patch_size=128, overlap=64, device="cpu", scene_ids=scene_ids[:2])
+    folder = tmp_path / "output" / "sentinel2-cdse"
+    with monkeypatch.context() as patched:
+        patched.setattr(killed_in, killed)
+        with pytest.raises(Killed):
+            pipeline.run()
+    (run,) = status_of(folder).runs
+    assert (run.state, run.n_done, run.makes) == ("finished", 2, makes)
+
+    again = pipeline.run()
+    assert (again.count("skipped"), status_of(folder).runs[-1].makes) == (2, None)
+    ends = [folder / "index.html", folder / "inventory" / "inventory.json"]
+    assert json.loads(ends[1].read_text()).get("unfinished") is None
+    assert scene_ids[1] in ends[0].read_text()
+
+    written = [file.stat().st_mtime_ns for file in ends]
+    pipeline.run()  # nothing is new
+    assert [file.stat().st_mtime_ns for file in ends] == written
+    os.utime(next(folder.glob("*/darts_inference.json")))  # as after a run that was killed before it wrote them
+    pipeline.run()
+    assert all(file.stat().st_mtime_ns > before for file, before in zip(ends, written, strict=True))
 
 
 @pytest.mark.parametrize("when", [signal.SIGTERM, signal.SIGHUP])

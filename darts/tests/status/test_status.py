@@ -156,3 +156,49 @@ def test_a_killed_run_is_not_to_be_started_again_where_a_later_one_has_finished(
     out = darts("status", tmp_path)[1]
     assert "start it again" not in out
     assert "a later run has finished" in out
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Write what a run of this machine says of itself, as a process that is not there any more or as this one."""
+
+    def write(*, is_gone=False, **said):
+        journal = Journal(tmp_path, {})
+        with Progress(journal.path("progress.json"), n_selected=2, n_skipped=0):
+            pass
+        file = journal.path("progress.json")
+        content = {**json.loads(file.read_text()), "ended": None, **said}
+        if is_gone:
+            content["started"] -= 3600  # this process began later, so that its number is another's
+        file.write_text(json.dumps(content))
+        return journal
+
+    return write
+
+
+def test_a_run_of_this_machine_is_silent_as_soon_as_its_process_is_gone(written, tmp_path):
+    written()
+    written(is_gone=True)
+    written(is_gone=True, pid_space="of another container")
+    assert [run.state for run in status_of(tmp_path).runs] == ["running", "silent", "running"]
+    written(pid=2**22 + 1)  # beyond what the system gives
+    assert status_of(tmp_path).runs[-1].state == "silent"
+
+
+def test_a_tile_that_has_ended_is_not_at_work(written, tmp_path):
+    at_work = [{"tile_id": name, "stage": "segment", "since": time.time()} for name in "ab"]
+    written(at_work=at_work).add(done("a"))
+    (run,) = status_of(tmp_path).runs
+    assert (run.n_done, [one["tile_id"] for one in run.at_work]) == (1, ["b"])
+
+
+def test_what_a_run_makes_at_its_end_is_told_and_that_it_was_stopped_there(written, tmp_path, darts):
+    written(ended="finished", makes="inventory")
+    assert status_of(tmp_path).is_running
+    assert ": finished, makes the inventory\n" in darts("status", tmp_path)[1]
+    written(is_gone=True, ended="finished", makes="report")
+    out = darts("status", tmp_path)[1]
+    assert ": finished, but stopped at the report; the same command makes it\n" in out
+    assert json.loads(darts("status", tmp_path, "--json")[1])["runs"][1]["makes"] == "report"
+    written(ended="finished")
+    assert ": finished, but stopped at the report; a later run has finished\n" in darts("status", tmp_path)[1]

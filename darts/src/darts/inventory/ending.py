@@ -5,8 +5,8 @@ from pathlib import Path
 
 from darts_postprocessing.inventory.build import build, spread_over
 from darts_postprocessing.inventory.published import kept_published
-from darts_postprocessing.inventory.said import FILE, rules_of
-from darts_utils.errors import one_line
+from darts_postprocessing.inventory.said import FILE, read_said, rules_of
+from darts_utils.errors import DartsError, one_line
 from darts_utils.machine.cpu import usable_cores
 
 INVENTORY = "inventory"
@@ -17,7 +17,7 @@ _MANY = 100
 logger = logging.getLogger(__name__)
 
 
-def end_with_inventory(results: Path, n_new: int) -> None:
+def end_with_inventory(results: Path, n_new: int, since: float = 0.0) -> None:
     """Bring the inventory of a results folder up to date, by the rules and with the ids that it has.
 
     Where that fails, the tiles are there all the same.
@@ -25,8 +25,9 @@ def end_with_inventory(results: Path, n_new: int) -> None:
     Args:
         results: The folder.
         n_new: How many tiles of it are new.
+        since: When the newest of them was finished, in seconds since the epoch.
     """
-    if not n_new and (results / INVENTORY / FILE).is_file():  # to look at thousands of tiles takes minutes
+    if not n_new and _is_made(results / INVENTORY, since):  # to look at thousands of tiles takes minutes
         return
     try:
         folder = results / INVENTORY
@@ -37,3 +38,12 @@ def end_with_inventory(results: Path, n_new: int) -> None:
         logger.warning("no inventory of %s: %s `darts inventory build` makes it later.", results, one_line(error))
     else:
         logger.info("inventory of %d tiles: %d slumps over all years", built.n_tiles, built.n_tracks)
+
+
+def _is_made(inventory: Path, since: float) -> bool:
+    """Tell whether an inventory is whole, and made after some moment; a run that was killed may have left half."""
+    try:
+        read_said(inventory)
+        return (inventory / FILE).stat().st_mtime >= since
+    except (DartsError, OSError):
+        return False

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-from darts.inventory.ending import end_with_inventory
 from darts.pipelines.auxiliary import Request, layers_of
 from darts.pipelines.auxiliary.seen import say_unseen
 from darts.pipelines.base import Pipeline
@@ -24,16 +23,15 @@ from darts.pipelines.fetch.connect import ask_at_given_addresses, plan_and_conne
 from darts.pipelines.fetch.dry_run import show_dry_run
 from darts.pipelines.fetch.plan import Plan
 from darts.pipelines.local import SequentialExecutor
+from darts.pipelines.results.ending import end_run
 from darts.pipelines.results.fingerprint import Models, Recipe
 from darts.pipelines.results.finished import Finished, State, check_same, say_left
 from darts.pipelines.results.journal import Journal
 from darts.pipelines.results.progress import FILE as PROGRESS
 from darts.pipelines.results.progress import Progress, Together
 from darts.pipelines.results.provenance import Making, making_of
-from darts.pipelines.results.records import write_failed
 from darts.pipelines.stages import build_stages, feature_stages, subsets, with_record
 from darts.pipelines.tiles import Executor, Outcome, Result, RunReport, Source, TileRef, require
-from darts.report.build import end_with_report
 from darts.utils.console import run_view
 from darts_export.products import missing_files, needed_variables
 from darts_segmentation import EnsembleV1
@@ -250,11 +248,7 @@ def _map(
             _clear_parts(run.results, own=True)
         report = RunReport(tuple(journal.outcomes), run.results, interrupted, record_folder=journal.folder)
         views.finish(report)
-    write_failed(journal.folder)
-    if parameters.inventory and "polygonized" in parameters.products and report.outcomes and not interrupted:
-        end_with_inventory(run.results, len(todo))
-    if parameters.report and report.outcomes and not interrupted:
-        end_with_report(run.results, len(todo), journal.folder)
+    end_run(parameters, report, progress, len(todo), journal.folder)
     return report
 
 

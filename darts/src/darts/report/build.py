@@ -62,15 +62,16 @@ def _authid(file: Path) -> str | None:
         return None
 
 
-def end_with_report(results: Path, n_new: int, record_folder: Path | None) -> None:
+def end_with_report(results: Path, n_new: int, record_folder: Path | None, since: float = 0.0) -> None:
     """Bring the report of a results folder up to date after a run; where that fails, the tiles are there all the same.
 
     Args:
         results: The folder.
         n_new: How many tiles the run worked on.
         record_folder: Where the records of runs are.
+        since: When the newest tile of the folder was finished, in seconds since the epoch.
     """
-    if not n_new and (results / PAGE).is_file():  # to look at thousands of tiles takes minutes
+    if not n_new and _is_written(results / PAGE, since):  # to look at thousands of tiles takes minutes
         return
     try:
         build_report([results], results, record_folder)
@@ -80,3 +81,11 @@ def end_with_report(results: Path, n_new: int, record_folder: Path | None) -> No
         logger.warning("no report of %s: %s `darts report` writes it later.", results, reason)
     else:
         say(f"report: {short_path(results / PAGE)}")
+
+
+def _is_written(page: Path, since: float) -> bool:
+    """Tell whether a page was written after some moment; a run that was killed may have left an older one."""
+    try:
+        return page.stat().st_mtime >= since
+    except OSError:
+        return False

@@ -68,7 +68,7 @@ def lines(found: FolderStatus) -> Iterator[str]:
     rest = [run for run in found.runs if run.state != "running"]
     if len(rest) > _SHOWN_RUNS:
         yield f"{len(rest) - _SHOWN_RUNS} earlier runs are not shown; --json has them"
-    ended = max((run.stem for run in rest if run.state == "finished"), default="")
+    ended = max((run.stem for run in rest if run.state == "finished" and run.makes is None), default="")
     for run in (*rest[-_SHOWN_RUNS:], *going):
         yield from _run_lines(run, is_followed=run.stem < ended)
     failures = found.failures
@@ -103,6 +103,10 @@ def _said(run: RunStatus, *, is_followed: bool) -> str:
         since = duration(max(time.time() - run.written, 0))
         what_to_do = "a later run has finished" if is_followed else "start it again: what is done stays"
         return f"silent for {since}, so it was killed, or its machine is down; {what_to_do}"
+    if run.state == "finished" and run.makes is not None:
+        what_to_do = "a later run has finished" if is_followed else "the same command makes it"
+        at_it = f"makes the {run.makes}" if run.is_alive else f"but stopped at the {run.makes}; {what_to_do}"
+        return f"finished, {at_it}"
     words = {
         "unknown": "of an earlier release, which did not say whether it ended",
         "broken off": "broken off by an error",
@@ -130,7 +134,7 @@ def _run_values(run: RunStatus) -> dict[str, Any]:
         "run": run.stem, "state": run.state, "host": run.host, "part": run.part, "job": run.job,
         "started": _moment(run.started), "written": _moment(run.written), "n_selected": run.n_selected,
         "n_done": run.n_done, "n_skipped": run.n_skipped, "n_failed": run.n_failed,
-        "tiles_per_minute": run.tiles_per_minute, "left_s": run.left_s,
+        "tiles_per_minute": run.tiles_per_minute, "left_s": run.left_s, "makes": run.makes,
         "at_work": [{**work, "since": _moment(work.get("since"))} for work in run.at_work],
     }  # fmt: skip
 

@@ -1,5 +1,6 @@
 """What the records of a results folder say together."""
 
+import platform
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -7,11 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from darts.pipelines.results.progress import WRITTEN_EVERY_S
+import psutil
+
+from darts.pipelines.results.progress import WRITTEN_EVERY_S, pid_space
 from darts.pipelines.results.records import RunRecord, TileEnd, last_ends, read_runs
 
 _SILENT_AFTER_S = 12 * WRITTEN_EVERY_S
 """Clocks of machines differ, and network folders are told late."""
+_SLACK_S = 5.0
+"""The start of a process is told less exactly than that of a run; one that began later has only its number."""
 
 type State = Literal["running", "finished", "interrupted", "broken off", "silent", "unknown"]
 
@@ -38,6 +43,10 @@ class RunStatus:
     """Tiles that it had worked on by then, those that failed too."""
     at_work: Sequence[Mapping[str, Any]] = ()
     """`tile_id stage since` of each tile in work."""
+    makes: str | None = None
+    """What it makes of all tiles after they have ended, or did when it was killed: `inventory` or `report`."""
+    is_alive: bool = False
+    """Whether it may still be at work, as far as can be seen from here."""
 
     @property
     def n_ended(self) -> int:
@@ -83,7 +92,7 @@ class FolderStatus:
     @property
     def is_running(self) -> bool:
         """Whether a run goes on."""
-        return any(run.state == "running" for run in self.runs)
+        return any(run.state == "running" or (run.makes is not None and run.is_alive) for run in self.runs)
 
 
 def status_of(folder: Path, now: float | None = None) -> FolderStatus:
@@ -109,26 +118,44 @@ def run_status(record: RunRecord, now: float | None = None) -> RunStatus:
     """Return what a run is at; `now` in seconds since the epoch, the present if not given."""
     said = record.progress
     counts = {status: sum(end.status == status for end in record.ends) for status in ("success", "skipped", "failed")}
+    is_alive = _is_alive(said, time.time() if now is None else now)
+    over = {end.tile_id for end in record.ends}  # the record of results is ahead of what is written every ten seconds
     return RunStatus(
         stem=record.stem,
-        state=_state(said, time.time() if now is None else now),
+        state=_state(said, is_alive=is_alive),
+        is_alive=is_alive,
         n_selected=int(said.get("n_selected", len(record.ends))),
         n_done=counts["success"],
         n_skipped=counts["skipped"],
         n_failed=counts["failed"],
         n_worked=int(said.get("success", 0)) + int(said.get("failed", 0)),
         **{name: said.get(name) for name in ("host", "part", "job", "started", "written")},
-        at_work=said.get("at_work", ()),
+        makes=said.get("makes"),
+        at_work=[one for one in said.get("at_work", ()) if one["tile_id"] not in over],
     )
 
 
-def _state(said: Mapping[str, Any], now: float) -> State:
+def _is_alive(said: Mapping[str, Any], now: float) -> bool:
+    """Tell whether a run may still be at work: on this machine by its process, on others by when it wrote last."""
+    if now - said.get("written", 0) > _SILENT_AFTER_S:
+        return False
+    if (said.get("host"), said.get("pid_space")) != (platform.node(), pid_space()):
+        return True
+    try:
+        return psutil.Process(said["pid"]).create_time() <= said["started"] + _SLACK_S
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:  # it is somebody else's
+        return True
+
+
+def _state(said: Mapping[str, Any], *, is_alive: bool) -> State:
     if not said:
         return "unknown"
     if said.get("ended") is not None:
         ended: State = said["ended"]
         return ended
-    return "silent" if now - said.get("written", 0) > _SILENT_AFTER_S else "running"
+    return "running" if is_alive else "silent"
 
 
 def reasons(failures: Sequence[TileEnd]) -> dict[str, list[str]]:

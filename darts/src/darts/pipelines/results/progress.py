@@ -22,6 +22,14 @@ _FIRST_S = 1.0
 _JOB = ("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_JOB_ID")
 
 
+def pid_space() -> str:
+    """Return which processes the numbers of processes are of: containers of one machine have numbers of their own."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:  # not on Linux
+        return ""
+
+
 class Progress:
     """Writes down which tiles are at which stage, every few seconds and at the end; a view that nobody sees.
 
@@ -38,7 +46,7 @@ class Progress:
     ) -> None:
         self._path, self._every_s = path, every_s
         self._about: dict[str, Any] = {
-            "host": platform.node(), "pid": os.getpid(), "part": part,
+            "host": platform.node(), "pid": os.getpid(), "pid_space": pid_space(), "part": part,
             "job": "_".join(dict.fromkeys(os.environ[name] for name in _JOB[:2] if name in os.environ))
             or os.environ.get(_JOB[2]),
             "started": time.time(), "n_selected": n_selected,
@@ -46,6 +54,7 @@ class Progress:
         self._counts = {"success": 0, "skipped": n_skipped, "failed": 0}
         self._at_work: dict[str, dict[str, Any]] = {}
         self._ended: str | None = None
+        self._makes: str | None = None
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._writer = threading.Thread(target=self._keep_writing, name="darts-progress", daemon=True)
@@ -78,6 +87,11 @@ class Progress:
         """Take note of how the run ended."""
         self._ended = "interrupted" if report.interrupted else "finished"
 
+    def goes_on_with(self, what: str | None) -> None:
+        """Take note of what is made of all tiles once they have ended, and write it; None: nothing any more."""
+        self._makes = what
+        self._write()
+
     def _keep_writing(self) -> None:
         wait_s = min(_FIRST_S, self._every_s)  # whoever looks on as a run begins sees it begin
         while not self._over.wait(wait_s):
@@ -87,7 +101,8 @@ class Progress:
     def _write(self) -> None:
         with self._lock:
             at_work = [] if self._ended else [{"tile_id": name, **what} for name, what in self._at_work.items()]
-            content = {**self._about, **self._counts, "written": time.time(), "at_work": at_work, "ended": self._ended}
+            content = {**self._about, **self._counts, "written": time.time(), "at_work": at_work}
+            content |= {"ended": self._ended, "makes": self._makes}
         try:
             with atomic_file(self._path) as part:
                 part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -9,6 +9,7 @@ import pytest
 from darts.pipelines.planet import PlanetPipeline
 from darts.pipelines.ray.pipelines import PlanetRayPipeline, Sentinel2RayPipeline
 from darts.pipelines.results.fingerprint import (
+    LATER,
     ONE_FOR_ALL,
     PARAMETERS,
     Models,
@@ -33,16 +34,19 @@ def document(run=RUN, models=MODELS, image=IMAGE):
     return recipe_of(run, models, 10).document(REF, image)
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"patch_size": 512}, {"overlap": 128}, {"reflection": 3}, {"binarization_threshold": 0.6},
-        {"mask_erosion_size": 3}, {"edge_erosion_size": 3}, {"min_object_size": 3}, {"quality_level": 2},
-        {"tpi_outer_radius": 90}, {"tpi_inner_radius": 20}, {"drop_cut_objects": True},
-        {"tta": "full"},
-    ],
-    ids=lambda other: next(iter(other)),
-)  # fmt: skip
+CHANGES = [
+    {"patch_size": 512}, {"overlap": 128}, {"reflection": 3}, {"binarization_threshold": 0.6},
+    {"mask_erosion_size": 3}, {"edge_erosion_size": 3}, {"min_object_size": 3}, {"quality_level": 2},
+    {"tpi_outer_radius": 90}, {"tpi_inner_radius": 20}, {"drop_cut_objects": True}, {"tta": "full"},
+    {"skip_water": True},
+]  # fmt: skip
+
+
+def test_each_of_them_is_changed_here():
+    assert {name for one in CHANGES for name in one} == set(PARAMETERS)
+
+
+@pytest.mark.parametrize("other", CHANGES, ids=lambda other: next(iter(other)))
 def test_parameters_that_change_a_result_are_in_it(other):
     changed = document(replace(RUN, **other))
     assert fingerprint_of(changed) != fingerprint_of(document())
@@ -91,6 +95,16 @@ def test_differences_are_said_in_words():
         "float32_parts none (now ends)",
         "model b none (now 56565656...)",
     )
+
+
+def test_what_earlier_releases_lacked_is_as_they_did_it():
+    earlier = document(replace(RUN, drop_cut_objects=True))
+    for name in LATER:
+        del earlier["parameters"][name]
+    assert differences(earlier, document(replace(RUN, drop_cut_objects=True))) == ()
+    assert differences(earlier, document()) == ("drop_cut_objects True (now False)",)
+    now = document(replace(RUN, drop_cut_objects=True, skip_water=True))
+    assert differences(earlier, now) == ("skip_water False (now True)",)
 
 
 def test_what_is_not_known_of_an_image_before_it_is_read_may_be_anything():

@@ -9,10 +9,13 @@ from darts.logs.events import tell
 from darts.pipelines.config import FeatureRun, or_default
 from darts.pipelines.fetch.downloader import FetchReport
 from darts.pipelines.parameters import PipelineParameters
+from darts.pipelines.results.records import FAILED
 from darts.pipelines.sources.shard import Shard
 from darts.pipelines.tiles import RunReport
 from darts_utils.errors import ConfigError
 from darts_utils.parameters import check_uncertainty
+
+_ID_FILES = ("scene_id_file", "image_id_file")
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +43,12 @@ class Pipeline(PipelineParameters, FeatureRun):
 
         check_bands(self.products)
         self.part_of([])
+        named = next((file for one in _ID_FILES if (file := getattr(self, one, None)) is not None), None)
+        if self.shard is not None and named is not None and named.name == FAILED:
+            raise ConfigError(
+                f"{named} changes as images are mapped, so that each task of an array would share out another list. "
+                "Copy it before the array starts, and name the copy."
+            )
 
     def part_of[T](self, selected: list[T]) -> list[T]:
         """Return what this run takes of what is selected.

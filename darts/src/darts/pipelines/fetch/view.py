@@ -45,14 +45,20 @@ def plan_lines(plan: "Plan") -> list[str]:
     if n_todo:
         lacks = "missing" if plan.offline else "to fetch"
         lines.append(f"  images: {n_todo - n_images} staged, {n_images} {lacks}{_sized(sum(plan.images.values()))}")
-    for layer, count in plan.chunks.items():
-        lacking = f"missing for {counted(count, 'tile')}" if plan.offline else f"{counted(count, 'chunk')} to fetch"
-        lines.append(f"  {_LABELS[layer]}: {lacking if count else 'staged'}")
+    lines += [f"  {_LABELS[layer]}: {_of_layer(plan, count)}" for layer, count in plan.chunks.items() if n_todo]
     if plan.offline and plan.lacks:
         lines.append("  what is missing is not fetched offline: stage it with `darts prep-data`")
     if plan.n_bytes:
         lines.append(f"  to fetch: about {size(plan.n_bytes)}, {duration(plan.seconds)} at 10 MB/s")
     return lines
+
+
+def _of_layer(plan: "Plan", count: int) -> str:
+    """Return what is lacking of an auxiliary layer; of ground that nobody knows nothing can be told."""
+    lacking = f"missing for {counted(count, 'tile')}" if plan.offline else f"{counted(count, 'chunk')} to fetch"
+    n_unknown = sum(ref.tile_id not in plan.outlined for ref in plan.todo)
+    unknown = f"unknown for {counted(n_unknown, 'tile')}, whose images are not there"
+    return ", ".join([*([lacking] if count else []), *([unknown] if n_unknown else [])]) or "staged"
 
 
 def _lacking(plan: "Plan", tile_id: str) -> str:

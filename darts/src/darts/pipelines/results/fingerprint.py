@@ -30,6 +30,8 @@ PARAMETERS = (
     "tta",
     "skip_water",
 )
+LATER = {"drop_cut_objects": True, "tta": "none", "skip_water": False}
+"""Those of them that earlier releases lacked, with the value at which they do what those did."""
 """Parameters that change a result. `uncertainty` is none: it adds a file, which these decide like all others."""
 ONE_FOR_ALL = dict.fromkeys(filter(None, (layer.edition_parameter for layer in LAYERS.values())))
 """Parameters of editions where no layer is read, or the cube that serves all tiles."""
@@ -145,6 +147,7 @@ def differences(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple
             anything.
     """
     was, now = dict(_leaves(recorded)), dict(_leaves(wanted))
+    was |= {path: value for name, value in LATER.items() if (path := ("parameters", name)) not in was}
     unknown = {path for path, value in now.items() if path[0] == "image" and value is None}
     changed = [path for path in dict.fromkeys([*was, *now]) if was.get(path) != now.get(path) and path not in unknown]
     return tuple(dict.fromkeys(_said(path, was.get(path), now.get(path)) for path in changed))

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from darts.pipelines.results.fingerprint import (
+    LATER,
     ONE_FOR_ALL,
     PARAMETERS,
     files_seen,
@@ -30,8 +31,6 @@ logger = logging.getLogger(__name__)
 _EARLIER_VERSION = 1
 """Result version of all releases that wrote no fingerprint."""
 _RESOLUTION_M: dict[bool, MosaicResolution] = {True: 2, False: 10}
-_DEFAULTS = {"drop_cut_objects": True, "tta": "none", "skip_water": False}
-"""Parameters that earlier releases lacked, with what they did."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ def _document(proof: _Proof) -> dict[str, Any]:
     tags = _tags(proof.folder)
     models = _models(proof, tags)
     is_planet = "raw_data_source" not in proof.config
-    parameters = {name: proof.config.get(name, _DEFAULTS.get(name)) for name in PARAMETERS}
+    parameters = {name: proof.config.get(name, LATER.get(name)) for name in PARAMETERS}
     if parameters["edge_erosion_size"] is None:
         parameters["edge_erosion_size"] = parameters["mask_erosion_size"]
     for name, value in proof.config.items():

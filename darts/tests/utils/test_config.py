@@ -137,8 +137,8 @@ A, B = "S2A_MSIL2A_20230701T194909_N0509_R128_T08WNB_20230702T014802", "33UVP"
 @pytest.mark.parametrize(
     ("config", "flags", "message"),
     [
-        ("aoi_file = 'a.gpkg'", ["--scene-ids", A], "scene_ids is used, and not aoi_file: config.toml gives aoi_file"),
-        (f"scene_ids = ['{A}']", ["--tile-ids", B], "scene_ids is used, and not tile_ids: config.toml gives scene_ids"),
+        ("aoi_file = 'a.gpkg'", ["--scene-ids", A], "scene_ids is used, and not aoi_file, which config.toml gives"),
+        (f"scene_ids = ['{A}']", ["--tile-ids", B], "tile_ids is used, and not scene_ids, which config.toml gives"),
     ],
 )
 def test_a_selector_in_the_file_beside_one_in_a_flag_is_a_warning(darts, tmp_path, config, flags, message):

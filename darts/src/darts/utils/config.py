@@ -185,22 +185,18 @@ class ConfigParser:
         return SET if entry.place == SET else str(self._file)
 
     def _settled(self, arguments: cyclopts.ArgumentCollection) -> list[Entry]:
-        """Return the keys to apply, without what contradicts flags; a flag that loses is taken back."""
+        """Return the keys to apply, without what contradicts flags, or values of `--set`, which both win."""
         given = self.entries()
-        flags = {normal(arg.name): arg for arg in arguments if arg.tokens and normal(arg.name) in self.exclusive}
+        flags = [normal(arg.name) for arg in arguments if arg.tokens and normal(arg.name) in self.exclusive]
         keys = [key for key in self.exclusive if key in given and key not in flags]
         if set_keys := [key for key in keys if key in self._settings]:
             given = {key: entry for key, entry in given.items() if key not in keys or key in set_keys}
             keys = set_keys
         if not flags or not keys:
             return list(given.values())
-        best, *others = [name for name in self.exclusive if name in flags or name in keys]
         source = SET if set_keys else self._file
-        logger.warning("%s is used, and not %s: %s gives %s", best, ", ".join(others), source, ", ".join(keys))
-        for name, argument in flags.items():
-            if name != best:
-                argument.tokens.clear()
-        return [entry for key, entry in given.items() if key not in others]
+        logger.warning("%s is used, and not %s, which %s gives", ", ".join(flags), ", ".join(keys), source)
+        return [entry for key, entry in given.items() if key not in keys]
 
     def _report(self, arguments: cyclopts.ArgumentCollection) -> None:
         """Report, or refuse, keys that no command knows, and refuse tables in the place of values."""

@@ -24,7 +24,7 @@ def test_a_wrong_value_is_one_line_and_status_2(darts):
     ("tokens", "message"),
     [
         (("helo", "Bob"), "Error: there is no command `darts helo`. Did you mean `darts hello`?"),
-        (("hello",), "Error: `darts hello` needs --name: a text."),
+        (("hello",), "Error: `darts hello` needs NAME: a text."),
         (("hello", "Bob", "--m", "1"), "Error: `darts hello` has no option --m."),
         (("he\nl\x1b[2Jo",), "Error: there is no command `darts he l [2Jo`."),
         (("hello", "Bob", "--n", "two"), "Error: --n is 'two' but must be a whole number."),

@@ -37,8 +37,8 @@ SLIPS = {
     # options
     "--bogus hello Bob": "there is no option --bogus before a command.",
     f"{PLANET} foo": "`darts map planet` takes no foo. Leave it out, or name its option before it.",
-    "hello": "`darts hello` needs --name: a text.",
-    "status": "`darts status` needs --folder: a path.",
+    "hello": "`darts hello` needs NAME: a text.",
+    "status": "`darts status` needs FOLDER: a path.",
     "report": "no results folder is given. Name one or several: darts report output/sentinel2-cdse",
     "report a b": "2 folders are given. Say with --out where the report over all of them goes.",
     "status x --wach": "`darts status` has no option --wach. Did you mean --watch?",

@@ -51,7 +51,8 @@ def _unknown_option(error: UnknownOptionError) -> str:
 
 def _missing(error: MissingArgumentError) -> str:
     argument: Any = error.argument
-    name = error.keyword or argument.name
+    by_place = argument.index is not None
+    name = error.keyword or (argument.name.removeprefix("--").upper() if by_place else argument.name)
     given = any(token.keyword for token in argument.tokens) or error.keyword is not None
     what = f"{name} needs a value" if given else f"`{_command(error)}` needs {name}"
     return f"{what}: {kind_of(argument.hint)}. --help shows what it means."

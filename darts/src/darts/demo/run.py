@@ -148,6 +148,8 @@ def demo(
     written = kind.write(world, folder, None if model_files is None else [user_path(file) for file in model_files])
     say(f"Made in {time.monotonic() - start:.1f} s: {kind.contents}")
     report = _map(written) if map_it else None
+    if not map_it:
+        say(f"\nTo map it:\n  {written.by_hand}")
     if write_labels:
         _write_labels(world, folder, written)
     return report

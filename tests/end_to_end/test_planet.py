@@ -149,7 +149,7 @@ def test_a_dry_run_lists_images_sizes_and_what_is_missing(darts, make_image, mak
     assert f"{OTHER}: unreadable: unknown, for the image cannot be read" in lines
     assert "plan: 2 found, 2 to do" in lines
     assert "  images: 2 staged, 0 to fetch" in lines
-    assert "  ArcticDEM: 1 chunk to fetch" in lines
+    assert "  ArcticDEM: 1 chunk to fetch, unknown for 1 tile, of which no image can be read" in lines
     assert f"the outline of {OTHER} is unknown: " in result.stderr + result.stdout
     assert not (tmp_path / "output").exists()
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -71,6 +72,7 @@ def test_what_needs_a_gpu_is_said_to_be_missing(capsys):
     assert capsys.readouterr().out == "nothing was measured: torch finds no GPU here\n"
 
 
+@pytest.mark.skipif("DARTS_TEST_GPU_PARTS" not in os.environ, reason="slow: DARTS_TEST_GPU_PARTS=1 runs it")
 def test_parts_for_a_gpu_run_where_there_is_none(scenes):
     from benchmarks.cases.gpu import terrain, warps
     from benchmarks.lib.gpu_networks import networks

@@ -57,7 +57,7 @@ def _of_layer(plan: "Plan", count: int) -> str:
     """Return what is lacking of an auxiliary layer; of ground that nobody knows nothing can be told."""
     lacking = f"missing for {counted(count, 'tile')}" if plan.offline else f"{counted(count, 'chunk')} to fetch"
     n_unknown = sum(ref.tile_id not in plan.outlined for ref in plan.todo)
-    unknown = f"unknown for {counted(n_unknown, 'tile')}, whose images are not there"
+    unknown = f"unknown for {counted(n_unknown, 'tile')}, of which no image can be read"
     return ", ".join([*([lacking] if count else []), *([unknown] if n_unknown else [])]) or "staged"
 
 

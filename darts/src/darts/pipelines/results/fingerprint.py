@@ -147,7 +147,8 @@ def differences(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple
             anything.
     """
     was, now = dict(_leaves(recorded)), dict(_leaves(wanted))
-    was |= {path: value for name, value in LATER.items() if (path := ("parameters", name)) not in was}
+    lacked = {("parameters", name): value for name, value in LATER.items()}
+    was |= {path: value for path, value in lacked.items() if path in now and path not in was}
     unknown = {path for path, value in now.items() if path[0] == "image" and value is None}
     changed = [path for path in dict.fromkeys([*was, *now]) if was.get(path) != now.get(path) and path not in unknown]
     return tuple(dict.fromkeys(_said(path, was.get(path), now.get(path)) for path in changed))

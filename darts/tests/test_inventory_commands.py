@@ -166,6 +166,12 @@ def test_the_letter_at_the_arrow_lies_to_the_north_and_the_bar_is_as_long_as_it_
     assert np.ptp(bar.get_xdata()) == pytest.approx(float(words.removesuffix(" m")))
 
 
+def test_slumps_that_most_looks_deny_have_no_size_and_are_counted():
+    slumps = pd.DataFrame({"year": [2023, 2024, 2024, 2024], "area_majority_m2": [9e3, 8e3, 0.0, 7e3]})
+    figure = size_figure(slumps, pd.DataFrame({"growth_m2_per_year": [1.0]}))
+    assert figure.axes[0].get_title() == "2 slumps of 2024, 1 more without majority area"
+
+
 def test_labels_of_sizes_do_not_run_into_one_another():
     slumps = pd.DataFrame({"year": 2024, "area_majority_m2": np.geomspace(12_345, 98_765, 40)})
     figure = size_figure(slumps, pd.DataFrame({"growth_m2_per_year": [1.0]}))

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darts.pipelines.fetch.prepare import prepare
+from darts.pipelines.planet import PlanetPipeline
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.pipelines.sources.shard import Shard
 from darts.pipelines.tiles import TileRef
@@ -85,6 +87,15 @@ def test_staging_a_part_writes_down_the_ids_of_all_parts(tmp_path, monkeypatch):
         prepare(run, optical=True, aux=False, all_layers=False)
     assert [ref.tile_id for ref in asked] == ["t1", "t3"]
     assert json.loads(ids.read_text()) == ["t0", "t1", "t2", "t3", "t4"]
+
+
+@pytest.mark.parametrize(
+    "run", [Sentinel2Pipeline(scene_id_file="out/failed.txt"), PlanetPipeline(image_id_file="out/failed.txt")]
+)
+def test_a_list_that_changes_under_the_tasks_is_not_shared_out(run):
+    with pytest.raises(ConfigError, match=r"^out/failed\.txt changes as images are mapped.* Copy it before the array"):
+        replace(run, shard="1/2").check()
+    run.check()
 
 
 def test_a_run_says_which_part_it_takes_and_the_record_names_it(tmp_path, monkeypatch, capsys):

@@ -135,6 +135,7 @@ def test_the_project_names_what_is_there_by_relative_paths(results):
     build_report([results], results)
     with zipfile.ZipFile(results / "darts.qgz") as archive:
         root = ET.fromstring(archive.read("darts.qgs"))
+    assert root.findtext("properties/Measure/Ellipsoid") == "EPSG:7030"
     sources = [node.findtext("datasource") for node in root.iter("maplayer")]
     assert len(sources) == 2 + N - 1
     assert f"./{tile.name}/probabilities.tif" in sources

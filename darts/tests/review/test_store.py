@@ -122,6 +122,11 @@ def work(file, reviewer, seed):
             acknowledged.write(f"{question.id} {verdict}\n")
 
 
+def said(review):
+    counts = review.counts()
+    return sum(counts.values()) - counts["asked"]
+
+
 def test_four_people_who_are_killed_again_and_again_lose_and_double_nothing(review):
     some = review(400, repeats=range(0, 400, 20))
     context, chance = multiprocessing.get_context("spawn"), random.Random(5)
@@ -130,12 +135,15 @@ def test_four_people_who_are_killed_again_and_again_lose_and_double_nothing(revi
         for one in people:
             one.start()
         if turn < 2:
-            time.sleep(2.5 + chance.random())  # in which they have begun
+            enough = 60 * (turn + 1) + chance.randrange(40)
+            while said(some) < enough:
+                time.sleep(0.005)
             for one in people:
                 if one.is_alive():
                     os.kill(one.pid, signal.SIGKILL)
         for one in people:
             one.join()
+        assert turn == 2 or said(some) < 420  # they were killed at work
     found = some.verdicts().set_index("question")
     assert len(found) == 420
     assert found.index.is_unique

@@ -192,6 +192,13 @@ def test_a_tile_that_has_ended_is_not_at_work(written, tmp_path):
     assert (run.n_done, [one["tile_id"] for one in run.at_work]) == (1, ["b"])
 
 
+def test_the_rate_is_that_of_tiles_without_what_is_made_of_them_all(written, tmp_path):
+    now = time.time()
+    written(started=now - 700, tiles_ended=now - 640, written=now, success=6, ended="finished", makes="inventory")
+    (run,) = status_of(tmp_path).runs
+    assert run.tiles_per_minute == pytest.approx(6)
+
+
 def test_what_a_run_makes_at_its_end_is_told_and_that_it_was_stopped_there(written, tmp_path, darts):
     written(ended="finished", makes="inventory")
     assert status_of(tmp_path).is_running

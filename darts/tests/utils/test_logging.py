@@ -47,6 +47,12 @@ def say_everything():
     library.info("library info")
 
 
+def test_a_message_to_a_file_is_one_line_however_long(capsys):
+    LoggingManager.setup_logging()
+    logging.getLogger("darts").warning("a long word " * 40)
+    assert capsys.readouterr().err == f"WARNING: {'a long word ' * 40}\n"
+
+
 def test_the_log_file_holds_everything_and_appears_with_the_first_record(tmp_path):
     LoggingManager.setup_logging(log_plain=True)
     path = LoggingManager.add_log_file(tmp_path / "logs", "run")

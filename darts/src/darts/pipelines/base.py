@@ -15,8 +15,6 @@ from darts.pipelines.tiles import RunReport
 from darts_utils.errors import ConfigError
 from darts_utils.parameters import check_uncertainty
 
-_ID_FILES = ("scene_id_file", "image_id_file")
-
 logger = logging.getLogger(__name__)
 
 
@@ -26,6 +24,11 @@ class Pipeline(PipelineParameters, FeatureRun):
 
     trained_on: ClassVar[str]
     """What models for its images have been trained on, as their cards call it."""
+
+    @property
+    def id_list(self) -> Path | None:
+        """The file with the ids of its images, None if they are not listed."""
+        return None
 
     def with_paths(self) -> Self:
         """Return a copy with every location filled in; doing it again changes nothing."""
@@ -43,10 +46,10 @@ class Pipeline(PipelineParameters, FeatureRun):
 
         check_bands(self.products)
         self.part_of([])
-        named = next((file for one in _ID_FILES if (file := getattr(self, one, None)) is not None), None)
-        if self.shard is not None and named is not None and named.name == FAILED:
+        listed = self.id_list
+        if self.shard is not None and listed is not None and listed.name == FAILED:
             raise ConfigError(
-                f"{named} changes as images are mapped, so that each task of an array would share out another list. "
+                f"{listed} changes as images are mapped, so that each task of an array would share out another list. "
                 "Copy it before the array starts, and name the copy."
             )
 

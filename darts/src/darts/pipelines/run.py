@@ -241,14 +241,15 @@ def _map(
     _log_beginning(parameters, journal, len(todo), len(skipped))
     n_tiles, n_skipped = len(todo) + len(skipped), len(skipped)
     progress = Progress(journal.path(PROGRESS), n_selected=n_tiles, n_skipped=n_skipped, part=parameters.shard)
-    with spared_from_search(), progress, run_view(n_tiles=n_tiles, n_skipped=n_skipped) as view:
-        views = Together([progress, view])
-        interrupted = execute(executor, todo, view=views, on_outcome=journal.add)
-        if interrupted:
-            _clear_parts(run.results, own=True)
-        report = RunReport(tuple(journal.outcomes), run.results, interrupted, record_folder=journal.folder)
-        views.finish(report)
-    end_run(parameters, report, progress, len(todo), journal.folder)
+    with progress:
+        with spared_from_search(), run_view(n_tiles=n_tiles, n_skipped=n_skipped) as view:
+            views = Together([progress, view])
+            interrupted = execute(executor, todo, view=views, on_outcome=journal.add)
+            if interrupted:
+                _clear_parts(run.results, own=True)
+            report = RunReport(tuple(journal.outcomes), run.results, interrupted, record_folder=journal.folder)
+            views.finish(report)
+        end_run(parameters, report, progress, len(todo), journal.folder)
     return report
 
 

@@ -39,6 +39,8 @@ class RunStatus:
     """Seconds since the epoch."""
     written: float | None = None
     """When it wrote last, in seconds since the epoch."""
+    tiles_ended: float | None = None
+    """When its last tile had ended, likewise; what it makes of all tiles comes after. None before."""
     n_worked: int = 0
     """Tiles that it had worked on by then, those that failed too."""
     at_work: Sequence[Mapping[str, Any]] = ()
@@ -59,9 +61,10 @@ class RunStatus:
 
         Number and time are of one moment: the record of results is minutes ahead where a run wrote last before its end.
         """
-        if not self.n_worked or self.started is None or self.written is None or self.written <= self.started:
+        until = self.tiles_ended or self.written
+        if not self.n_worked or self.started is None or until is None or until <= self.started:
             return None
-        return 60 * self.n_worked / (self.written - self.started)
+        return 60 * self.n_worked / (until - self.started)
 
     @property
     def left_s(self) -> float | None:
@@ -129,7 +132,7 @@ def run_status(record: RunRecord, now: float | None = None) -> RunStatus:
         n_skipped=counts["skipped"],
         n_failed=counts["failed"],
         n_worked=int(said.get("success", 0)) + int(said.get("failed", 0)),
-        **{name: said.get(name) for name in ("host", "part", "job", "started", "written")},
+        **{name: said.get(name) for name in ("host", "part", "job", "started", "written", "tiles_ended")},
         makes=said.get("makes"),
         at_work=[one for one in said.get("at_work", ()) if one["tile_id"] not in over],
     )

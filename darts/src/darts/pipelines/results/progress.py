@@ -55,7 +55,8 @@ class Progress:
         self._at_work: dict[str, dict[str, Any]] = {}
         self._ended: str | None = None
         self._makes: str | None = None
-        self._lock = threading.Lock()
+        self._tiles_ended: float | None = None
+        self._lock, self._one_writes = threading.Lock(), threading.Lock()
         self._over = threading.Event()
         self._writer = threading.Thread(target=self._keep_writing, name="darts-progress", daemon=True)
 
@@ -86,6 +87,7 @@ class Progress:
     def finish(self, report: RunReport) -> None:
         """Take note of how the run ended."""
         self._ended = "interrupted" if report.interrupted else "finished"
+        self._tiles_ended = time.time()
 
     def goes_on_with(self, what: str | None) -> None:
         """Take note of what is made of all tiles once they have ended, and write it; None: nothing any more."""
@@ -102,9 +104,9 @@ class Progress:
         with self._lock:
             at_work = [] if self._ended else [{"tile_id": name, **what} for name, what in self._at_work.items()]
             content = {**self._about, **self._counts, "written": time.time(), "at_work": at_work}
-            content |= {"ended": self._ended, "makes": self._makes}
+            content |= {"ended": self._ended, "tiles_ended": self._tiles_ended, "makes": self._makes}
         try:
-            with atomic_file(self._path) as part:
+            with self._one_writes, atomic_file(self._path) as part:
                 part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         except (OSError, DartsError):  # a disk that is full fails tiles, which say so; this one is written again soon
             return

@@ -19,7 +19,7 @@ from darts_utils.search.criteria import cover_limit, mgrs_tiles
 from darts_utils.search.periods import periods
 
 SCENE_SELECTORS = ("scene_ids", "scene_id_file", "tile_ids", "aoi_file")
-"""Parameters that exclude each other; where only the config file contradicts a flag, the first wins."""
+"""Parameters that exclude each other; what is typed wins over another one in the config file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +47,11 @@ class SceneSearch(Parameters, panel=SELECT):
     """Months of a search, 1 to 12: 7 8, or 7-8."""
     years: Annotated[list[int] | None, RANGES] = None
     """Years of a search: 2023 2024, 2021-2024, or 2021- up to this year."""
+
+    @property
+    def id_list(self) -> Path | None:
+        """The file with the ids of its images, None if they are not listed."""
+        return self.scene_id_file
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -152,6 +157,11 @@ class PlanetSelection(PlanetFolders, panel=SELECT):
     """Images to map, by the names of their folders. If not given, all that are found."""
     image_id_file: Path | None = None
     """File with ids of images, one a line or a JSON list, such as the failed.txt of a results folder."""
+
+    @property
+    def id_list(self) -> Path | None:
+        """The file with the ids of its images, None if they are not listed."""
+        return self.image_id_file
 
     def __post_init__(self) -> None:
         """Check the values."""

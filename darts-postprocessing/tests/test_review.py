@@ -37,6 +37,12 @@ def test_a_tier_gives_as_many_as_wanted_spread_over_sizes_and_longitudes():
         assert drawn["weight"].sum() == pytest.approx(len(of_tier))
 
 
+def test_strata_of_which_none_is_drawn_are_stood_for_by_the_others():
+    given = slumps(4000, tiers=("high",))
+    found = stratified(given, per_tier=10)  # of 18 strata
+    assert (len(found), found["weight"].sum()) == (10, pytest.approx(4000))
+
+
 def test_a_small_tier_is_taken_whole_and_the_order_of_rows_changes_nothing():
     given = slumps(300, tiers=("high",) * 50 + ("low",))
     found = stratified(given, per_tier=60)

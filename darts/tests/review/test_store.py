@@ -129,7 +129,8 @@ def said(review):
 
 def test_four_people_who_are_killed_again_and_again_lose_and_double_nothing(review):
     some = review(400, repeats=range(0, 400, 20))
-    context, chance = multiprocessing.get_context("spawn"), random.Random(5)
+    context, chance = multiprocessing.get_context("forkserver"), random.Random(5)
+    context.set_forkserver_preload(["darts.review.store"])  # to import it takes seconds
     for turn in range(3):
         people = [context.Process(target=work, args=(some.file, name, turn)) for name in "abcd"]
         for one in people:

@@ -40,8 +40,13 @@ NOT_IMPORTED_BUT_NEEDED = {
     "darts-nextgen": {"pyarrow"},  # pandas writes parquet with it
 }
 _OF_TRAINING = {"onnx", "tensorboard", "wandb"}
-EXTRAS = {"darts-nextgen": {"ray", *_OF_TRAINING}, "darts-segmentation": _OF_TRAINING}
-"""Declared as an extra of the same name; a test shows that its absence names the extra."""
+EXTRAS = {
+    "darts-nextgen": {"ray", "review", *_OF_TRAINING},
+    "darts-segmentation": _OF_TRAINING,
+}
+"""Declared as an extra; a test shows that its absence names the extra."""
+PACKAGES_OF = {"review": {"starlette", "uvicorn"}}
+"""What extras bring; one of the same name if not listed."""
 NOT_INSTALLED = {"wandb"}
 """Extras that talk to a service, and to nothing else."""
 MOST_MODULES = 15
@@ -94,7 +99,7 @@ def test_a_package_declares_exactly_what_it_imports(name):
     needed = {"darts-" + m.removeprefix("darts_") if m in ALLOWED else DISTRIBUTION_OF.get(m, m) for m in modules}
     if name == "darts_utils":
         needed -= OPTIONAL
-    needed -= EXTRAS.get(distribution, set())
+    needed -= {name for extra in EXTRAS.get(distribution, ()) for name in PACKAGES_OF.get(extra, {extra})}
     extra = NOT_IMPORTED_BUT_NEEDED.get(distribution, set())
     assert declared(members()[name]) - extra == needed - extra
 

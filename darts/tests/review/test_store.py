@@ -9,7 +9,7 @@ import time
 import pandas as pd
 import pytest
 
-from darts.review.store import LEASED_S, Review, TakenError
+from darts.review.store import LEASED_S, Review, Said, TakenError
 from darts_utils.errors import ConfigError, DataError
 
 
@@ -40,26 +40,26 @@ def test_what_is_asked_comes_in_order_and_what_somebody_holds_comes_to_nobody_el
 
 def test_a_verdict_is_there_once_and_its_author_may_change_it(review):
     some = review(2)
-    some.answer(1, "a", "slump", note="x <b>")
-    some.answer(1, "a", "slump", note="x <b>")
-    some.answer(1, "a", "not", outline="{}")
+    some.answer(1, Said(reviewer="a", verdict="slump", note="x <b>"))
+    some.answer(1, Said(reviewer="a", verdict="slump", note="x <b>"))
+    some.answer(1, Said(reviewer="a", verdict="not", outline="{}"))
     with pytest.raises(TakenError):
-        some.answer(1, "b", "slump")
+        some.answer(1, Said(reviewer="b", verdict="slump"))
     (row,) = some.verdicts().to_dict(orient="records")
     assert (row["question"], row["slump_id"], row["reviewer"], row["verdict"]) == (1, "s0000", "a", "not")
     assert (row["note"], row["outline"]) == ("", "{}")
-    assert some.counts() == {"asked": 2, "slump": 0, "not": 1, "unsure": 0}
+    assert some.counts() == {"asked": 2, "answered": 1, "slump": 0, "not": 1, "unsure": 0}
     assert some.next_question("a", now=0.0).id == 2
 
 
 def test_one_goes_back_step_by_step(review):
     some = review(4)
     for number in (1, 2, 3):
-        some.answer(number, "a", "slump")
-    some.answer(4, "b", "slump")
+        some.answer(number, Said(reviewer="a", verdict="slump"))
+    some.answer(4, Said(reviewer="b", verdict="slump"))
     assert some.answered_before("a", None).id == 3
     assert some.answered_before("a", 3).id == 2
-    some.answer(2, "a", "not")  # it stays where it was
+    some.answer(2, Said(reviewer="a", verdict="not"))  # it stays where it was
     assert [some.answered_before("a", number).id for number in (3, 2)] == [2, 1]
     assert some.answered_before("a", 1) is None
     assert some.answered_before("c", None) is None
@@ -68,13 +68,13 @@ def test_one_goes_back_step_by_step(review):
 def test_half_of_what_is_asked_again_goes_to_its_author_and_half_to_others(review):
     some = review(4, repeats=(0, 1))  # questions 5 and 6
     for number in (1, 2, 3):
-        some.answer(number, "a", "slump")
+        some.answer(number, Said(reviewer="a", verdict="slump"))
     assert some.next_question("b", now=0.0).id == 4
     assert some.next_question("a", now=0.0).id == 6
-    some.answer(4, "b", "slump")
+    some.answer(4, Said(reviewer="b", verdict="slump"))
     assert some.next_question("b", now=0.0).id == 5
-    some.answer(6, "a", "not")
-    some.answer(5, "b", "not")
+    some.answer(6, Said(reviewer="a", verdict="not"))
+    some.answer(5, Said(reviewer="b", verdict="not"))
     assert some.next_question("a", now=0.0) is None
     assert some.verdicts()["repeat_of"].tolist() == [pd.NA] * 4 + [1, 2]
 
@@ -83,7 +83,7 @@ def test_who_is_alone_is_asked_all_again(review):
     some = review(2, repeats=(0, 1))
     for number in (1, 2, 4, 3):
         assert some.next_question("a", now=0.0).id == number
-        some.answer(number, "a", "slump")
+        some.answer(number, Said(reviewer="a", verdict="slump"))
     assert some.next_question("a", now=0.0) is None
 
 
@@ -98,7 +98,7 @@ def test_nothing_is_asked_again_before_it_was_answered(review):
 )
 def test_what_makes_no_sense_is_refused(review, number, verdict, said):
     with pytest.raises(ConfigError, match=said):
-        review().answer(number, "a", verdict)
+        review().answer(number, Said(reviewer="a", verdict=verdict))
 
 
 def test_a_file_that_is_none_is_one_line(tmp_path):
@@ -116,15 +116,14 @@ def work(file, reviewer, seed):
         while (question := some.next_question(reviewer, now=time.time())) is not None:
             verdict = chance.choice(("slump", "not", "unsure"))
             try:
-                some.answer(question.id, reviewer, verdict)
+                some.answer(question.id, Said(reviewer=reviewer, verdict=verdict))
             except TakenError:
                 continue
             acknowledged.write(f"{question.id} {verdict}\n")
 
 
 def said(review):
-    counts = review.counts()
-    return sum(counts.values()) - counts["asked"]
+    return review.counts()["answered"]
 
 
 def test_four_people_who_are_killed_again_and_again_lose_and_double_nothing(review):

@@ -117,7 +117,7 @@ def _ground(tile: xr.Dataset, shape: tuple[int, int]) -> Picture:
     picture = np.empty((*shape, 3), dtype=np.uint8)
     picture[:] = _NO_DATA
     if valid.any():
-        picture[valid] = _stretched(reflectance[valid], _best(tile, shape)[valid])
+        picture[valid] = stretched(reflectance[valid], _best(tile, shape)[valid])
     return picture
 
 
@@ -130,15 +130,27 @@ def _best(tile: xr.Dataset, shape: tuple[int, int]) -> Array:
     return np.ones(shape, dtype=bool)
 
 
-def _stretched(reflectance: Array, best: Array) -> Array:
+def stretched(reflectance: Array, best: Array) -> Array:
     """Return (pixel, RGB) uint8, stretched between percentiles of the best pixels.
 
     All colours share one range, so that hues stay true: surface reflectance has no haze to take away. The curve lifts
     the tundra, which is dark beside snow and cloud.
+
+    Args:
+        reflectance: (pixel, RGB) float.
+        best: (pixel,) bool.
     """
-    sample = reflectance[best] if best.any() else reflectance
+    return brightened(reflectance, *brightness_range(reflectance[best] if best.any() else reflectance))
+
+
+def brightness_range(sample: Array) -> tuple[float, float]:
+    """Return the reflectance that is shown dark, and how much more is shown bright, of (pixel, RGB) reflectance."""
     low = float(np.percentile(sample, 1, axis=0).min())
-    span = max(float(np.percentile(sample, 99, axis=0).max()) - low, 0.02)
+    return low, max(float(np.percentile(sample, 99, axis=0).max()) - low, 0.02)
+
+
+def brightened(reflectance: Array, low: float, span: float) -> Array:
+    """Return reflectance as numbers of a picture, (..., RGB) uint8, with a range that `brightness_range` gave."""
     bright = np.clip((reflectance - low) / span + 0.04, 0, 1)  # open water is dark, but not black
     return np.rint(255 * bright**0.7).astype(np.uint8)
 

@@ -47,6 +47,11 @@ SHAPEFILE_NAMES: Mapping[str, str] = {
     "area_majority_m2": "area_major",
     "area_low_m2": "area_low",
     "area_high_m2": "area_high",
+    # verdicts
+    "verdict": "verdict",
+    "reviewer": "reviewer",
+    "reviewed_at": "reviewed",
+    "note": "note",
     # tracks
     "first_year": "first_year",
     "last_year": "last_year",

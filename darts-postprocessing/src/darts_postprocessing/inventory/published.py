@@ -55,6 +55,23 @@ def keep_published(out: Path, published: Published | None) -> None:
     part.write(gpd.GeoDataFrame(columns, geometry=published.outlines, crs=PLANE_CRS), "")
 
 
+def keep_ids(inventory: Path, slumps: gpd.GeoDataFrame) -> None:
+    """Let whatever is made of an inventory later keep the ids that its slumps have now, and those that it kept before.
+
+    Args:
+        inventory: Its folder.
+        slumps: All of its slumps: outlines with `slump_id` and `year`.
+    """
+    now, before = published_of(slumps, str(inventory)), kept_published(inventory)
+    if before is not None:
+        there = set(zip(now.ids, now.years, strict=True))
+        gone = [one not in there for one in zip(before.ids, before.years, strict=True)]
+        both = zip((now.ids, now.years, now.outlines), (before.ids, before.years, before.outlines), strict=True)
+        ids, years, outlines = (np.concatenate([new, old[gone]]) for new, old in both)
+        now = Published(ids=ids, years=years, outlines=outlines)
+    keep_published(inventory, now)
+
+
 def kept_published(out: Path) -> Published | None:
     """Return the slumps whose ids an inventory keeps, None if there are none.
 

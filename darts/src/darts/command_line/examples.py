@@ -36,6 +36,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "output/sentinel2-cdse output/planet --out output/both",
         f"{_RESULTS} --metadata-dir records",
     ),
+    "review": (
+        f"{_RESULTS}/inventory",
+        "inventory --tiles output/2023 output/2024 --plan sample",
+        "inventory --plan changed --page review.html",
+    ),
     "inference sentinel2-sequential": (
         f"{_AOI} --years 2024 --months 7-8",
         f"--offline {_IDS} --tta standard --uncertainty",
@@ -122,6 +127,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "inventory truth.gpkg",
         "inventory truth.gpkg --out scores",
         "slumps.gpkg truth.gpkg --json",
+    ),
+    "inventory verdicts": (
+        f"{_RESULTS}/inventory",
+        "inventory verdicts-anna.json verdicts-boris.json",
+        "inventory --labels-dir labels --json",
     ),
     "inventory polygonize": (
         f"{_RESULTS} --threshold 0.6 --out stricter",

@@ -77,6 +77,13 @@ COMMANDS: dict[str, tuple[Command, ...]] = {
             subcommands_group,
             folders_only=True,
         ),
+        Command(
+            ("review",),
+            "darts.review.command:review",
+            "Show slumps of an inventory one by one on a page, and write down which are slumps.",
+            subcommands_group,
+            folders_only=True,
+        ),
         Command(("train",), "darts.training.commands:train_smp", _TRAIN, subcommands_group),
     ),
     "map": _in(
@@ -212,6 +219,12 @@ COMMANDS: dict[str, tuple[Command, ...]] = {
                 "evaluate_inventory",
                 "Compare slumps with a reference: found, missed and false ones.",
             ),
+        ),
+        Command(
+            ("verdicts",),
+            "darts.inventory.judging:bring_verdicts",
+            "Bring verdicts of a review into an inventory: precision, agreement, labels.",
+            folders_only=True,
         ),
         Command(
             ("polygonize",),

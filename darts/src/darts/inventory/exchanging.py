@@ -11,6 +11,7 @@ from darts_postprocessing.exchange.arts import check_arts, from_arts, to_arts
 from darts_postprocessing.exchange.contribution import Contribution
 from darts_postprocessing.exchange.formats import write_layers
 from darts_postprocessing.inventory.said import origin_of
+from darts_postprocessing.review.verdicts import FOLDER, final_verdicts, with_verdicts
 from darts_utils.errors import ConfigError, DataError
 from darts_utils.files import atomic_file, make_folder
 from darts_utils.machine.outputs import check_writable, writing
@@ -49,6 +50,11 @@ def _layers_of(inventory: Path, year: int | None, form: Format) -> dict[str, gpd
     layers = {name: read_part(inventory, name) for name in _LAYERS if (inventory / name).is_dir()}
     if year is not None:
         layers = {"slumps": read_layer(inventory, year)}
+    if (inventory / FOLDER).is_dir():
+        verdicts = read_part(inventory, FOLDER)
+        layers["slumps"] = with_verdicts(layers["slumps"], verdicts)
+        if form == "geopackage":  # with the outlines that people left
+            layers[FOLDER] = final_verdicts(verdicts)
     return {name: layer for name, layer in layers.items() if form != "csv" or name in _CENTRED}
 
 

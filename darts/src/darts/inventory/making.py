@@ -14,6 +14,7 @@ from darts_postprocessing.inventory.build import BuiltInventory, build, retrack
 from darts_postprocessing.inventory.published import kept_published, published_of
 from darts_postprocessing.inventory.rules import Rules
 from darts_postprocessing.inventory.tracks import Published
+from darts_postprocessing.review.verdicts import is_reviewed
 from darts_utils.machine.outputs import check_writable
 from darts_utils.paths import user_path
 from darts_utils.text import counted
@@ -48,7 +49,11 @@ def _made(
     known = _published(continue_from)
     folder = roots[0] / INVENTORY if out is None else user_path(out)
     check_writable(folder)
-    if known is None and kept_published(folder) is not None:
+    kept = kept_published(folder)
+    if known is None and kept is not None and is_reviewed(folder):
+        note("The inventory that is there was reviewed: its ids are kept.")
+        known = kept
+    elif known is None and kept is not None:
         note("The inventory that is there keeps published ids. Without --continue they are given up now.")
     with spread_over_cores(workers) if ray_address is None else spread_over_cluster(ray_address) as spread:
         return build(roots, folder, rules, spread=spread, published=known)

@@ -1,13 +1,14 @@
 """What is asked, who is at it, and what was said: one file of SQLite beside the inventory.
 
-A verdict is on the disk before it is acknowledged, and there is one for each question whoever sends it how often: a
+A verdict is on the disk before it is acknowledged, and a person has one on a question however often it is sent: a
 server that was killed goes on where it was.
 """
 
+import hashlib
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,19 +32,22 @@ CREATE TABLE leases (
     question INTEGER PRIMARY KEY REFERENCES questions (id), reviewer TEXT NOT NULL, until REAL NOT NULL
 );
 CREATE TABLE verdicts (
-    question INTEGER PRIMARY KEY REFERENCES questions (id), reviewer TEXT NOT NULL, verdict TEXT NOT NULL,
-    note TEXT NOT NULL, outline TEXT, reviewed_at TEXT NOT NULL
+    question INTEGER NOT NULL REFERENCES questions (id), reviewer TEXT NOT NULL, verdict TEXT NOT NULL,
+    note TEXT NOT NULL, outline TEXT, reviewed_at TEXT NOT NULL,
+    PRIMARY KEY (question, reviewer)
 );
 """
 _OPEN = """
 SELECT asked.id, asked.slump_id, asked.year FROM questions AS asked
-LEFT JOIN verdicts AS said ON said.question = asked.id
 LEFT JOIN leases AS held ON held.question = asked.id AND held.until > :now AND held.reviewer <> :reviewer
-LEFT JOIN verdicts AS first ON first.question = asked.repeat_of
-WHERE said.question IS NULL AND held.question IS NULL
-  AND (asked.repeat_of IS NULL OR first.question IS NOT NULL)
+WHERE held.question IS NULL
+  AND NOT EXISTS (SELECT 1 FROM verdicts WHERE question = asked.id)
+  AND (asked.repeat_of IS NULL OR EXISTS (SELECT 1 FROM verdicts WHERE question = asked.repeat_of))
 """
-_FOR_ME = "AND (asked.repeat_of IS NULL OR (asked.id % 2 = 0) = (first.reviewer = :reviewer))"
+_FOR_ME = """
+AND (asked.repeat_of IS NULL OR (asked.id % 2 = 0) =
+     EXISTS (SELECT 1 FROM verdicts WHERE question = asked.repeat_of AND reviewer = :reviewer))
+"""
 """Half of what is asked again is for who said it first, half for others."""
 
 
@@ -54,6 +58,21 @@ class Question:
     id: int
     slump_id: str
     year: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What somebody said about a question."""
+
+    reviewer: str
+    verdict: str
+    """One of `VERDICTS`."""
+    note: str = ""
+    """Free text."""
+    outline: str | None = None
+    """The outline as it should be, WKT in degrees; None: as the model has it."""
+    reviewed_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="microseconds"))
+    """When, ISO 8601 in UTC."""
 
 
 class TakenError(Exception):
@@ -95,6 +114,11 @@ class Review:
             raise DataError(f"{self.file} is a review of another release. Go on with that one.")
         return about
 
+    @property
+    def id(self) -> str:
+        """What tells this review from others; the secret of its address cannot be told from it."""
+        return hashlib.sha256(self.about["token"].encode()).hexdigest()[:8]
+
     def next_question(self, reviewer: str, *, now: float) -> Question | None:
         """Return what somebody is to look at next, and hold it for them; None if there is nothing left for them.
 
@@ -129,52 +153,86 @@ class Review:
             ).fetchone()
         return None if row is None else Question(*row)
 
-    def answer(self, number: int, reviewer: str, verdict: str, *, note: str = "", outline: str | None = None) -> None:
+    def answer(self, number: int, said: Said) -> None:
         """Write a verdict down; a later one of the same person about the same question replaces it.
-
-        Args:
-            number: The question.
-            reviewer: Who says it.
-            verdict: One of `VERDICTS`.
-            note: Free text.
-            outline: The outline as it should be, GeoJSON in degrees; None: as the model has it.
 
         Raises:
             ConfigError: If there is no such question or verdict.
             TakenError: If somebody else has answered it.
         """
-        if verdict not in VERDICTS:
-            raise ConfigError(f"verdict is {verdict!r} but must be one of {', '.join(VERDICTS)}.")
         with self._connected() as connection:
-            if connection.execute("SELECT 1 FROM questions WHERE id = ?", (number,)).fetchone() is None:
-                raise ConfigError(f"there is no question {number}.")
-            before = "SELECT reviewer, reviewed_at FROM verdicts WHERE question = ?"
-            said = connection.execute(before, (number,)).fetchone()
-            reviewed_at = datetime.now(UTC).isoformat(timespec="microseconds")
-            if said is not None:
-                author, reviewed_at = said  # one goes back through verdicts in the order in which they were first said
-                if author != reviewer:
-                    raise TakenError(f"question {number} was answered by somebody else meanwhile")
-            row = (number, reviewer, verdict, note, outline, reviewed_at)
-            connection.execute("REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?)", row)
-            connection.execute("DELETE FROM leases WHERE question = ?", (number,))
+            known = "SELECT reviewer, reviewed_at FROM verdicts WHERE question = ?"
+            authors = dict(connection.execute(known, (number,)).fetchall())
+            if authors and said.reviewer not in authors:
+                raise TakenError(f"question {number} was answered by somebody else meanwhile")
+            # one goes back through verdicts in the order in which they were first said
+            _write(connection, number, replace(said, reviewed_at=authors.get(said.reviewer, said.reviewed_at)))
+
+    def add(self, verdicts: Sequence[tuple[int, Said]]) -> int:
+        """Write verdicts down that were said elsewhere, all or none; return how many are new or have changed.
+
+        Others' verdicts on the same questions stay beside them; of one person's the one that was said last counts.
+
+        Args:
+            verdicts: Each with its question.
+
+        Raises:
+            ConfigError: If there is no such question or verdict.
+        """
+        n_new = 0
+        known = "SELECT 1 FROM verdicts WHERE question = ? AND reviewer = ? AND reviewed_at >= ?"
+        with self._connected() as connection:
+            for number, said in verdicts:
+                if connection.execute(known, (number, said.reviewer, said.reviewed_at)).fetchone() is None:
+                    _write(connection, number, said)
+                    n_new += 1
+        return n_new
 
     def counts(self) -> dict[str, int]:
-        """Return how many questions there are, and how many verdicts of each kind."""
+        """Return how many questions there are (`asked`), how many of them have a verdict (`answered`), and how many
+        verdicts there are of each kind.
+        """  # noqa: D205  (what comes out is the sentence)
         with self._connected() as connection:
             (asked,) = connection.execute("SELECT count(*) FROM questions").fetchone()
+            (answered,) = connection.execute("SELECT count(DISTINCT question) FROM verdicts").fetchone()
             said = dict(connection.execute("SELECT verdict, count(*) FROM verdicts GROUP BY verdict"))
-        return {"asked": asked, **{verdict: said.get(verdict, 0) for verdict in VERDICTS}}
+        return {"asked": asked, "answered": answered, **{verdict: said.get(verdict, 0) for verdict in VERDICTS}}
+
+    def said(self, number: int, reviewer: str) -> Said | None:
+        """Return what somebody said about a question, None if nothing."""
+        columns = "verdict, note, outline, reviewed_at"
+        with self._connected() as connection:
+            row = connection.execute(
+                f"SELECT {columns} FROM verdicts WHERE question = ? AND reviewer = ?", (number, reviewer)
+            ).fetchone()
+        if row is None:
+            return None
+        return Said(reviewer=reviewer, verdict=row[0], note=row[1], outline=row[2], reviewed_at=row[3])
+
+    def leave_out(self, slumps: Collection[tuple[str, int]]) -> None:
+        """Ask no more about some slumps, each given with its year; verdicts that there are stay."""
+        gone = "FROM questions WHERE slump_id = ? AND year = ? AND id NOT IN (SELECT question FROM verdicts)"
+        with self._connected() as connection:
+            connection.executemany(f"DELETE FROM leases WHERE question IN (SELECT id {gone})", slumps)
+            connection.executemany(f"DELETE {gone}", slumps)
+
+    def open_questions(self) -> list[Question]:
+        """Return the questions without a verdict, in order; of those that repeat another one all."""
+        with self._connected() as connection:
+            rows = connection.execute(
+                "SELECT id, slump_id, year FROM questions WHERE id NOT IN (SELECT question FROM verdicts) ORDER BY id"
+            ).fetchall()
+        return [Question(*row) for row in rows]
 
     def verdicts(self) -> pd.DataFrame:
-        """Return one row a question that was answered, in order: `question slump_id year batch weight repeat_of` (the
+        """Return one row a verdict, by question and time: `question slump_id year batch weight repeat_of` (the
         question that asked the same first, Int64) `reviewer verdict note outline reviewed_at`.
         """  # noqa: D205  (columns are no sentence)
         with self._connected() as connection:
             table = pd.read_sql_query(
                 "SELECT question, slump_id, year, batch, weight, repeat_of, "
                 "reviewer, verdict, note, outline, reviewed_at "
-                "FROM verdicts JOIN questions ON id = question ORDER BY question",
+                "FROM verdicts JOIN questions ON id = question ORDER BY question, reviewed_at, reviewer",
                 connection,
             )
         return table.astype({"repeat_of": "Int64"})
@@ -196,3 +254,18 @@ class Review:
                 connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise DataError(f"the review {self.file} cannot be used ({one_line(error, 120)}).") from error
+
+
+def _write(connection: sqlite3.Connection, number: int, said: Said) -> None:
+    """Write a verdict of a person in place of an earlier one.
+
+    Raises:
+        ConfigError: If there is no such question or verdict.
+    """
+    if said.verdict not in VERDICTS:
+        raise ConfigError(f"verdict is {said.verdict!r} but must be one of {', '.join(VERDICTS)}.")
+    if connection.execute("SELECT 1 FROM questions WHERE id = ?", (number,)).fetchone() is None:
+        raise ConfigError(f"there is no question {number}.")
+    row = (number, said.reviewer, said.verdict, said.note, said.outline, said.reviewed_at)
+    connection.execute("REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?)", row)
+    connection.execute("DELETE FROM leases WHERE question = ?", (number,))

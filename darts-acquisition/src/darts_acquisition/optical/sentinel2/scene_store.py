@@ -134,10 +134,15 @@ class SceneStore:
         """Return the grid of a scene, be only windows of it staged; None if nothing of it is."""
         if scene_id in self:
             return self.open(scene_id).geobox
-        for path in sorted(self.folder.glob(f"{self._prefix}{glob.escape(scene_id)}_window-*.zarr")):
-            if (grid := RawScene(scene_id, path).whole_grid) is not None:
-                return grid
-        return None
+        return next((grid for part in self._windows(scene_id) if (grid := part.whole_grid) is not None), None)
+
+    def parts(self, scene_id: str) -> list[RawScene]:
+        """Return what is staged of a scene: all of it first, then its windows."""
+        return [*([self.open(scene_id)] if scene_id in self else []), *self._windows(scene_id)]
+
+    def _windows(self, scene_id: str) -> list[RawScene]:
+        found = sorted(self.folder.glob(f"{self._prefix}{glob.escape(scene_id)}_window-*.zarr"))
+        return [RawScene(scene_id, path) for path in found]
 
     def scene_ids(self) -> list[str]:
         """Return the ids of all staged scenes in alphabetical order."""

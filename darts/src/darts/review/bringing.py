@@ -1,0 +1,165 @@
+"""Verdicts brought into an inventory, and what is said of them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+
+from darts.inventory.layers import read_part
+from darts.review.given_back import read_given_back
+from darts.review.store import Review
+from darts.utils.console import show_rows, show_table
+from darts.utils.terminal import note, notes_aside, say
+from darts_postprocessing.inventory.plane import LONGLAT_CRS, PLANE_CRS, to_degrees, to_plane
+from darts_postprocessing.inventory.said import read_said
+from darts_postprocessing.review.labels import labels_of
+from darts_postprocessing.review.verdicts import FOLDER, REVIEW, final_verdicts, review_figures, write_verdicts
+from darts_utils.crs import EQUAL_AREA
+from darts_utils.errors import ConfigError
+from darts_utils.files import atomic_file, exclusive_lock, make_folder
+from darts_utils.machine.outputs import check_writable, writing
+from darts_utils.paths import user_path
+from darts_utils.text import counted
+
+FIGURES = "verdicts.json"
+"""In an inventory: what each review says of the map and of the people."""
+_COLUMNS = [
+    "review", "question", "slump_id", "year", "verdict", "reviewer", "reviewed_at", "note", "edited", "weight", "batch",
+    "repeat_of",
+]  # fmt: skip
+
+
+def bring(
+    inventory: Path, files: Sequence[Path], *, review_file: Path | None, labels_dir: Path | None, as_json: bool
+) -> None:
+    """Bring verdicts into an inventory, see `darts.inventory.judging.bring_verdicts`."""
+    inventory = user_path(inventory)
+    read_said(inventory)
+    check_writable(inventory)
+    review = Review(inventory / REVIEW if review_file is None else user_path(review_file))
+    if labels_dir is not None:
+        check_writable(user_path(labels_dir))
+    with notes_aside(as_json):
+        given = [one for file in files for one in read_given_back(user_path(file), review.id)]
+        n_new = review.add(given)
+        if files:
+            note(f"New or changed: {counted(n_new, 'verdict')} of {counted(len(files), 'file')}.")
+        slumps = read_part(inventory, "slumps", ["slump_id", "year", "tier", "area_m2", "geometry"])
+        with exclusive_lock(inventory / ".lock", timeout_s=0):
+            figures = _kept(inventory, review, slumps)
+    if labels_dir is not None:
+        _write_labels(inventory, user_path(labels_dir), slumps)
+    (_print if as_json else _show)(figures)
+
+
+def _kept(inventory: Path, review: Review, slumps: gpd.GeoDataFrame) -> dict[str, Any]:
+    """Write the verdicts of a review into an inventory, and return its figures.
+
+    Raises:
+        ConfigError: If there are none.
+    """
+    own = _table(review, slumps)
+    if own.empty:
+        raise ConfigError(f"{review.file} has no verdicts on slumps of {inventory}. Review some first.")
+    there = inventory / FOLDER
+    before = [read_part(inventory, FOLDER)] if there.is_dir() else []
+    others = [_in_plane(one[one["review"] != review.id]) for one in before]
+    every = gpd.GeoDataFrame(pd.concat([*others, own], ignore_index=True), crs=EQUAL_AREA)
+    write_verdicts(inventory, every)
+    about = {name: value for name, value in review.about.items() if name in ("plan", "year", "seed")}
+    figures = {"review": review.id, **about, **review.counts(), **review_figures(own, slumps)}
+    _write_figures(inventory, figures)
+    return figures
+
+
+def _in_plane(verdicts: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    return verdicts.set_geometry(
+        gpd.GeoSeries(to_plane(verdicts.geometry.to_numpy(), LONGLAT_CRS), crs=PLANE_CRS, index=verdicts.index)
+    )
+
+
+def _table(review: Review, slumps: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Return the verdicts of a review on slumps that are there, with the outlines that people left, in the plane."""
+    said = review.verdicts()
+    there = said.merge(pd.DataFrame(slumps)[["slump_id", "year", "geometry"]], how="inner", on=["slump_id", "year"])
+    if n_gone := len(said) - len(there):
+        note(f"{counted(n_gone, 'verdict')} on slumps that are not in the inventory any more are left out.")
+    edited = there["outline"].notna().to_numpy()
+    drawn = shapely.from_wkt(there["outline"].astype(object).where(edited, None).to_numpy())
+    outlines = np.where(edited, drawn, there["geometry"].to_numpy(dtype=object))
+    table = there.assign(review=review.id, edited=edited)[_COLUMNS].astype({"year": slumps["year"].dtype})
+    return gpd.GeoDataFrame(table, geometry=gpd.GeoSeries(to_plane(outlines, LONGLAT_CRS), crs=PLANE_CRS))
+
+
+def _write_figures(inventory: Path, figures: Mapping[str, Any]) -> None:
+    """Write the figures of a review beside those of others, in the order of their ids."""
+    file = inventory / FIGURES
+    others = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+    every = sorted(
+        [*(one for one in others if one["review"] != figures["review"]), figures], key=lambda one: one["review"]
+    )
+    with atomic_file(file) as part:
+        part.write_text(json.dumps(_without_nan(every), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _without_nan(value: Any) -> Any:
+    """Return figures for JSON: null for what there is nothing to say of."""
+    if isinstance(value, Mapping):
+        return {key: _without_nan(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(one) for one in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _write_labels(inventory: Path, labels_dir: Path, slumps: gpd.GeoDataFrame) -> None:
+    """Write labels and footprints of all verdicts that count."""
+    looks = read_part(inventory, "looks", ["image_id", "acquired", "year", "sensor", "geometry"])
+    objects = read_part(inventory, "objects", ["image_id", "geometry"])
+    final = final_verdicts(read_part(inventory, FOLDER))
+    labels, footprints = labels_of(*(_in_plane(one) for one in (gpd.GeoDataFrame(final), slumps, looks, objects)))
+    folder = labels_dir / "review"
+    make_folder(folder)
+    for name, layer in (("TrainingLabels", labels), ("ImageFootprints", footprints)):
+        shapes = gpd.GeoSeries(to_degrees(layer.geometry.to_numpy()), index=layer.index, crs=LONGLAT_CRS)
+        with writing(folder), atomic_file(folder / f"{name}_review.gpkg") as part:
+            layer.set_geometry(shapes).to_file(part, driver="GPKG", layer=name, engine="pyogrio")
+    n_not, images = int((final["verdict"] == "not").sum()), counted(len(footprints), "image")
+    say(f"{counted(len(labels), 'label')} and {n_not} that are no slump, on {images}: {folder}")
+
+
+def _print(figures: Mapping[str, Any]) -> None:
+    say(json.dumps(_without_nan(figures), indent=2))
+
+
+def _show(figures: Mapping[str, Any]) -> None:
+    say(f"{figures['answered']:,} of {figures['asked']:,} questions are answered.")
+    columns = ("of", "slump", "not", "unsure", "precision", "95 % interval")
+    rows = [
+        (
+            one["group"],
+            str(one["n_slump"]),
+            str(one["n_not"]),
+            str(one["n_unsure"]),
+            _number(one["precision"]),
+            f"{_number(one['low'])} to {_number(one['high'])}",
+        )
+        for one in figures["precision"]
+    ]
+    show_table("Precision", columns, rows)
+    people = [
+        (
+            f"{name} people",
+            f"{counted(int(one['n']), 'pair')}, {_number(one['agreed'])} agree, kappa {_number(one['kappa'])}",
+        )
+        for name, one in figures["agreement"].items()
+    ]
+    show_rows("Agreement", ("of", "what"), people)
+
+
+def _number(value: float) -> str:
+    return "not told" if not np.isfinite(value) else f"{value:.2f}"

@@ -52,8 +52,8 @@ def bring(
         slumps = read_part(inventory, "slumps", ["slump_id", "year", "tier", "area_m2", "geometry"])
         with exclusive_lock(inventory / ".lock", timeout_s=0):
             figures = _kept(inventory, review, slumps)
-    if labels_dir is not None:
-        _write_labels(inventory, user_path(labels_dir), slumps)
+        if labels_dir is not None:
+            _write_labels(inventory, user_path(labels_dir), slumps)
     (_print if as_json else _show)(figures)
 
 
@@ -129,7 +129,7 @@ def _write_labels(inventory: Path, labels_dir: Path, slumps: gpd.GeoDataFrame) -
         with writing(folder), atomic_file(folder / f"{name}_review.gpkg") as part:
             layer.set_geometry(shapes).to_file(part, driver="GPKG", layer=name, engine="pyogrio")
     n_not, images = int((final["verdict"] == "not").sum()), counted(len(footprints), "image")
-    say(f"{counted(len(labels), 'label')} and {n_not} that are no slump, on {images}: {folder}")
+    note(f"{counted(len(labels), 'label')} and {n_not} that are no slump, on {images}: {folder}")
 
 
 def _print(figures: Mapping[str, Any]) -> None:

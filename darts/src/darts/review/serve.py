@@ -49,6 +49,7 @@ def serve(review: Review, candidates: Candidates, *, port: int, show: bool) -> N
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((_LOOPBACK, port))
+            listening.listen()  # who follows the address at once waits, and is not refused
         except OSError as error:
             raise ConfigError(f"nothing can listen on port {port} ({error.strerror}). Give another --port.") from error
         address = f"http://{_LOOPBACK}:{listening.getsockname()[1]}/{token}/"

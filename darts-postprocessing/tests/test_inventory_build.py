@@ -506,13 +506,27 @@ def test_a_folder_with_other_things_is_no_place_for_an_inventory(five_years, tmp
     assert (tmp_path / "mine" / "slumps" / "years of work.parquet").read_text() == "mine"
 
 
-def test_a_copy_without_its_notes_is_not_taken_for_empty(five_years, tmp_path):
+def test_a_copy_without_notes_as_published_ones_are_tells_of_itself(five_years, tmp_path):
     folder = build([five_years], tmp_path / "one").folder
     shutil.copytree(folder, tmp_path / "copy", ignore=shutil.ignore_patterns(".parts"))
-    with pytest.raises(DataError, match=r"is not whole: objects/2020/.*, or its notes in .parts/notes, is lost"):
+    before = tables(folder)
+    retrack(tmp_path / "copy", {})
+    for name, table in tables(tmp_path / "copy").items():
+        assert table.equals(before[name]), name
+    retrack(tmp_path / "copy", {"min_looks": 2})
+    fewer = tables(tmp_path / "copy")["slumps"]
+    assert 0 < len(fewer) <= len(before["slumps"])
+    assert set(fewer["slump_id"]) <= set(before["slumps"]["slump_id"]), "ids are kept"
+
+
+def test_a_damaged_copy_without_notes_is_not_taken_for_whole(five_years, tmp_path):
+    folder = build([five_years], tmp_path / "one").folder
+    shutil.copytree(folder, tmp_path / "copy", ignore=shutil.ignore_patterns(".parts"))
+    some = next((tmp_path / "copy" / "objects" / "2020").iterdir())
+    some.write_bytes(some.read_bytes()[:-200])
+    with pytest.raises(DataError, match=r"is not whole: objects/2020/"):
         retrack(tmp_path / "copy", {})
-    assert len(tables(tmp_path / "copy")["slumps"]) == 8
-    assert (tmp_path / "copy" / "inventory.json").is_file()
+    assert not (tmp_path / "copy" / ".parts").exists()
 
 
 def test_an_inventory_that_is_being_changed_does_not_say_that_it_is_whole(five_years, tmp_path, monkeypatch):

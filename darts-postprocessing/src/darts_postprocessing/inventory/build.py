@@ -9,13 +9,14 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
 import shapely
 
 from darts_postprocessing.inventory.cells import Index, cell_at
 from darts_postprocessing.inventory.dissolve import groups_of
-from darts_postprocessing.inventory.parts import NOTES, Part, parts_of, remove_others
-from darts_postprocessing.inventory.published import keep_published, kept_published
+from darts_postprocessing.inventory.parts import NOTES, Part, note_all, parts_of, remove_others
+from darts_postprocessing.inventory.published import keep_published, kept_published, published_of
 from darts_postprocessing.inventory.rules import Rules
 from darts_postprocessing.inventory.said import FILE, Counted, read_said, write_said
 from darts_postprocessing.inventory.tiles.choice import chosen_tiles, find_tiles
@@ -23,6 +24,8 @@ from darts_postprocessing.inventory.tiles.facts import TileFacts, tile_facts
 from darts_postprocessing.inventory.tiles.tables import EXTENT
 from darts_postprocessing.inventory.tracks import Published
 from darts_postprocessing.inventory.work import (
+    LEVEL_2,
+    PUBLISHED_SUMS,
     REACH_M,
     SUMS_KIND,
     Members,
@@ -40,7 +43,7 @@ from darts_utils.errors import ConfigError
 from darts_utils.files import exclusive_lock, make_folder, remove_parts
 from darts_utils.rasters.arrays import Array
 
-KINDS = ("objects", "looks", "slumps", "tracks", "changes", ".parts/slumps", SUMS_KIND)
+KINDS = ("objects", "looks", "slumps", "tracks", "changes", LEVEL_2, SUMS_KIND)
 
 type Spread = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], Iterable[Any]]
 """Calls a function with each of many arguments, here or elsewhere, and gives what it returns in their order."""
@@ -158,9 +161,12 @@ def retrack(
     said = read_said(folder, unfinished_is_fine=("track",))
     rules, counted = replace(said.rules, **changed), said.counted
     with exclusive_lock(folder / ".lock", timeout_s=0):
+        note_all(folder, ("objects", "looks", PUBLISHED_SUMS))
         level_1 = parts_of(folder, "objects"), parts_of(folder, "looks")
         if published is None:
             published = kept_published(folder)
+        if published is None and not (folder / LEVEL_2).is_dir():  # it was published as it is
+            published = published_of(gpd.read_parquet(folder / "slumps"), str(folder))
         write_said(folder, rules, counted, unfinished="track")
         keep_published(folder, published)
         return _follow(folder, rules, spread or here, counted, level_1=level_1, published=published)
@@ -254,7 +260,7 @@ class Steps:
                 place = Place(root=self._out, cell=cell, year=year)
                 work.append((place, members, beside.those_of(members), self._rules))
             self._do(dissolve, work)
-            made += [place.part(".parts/slumps") for place, *_ in work]
+            made += [place.part(LEVEL_2) for place, *_ in work]
         return made
 
     def track(self, slumps: Sequence[Part]) -> list[Part]:

@@ -4,9 +4,11 @@ A part is made of inputs whose digest is noted beside it once it is there. So a 
 with more or fewer tiles makes again what they change.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +26,13 @@ from darts_postprocessing.inventory.cells import Bounds, bounds_of
 from darts_postprocessing.inventory.plane import LONGLAT_CRS, PLANE_CRS, to_degrees, to_plane
 from darts_utils.canonical import sha256_of
 from darts_utils.errors import DataError
-from darts_utils.files import atomic_file, make_folder
+from darts_utils.files import atomic_file, atomic_folder, make_folder
 
 VERSION = 1
 """Of what is worked out: parts of another version are made again."""
 _OUTLINES = frozenset({"geometry", "geometry_majority"})
-NOTES = ".parts/notes"
+PARTS = ".parts"
+NOTES = f"{PARTS}/notes"
 """Folder of what was noted of the parts."""
 
 
@@ -62,13 +65,24 @@ class Part:
         return self.root / NOTES / f"{self.name}.json"
 
     def noted(self) -> Mapping[str, Any]:
-        """Return what was noted of it: `digest`, `rows`, `bounds`, and `bytes`; nothing if it is not whole."""
+        """Return what was noted of it: `digest`, `rows`, `bounds`, and `bytes`; nothing if it is not whole.
+
+        An inventory that was published has no notes at all: its parts tell of themselves.
+        """
         try:
             note = json.loads(self._note.read_text(encoding="utf-8"))
             is_whole = self.file.stat().st_size == note["bytes"]
         except (OSError, ValueError, KeyError, TypeError):
-            return {}
+            return {} if (self.root / NOTES).is_dir() else self._told()
         return note if is_whole else {}
+
+    def _told(self) -> Mapping[str, Any]:
+        """Return what a part of a published inventory tells of itself; nothing if it cannot be read."""
+        try:
+            status = self.file.stat()
+            return _told_by(self.file, status.st_mtime_ns, status.st_size)
+        except (OSError, ValueError, ArrowException, ShapelyError, DataError):
+            return {}
 
     def is_made_of(self, digest: str) -> bool:
         """Return whether it is there, and made of inputs with this digest."""
@@ -142,6 +156,16 @@ class Part:
         return gpd.GeoDataFrame(frame, geometry="geometry", crs=PLANE_CRS)
 
 
+@lru_cache(maxsize=100_000)
+def _told_by(file: Path, changed_ns: int, size: int) -> Mapping[str, Any]:  # noqa: ARG001  (another file is another key)
+    table = pq.read_table(file)
+    outlines = np.empty(0, dtype=object)
+    if "geometry" in table.column_names:
+        outlines = to_plane(shapely.from_wkb(table["geometry"].to_numpy()), LONGLAT_CRS)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    return {"digest": digest, "rows": len(table), "bounds": bounds_of(outlines), "bytes": size}
+
+
 def in_degrees(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """Return a table of the plane with all its outlines in degrees, and all texts of a type of their own."""
     plain = pd.DataFrame(frame)
@@ -177,6 +201,18 @@ def parts_of(root: Path, kind: str) -> list[Part]:
     if lacking:
         raise DataError(f"{root} is not whole: {lacking[0]}, or its notes in {NOTES}, is lost. Build it again.")
     return parts
+
+
+def note_all(root: Path, kinds: Sequence[str]) -> None:
+    """Let parts of an inventory without notes, as published ones are, have them: then it can be changed."""
+    if (root / NOTES).is_dir():
+        return
+    noted = {part.name: part.noted() for kind in kinds for part in parts_of(root, kind)}
+    make_folder(root / PARTS)
+    with atomic_folder(root / NOTES) as folder:
+        for name, note in noted.items():
+            make_folder((folder / name).parent)
+            (folder / f"{name}.json").write_text(json.dumps(note), encoding="utf-8")
 
 
 def remove_others(root: Path, kinds: Sequence[str], wanted: Iterable[Part]) -> int:

@@ -13,6 +13,10 @@ from darts_utils.errors import ConfigError, DataError
 from darts_utils.files import atomic_file
 
 FILE = "inventory.json"
+INVENTORY = "inventory"
+"""Folder of an inventory in a folder that holds one."""
+CATALOGUE = "catalog.json"
+"""File of a published catalogue, beside its inventory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +51,26 @@ def write_said(out: Path, rules: Rules, counted: Counted, *, unfinished: str | N
     }
     with atomic_file(out / FILE) as file:
         file.write_text(json.dumps(said, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def inventory_in(folder: Path, *, to_change: bool = False) -> Path:
+    """Return an inventory, or the one in a folder that holds it: a results folder, or a published catalogue.
+
+    Args:
+        folder: Whatever a user named.
+        to_change: Whether it is going to be changed.
+
+    Raises:
+        ConfigError: If what is published would be changed.
+    """
+    inner = folder / INVENTORY
+    found = inner if not (folder / FILE).is_file() and (inner / FILE).is_file() else folder
+    if to_change and (found / FILE).is_file() and (found.absolute().parent / CATALOGUE).is_file():
+        raise ConfigError(
+            f"{found} is published, and what is published stays as it is. Copy the folder {found.name} elsewhere, or "
+            "go on with `darts inventory build TILES --continue` and the catalogue."
+        )
+    return found
 
 
 def origin_of(folder: Path) -> dict[str, str]:

@@ -25,7 +25,9 @@ from darts_postprocessing.inventory.tracking import tracked
 from darts_postprocessing.inventory.tracks import Published
 from darts_utils.rasters.arrays import Array
 
+LEVEL_2 = ".parts/slumps"
 SUMS_KIND = ".parts/sums"
+PUBLISHED_SUMS = "sums"
 """Folder of parts of cells that are summed over the tiles of a place, beside those of their looks."""
 REACH_M = 100.0
 """As near as two cut objects of coarse pixels may touch, with room to spare."""
@@ -66,8 +68,9 @@ def _stacked(frames: Sequence[gpd.GeoDataFrame], by: str) -> gpd.GeoDataFrame:
 
 
 def sums_beside(looks: Part) -> Part:
-    """Return the part with the sums over the ground of some looks."""
-    return Part(looks.root, looks.name.replace("looks", SUMS_KIND, 1))
+    """Return the part with the sums over the ground of some looks; a published inventory has them in the open."""
+    own, published = (Part(looks.root, looks.name.replace("looks", kind, 1)) for kind in (SUMS_KIND, PUBLISHED_SUMS))
+    return published if published.file.is_file() and not own.file.is_file() else own
 
 
 def _added(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -155,7 +158,7 @@ def _told(members: Sequence[Members]) -> list[object]:
 
 def dissolve(place: Place, members: Sequence[Members], looks: Sequence[Part], rules: Rules) -> None:
     """Write the slumps of a year whose first objects lie in a cell, before they have ids."""
-    part = place.part(".parts/slumps")
+    part = place.part(LEVEL_2)
     counts = [rules.min_looks, rules.min_agreement]
     digest = digest_of(_told(members), digests(looks), counts)
     if part.is_made_of(digest):

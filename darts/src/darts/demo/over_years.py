@@ -9,12 +9,12 @@ from darts.demo.compare import write_scores
 from darts.demo.years.compare import MATCHED_AT, YearsScore, compare_years
 from darts.demo.years.world import DEFAULT_SIZE_PX, make_world_over_years
 from darts.demo.years.write import WrittenYears, write_world_over_years
-from darts.inventory.ending import INVENTORY
 from darts.inventory.making import make_inventory
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.pipelines.tiles import RunReport
 from darts.utils.console import show_rows, show_table
 from darts.utils.terminal import say, short_path
+from darts_postprocessing.inventory.said import INVENTORY
 from darts_utils.paths import DefaultPaths
 
 

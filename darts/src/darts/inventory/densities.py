@@ -22,7 +22,7 @@ from darts_export.raster import raster_bytes
 from darts_postprocessing.density.density import Density, densities
 from darts_postprocessing.density.ground import KM_M
 from darts_postprocessing.density.sums import DEGREES, GRIDS, Grid
-from darts_postprocessing.inventory.said import read_said
+from darts_postprocessing.inventory.said import inventory_in, read_said
 from darts_utils.crs import EQUAL_AREA
 from darts_utils.errors import ConfigError, MissingDataError, ServiceError
 from darts_utils.files import atomic_file, make_folder
@@ -74,7 +74,7 @@ def write_densities(
     as_json: bool = False,
 ) -> None:
     """Write densities, see `darts.inventory.density.density_of_inventory`."""
-    inventory, out = user_path(inventory), user_path(out)
+    inventory, out = inventory_in(user_path(inventory)), user_path(out)
     check_writable(out)
     years, cores = _years(inventory, year), spread_over_cores(workers)
     regions = None if boundaries is None else regions_near(inventory, boundaries.path(), boundaries.column)

@@ -5,12 +5,10 @@ from pathlib import Path
 
 from darts_postprocessing.inventory.build import build, spread_over
 from darts_postprocessing.inventory.published import kept_published
-from darts_postprocessing.inventory.said import FILE, read_said, rules_of
+from darts_postprocessing.inventory.said import FILE, INVENTORY, read_said, rules_of
 from darts_utils.errors import DartsError, one_line
 from darts_utils.machine.cpu import usable_cores
 
-INVENTORY = "inventory"
-"""Folder among the tiles that an inventory is written to unless another is named."""
 _MANY = 100
 """Changed tiles from which on it is worth it to start processes."""
 

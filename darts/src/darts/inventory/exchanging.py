@@ -10,7 +10,7 @@ from darts.utils.terminal import say
 from darts_postprocessing.exchange.arts import check_arts, from_arts, to_arts
 from darts_postprocessing.exchange.contribution import Contribution
 from darts_postprocessing.exchange.formats import write_layers
-from darts_postprocessing.inventory.said import origin_of
+from darts_postprocessing.inventory.said import inventory_in, origin_of
 from darts_postprocessing.review.verdicts import FOLDER, final_verdicts, with_verdicts
 from darts_utils.errors import ConfigError, DataError
 from darts_utils.files import atomic_file, make_folder
@@ -27,8 +27,9 @@ _CENTRED = ("slumps", "tracks")
 
 def export(inventory: Path, *, form: Format, year: int | None, out: Path | None, arts: Contribution | None) -> None:
     """Write an inventory for other programs, see `darts.inventory.exchange.export_inventory`."""
-    inventory = user_path(inventory).absolute()
-    target = inventory.with_name(f"{inventory.name}-{form}{_SUFFIXES[form]}") if out is None else user_path(out)
+    given = user_path(inventory).absolute()
+    inventory = inventory_in(given)
+    target = given.with_name(f"{given.name}-{form}{_SUFFIXES[form]}") if out is None else user_path(out)
     check_writable(target.parent)
     layers = (
         {"slumps": _arts_of(inventory, year, arts or Contribution())}

@@ -12,7 +12,7 @@ from shapely.errors import ShapelyError
 
 from darts.utils.terminal import note
 from darts_postprocessing.inventory.published import whole_years
-from darts_postprocessing.inventory.said import FILE, read_said
+from darts_postprocessing.inventory.said import FILE, inventory_in, read_said
 from darts_utils.errors import ConfigError, DataError, one_line
 
 _SLUMPS = "slumps"
@@ -33,6 +33,7 @@ def read_layer(path: Path, year: int | None = None) -> gpd.GeoDataFrame:
         ConfigError: If there is no such file or year, or an inventory of several years is to give all of them.
         DataError: If it cannot be read, or has years that are no whole numbers.
     """
+    path = inventory_in(path)
     table = read_years(path)
     if "year" not in table or (year is None and not _is_inventory(path)):
         return table
@@ -50,6 +51,7 @@ def read_years(path: Path) -> gpd.GeoDataFrame:
         ConfigError: If there is no such file.
         DataError: If it cannot be read, or has no outlines.
     """
+    path = inventory_in(path)
     if not path.exists():
         raise ConfigError(f"there is no layer {path}. Give an inventory or a file of polygons.")
     try:

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from darts.inventory.ending import INVENTORY
 from darts.inventory.layers import read_years
 from darts.inventory.spreading import spread_over_cluster, spread_over_cores
 from darts.utils.console import show_table
@@ -13,6 +12,7 @@ from darts.utils.terminal import note, notes_aside, say
 from darts_postprocessing.inventory.build import BuiltInventory, build, retrack
 from darts_postprocessing.inventory.published import kept_published, published_of
 from darts_postprocessing.inventory.rules import Rules
+from darts_postprocessing.inventory.said import INVENTORY, inventory_in
 from darts_postprocessing.inventory.tracks import Published
 from darts_postprocessing.review.verdicts import is_reviewed
 from darts_utils.machine.outputs import check_writable
@@ -68,7 +68,7 @@ def track_again(
     as_json: bool = False,
 ) -> None:
     """Make slumps and tracks again, see `darts.inventory.commands.track_inventory`."""
-    inventory = user_path(inventory)
+    inventory = inventory_in(user_path(inventory), to_change=True)
     check_writable(inventory)
     with notes_aside(as_json):
         known = _published(continue_from)

@@ -15,6 +15,7 @@ from darts.inventory.layers import read_part
 from darts.utils.terminal import say
 from darts_postprocessing.exchange.qgis_style import CHANGE_COLOURS, TIER_COLOURS
 from darts_postprocessing.inventory.plane import PLANE_CRS, to_degrees, to_plane
+from darts_postprocessing.inventory.said import inventory_in
 from darts_utils.crs import transformer
 from darts_utils.errors import ConfigError
 from darts_utils.files import atomic_file
@@ -34,7 +35,7 @@ type Frame = tuple[float, float, float, float]
 
 def show(inventory: Path, *, slump_id: str | None, at: tuple[float, float] | None, width_m: float, out: Path) -> None:
     """Draw an inventory, see `darts.inventory.exchange.show_inventory`."""
-    inventory, out = user_path(inventory), user_path(out)
+    inventory, out = inventory_in(user_path(inventory)), user_path(out)
     _check_asked(at, width_m)
     check_writable(out)
     if not (inventory / "slumps").is_dir():

@@ -16,7 +16,7 @@ from darts.review.store import Review
 from darts.utils.console import show_rows, show_table
 from darts.utils.terminal import note, notes_aside, say
 from darts_postprocessing.inventory.plane import LONGLAT_CRS, PLANE_CRS, to_degrees, to_plane
-from darts_postprocessing.inventory.said import read_said
+from darts_postprocessing.inventory.said import inventory_in, read_said
 from darts_postprocessing.review.labels import labels_of
 from darts_postprocessing.review.verdicts import FOLDER, REVIEW, final_verdicts, review_figures, write_verdicts
 from darts_utils.crs import EQUAL_AREA
@@ -38,7 +38,7 @@ def bring(
     inventory: Path, files: Sequence[Path], *, review_file: Path | None, labels_dir: Path | None, as_json: bool
 ) -> None:
     """Bring verdicts into an inventory, see `darts.inventory.judging.bring_verdicts`."""
-    inventory = user_path(inventory)
+    inventory = inventory_in(user_path(inventory), to_change=True)
     read_said(inventory)
     check_writable(inventory)
     review = Review(inventory / REVIEW if review_file is None else user_path(review_file))

@@ -37,8 +37,9 @@ def review(
         data: Where images and elevation lie, if not where the runs read them.
     """
     from darts.review.working import ReviewPlace, review_inventory, write_page
+    from darts_postprocessing.inventory.said import inventory_in
 
-    folder = user_path(inventory)
+    folder = inventory_in(user_path(inventory), to_change=True)
     place = ReviewPlace(
         inventory=folder,
         roots=[user_path(one) for one in tiles] if tiles else [folder.absolute().parent],

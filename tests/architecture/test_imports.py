@@ -30,6 +30,7 @@ DISTRIBUTION_OF = {
     "segmentation_models_pytorch": "segmentation-models-pytorch",
     "tomli_w": "tomli-w",
     "PIL": "pillow",
+    "rio_cogeo": "rio-cogeo",
     "darts": "darts-nextgen",
 }
 NOT_IMPORTED_BUT_NEEDED = {

@@ -128,6 +128,18 @@ def test_scenes_come_over_a_slow_line(tmp_path, monkeypatch):
     assert counted["busy_s"] > 0
 
 
+def test_tiles_are_brought_together_to_mosaics_in_both_ways(tmp_path):
+    from benchmarks import mosaics
+
+    looks = mosaics.make(tmp_path / "tiles", 6, 366)
+    grid = mosaics.polar_grid(mosaics.EDGE_M / 366)
+    made = mosaics.ours(looks, tmp_path / "ours", grid, 1)
+    assert min(made.seconds, made.cpu, made.gib) > 0
+    assert made.n_cells > 4
+    _, different = mosaics.plainly(looks, tmp_path / "ours", tmp_path / "plain")
+    assert 0 < different < mosaics.LIMIT_DIFFERENT
+
+
 def test_a_scene_by_the_plain_steps_is_a_scene_by_ours(scenes):
     from benchmarks.lib.scene import made_scene
 

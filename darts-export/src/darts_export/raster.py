@@ -5,27 +5,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import rasterio
-import rasterio.shutil
 import xarray as xr
-from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.dtypes import check_dtype
 from rasterio.enums import ColorInterp
-from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 from rasterio.windows import Window
 
+from darts_export.cog import laid_out, making, opened
 from darts_utils.bands import BandCodec, manager
-from darts_utils.errors import DataError, OutputError
+from darts_utils.errors import DataError
 from darts_utils.rasters.arrays import Array
 from darts_utils.rasters.row_blocks import row_blocks
 from darts_utils.tile import geobox_of
 
 _CODEC_ROWS = 16
 """The codec works in float64: row blocks that fit into the cache of a core take a third of the time of larger ones."""
-_PLAIN = {"compress": "ZSTD", "zstd_level": 1, "tiled": True, "blockxsize": 512, "blockysize": 512}
-"""How a raster is held until it is laid out."""
 _COLOURS = {"red": ColorInterp.red, "green": ColorInterp.green, "blue": ColorInterp.blue}
 
 
@@ -56,8 +51,6 @@ class _RasterBand:
 def raster_bytes(tile: xr.Dataset, names: Sequence[str], tags: Mapping[str, Any] | None = None) -> bytes:
     """Return a cloud-optimised GeoTIFF of some bands: LZW, tiled, with overviews.
 
-    It is made in memory, compressed, and written by the caller, because GDAL does not reliably report a full disk.
-
     Args:
         tile: Holds the bands, (y, x) or (band, y, x), in memory representation.
         names: The bands, in their order in the file; all must have the same dtype on disk.
@@ -74,22 +67,15 @@ def raster_bytes(tile: xr.Dataset, names: Sequence[str], tags: Mapping[str, Any]
         OutputError: If GDAL fails.
     """
     bands = [band for name in names for band in _raster_bands(tile[name], name)]
-    try:
-        # GDAL's cache of blocks would take a share of the machine's memory, whatever that is
-        with rasterio.Env(GDAL_CACHEMAX=64 * 2**20), MemoryFile() as plain, MemoryFile(ext=".tif") as memory:
-            with plain.open(driver="GTiff", **_PLAIN, **_profile(tile, bands)) as raster:
-                raster.update_tags(**{key: str(value) for key, value in (tags or {}).items()})
-                for index, band in enumerate(bands, 1):
-                    _write_band(raster, index, band)
-                if set(_COLOURS) <= {band.name for band in bands}:
-                    raster.colorinterp = [_COLOURS.get(band.name, ColorInterp.undefined) for band in bands]
-            # a copy lets other threads work on meanwhile, which the end of writing such a file does not
-            rasterio.shutil.copy(plain.name, memory.name, driver="COG", **_layout(bands[0]))
-            return bytes(memory.getbuffer())
-    except (RasterioError, CPLE_BaseError) as error:  # the latter are GDAL's own, which rasterio lets through
-        raise OutputError(
-            f"cannot make a raster of {', '.join(names)}: {error}. Leave it out of the export."
-        ) from error
+    with making(f"a raster of {', '.join(names)}", "Leave it out of the export."), MemoryFile() as held:
+        with opened(held, **_profile(tile, bands)) as raster:
+            raster.update_tags(**{key: str(value) for key, value in (tags or {}).items()})
+            for index, band in enumerate(bands, 1):
+                _write_band(raster, index, band)
+            if set(_COLOURS) <= {band.name for band in bands}:
+                raster.colorinterp = [_COLOURS.get(band.name, ColorInterp.undefined) for band in bands]
+        with laid_out(held, **_layout(bands[0])) as content:
+            return bytes(content)
 
 
 def _profile(tile: xr.Dataset, bands: Sequence[_RasterBand]) -> dict[str, Any]:
@@ -112,7 +98,6 @@ def _layout(first: _RasterBand) -> dict[str, Any]:
     """Return how the file is laid out."""
     is_class = np.issubdtype(first.dtype, np.integer) and first.scale == 1 and first.nodata is None
     return {
-        "compress": "LZW",
         # differences of neighbours compress continuous values better, and stretches of equal classes worse
         "predictor": "NO" if is_class else "YES",
         "overview_resampling": "NEAREST" if is_class else "AVERAGE",

@@ -17,9 +17,10 @@ from odc.geo.xr import wrap_xr
 from darts_acquisition.auxiliary.cube import Cube
 from darts_acquisition.auxiliary.filling import Chunk, fill, missing_chunks
 from darts_acquisition.auxiliary.tcvis_years import accessor, tcvis_path
-from darts_acquisition.catalog.areas import area_of_interest, wrapped
+from darts_acquisition.catalog.areas import area_of_interest
 from darts_acquisition.services.earthengine import ensure_earthengine
 from darts_acquisition.services.earthengine_pixels import fetch_pixels
+from darts_utils.objects.antimeridian import wrapped
 
 LAYERS = ("TCB_slope", "TCG_slope", "TCW_slope")
 

@@ -8,14 +8,14 @@ from typing import Literal
 import geopandas as gpd
 import numpy as np
 import shapely
-from shapely import LinearRing, MultiPolygon, Polygon
-from shapely.affinity import translate
+from shapely import MultiPolygon
 from shapely.geometry.base import BaseGeometry
 
 from darts_acquisition.catalog.vectors import read_vector_layers
 from darts_utils.crs import LONGLAT, checked_crs, transformed
 from darts_utils.errors import ConfigError, DataError, GridError
 from darts_utils.names import shown
+from darts_utils.objects.antimeridian import polygons, wrapped
 
 logger = logging.getLogger(__name__)
 
@@ -153,47 +153,3 @@ def _read(path: Path) -> list[tuple[str, gpd.GeoDataFrame]]:
     except DataError as error:
         raise ConfigError(f"the area of interest {error}. Give a file with polygons.") from error
     return [(str(path) if len(layers) == 1 else f"layer {name} of {path}", layer) for name, layer in layers]
-
-
-def polygons(shape: BaseGeometry) -> list[Polygon]:
-    """Return the polygons of a geometry; lines and points, which repairs leave behind, have no area."""
-    if isinstance(shape, Polygon):
-        return [shape]
-    return [polygon for part in getattr(shape, "geoms", ()) for polygon in polygons(part)]
-
-
-def wrapped(polygon: Polygon, *, projected: bool = False) -> BaseGeometry:
-    """Return a polygon of longitudes and latitudes within -180 to 180, cut at the antimeridian, holes kept.
-
-    Args:
-        polygon: Polygon whose longitudes may jump at the antimeridian.
-        projected: The polygon came from a projected CRS, where a jump by 360 degrees cannot mean the whole world.
-    """
-    outside = _within_180(_unrolled(polygon.exterior, projected=projected))
-    holes = [_within_180(_unrolled(ring, projected=projected)) for ring in polygon.interiors]
-    return shapely.difference(outside, shapely.union_all(holes)) if holes else outside
-
-
-def _unrolled(ring: LinearRing, *, projected: bool) -> Polygon:
-    """Return a ring as a polygon whose longitudes never jump; a ring around a pole is closed over the pole."""
-    points = np.asarray(ring.coords)[:, :2]
-    steps = np.diff(points[:, 0])
-    crossing = (np.abs(steps) > 180) & (projected | (np.abs(steps) < 360))
-    steps[crossing] -= 360 * np.sign(steps[crossing])
-    longitudes = points[0, 0] + np.concatenate([[0], np.cumsum(steps)])
-    unrolled = np.column_stack([longitudes, points[:, 1]])
-    if abs(longitudes[-1] - longitudes[0]) > 180:
-        pole = np.copysign(90.0, points[:, 1].mean())
-        unrolled = np.vstack([unrolled, [[longitudes[-1], pole], [longitudes[0], pole]]])
-    return Polygon(unrolled)
-
-
-def _within_180(polygon: Polygon) -> BaseGeometry:
-    west, _, east, _ = polygon.bounds
-    valid = shapely.make_valid(polygon)
-    turns = range(int(np.floor((west + 180) / 360)), int(np.ceil((east - 180) / 360)) + 1)
-    parts = [
-        translate(shapely.intersection(valid, shapely.box(360 * turn - 180, -90, 360 * turn + 180, 90)), -360 * turn)
-        for turn in turns
-    ]
-    return MultiPolygon([piece for part in parts for piece in polygons(part)]).buffer(0)

@@ -6,7 +6,7 @@ import shapely
 from shapely import MultiPolygon
 from shapely.geometry.base import BaseGeometry
 
-from darts_acquisition.catalog.areas import polygons, wrapped
+from darts_utils.objects.antimeridian import polygons, wrapped
 
 _PIECE_DEGREES = 0.1
 """Edges are straight in longitude and latitude, so they are cut into pieces before they are projected."""

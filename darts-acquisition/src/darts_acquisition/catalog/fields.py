@@ -12,10 +12,10 @@ import shapely
 from odc.geo.geobox import GeoBox
 from shapely.geometry.base import BaseGeometry
 
-from darts_acquisition.catalog.areas import polygons, wrapped
 from darts_utils.crs import checked_grid
 from darts_utils.errors import DataError
 from darts_utils.names import is_id, shown
+from darts_utils.objects.antimeridian import polygons, wrapped
 from darts_utils.search.criteria import named
 
 logger = logging.getLogger(__name__)

@@ -17,7 +17,6 @@ import shapely
 from odc.geo.geobox import GeoBox
 from shapely.geometry.base import BaseGeometry
 
-from darts_acquisition.catalog.areas import wrapped
 from darts_acquisition.catalog.fields import LeftOut, footprint_of, number_or_none
 from darts_acquisition.catalog.query import SceneQuery, warn_of_unknown
 from darts_acquisition.optical.gee.bands import GRID_BAND
@@ -26,6 +25,7 @@ from darts_utils.crs import LONGLAT, checked_grid, outline_on
 from darts_utils.errors import ConfigError, DataError, MissingDataError, ServiceError
 from darts_utils.machine.threads import inherited
 from darts_utils.names import is_id, shown
+from darts_utils.objects.antimeridian import wrapped
 from darts_utils.search.criteria import named
 from darts_utils.search.periods import FIRST_YEAR
 

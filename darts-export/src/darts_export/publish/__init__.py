@@ -1,0 +1,1 @@
+"""A catalogue to publish: mosaics, metadata that others read, checksums, and a check of it all."""

@@ -13,6 +13,8 @@ from darts_postprocessing.review.figures import cohen_kappa, precision_table
 
 FOLDER = "verdicts"
 """In an inventory, beside `slumps`."""
+FIGURES = "verdicts.json"
+"""In an inventory: what each review says of the map and of the people."""
 REVIEW = "review.sqlite"
 """In an inventory: what is asked of people, and what they said."""
 COLUMNS = ("verdict", "reviewer", "reviewed_at", "note")

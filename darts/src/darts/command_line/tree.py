@@ -84,6 +84,13 @@ COMMANDS: dict[str, tuple[Command, ...]] = {
             subcommands_group,
             folders_only=True,
         ),
+        Command(
+            ("publish",),
+            "darts.publish.command:publish",
+            "Write an inventory as a catalogue for others: map, layers, mosaics, metadata; or check one.",
+            subcommands_group,
+            folders_only=True,
+        ),
         Command(("train",), "darts.training.commands:train_smp", _TRAIN, subcommands_group),
     ),
     "map": _in(

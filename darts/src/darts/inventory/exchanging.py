@@ -34,7 +34,7 @@ def export(inventory: Path, *, form: Format, year: int | None, out: Path | None,
     layers = (
         {"slumps": _arts_of(inventory, year, arts or Contribution())}
         if form == "arts"
-        else _layers_of(inventory, year, form)
+        else layers_of(inventory, year, form)
     )
     make_folder(target.parent)
     written = write_layers(target, layers, "geopackage" if form == "arts" else form, origin_of(inventory))
@@ -44,8 +44,12 @@ def export(inventory: Path, *, form: Format, year: int | None, out: Path | None,
         say(f"Written: {file}")
 
 
-def _layers_of(inventory: Path, year: int | None, form: Format) -> dict[str, gpd.GeoDataFrame]:
-    """Return the layers that a format shows, those of slumps of one year if that is wanted."""
+def layers_of(inventory: Path, year: int | None, form: Format) -> dict[str, gpd.GeoDataFrame]:
+    """Return the layers that a format shows, with verdicts, those of slumps of one year if that is wanted.
+
+    Raises:
+        ConfigError: If the folder is no inventory, or has no such year.
+    """
     if not (inventory / "slumps").is_dir():
         raise ConfigError(f"{inventory} is no inventory. Make one with `darts inventory build`.")
     layers = {name: read_part(inventory, name) for name in _LAYERS if (inventory / name).is_dir()}

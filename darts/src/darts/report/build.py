@@ -2,15 +2,15 @@
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import rasterio
 
+from darts.maps.qgis import MOST_RASTERS, Project, Raster, Vector, plain_renderer, write_project
 from darts.pipelines.results.records import LOCK, read_runs
 from darts.report.gather import Gathered, gather
-from darts.report.layers import FILE, write_layers
+from darts.report.layers import CRS, FILE, SCENES, SLUMPS, Layers, write_layers
 from darts.report.page import page_of
-from darts.report.qgis import MOST_RASTERS, PROJECT, Raster, write_project
 from darts.utils.terminal import say, short_path
 from darts_utils.errors import one_line
 from darts_utils.files import atomic_file, exclusive_lock, make_folder
@@ -18,6 +18,11 @@ from darts_utils.files import atomic_file, exclusive_lock, make_folder
 logger = logging.getLogger(__name__)
 
 PAGE = "index.html"
+PROJECT = "darts.qgz"
+_TIP = (
+    "<b>[% \"tile_id\" %]</b><br>[% \"acquired\" %], [% \"n_objects\" %] objects<br>"
+    '<img src="file:///[% @project_folder %]/[% "thumbnail" %]" width="420">'
+)  # fmt: skip
 
 
 def build_report(folders: Sequence[Path], out: Path, record_folder: Path | None = None) -> Gathered:
@@ -38,10 +43,25 @@ def build_report(folders: Sequence[Path], out: Path, record_folder: Path | None 
     with exclusive_lock(out / LOCK):  # runs that end at once wait for each other, and the last one tells all
         found = gather(folders, out, record_folder)
         write_layers(found.layers, out / FILE)
-        write_project(found.layers, _rasters(found), out / PROJECT)
+        write_project(_project(found), out / PROJECT)
         with atomic_file(out / PAGE) as part:
             part.write_text(page_of(found, project=PROJECT), encoding="utf-8")
     return found
+
+
+def _project(found: Gathered) -> Project:
+    """Return slumps and mapped ground, and the probabilities of tiles, as QGIS shows them."""
+    slumps = Vector(name=SLUMPS, path=FILE, authid=CRS, title=SLUMPS, renderer=plain_renderer("178,24,43", 150))
+    ground = plain_renderer("31,95,139", 25)
+    scenes = Vector(name=SCENES, path=FILE, authid=CRS, title=SCENES, renderer=ground, tip=_TIP)
+    bounds = _bounds(found.layers)
+    return Project(title="DARTS", crs=CRS, vectors=(slumps, scenes), rasters=_rasters(found), bounds=bounds)
+
+
+def _bounds(layers: Layers) -> Sequence[float]:
+    shapes = layers.scenes.geometry.dropna()
+    bounds: Sequence[float] = shapes.total_bounds if len(shapes) else (-3e6, -3e6, 3e6, 3e6)
+    return bounds
 
 
 def _rasters(found: Gathered) -> list[Raster]:
@@ -50,7 +70,8 @@ def _rasters(found: Gathered) -> list[Raster]:
     there = {path: file for path, file in sorted(files.items()) if file.is_file()}
     if len(there) > MOST_RASTERS:
         return []
-    return [Raster(path, authid) for path, file in there.items() if (authid := _authid(file)) is not None]
+    known = {path: authid for path, file in there.items() if (authid := _authid(file)) is not None}
+    return [Raster(path, authid, PurePosixPath(path).parent.name) for path, authid in known.items()]
 
 
 def _authid(file: Path) -> str | None:

@@ -18,7 +18,7 @@ from darts.utils.terminal import note, notes_aside, say
 from darts_postprocessing.inventory.plane import LONGLAT_CRS, PLANE_CRS, to_degrees, to_plane
 from darts_postprocessing.inventory.said import inventory_in, read_said
 from darts_postprocessing.review.labels import labels_of
-from darts_postprocessing.review.verdicts import FOLDER, REVIEW, final_verdicts, review_figures, write_verdicts
+from darts_postprocessing.review.verdicts import FIGURES, FOLDER, REVIEW, final_verdicts, review_figures, write_verdicts
 from darts_utils.crs import EQUAL_AREA
 from darts_utils.errors import ConfigError
 from darts_utils.files import atomic_file, exclusive_lock, make_folder
@@ -26,8 +26,6 @@ from darts_utils.machine.outputs import check_writable, writing
 from darts_utils.paths import user_path
 from darts_utils.text import counted
 
-FIGURES = "verdicts.json"
-"""In an inventory: what each review says of the map and of the people."""
 _COLUMNS = [
     "review", "question", "slump_id", "year", "verdict", "reviewer", "reviewed_at", "note", "edited", "weight", "batch",
     "repeat_of",

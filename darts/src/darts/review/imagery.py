@@ -3,10 +3,9 @@
 import glob
 import logging
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import reproject
 
+from darts.pipelines.results.told import parameters_above
 from darts.review.places import DataPlaces
 from darts_postprocessing.inventory.tiles.choice import find_tiles
 from darts_postprocessing.inventory.tiles.facts import tile_facts
@@ -96,22 +96,9 @@ class Imagery:
         return self.given.or_else(_told(folder))
 
 
-@cache
 def _told(folder: Path) -> DataPlaces:
-    """Return where the last run that wrote to a folder, or one above it, read its data."""
-    for above in (folder.parent, folder.parent.parent):
-        configs = sorted(above.glob("*.config.toml"))
-        if configs:
-            return _in_config(configs[-1])
-    return DataPlaces()
-
-
-def _in_config(file: Path) -> DataPlaces:
-    try:
-        said = tomllib.loads(file.read_text(encoding="utf-8")).get("darts", {})
-    except (OSError, ValueError) as error:
-        logger.warning("%s tells nothing: %s", file, error)
-        return DataPlaces()
+    """Return where the last run that wrote a tile read its data."""
+    said = parameters_above(folder)
     known: dict[str, Any] = {name: said[name] for name in vars(DataPlaces()) if isinstance(said.get(name), str)}
     return DataPlaces(**known)
 

@@ -1,15 +1,13 @@
-"""The project that QGIS opens: slumps, mapped ground and probabilities, styled, by relative paths."""
+"""Projects that QGIS opens: layers of a GeoPackage and rasters, styled, by relative paths."""
 
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
-import numpy as np
 import pyproj
 
-from darts.report.layers import CRS, FILE, SCENES, SLUMPS, Layers
 from darts_utils.files import atomic_file
 
 PROJECT = "darts.qgz"
@@ -18,47 +16,66 @@ MOST_RASTERS = 40
 _RAMP = {0: "#fff5f0", 25: "#fcbba1", 50: "#fb6a4a", 75: "#cb181d", 100: "#67000d"}
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _MARGIN = 0.05
-_TIP = (
-    "<b>[% \"tile_id\" %]</b><br>[% \"acquired\" %], [% \"n_objects\" %] objects<br>"
-    '<img src="file:///[% @project_folder %]/[% "thumbnail" %]" width="420">'
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Raster:
-    """Probabilities of a tile in percent."""
+    """Probabilities in percent."""
 
     path: str
     """From the project, with slashes."""
     authid: str
     """Of its CRS, such as EPSG:32608."""
+    title: str
 
 
-def write_project(layers: Layers, rasters: Sequence[Raster], file: Path) -> None:
-    """Write the project; it appears whole or not at all.
+@dataclass(frozen=True, kw_only=True)
+class Vector:
+    """A layer of polygons of a GeoPackage."""
 
-    Args:
-        layers: What is in the GeoPackage beside it.
-        rasters: Probabilities; of many none is listed.
-        file: The project.
-    """
-    root = ET.Element("qgis", version="3.22.0", projectname="DARTS")
-    ET.SubElement(root, "title").text = "DARTS"
-    _add_crs(ET.SubElement(root, "projectCrs"))
+    name: str
+    path: str
+    """Of the GeoPackage from the project, with slashes."""
+    authid: str
+    title: str
+    renderer: ET.Element
+    """How it is drawn, as a project has it."""
+    tip: str | None = None
+    """What is shown of a polygon under the pointer, HTML with expressions of QGIS."""
+    is_shown: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """What a project shows."""
+
+    title: str
+    crs: str
+    vectors: Sequence[Vector]
+    rasters: Sequence[Raster]
+    """Of more than `MOST_RASTERS` none is listed."""
+    bounds: Sequence[float]
+    """Left, bottom, right and top of what is shown first, in its CRS."""
+
+
+def write_project(project: Project, file: Path) -> None:
+    """Write a project; it appears whole or not at all, and equal ones give equal bytes."""
+    root = ET.Element("qgis", version="3.22.0", projectname=project.title)
+    ET.SubElement(root, "title").text = project.title
+    _add_crs(ET.SubElement(root, "projectCrs"), project.crs)
     tree = ET.SubElement(root, "layer-tree-group")
     canvas = ET.SubElement(root, "mapcanvas", name="theMapCanvas")
-    _add_extent(canvas, layers)
-    _add_crs(ET.SubElement(canvas, "destinationsrs"))
+    _add_extent(canvas, project.bounds)
+    _add_crs(ET.SubElement(canvas, "destinationsrs"), project.crs)
     listed = ET.SubElement(root, "projectlayers")
-    for name, colour, alpha in ((SLUMPS, "178,24,43", 150), (SCENES, "31,95,139", 25)):
-        _add_leaf(tree, name, name)
-        _add_vector(listed, name, colour, alpha)
-    if 0 < len(rasters) <= MOST_RASTERS:
+    for vector in project.vectors:
+        _add_leaf(tree, vector.name, vector.title, checked="Qt::Checked" if vector.is_shown else "Qt::Unchecked")
+        _add_vector(listed, vector)
+    if 0 < len(project.rasters) <= MOST_RASTERS:
         group = ET.SubElement(tree, "layer-tree-group", name="probabilities", checked="Qt::Unchecked", expanded="0")
-        for number, raster in enumerate(rasters):
-            name = PurePosixPath(raster.path).parent.name
-            _add_leaf(group, f"raster_{number}", name, checked="Qt::Unchecked")
-            _add_raster(listed, f"raster_{number}", name, raster)
+        for number, raster in enumerate(project.rasters):
+            _add_leaf(group, f"raster_{number}", raster.title, checked="Qt::Unchecked")
+            _add_raster(listed, f"raster_{number}", raster)
     properties = ET.SubElement(root, "properties")
     projections = ET.SubElement(properties, "SpatialRefSys")
     ET.SubElement(projections, "ProjectionsEnabled", type="int").text = "1"  # or it looks for no CRS of the project
@@ -71,16 +88,15 @@ def write_project(layers: Layers, rasters: Sequence[Raster], file: Path) -> None
         archive.writestr(zipfile.ZipInfo(f"{file.stem}.qgs", date_time=_EPOCH), content)
 
 
-def _add_crs(parent: ET.Element, authid: str = CRS) -> None:
+def _add_crs(parent: ET.Element, authid: str) -> None:
     """Add a CRS as QGIS looks for it: by its WKT first, by its name else."""
     system = ET.SubElement(parent, "spatialrefsys")
     ET.SubElement(system, "wkt").text = pyproj.CRS(authid).to_wkt()
     ET.SubElement(system, "authid").text = authid
 
 
-def _add_extent(canvas: ET.Element, layers: Layers) -> None:
-    shapes = layers.scenes.geometry.dropna()
-    left, bottom, right, top = shapes.total_bounds if len(shapes) else np.array([-3e6, -3e6, 3e6, 3e6])
+def _add_extent(canvas: ET.Element, bounds: Sequence[float]) -> None:
+    left, bottom, right, top = bounds
     margin = _MARGIN * max(right - left, top - bottom)
     ET.SubElement(canvas, "units").text = "meters"
     extent = ET.SubElement(canvas, "extent")
@@ -102,12 +118,14 @@ def _id(key: str) -> str:
     return f"darts_layer_{key}"
 
 
-def _add_vector(listed: ET.Element, name: str, colour: str, alpha: int) -> None:
-    layer = ET.SubElement(listed, "maplayer", type="vector", geometry="Polygon", autoRefreshEnabled="0")
-    _add_source(layer, name, name, f"./{FILE}|layername={name}", provider="ogr")
-    if name == SCENES:
-        ET.SubElement(layer, "mapTip").text = _TIP
-    renderer = ET.SubElement(layer, "renderer-v2", type="singleSymbol", symbollevels="0", enableorderby="0")
+def plain_renderer(colour: str, alpha: int) -> ET.Element:
+    """Return how polygons of one colour are drawn.
+
+    Args:
+        colour: Red, green and blue with commas.
+        alpha: Of what is inside, 0 to 255.
+    """
+    renderer = ET.Element("renderer-v2", type="singleSymbol", symbollevels="0", enableorderby="0")
     symbol = ET.SubElement(ET.SubElement(renderer, "symbols"), "symbol", type="fill", name="0", alpha="1")
     fill = ET.SubElement(symbol, "layer", attrib={"class": "SimpleFill", "enabled": "1", "locked": "0", "pass": "0"})
     values = {
@@ -116,11 +134,21 @@ def _add_vector(listed: ET.Element, name: str, colour: str, alpha: int) -> None:
     }  # fmt: skip
     for key, value in values.items():
         ET.SubElement(fill, "prop", k=key, v=value)
+    return renderer
 
 
-def _add_raster(listed: ET.Element, key: str, name: str, raster: Raster) -> None:
+def _add_vector(listed: ET.Element, vector: Vector) -> None:
+    layer = ET.SubElement(listed, "maplayer", type="vector", geometry="Polygon", autoRefreshEnabled="0")
+    source = f"./{vector.path}|layername={vector.name}"
+    _add_source(layer, vector.name, vector.title, source, provider="ogr", authid=vector.authid)
+    if vector.tip is not None:
+        ET.SubElement(layer, "mapTip").text = vector.tip
+    layer.append(vector.renderer)
+
+
+def _add_raster(listed: ET.Element, key: str, raster: Raster) -> None:
     layer = ET.SubElement(listed, "maplayer", type="raster")
-    _add_source(layer, key, name, f"./{raster.path}", provider="gdal", authid=raster.authid)
+    _add_source(layer, key, raster.title, f"./{raster.path}", provider="gdal", authid=raster.authid)
     pipe = ET.SubElement(layer, "pipe")
     renderer = ET.SubElement(pipe, "rasterrenderer", type="singlebandpseudocolor", band="1", opacity="0.8")
     renderer.set("classificationMin", "0")
@@ -130,7 +158,7 @@ def _add_raster(listed: ET.Element, key: str, name: str, raster: Raster) -> None
         ET.SubElement(shader, "item", value=str(percent), color=colour, alpha="255", label=f"{percent} %")
 
 
-def _add_source(layer: ET.Element, key: str, name: str, source: str, *, provider: str, authid: str = CRS) -> None:
+def _add_source(layer: ET.Element, key: str, name: str, source: str, *, provider: str, authid: str) -> None:
     ET.SubElement(layer, "id").text = _id(key)
     ET.SubElement(layer, "datasource").text = source
     ET.SubElement(layer, "layername").text = name

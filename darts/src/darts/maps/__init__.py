@@ -1,0 +1,1 @@
+"""What pages and projects share to show ground: projects of QGIS."""

@@ -1,0 +1,1 @@
+"""`darts publish`: an inventory as a catalogue that others can open, check and cite."""

@@ -1,0 +1,155 @@
+"""What a publication was made of: tiles at hand, models, and whom to credit."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from pathlib import Path
+from typing import Any
+
+from darts.pipelines.results.told import parameters_above
+from darts_export.record import read_record
+from darts_postprocessing.inventory.said import Said
+from darts_postprocessing.inventory.tiles.choice import find_tiles
+from darts_postprocessing.inventory.tiles.facts import TileFacts, tile_facts
+from darts_segmentation.models.card import ModelCard, read_card
+from darts_segmentation.models.ensemble_card import SUFFIX as ENSEMBLE
+from darts_utils.errors import CheckpointError
+from darts_utils.paths import user_path
+
+PROBABILITIES = "probabilities.tif"
+_CDSE_ITEM = "https://stac.dataspace.copernicus.eu/v1/collections/sentinel-2-l2a/items/{}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MappedTile:
+    """A tile of the inventory that is at hand."""
+
+    facts: TileFacts
+    record: Mapping[str, Any]
+    """How it was made."""
+
+    @property
+    def acquired(self) -> datetime:
+        """When its image was taken, UTC; the beginning of the day where no more is told."""
+        said = self.record.get("datetime")
+        try:
+            moment = datetime.fromisoformat(str(said))
+        except ValueError:
+            moment = datetime.combine(datetime.fromisoformat(self.facts.acquired).date(), time())
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+    @property
+    def href(self) -> str | None:
+        """Where the STAC item of its image is, None where that is not known."""
+        image = self._document.get("image")
+        source = image.get("source") if isinstance(image, Mapping) else None
+        return _CDSE_ITEM.format(self.facts.image_id) if source == "cdse" else None
+
+    @property
+    def auxiliary(self) -> Mapping[str, str]:
+        """Editions of the auxiliary data that it read, by their names."""
+        said = self._document.get("auxiliary")
+        layers = said.items() if isinstance(said, Mapping) else ()
+        return {str(name): str(one.get("version", "")) for name, one in layers if isinstance(one, Mapping)}
+
+    @property
+    def _document(self) -> Mapping[str, Any]:
+        said = self.record.get("DARTS_fingerprint_document")
+        return said if isinstance(said, Mapping) else {}
+
+
+def tiles_at_hand(roots: Sequence[Path], said: Said) -> list[MappedTile]:
+    """Return the tiles below some folders whose images are in an inventory, by image and path."""
+    images = {image for image, _ in said.counted.images}
+    facts = [tile_facts(folder) for folder in find_tiles(roots)]
+    own = sorted((one for one in facts if one.image_id in images), key=lambda one: (one.image_id, one.folder))
+    return [MappedTile(facts=one, record=read_record(one.folder) or {}) for one in own]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedModel:
+    """A model that mapped tiles of the inventory."""
+
+    name: str
+    model_id: str
+    file: Path | None
+    """None where it is not at hand."""
+    card: ModelCard | None
+
+
+def models_of(tiles: Iterable[MappedTile]) -> tuple[list[PublishedModel], list[Path]]:
+    """Return the models that tiles name, by name, and the ensemble cards of their runs."""
+    named: dict[str, str] = {}
+    files: dict[str, tuple[Path, ModelCard]] = {}
+    ensembles: set[Path] = set()
+    for tile in tiles:
+        for part in str(tile.record.get("DARTS_models", "")).split(","):
+            name, _, model_id = part.strip().rpartition(" ")
+            if name:
+                named[model_id] = name
+        for given in parameters_above(tile.facts.folder).get("model_files", ()):
+            file = user_path(str(given))
+            if file.name.endswith(ENSEMBLE) and file.is_file():
+                ensembles.add(file)
+            elif (card := _card(file)) is not None and card.model_id is not None:
+                files[card.model_id] = file, card
+    names = _distinct(named)
+    models = [
+        PublishedModel(
+            name=names[one], model_id=one, file=files.get(one, (None,))[0], card=files.get(one, (0, None))[1]
+        )
+        for one in named
+    ]
+    return sorted(models, key=lambda one: one.name), sorted(ensembles)
+
+
+def _distinct(named: Mapping[str, str]) -> dict[str, str]:
+    """Return a name for each id: where two models are called alike, with the beginning of the id."""
+    ids = defaultdict(list)
+    for model_id, name in named.items():
+        ids[name].append(model_id)
+    return {one: name if len(same) == 1 else f"{name}-{one[:8]}" for name, same in ids.items() for one in same}
+
+
+def _card(file: Path) -> ModelCard | None:
+    if file.suffix != ".safetensors":
+        return None
+    try:
+        return read_card(file)
+    except CheckpointError:
+        return None
+
+
+@dataclass(frozen=True)
+class Credit:
+    """Whom to credit for data, and on which terms these are."""
+
+    data: str
+    terms: str
+    words: str
+    doi: str | None = None
+
+
+def credits_of(tiles: Sequence[MappedTile], said: Said) -> list[Credit]:
+    """Return whom to credit for what tiles were made of."""
+    sensors = {tile.facts.sensor for tile in tiles}
+    auxiliary = {name for tile in tiles for name in tile.auxiliary}
+    years = f"{min(said.counted.years)} to {max(said.counted.years)}" if said.counted.years else ""
+    credit: list[Credit] = []
+    if "sentinel2" in sensors:
+        words = f"Contains modified Copernicus Sentinel data {years}."
+        credit.append(Credit("Sentinel-2", "free and open, Copernicus Sentinel data terms", words))
+    if "planet" in sensors:
+        words = "PlanetScope images by Planet Labs PBC, under the terms of the contract of whoever mapped them."
+        credit.append(Credit("PlanetScope", "sold; what may be passed on says the contract with Planet", words))
+    if "arcticdem" in auxiliary:
+        words = (
+            "Porter et al. (2023), ArcticDEM - Mosaics, Version 4.1. DEMs provided by the Polar Geospatial Center "
+            "under NSF-OPP awards."
+        )
+        credit.append(Credit("ArcticDEM", "free; the centre asks to be cited", words, "10.7910/DVN/3VDC4W"))
+    if "tcvis" in auxiliary:
+        words = "Trends after Nitze et al. (2018). Landsat images courtesy of the U.S. Geological Survey."
+        credit.append(Credit("Landsat trends (TCVIS)", "Landsat is free", words, "10.1038/s41467-018-07663-3"))
+    return credit

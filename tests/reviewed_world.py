@@ -14,9 +14,11 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import xr_coords
 
+import darts
 from darts_export import export_tile
 from darts_postprocessing import prepare_export
 from darts_postprocessing.inventory.build import build
+from darts_segmentation.models.card import read_card
 
 YEARS = tuple(range(2020, 2025))
 CRS = "EPSG:32608"
@@ -25,7 +27,8 @@ PIXEL_M, SITE_PX = 10, 64
 TIERS = {"high": (0.9, 0.9), "medium": (0.75, 0.7), "low": (0.62, 0.5)}
 """Of each the probability that a network gives, and the share of slumps among what it finds."""
 THRESHOLDS = {"low": 0.55, "medium": 0.7, "high": 0.85}
-MODEL = "coast " + "ab" * 32
+MODEL_FILE = Path(darts.__file__).parent / "demo/models/sentinel2/demo_without_tcvis.safetensors"
+"""A model, so that there is one to publish; it has mapped nothing here."""
 BANDS = ["probabilities", "polygonized", "extent", "optical", "metadata"]
 
 
@@ -54,6 +57,9 @@ def make_reviewed_world(root: Path, n_sites: int = 8, years=YEARS, seed: int = 4
     """Write the tiles of a world of `n_sites` by `n_sites` places, an image a year, and their inventory."""
     sites = _sites(n_sites, np.random.default_rng(seed))
     world = ReviewedWorld(sites, root / "output", root / "output" / "inventory")
+    world.output.mkdir(parents=True)
+    config = f'[darts]\nmodel_files = ["{MODEL_FILE.as_posix()}"]\n'
+    (world.output / f"{years[0]}-08-01_10-00-00.config.toml").write_text(config)
     for year in years:
         write_year(world, n_sites, year)
     build([world.output], world.inventory)
@@ -101,7 +107,12 @@ def write_year(world: ReviewedWorld, n_sites: int, year: int) -> None:
     tile = xr.Dataset({key: (("y", "x"), band) for key, band in bands.items()}, coords=xr_coords(grid), attrs=attrs)
     ready = prepare_export(tile, mask_erosion_size=0, min_object_size=1, quality_level=2)
     said = {
-        "DARTS_tile_id": name, "acquired": f"{year}-07-20", "sensor": "sentinel2", "DARTS_models": MODEL,
-        "DARTS_binarization_threshold": 0.5, "DARTS_calibrated": True, "DARTS_thresholds": THRESHOLDS,
+        "DARTS_tile_id": name, "acquired": f"{year}-07-20", "sensor": "sentinel2",
+        "datetime": f"{year}-07-20T20:09:09Z", "DARTS_binarization_threshold": 0.5,
+        "DARTS_models": f"demo_without_tcvis {read_card(MODEL_FILE).model_id}",
+        "DARTS_calibrated": True, "DARTS_thresholds": THRESHOLDS,
+        "DARTS_fingerprint_document": {
+            "image": {"source": "cdse"}, "auxiliary": {"arcticdem": {"version": "4.1"}}, "parameters": {"overlap": 256},
+        },
     }  # fmt: skip
     export_tile(ready, world.output / name, BANDS, metadata=said)

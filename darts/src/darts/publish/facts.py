@@ -53,6 +53,8 @@ class Published:
     about: About
     said: Said
     tiles: Sequence[MappedTile]
+    scores: Any
+    """Of an evaluation, None without one."""
     models: Sequence[PublishedModel]
     credit: Sequence[Credit]
     mosaics: Sequence[MosaicTile]

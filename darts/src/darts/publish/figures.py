@@ -42,7 +42,7 @@ class Figures:
 
 
 def figures_of(
-    inventory: Path, slumps: pd.DataFrame, tracks: pd.DataFrame, seen_km2: Mapping[int, float], evaluation: Path | None
+    inventory: Path, slumps: pd.DataFrame, tracks: pd.DataFrame, seen_km2: Mapping[int, float], scores: Any
 ) -> Figures:
     """Return the figures of an inventory.
 
@@ -51,11 +51,10 @@ def figures_of(
         slumps: Level 2, outlines in degrees.
         tracks: One row a slump.
         seen_km2: Ground that was seen in each year.
-        evaluation: Folder of an evaluation, if there is one.
+        scores: Of an evaluation, as `scores_of` gives them, or None.
 
     Raises:
-        MissingDataError: If that has no scores.
-        DataError: If they, or those of reviews, cannot be read.
+        DataError: If the figures of reviews cannot be read.
     """
     years = sorted({int(year) for year in slumps["year"]})
     last = slumps[slumps["year"] == years[-1]]
@@ -68,7 +67,7 @@ def figures_of(
         ],
         growth=_growth(tracks),
         reviews=_json(inventory / FIGURES) if (inventory / FIGURES).is_file() else [],
-        scores=None if evaluation is None else _scores(evaluation),
+        scores=scores,
     )
 
 
@@ -126,7 +125,13 @@ def _growth(tracks: pd.DataFrame) -> Mapping[str, float | None]:
     return {"n": len(known), "median": median, "low": low, "high": high}
 
 
-def _scores(folder: Path) -> Any:
+def scores_of(folder: Path) -> Any:
+    """Return the scores of an evaluation, `scores.json` of `darts inventory evaluate`.
+
+    Raises:
+        MissingDataError: If there are none.
+        DataError: If they cannot be read.
+    """
     if not (folder / _SCORES).is_file():
         raise MissingDataError(f"there is no {folder / _SCORES}. Make it with `darts inventory evaluate`.")
     return _json(folder / _SCORES)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 
@@ -18,7 +19,7 @@ from darts.publish.facts import (
     model_files,
     provenance_facts,
 )
-from darts.publish.figures import figures_of
+from darts.publish.figures import figures_of, scores_of
 from darts.publish.models import copy_models
 from darts.publish.pictures import write_pictures
 from darts.publish.project import write_qgis
@@ -78,6 +79,7 @@ class Place:
 def publish_inventory(place: Place, wanted: Wanted) -> None:
     """Write a catalogue, see `darts.publish.command.publish`."""
     said, about = read_said(place.inventory), read_about(place.about)
+    scores = None if place.evaluation is None else scores_of(place.evaluation)
     _check_out(place.inventory, place.out)
     for name in about.lacking:
         note(f"It is not said: {name}. Name it in a file, and give that with --about.")
@@ -90,7 +92,7 @@ def publish_inventory(place: Place, wanted: Wanted) -> None:
         slumps = judged_slumps(place.inventory)
         if slumps.empty:
             raise ConfigError(f"{place.inventory} has no slumps, so there is nothing to publish.")
-        what = _data(place, wanted, slumps, Made(said=said, about=about, tiles=tiles), spread)
+        what = _data(place, wanted, slumps, Made(said=said, about=about, tiles=tiles, scores=scores), spread)
         _told(place, wanted, slumps, what, spread)
         checksums.write_checksums(place.out)
     say(f"Catalogue: {place.out}")
@@ -124,6 +126,8 @@ class Made:
     said: Said
     about: About
     tiles: Sequence[MappedTile]
+    scores: Any
+    """Of an evaluation, None without one."""
 
 
 def _data(place: Place, wanted: Wanted, slumps: gpd.GeoDataFrame, made: Made, spread: Spread) -> Published:
@@ -137,6 +141,7 @@ def _data(place: Place, wanted: Wanted, slumps: gpd.GeoDataFrame, made: Made, sp
         about=made.about,
         said=made.said,
         tiles=made.tiles,
+        scores=made.scores,
         models=models,
         credit=credits_of(made.tiles, made.said),
         mosaics=_mosaics(made.tiles, out / MOSAICS, wanted.mosaic, spread),
@@ -155,7 +160,7 @@ def _told(place: Place, wanted: Wanted, slumps: gpd.GeoDataFrame, what: Publishe
     pictures = write_pictures(inventory, out, place.roots, slumps, place.data, most=wanted.pictures)
     _write_map(what, inventory, slumps, pictures)
     write_qgis(what)
-    figures = figures_of(inventory, slumps, tracks, _seen_km2(inventory, what.said, spread), place.evaluation)
+    figures = figures_of(inventory, slumps, tracks, _seen_km2(inventory, what.said, spread), what.scores)
     write_texts(what, figures, int(tracks["merged_into"].isna().sum()))
     write_changed(out / datacite.FILE, json_bytes(datacite_document(datacite_facts(what))))
     write_changed(out / provenance.FILE, json_bytes(provenance_document(provenance_facts(what))))

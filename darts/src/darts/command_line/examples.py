@@ -41,6 +41,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "inventory --tiles output/2023 output/2024 --plan sample",
         "inventory --plan changed --page review.html",
     ),
+    "publish": (
+        f"{_RESULTS}/inventory --out catalogue --about about.toml",
+        "inventory --tiles output/2023 output/2024 --out catalogue --evaluation evaluation",
+        "--check catalogue",
+    ),
     "inference sentinel2-sequential": (
         f"{_AOI} --years 2024 --months 7-8",
         f"--offline {_IDS} --tta standard --uncertainty",

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from darts_utils.errors import CheckpointError
 from darts_utils.paths import user_path
 
 PROBABILITIES = "probabilities.tif"
-_CDSE_ITEM = "https://stac.dataspace.copernicus.eu/v1/collections/sentinel-2-l2a/items/{}"
+_ITEMS = {"cdse": "https://stac.dataspace.copernicus.eu/v1/collections/sentinel-2-l2a/items/{}"}
+"""Where catalogues have the STAC items of images, by the name of the catalogue."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,8 @@ class MappedTile:
         """Where the STAC item of its image is, None where that is not known."""
         image = self._document.get("image")
         source = image.get("source") if isinstance(image, Mapping) else None
-        return _CDSE_ITEM.format(self.facts.image_id) if source == "cdse" else None
+        address = _ITEMS.get(str(source))
+        return None if address is None else address.format(self.facts.image_id)
 
     @property
     def auxiliary(self) -> Mapping[str, str]:
@@ -131,25 +133,41 @@ class Credit:
     doi: str | None = None
 
 
+_OF_SENSORS = {
+    "sentinel2": Credit(
+        "Sentinel-2",
+        "free and open, Copernicus Sentinel data terms",
+        "Contains modified Copernicus Sentinel data {years}.",
+    ),
+    "planet": Credit(
+        "PlanetScope",
+        "sold; what may be passed on says the contract with Planet",
+        "PlanetScope images by Planet Labs PBC, under the terms of the contract of whoever mapped them.",
+    ),
+}
+_OF_LAYERS = {
+    "arcticdem": Credit(
+        "ArcticDEM",
+        "free; the centre asks to be cited",
+        "Porter et al. (2023), ArcticDEM - Mosaics, Version 4.1. DEMs provided by the Polar Geospatial Center under "
+        "NSF-OPP awards.",
+        "10.7910/DVN/3VDC4W",
+    ),
+    "tcvis": Credit(
+        "Landsat trends (TCVIS)",
+        "Landsat is free",
+        "Trends after Nitze et al. (2018). Landsat images courtesy of the U.S. Geological Survey.",
+        "10.1038/s41467-018-07663-3",
+    ),
+}
+
+
 def credits_of(tiles: Sequence[MappedTile], said: Said) -> list[Credit]:
     """Return whom to credit for what tiles were made of."""
+    known = said.counted.years
+    years = "" if not known else str(known[0]) if len(known) == 1 else f"{min(known)} to {max(known)}"
     sensors = {tile.facts.sensor for tile in tiles}
     auxiliary = {name for tile in tiles for name in tile.auxiliary}
-    years = f"{min(said.counted.years)} to {max(said.counted.years)}" if said.counted.years else ""
-    credit: list[Credit] = []
-    if "sentinel2" in sensors:
-        words = f"Contains modified Copernicus Sentinel data {years}."
-        credit.append(Credit("Sentinel-2", "free and open, Copernicus Sentinel data terms", words))
-    if "planet" in sensors:
-        words = "PlanetScope images by Planet Labs PBC, under the terms of the contract of whoever mapped them."
-        credit.append(Credit("PlanetScope", "sold; what may be passed on says the contract with Planet", words))
-    if "arcticdem" in auxiliary:
-        words = (
-            "Porter et al. (2023), ArcticDEM - Mosaics, Version 4.1. DEMs provided by the Polar Geospatial Center "
-            "under NSF-OPP awards."
-        )
-        credit.append(Credit("ArcticDEM", "free; the centre asks to be cited", words, "10.7910/DVN/3VDC4W"))
-    if "tcvis" in auxiliary:
-        words = "Trends after Nitze et al. (2018). Landsat images courtesy of the U.S. Geological Survey."
-        credit.append(Credit("Landsat trends (TCVIS)", "Landsat is free", words, "10.1038/s41467-018-07663-3"))
-    return credit
+    of_images = [credit for sensor, credit in _OF_SENSORS.items() if sensor in sensors]
+    of_layers = [credit for layer, credit in _OF_LAYERS.items() if layer in auxiliary]
+    return [replace(one, words=one.words.format(years=years)) for one in (*of_images, *of_layers)]

@@ -5,9 +5,11 @@ in it: other users of the machine, and pages of other sites that are open in a b
 """
 
 import json
+import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from starlette.applications import Starlette
@@ -24,7 +26,9 @@ from darts.review.given_back import LONGEST_NAME, LONGEST_NOTE, plain_text
 from darts.review.page import ASSETS, asset, served_page
 from darts.review.render import KINDS
 from darts.review.store import Question, Review, Said, TakenError
-from darts_utils.errors import ConfigError, DataError, MissingDataError
+from darts_utils.errors import ConfigError, DartsError, DataError, MissingDataError
+
+logger = logging.getLogger(__name__)
 
 HOSTS = ("127.0.0.1", "localhost")
 MOST_BYTES = 1_000_000
@@ -156,6 +160,7 @@ class _Desk:
     def __init__(self, review: Review, candidates: Candidates) -> None:
         self._review = review
         self._candidates = candidates
+        self._ahead = ThreadPoolExecutor(1)
         self.answers: Mapping[str, Callable[[Answer], Answer]] = {
             "next": self.next,
             "back": self.back,
@@ -164,8 +169,21 @@ class _Desk:
 
     def next(self, given: Answer) -> Answer:
         """Return the next question for somebody."""
-        reviewer = _reviewer(given)
-        return self._shown(self._review.next_question(reviewer, now=time.time()), reviewer)
+        reviewer, now = _reviewer(given), time.time()
+        question = self._review.next_question(reviewer, now=now)
+        shown = self._shown(question, reviewer)
+        if question is not None:
+            self._ahead.submit(self._prepare, reviewer, question.id, now)
+        return shown
+
+    def _prepare(self, reviewer: str, number: int, now: float) -> None:
+        """Read the pictures of the question after one, while people look at that: then it is there at once."""
+        try:
+            after = self._review.likely_next(reviewer, number, now=now)
+            if after is not None:
+                self._candidates.facts(after)
+        except DartsError as error:  # whoever is asked it is told
+            logger.info("question %d was not prepared: %s", number, error)
 
     def back(self, given: Answer) -> Answer:
         """Return what somebody answered before a question, with what they said; that question if nothing."""

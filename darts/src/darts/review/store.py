@@ -136,6 +136,13 @@ class Review:
                     return Question(*row)
         return None
 
+    def likely_next(self, reviewer: str, number: int, *, now: float) -> Question | None:
+        """Return what somebody will most likely be asked after a question; nothing is held for them."""
+        asked = {"reviewer": reviewer, "now": now, "number": number}
+        with self._connected() as connection:
+            row = connection.execute(f"{_OPEN} AND asked.id > :number ORDER BY asked.id LIMIT 1", asked).fetchone()
+        return None if row is None else Question(*row)
+
     def question(self, number: int) -> Question | None:
         """Return a question by its number, None if there is none."""
         with self._connected() as connection:

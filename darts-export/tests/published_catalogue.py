@@ -259,10 +259,10 @@ PROVENANCE = ProvenanceFacts(
 )  # fmt: skip
 
 
-def write_all(folder: Path) -> Path:
+def write_all(folder: Path, years: tuple[int, ...] = (2021, 2022)) -> Path:
     """Write a catalogue that is whole and sound."""
-    write_files(folder)
-    write_stac(folder, FACTS, map_tiles(), models())
+    write_files(folder, years)
+    write_stac(folder, FACTS, map_tiles(years), models())
     write_changed(folder / datacite.FILE, json_bytes(datacite_document(DATACITE)))
     write_changed(folder / provenance.FILE, json_bytes(provenance_document(PROVENANCE)))
     write_checksums(folder)

@@ -28,7 +28,6 @@ from darts_export.publish.stac.write import write_stac
 from darts_utils.errors import MissingDataError
 
 ITEM = "stac/map/2021-x-21y-02.json"
-OTHER = "stac/map/2022-x-21y-02.json"
 MAP = "stac/map/collection.json"
 MODEL = "stac/models/tiny.json"
 MOSAIC = "mosaics/2021/probability-2021-x-21y-02.tif"
@@ -49,7 +48,7 @@ def no_network(monkeypatch):
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory) -> Path:
-    return write_all(tmp_path_factory.mktemp("sound"))
+    return write_all(tmp_path_factory.mktemp("sound"), years=(2021,))
 
 
 @pytest.fixture
@@ -159,7 +158,7 @@ def in_strips(folder: Path) -> None:
         crs="EPSG:3413", transform=Affine(100, 0, -2_100_000, 0, -100, -200_000),
     ) as raster:  # fmt: skip
         raster.write(np.ones((700, 900), np.uint8), 1)
-    write_stac(folder, FACTS, [replace(tile, rasters=tile.rasters[:1]) for tile in map_tiles()], models())
+    write_stac(folder, FACTS, [replace(tile, rasters=tile.rasters[:1]) for tile in map_tiles((2021,))], models())
 
 
 def add_to_sums(folder: Path, line: bytes) -> None:
@@ -197,7 +196,7 @@ BROKEN: dict[str, Callable[[Path], Any]] = {
     "parent": changed(ITEM, lambda said: put(said, "../models/collection.json", "links", 1, "href")),
     "item removed": removed(ITEM),
     "not linked": changed(MAP, lambda said: said["links"].pop(2)),
-    "two ids": changed(ITEM, lambda said: put(said, "2022-x-21y-02", "id")),
+    "two ids": changed(ITEM, lambda said: put(said, "2021-x-12y+11", "id")),
     "collection id": changed(ITEM, lambda said: put(said, "other", "collection")),
     "bbox": changed(ITEM, lambda said: put(said, said["bbox"][0] + 0.1, "bbox", 0)),
     "geometry": changed(ITEM, lambda said: put(said, [[[1, 2], [3, 4]]], "geometry", "coordinates")),
@@ -295,6 +294,24 @@ def test_a_catalogue_of_somebody_else_needs_no_more_than_stac(catalogue):
     for name in (SUMS, "datacite.json", "provenance.json"):
         (catalogue / name).unlink()
     assert check_catalogue(catalogue) == []
+
+
+def test_the_box_of_a_geometry_over_the_antimeridian_may_go_around_the_world(catalogue):
+    path = "stac/map/2021-x-12y+11.json"
+    changed(path, lambda said: put(said, [-180.0, said["bbox"][1], 180.0, said["bbox"][3]], "bbox"))(catalogue)
+    changed(MAP, lambda said: put(said, [[-180, -90, 180, 90]], "extent", "spatial", "bbox"))(catalogue)
+    write_checksums(catalogue)
+    assert lines_of(catalogue) == []
+
+
+def test_names_that_must_be_quoted_in_links_are_found(tmp_path):
+    tile = map_tiles((2021,))[0]
+    odd = "mosaics/a b+%41#é?.tif"
+    write_mosaic(tmp_path / odd, (-2_100_000, -200_000), 0)
+    tile = replace(tile, cell="x 1%é", rasters=(replace(tile.rasters[0], path=odd),))
+    model = replace(models()[0], name="my model", path=None)
+    write_stac(tmp_path, replace(FACTS, layers=()), [replace(tile, models=("my model",))], [model])
+    assert [line for line in lines_of(tmp_path) if "is not there" not in line] == []
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path):

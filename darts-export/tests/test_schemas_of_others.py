@@ -34,6 +34,12 @@ def test_each_schema_is_named_in_the_readme_with_its_licence():
     assert all(any(licence in row for licence in ("Apache-2.0", "MIT", "BSD-3-Clause")) for row in rows.values())
 
 
+def test_an_entry_that_comes_twice_is_found(documents):
+    item = copy.deepcopy(documents[2])
+    item["stac_extensions"] *= 2
+    assert fault_of(item, CORE.format(version="1.1.0", kind="item")) == "stac_extensions: has an entry twice"
+
+
 def test_a_schema_that_is_not_at_hand_is_said_and_not_fetched():
     with pytest.raises(NotAtHandError, match=r"https://example\.org/schema\.json"):
         fault_of({}, "https://example.org/schema.json")
@@ -71,7 +77,7 @@ def spoiled(document: dict[str, Any], rng: random.Random) -> dict[str, Any]:
 
 def test_verdicts_are_those_of_the_stac_library(documents, theirs):
     rng, ours, librarys = random.Random(1), [], []
-    for number in range(160):
+    for number in range(100):
         original = documents[number % len(documents)]
         document, kind = spoiled(copy.deepcopy(original), rng), pystac.STACObjectType(original["type"])
         core = CORE.format(version="1.1.0", kind=KINDS[kind])
@@ -79,7 +85,7 @@ def test_verdicts_are_those_of_the_stac_library(documents, theirs):
             ours.append(fault_of(document, uri) is None)
             librarys.append(is_sound(theirs, document, kind, uri, is_core=uri == core))
     assert ours == librarys
-    assert 50 < sum(ours) < len(ours) - 50
+    assert 40 < sum(ours) < len(ours) - 40
 
 
 KINDS = {

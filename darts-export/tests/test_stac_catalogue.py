@@ -1,6 +1,7 @@
 """The STAC files of a catalogue, read by the library of the format, and beside the rasters that they tell of."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,10 +19,12 @@ from pystac.validation.stac_validator import JsonSchemaSTACValidator
 from darts_export.publish.checking import schemas
 from darts_export.publish.stac import names
 from darts_export.publish.stac.facts import Band, ModelFile
-from darts_export.publish.stac.rasters import describe_raster
+from darts_export.publish.stac.model_items import mlm_name_of
+from darts_export.publish.stac.rasters import describe_raster, outline_of
 from darts_export.publish.stac.write import write_stac
 from darts_utils.errors import ConfigError, DataError, MissingDataError
 
+FOLDER = Path(schemas.__file__).parents[1] / "schemas"
 NEAREST = {names.MLM: schemas.MLM_AT_HAND}
 
 
@@ -39,9 +42,8 @@ def catalogue(sound, tmp_path) -> Path:
 def validator() -> JsonSchemaSTACValidator:
     """The library's own validator, with the schemas of others in its store and no way to fetch any."""
     validator = JsonSchemaSTACValidator()
-    folder = Path(schemas.__file__).parents[1] / "schemas"
     for uri, name in schemas.FILES.items():
-        validator.schema_cache[uri] = json.loads((folder / name).read_text())
+        validator.schema_cache[uri] = json.loads((FOLDER / name).read_text())
     return validator
 
 
@@ -137,6 +139,24 @@ def test_the_outline_of_a_tile_follows_its_edges_on_the_ground(sound):
     square = shapely.box(*said["assets"]["probability"]["proj:bbox"])
     assert drawn.symmetric_difference(square).area / square.area < 1e-5
     assert outline.exterior.is_ccw
+
+
+def test_the_outline_of_a_large_tile_bends_with_its_edges():
+    bounds = (-2_100_000, -500_000, -1_800_000, -200_000)
+    outline = outline_of(bounds, "EPSG:3413")
+    forth = Transformer.from_crs("EPSG:3413", "EPSG:4326", always_xy=True)
+    dense = shapely.segmentize(shapely.box(*bounds), 500)
+    truth = shapely.transform(dense, lambda points: np.column_stack(forth.transform(*points.T)))
+    assert outline.symmetric_difference(truth).area / truth.area < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("tiny", "tiny"), ("a b", "a b"), ("2 & a", "model-2 - a"), ("x", "model-x"), ("&", "model")]
+)
+def test_a_model_has_a_name_that_the_extension_allows(name, expected):
+    pattern = json.loads((FOLDER / "mlm-1.4.0.json").read_text())["$defs"]["mlm:name"]["pattern"]
+    assert mlm_name_of(name) == {"mlm:name": expected}
+    assert re.search(pattern, expected)
 
 
 def test_collections_hold_what_their_items_hold(sound):

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -61,7 +62,7 @@ def check_item(tree: Tree, path: str, said: Mapping[str, Any], around: Extent | 
         with findings.guarded(path):
             boxes += check_asset(tree, Told(path, f"asset {key}", {**_inherited(said), **asset}), findings)
     if is_item and boxes:
-        with findings.guarded(path):
+        with findings.guarded(path), suppress(ShapelyError):  # of a geometry that is none, which is found already
             _check_on_rasters(path, said, boxes, findings)
 
 
@@ -114,12 +115,13 @@ def _is_outside(first: datetime | None, last: datetime | None, around: Extent) -
 def _check_on_rasters(path: str, said: Mapping[str, Any], boxes: list[list[float]], findings: Findings) -> None:
     if said.get("geometry") is None:
         return
-    box, rasters = _flat(said["bbox"]), box_around(boxes)
+    parts = shapely.get_parts(shapely.from_geojson(json.dumps(said["geometry"])))
+    box, rasters = box_around(shapely.bounds(parts).tolist()), box_around(boxes)
     size = max(_width(box), box[3] - box[1])
     apart = [raster for raster in boxes if not _meet(raster, box)]
     if apart or not _holds(rasters, box, max(_TOLERANCE_DEGREES, _RASTER_SHARE * size)):
         place = apart[0] if apart else rasters
-        findings.add(path, f"has the bbox {list(box)}, but its rasters lie in {place}", _AGAIN)
+        findings.add(path, f"has a geometry that reaches from {box}, but its rasters lie in {place}", _AGAIN)
 
 
 def _flat(box: Sequence[float]) -> tuple[float, ...]:

@@ -36,6 +36,8 @@ FILES = {
 STAND_INS = {names.MLM: MLM_AT_HAND}
 """Schemas that are not at hand, and the older ones that documents are checked against in their place."""
 _FOLDER = Path(__file__).parent.parent / "schemas"
+_FEWEST, _AXES = 4, 2
+"""Positions that a ring must have, and numbers of a position."""
 _MOST_ERRORS = 50
 """Of a document are gone through for the one to tell: a list of 100,000 may have one in each entry."""
 
@@ -54,6 +56,7 @@ def fault_of(document: Mapping[str, Any], uri: str) -> str | None:
     if stand_in is not None:
         extensions = [stand_in if one == uri else one for one in document.get("stac_extensions", ())]
         document, uri = {**document, "stac_extensions": extensions}, stand_in
+    document = _with_short_outline(document)
     try:
         errors = list(islice(_validator(uri).iter_errors(document), _MOST_ERRORS))
     except Unresolvable as missing:
@@ -65,6 +68,24 @@ def fault_of(document: Mapping[str, Any], uri: str) -> str | None:
         error = max(error.context, key=lambda one: len(one.absolute_path))
     where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.absolute_path)
     return f"{where.removeprefix('.') or 'the document'}: {error.message}"
+
+
+def _with_short_outline(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an item whose rings have no more than four positions: those that are alike are looked at for long."""
+    geometry = document.get("geometry")
+    if not isinstance(geometry, dict) or not isinstance(geometry.get("coordinates"), list):
+        return document
+    return {**document, "geometry": {**geometry, "coordinates": _short(geometry["coordinates"])}}
+
+
+def _short(coordinates: list[Any]) -> list[Any]:
+    if len(coordinates) > _FEWEST and all(map(_is_position, coordinates)):
+        return coordinates[:_FEWEST]
+    return [_short(inner) if isinstance(inner, list) else inner for inner in coordinates]
+
+
+def _is_position(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == _AXES and all(type(one) in (int, float) for one in value)
 
 
 @cache

@@ -69,7 +69,7 @@ def model_item(folder: Path, model: ModelFile, facts: CatalogueFacts, collection
 def mlm_name_of(name: str) -> dict[str, str]:
     """Return the name of a model as the extension allows it, which begins with a letter and has three characters."""
     plain = re.sub(r"[^a-zA-Z0-9_.\-\s]", "-", name)
-    return {"mlm:name": plain if _NAME.fullmatch(plain) else f"model-{plain}0".rstrip("-.")}
+    return {"mlm:name": plain if _NAME.fullmatch(plain) else f"model-{plain}".rstrip("-._ ")}
 
 
 def _made(card: Mapping[str, Any], facts: CatalogueFacts) -> datetime:

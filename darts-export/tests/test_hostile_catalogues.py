@@ -7,11 +7,13 @@ import random
 import shutil
 import socket
 import threading
+import tracemalloc
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,6 +34,7 @@ from published_catalogue import (
 
 from darts_export.publish import datacite, provenance
 from darts_export.publish.changed import json_bytes, write_changed
+from darts_export.publish.checking import archives, findings, geoparquet
 from darts_export.publish.checking.catalogue import check_catalogue
 from darts_export.publish.checking.findings import Finding
 from darts_export.publish.checksums import write_checksums
@@ -221,13 +224,17 @@ def leading_to_itself() -> bytes:
     return next(one for length, one in enumerate(directories, start=20) if len(one) == length)
 
 
+FIVE = serialize_directory([Entry(i, 0, 0, 1) for i in range(5)])
 ARCHIVES = {
-    "a gigabyte of zeros": (gzip.compress(b"\0" * 2**27), b"", "directories are larger than 67,108,864 bytes"),
     "a billion entries": (
         gzip.compress(b"\xff\xff\xff\xff\x0f" + b"\0" * 9), b"",
         "a directory claims 4294967295 entries in 14 bytes",
     ),
     "leaves around": (leading_to_itself(), leading_to_itself(), "its directories lead around, or too deep"),
+    "leaves twice": (
+        serialize_directory([Entry(0, 0, len(FIVE), 0), Entry(9, 0, len(FIVE), 0)]), FIVE,
+        "its directories lead around, or too deep",
+    ),
     "not in order": (
         serialize_directory([Entry(5, 0, 0, 1), Entry(5, 0, 0, 1)]), b"", "entries of a directory are not in order",
     ),
@@ -250,11 +257,55 @@ def test_an_archive_of_tiles_that_lies_is_found_out(catalogue, kind):
     assert (TILES, f"is a damaged PMTiles archive: {what}") in found(catalogue)
 
 
+def test_a_directory_is_not_unpacked_beyond_what_it_may_have(catalogue, monkeypatch):
+    monkeypatch.setattr(archives, "_MOST_BYTES", 2**20)
+    pmtiles_with(catalogue / TILES, gzip.compress(b"\0" * 2**26))
+    tracemalloc.start()
+    try:
+        what = found(catalogue)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (TILES, "is not checked whole: its directories have more than 1,048,576 bytes") in what
+    assert peak < 2**24
+
+
+def test_all_directories_together_have_a_limit(catalogue, monkeypatch):
+    monkeypatch.setattr(archives, "_MOST_BYTES", 3000)
+    leaves = [serialize_directory([Entry(300 * i + j, 0, 0, 1) for j in range(300)]) for i in range(4)]
+    starts = [sum(map(len, leaves[:i])) for i in range(4)]
+    whole = serialize_directory([Entry(300 * i, starts[i], len(leaves[i]), 0) for i in range(4)])
+    pmtiles_with(catalogue / TILES, whole, b"".join(leaves))
+    assert (TILES, "is not checked whole: its directories have more than 3,000 bytes") in found(catalogue)
+
+
+def test_rows_beyond_what_anybody_waits_for_are_not_gone_over(catalogue, monkeypatch):
+    monkeypatch.setattr(geoparquet, "_MOST_ROWS", 35)
+    assert found(catalogue) == [(TABLE, "is not checked from row 30 on: its rows are too many")]
+
+
+def test_findings_end_somewhere(catalogue, monkeypatch):
+    monkeypatch.setattr(findings, "_MOST", 5)
+    with (catalogue / "checksums.sha256").open("a") as file:
+        file.writelines(f"{'0' * 64}  none{i}\n" for i in range(12))
+    told = [(finding.file, finding.what) for finding in check_catalogue(catalogue)]
+    assert len(told) == 6
+    assert told[-1] == (".", "7 findings more are left out")
+
+
+@pytest.mark.parametrize("n", [0, 3])
+def test_tables_without_rows_or_with_outlines_that_are_not_there_are_sound(catalogue, n):
+    frame = slumps(n)
+    shapes = np.array([None, shapely.Polygon(), *frame.geometry][:n], dtype=object)
+    frame = frame.set_geometry(gpd.GeoSeries(shapes, crs=frame.crs, index=frame.index))
+    frame["geometry_majority"] = gpd.GeoSeries([None] * n, crs=frame.crs, index=frame.index)
+    write_slumps(catalogue / TABLE, frame)
+    assert found(catalogue) == []
+
+
 def test_an_archive_with_leaves_is_sound(catalogue):
     write_pmtiles(catalogue / "many.pmtiles", n_tiles=5)
-    entries = [Entry(i, 0, 0, 1) for i in range(5)]
-    leaves = serialize_directory(entries)
-    pmtiles_with(catalogue / "many.pmtiles", serialize_directory([Entry(0, 0, len(leaves), 0)]), leaves)
+    pmtiles_with(catalogue / "many.pmtiles", serialize_directory([Entry(0, 0, len(FIVE), 0)]), FIVE)
     assert found(catalogue) == []
 
 
@@ -279,8 +330,7 @@ def test_spoiled_checksums_are_few_findings(catalogue, kind):
 def test_names_that_cannot_be_shown_are_escaped(catalogue):
     (catalogue / "a\nb\x1b[31m.txt").write_text("x")
     (os.fsencode(catalogue) and Path(os.fsdecode(os.fsencode(catalogue) + b"/caf\xe9.txt"))).write_text("x")
-    findings = check_catalogue(catalogue)
-    assert [(finding.file, finding.what) for finding in findings] == [
+    assert [(finding.file, finding.what) for finding in check_catalogue(catalogue)] == [
         ("a\\nb\\x1b[31m.txt", "is not listed in checksums.sha256"),
         ("caf\\udce9.txt", "has a name that is not UTF-8"),
         ("caf\\udce9.txt", "is not listed in checksums.sha256"),
@@ -344,9 +394,9 @@ def test_a_file_with_changed_bytes_is_no_traceback(catalogue, seed):
 
 
 def check(folder: Path, path: str) -> None:
-    findings = check_catalogue(folder)
-    assert Finding(path, "has another checksum than checksums.sha256 says", COPY) in findings
-    assert all(text.isprintable() and len(text) <= 300 for one in findings for text in (one.file, one.what, one.advice))
+    told = check_catalogue(folder)
+    assert Finding(path, "has another checksum than checksums.sha256 says", COPY) in told
+    assert all(text.isprintable() and len(text) <= 300 for one in told for text in (one.file, one.what, one.advice))
 
 
 COPY = "Copy the file anew; if it was changed on purpose, write the checksums again."
@@ -358,9 +408,9 @@ def test_a_table_of_many_groups_is_checked_to_its_end(catalogue):
     assert found(catalogue) == []
     table = pq.read_table(catalogue / TABLE)
     shapes = table.column("geometry").to_pylist()
-    shapes[9_321] = shapely.to_wkb(shapely.box(-137, 69, -136, 70))
+    shapes[8_900] = shapely.to_wkb(shapely.box(-137, 69, -136, 70))
     table = table.set_column(1, "geometry", pa.array(shapes))
     pq.write_table(table, catalogue / TABLE, row_group_size=4500)
     assert found(catalogue)[0] == (
-        TABLE, "has 1 row whose geometry is not held by its box, the first is row 9321",
+        TABLE, "has 1 row whose geometry is not held by its box, the first is row 8900",
     )  # fmt: skip

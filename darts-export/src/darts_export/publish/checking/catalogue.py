@@ -47,7 +47,7 @@ def check_catalogue(folder: Path) -> list[Finding]:
             with findings.guarded(path):
                 check(tree, path, findings)
     _check_documents(tree, findings, is_ours=OURS in (walk.root or {}))
-    return sorted(set(findings.found))
+    return findings.sorted()
 
 
 def _check_documents(tree: Tree, findings: Findings, *, is_ours: bool) -> None:

@@ -5,8 +5,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from darts_utils.errors import with_kind
+from darts_utils.text import counted
 
 _LONGEST = 300
+_MOST = 100_000
 
 
 @dataclass(frozen=True, order=True)
@@ -22,13 +24,22 @@ class Finding:
 
 @dataclass
 class Findings:
-    """A list that is added to."""
+    """A list that is added to, which ends somewhere however much is wrong."""
 
     found: list[Finding] = field(default_factory=list)
+    n_left_out: int = 0
 
     def add(self, file: str, what: str, advice: str) -> None:
         """Add what is wrong, on one line and not too long, whatever a file holds."""
-        self.found.append(Finding(printable(file), printable(what)[:_LONGEST], advice))
+        if len(self.found) >= _MOST:
+            self.n_left_out += 1
+        else:
+            self.found.append(Finding(printable(file), printable(what[:_LONGEST])[:_LONGEST], advice))
+
+    def sorted(self) -> list[Finding]:
+        """Return what was found by file, each once, and how much was left out."""
+        more = Finding(".", f"{counted(self.n_left_out, 'finding')} more are left out", "Correct these first.")
+        return [*sorted(set(self.found)), *([more] if self.n_left_out else [])]
 
     @contextmanager
     def guarded(self, file: str) -> Iterator[None]:

@@ -20,6 +20,8 @@ from darts_utils.text import counted
 
 VERSION = "1.1.0"
 _ROWS = 4096
+_MOST_ROWS = 10**8
+"""Of a file: some bytes can claim more than anybody waits for."""
 _MOST_GROUP_BYTES = 2**31
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
 _AGAIN = "Write the table again, with GeoPandas for one."
@@ -139,10 +141,8 @@ def _batches(
     row, wanted = 0, [column.name, *([] if column.covering is None else [column.covering])]
     for group in range(file.num_row_groups):
         about = file.metadata.row_group(group)
-        if about.total_byte_size > _MOST_GROUP_BYTES:
-            findings.add(
-                path, f"is not checked from row {row} on: a group of rows is too large", "Write smaller groups."
-            )
+        if about.total_byte_size > _MOST_GROUP_BYTES or row + about.num_rows > _MOST_ROWS:
+            findings.add(path, f"is not checked from row {row} on: its rows are too many", "Divide it.")
             return
         first = row
         for batch in file.iter_batches(_ROWS, row_groups=[group], columns=wanted):

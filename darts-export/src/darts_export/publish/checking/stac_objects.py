@@ -14,6 +14,8 @@ from darts_export.publish.checking.schemas import CORE, STAND_INS, NotAtHandErro
 from darts_export.publish.checking.tree import Tree
 from darts_export.publish.stac import names
 
+MOST_BYTES = 32 * 2**20
+"""Of an object: a collection of 100,000 items has 11 megabytes."""
 DEEPEST = 32
 """Catalogues in one another."""
 _MOST_EXTENSIONS = 40
@@ -52,7 +54,7 @@ class StacWalk:
     def _visit(self, path: str, rel: str, above: Above) -> list[tuple[str, str, Above]]:
         if path in self.seen:
             return []
-        said = read_object(self.tree, path, self.findings)
+        said = read_object(self.tree, path, self.findings, most_bytes=MOST_BYTES)
         kind = str((said or {}).get("type"))
         self.seen[path] = above
         if said is None:

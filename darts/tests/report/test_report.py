@@ -23,7 +23,7 @@ from darts.pipelines.tiles import Outcome, RunReport, StageTime, TileRef
 from darts.report import layers as layers_module
 from darts.report.build import build_report, end_with_report
 from darts.report.layers import layers_of, read_layers
-from darts.report.shapes import compact
+from darts.maps.shapes import compact
 from darts.report.timeline import stage_rows, timeline_of
 
 N = 26

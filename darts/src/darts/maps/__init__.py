@@ -1,1 +1,1 @@
-"""What pages and projects share to show ground: projects of QGIS."""
+"""What pages and projects share to show ground: projects of QGIS, land, outlines, and parts of pages."""

@@ -20,6 +20,8 @@ from darts.publish.facts import (
     provenance_facts,
 )
 from darts.publish.figures import figures_of, scores_of
+from darts.publish.map.page import Words, write_map
+from darts.publish.map.tiles import TILES, write_pmtiles
 from darts.publish.models import copy_models
 from darts.publish.pictures import write_pictures
 from darts.publish.project import write_qgis
@@ -29,7 +31,7 @@ from darts.publish.vectors import copy_inventory, judged_slumps, write_vectors
 from darts.review.places import DataPlaces
 from darts.utils.terminal import note, say
 from darts_export.publish import checksums, datacite, provenance
-from darts_export.publish.changed import json_bytes, write_changed
+from darts_export.publish.changed import json_bytes, replace_changed, write_changed
 from darts_export.publish.datacite import datacite_document
 from darts_export.publish.grids import MosaicGrid, mercator_grid, mercator_zoom, polar_grid
 from darts_export.publish.looks import Look
@@ -46,6 +48,12 @@ from darts_utils.machine.outputs import check_writable
 from darts_utils.text import counted
 
 MOSAICS = "mosaics"
+_LINKS = (
+    ("Factsheet", "factsheet.html"),
+    ("Columns and citation", "README.md"),
+    ("GeoPackage", "layers/darts.gpkg"),
+    ("QGIS project", "darts.qgz"),
+)
 _LATITUDE = 70.0
 """Where slumps are: the zoom level of mosaics for web maps is that of their pixels there, in every publication."""
 _PIXELS_M = {"sentinel2": 10.0, "planet": 3.0}
@@ -200,4 +208,15 @@ def _seen_km2(inventory: Path, said: Said, spread: Spread) -> Mapping[int, float
 
 
 def _write_map(what: Published, inventory: Path, slumps: gpd.GeoDataFrame, pictures: Mapping[str, str]) -> None:
-    pass
+    """Write the vector tiles and the page over them; links are to what the catalogue has."""
+    status = read_part(inventory, "tracks").drop(columns="geometry")[["slump_id", "status"]]
+    with_status = slumps.merge(status, how="left", on="slump_id")
+    replace_changed(what.catalogue / TILES, lambda file: write_pmtiles(file, with_status))
+    about, (first, last) = what.about, what.years
+    words = Words(
+        title=about.title,
+        about=about.description or f"Retrogressive thaw slumps, {first} to {last}, mapped from satellite images.",
+        attribution=[f"Licence: {about.licence}", *(one.words for one in what.credit)],
+        links=_LINKS,
+    )
+    write_map(what.catalogue, inventory, slumps, words, pictures=pictures)

@@ -1,6 +1,5 @@
 """Extents and slumps of all tiles of some results folders as two layers; only tiles that are new are read."""
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -156,9 +155,3 @@ def write_layers(layers: Layers, file: Path) -> None:
         options = {"driver": "GPKG", "engine": "pyogrio"}
         layers.scenes.to_file(part, layer=SCENES, geometry_type="Unknown", **options)
         layers.slumps.to_file(part, layer=SLUMPS, geometry_type="Unknown", mode="a", **options)
-
-
-def as_text(values: Any) -> str:
-    """Return plain values as JSON that can stand in a page: nothing in it can end a script."""
-    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

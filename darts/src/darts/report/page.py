@@ -1,29 +1,27 @@
 """The page itself: one file that opens from disk and asks nothing of anybody."""
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import jinja2
 import numpy as np
-import pyproj
 from markupsafe import Markup
 
 import darts
+from darts.maps.ground import graticule, land
+from darts.maps.parts import ASSETS, as_text, part_text
+from darts.maps.shapes import compact
 from darts.pipelines.results.records import RunRecord
 from darts.report.gather import Gathered, Tile
-from darts.report.layers import CRS, as_text
-from darts.report.shapes import compact
 from darts.report.timeline import stage_rows, timeline_of
 from darts.status.summary import RunStatus, reasons
 from darts.utils.terminal import short_path
 from darts_utils.text import counted
 
-_ASSETS = Path(__file__).parent / "assets"
+_OWN_ASSETS = Path(__file__).parent / "assets"
 _MOST_NUMBERS = 350_000
 """Of the outlines of slumps: some 1.5 MB."""
 _MOST_GROUND_NUMBERS = 100_000
@@ -42,7 +40,7 @@ def page_of(found: Gathered, *, project: str | None = None, pictures: Mapping[st
         pictures: Pictures by the path of their tile, where they are not to be read from there: data URIs.
     """
     environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, loader=jinja2.FileSystemLoader(_ASSETS),
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, loader=jinja2.FileSystemLoader(_OWN_ASSETS),
         undefined=jinja2.StrictUndefined,
     )  # fmt: skip
     slumps = compact(list(found.layers.slumps.geometry), _MOST_NUMBERS, coarsest_m=_COARSEST_SLUMP_M)
@@ -65,17 +63,16 @@ def page_of(found: Gathered, *, project: str | None = None, pictures: Mapping[st
         version=darts.__version__,
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         data=Markup(as_text(_data(found, slumps, pictures))),
-        **{name.replace(".", "_"): Markup(_asset(name)) for name in _PARTS},
+        **{name.replace(".", "_"): Markup(part_text(folder / name)) for folder, name in _PARTS},
     )
 
 
-_PARTS = ("leaflet.css", "leaflet.js", "page.css", "page.js")
-
-
-@cache
-def _asset(name: str) -> str:
-    text = (_ASSETS / name).read_text(encoding="utf-8")
-    return "\n".join(line for line in text.splitlines() if not line.startswith("//# sourceMappingURL"))
+_PARTS = (
+    (ASSETS, "leaflet.css"),
+    (ASSETS, "leaflet.js"),
+    (_OWN_ASSETS, "page.css"),
+    (_OWN_ASSETS, "page.js"),
+)
 
 
 def _words(found: Gathered) -> str:
@@ -134,8 +131,8 @@ def _data(found: Gathered, slumps: Sequence[Any], pictures: Mapping[str, str] | 
         "tiles": [_tile_values(tile, facts.get(tile.path, {}), pictures) for tile in found.tiles],
         "grounds": [grounds.get(tile.path, []) for tile in found.tiles],
         "slumps": slumps,
-        "land": json.loads(_asset("land.json")),
-        "graticule": list(_graticule()),
+        "land": land(),
+        "graticule": graticule(),
         "timeline": timeline_of(found.runs),
     }
 
@@ -162,17 +159,3 @@ def _value(value: Any) -> Any:
     if value is None or (isinstance(value, float) and not np.isfinite(value)):
         return None
     return round(value, 3) if isinstance(value, float) else value
-
-
-def _graticule() -> Iterator[list[int]]:
-    """Yield circles of latitude and meridians in kilometres, as steps."""
-    project = pyproj.Transformer.from_crs("EPSG:4326", CRS, always_xy=True).transform
-    for latitude in (50, 60, 70, 80):
-        yield _line(*project(np.arange(-180, 181, 3), np.full(121, latitude)))
-    for longitude in range(-180, 180, 30):
-        yield _line(*project(np.full(2, longitude), np.array([50, 89])))
-
-
-def _line(x: Any, y: Any) -> list[int]:
-    whole = np.rint(np.column_stack([x, y]) / 1000).astype(int)
-    return [int(value) for value in np.vstack([whole[:1], np.diff(whole, axis=0)]).ravel()]

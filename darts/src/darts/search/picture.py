@@ -1,8 +1,6 @@
 """A picture of where scenes lie."""
 
-import json
 from collections.abc import Iterator, Sequence
-from importlib.resources import files as resources
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import shapely
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from darts.maps.ground import land as land_rings
 from darts.search.found import Found, in_plane
 from darts_utils.files import atomic_file
 from darts_utils.text import counted
@@ -40,9 +39,8 @@ def draw(found: Found, file: Path) -> None:
 
 
 def land() -> Iterator[shapely.Polygon]:
-    """Yield land north of 45 degrees in metres of EPSG:3413, as the page of a report has it."""
-    text = (resources("darts.report") / "assets" / "land.json").read_text(encoding="utf-8")
-    for rings in json.loads(text):
+    """Yield land north of 45 degrees in metres of EPSG:3413, as pages have it."""
+    for rings in land_rings():
         outer, *holes = (1000 * np.cumsum(np.array(ring).reshape(-1, 2), axis=0) for ring in rings)
         yield shapely.Polygon(outer, holes)
 

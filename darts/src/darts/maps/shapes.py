@@ -1,7 +1,6 @@
 """Outlines as few whole numbers as a page has room for."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -41,9 +40,7 @@ def _rings(shape: Any) -> Rings:
 def _steps(points: np.ndarray[Any, np.dtype[np.float64]]) -> list[int]:
     """Return the first point, and from each to the next."""
     whole = np.rint(points[:-1]).astype(np.int64)  # the last point is the first again
-    steps = [int(value) for value in whole[0]]
-    for before, after in pairwise(whole):
-        steps += [int(after[0] - before[0]), int(after[1] - before[1])]
+    steps: list[int] = np.vstack([whole[:1], np.diff(whole, axis=0)]).ravel().tolist()
     return steps
 
 

@@ -217,7 +217,7 @@ def test_nothing_of_this_machine_is_in_it(made, catalogue):
 
 def test_equal_input_gives_an_equal_catalogue_and_again_changes_nothing(world, catalogue, tmp_path):
     out = tmp_path / "again"
-    publish(world, out, workers=2)
+    publish(world, out)
     assert contents(out) == contents(catalogue)
     before = {
         path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file() and path.name != "checksums.sha256"
@@ -329,7 +329,17 @@ def test_without_tiles_it_is_published_without_mosaics(world, tmp_path, darts, m
     for tile in world.output.glob("S2B*"):
         (tile / "probabilities.tif").unlink()
     result = darts(
-        "publish", inventory, "--tiles", world.output, "--out", tmp_path / "bare", "--no-models", "--pictures", "0"
+        "publish",
+        inventory,
+        "--tiles",
+        world.output,
+        "--out",
+        tmp_path / "bare",
+        "--no-models",
+        "--pictures",
+        "0",
+        "--workers",
+        "1",
     )
     assert result.returncode == 0
     assert "2 tiles without probabilities.tif: not in mosaics" in result.stdout
@@ -358,6 +368,14 @@ def test_what_people_say_of_it_is_checked(tmp_path, text, said):
     file.write_text(text)
     with pytest.raises(ConfigError, match=said):
         read_about(file)
+
+
+def test_who_publishes_maps_of_planet_is_told_once_that_the_contract_counts(world, tmp_path, capsys):
+    for record in world.output.rglob("darts_inference.json"):
+        record.write_text(record.read_text().replace('"sentinel2"', '"planet"'))
+    publish(world, tmp_path / "of_planet", pictures=0, mosaic="none")
+    assert capsys.readouterr().out.count("says your contract with Planet") == 1
+    assert "PlanetScope images by Planet Labs PBC" in (tmp_path / "of_planet" / "README.md").read_text()
 
 
 def test_a_box_across_the_antimeridian_is_narrow():

@@ -17,13 +17,13 @@ import rasterio
 import shapely
 
 from benchmarks.lib.made_results import make_results
+from darts.maps.shapes import compact
 from darts.pipelines.results.journal import Journal
 from darts.pipelines.results.records import read_runs
 from darts.pipelines.tiles import Outcome, RunReport, StageTime, TileRef
 from darts.report import layers as layers_module
 from darts.report.build import build_report, end_with_report
 from darts.report.layers import layers_of, read_layers
-from darts.maps.shapes import compact
 from darts.report.timeline import stage_rows, timeline_of
 
 N = 26

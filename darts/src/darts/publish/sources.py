@@ -131,6 +131,8 @@ class Credit:
     terms: str
     words: str
     doi: str | None = None
+    caution: str | None = None
+    """What whoever publishes is told once."""
 
 
 _OF_SENSORS = {
@@ -143,6 +145,7 @@ _OF_SENSORS = {
         "PlanetScope",
         "sold; what may be passed on says the contract with Planet",
         "PlanetScope images by Planet Labs PBC, under the terms of the contract of whoever mapped them.",
+        caution="PlanetScope images are sold. What may be passed on of them says your contract with Planet.",
     ),
 }
 _OF_LAYERS = {

@@ -164,6 +164,9 @@ def _data(place: Place, wanted: Wanted, slumps: gpd.GeoDataFrame, made: Made, sp
 def _told(place: Place, wanted: Wanted, slumps: gpd.GeoDataFrame, what: Published, spread: Spread) -> None:
     """Write all that tells of the data: map, project, texts, metadata."""
     inventory, out = place.inventory, place.out
+    for credit in what.credit:
+        if credit.caution is not None:
+            note(credit.caution)
     tracks = read_part(inventory, "tracks")
     pictures = write_pictures(inventory, out, place.roots, slumps, place.data, most=wanted.pictures)
     _write_map(what, inventory, slumps, pictures)

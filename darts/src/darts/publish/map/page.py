@@ -27,7 +27,10 @@ PAGE = "index.html"
 _OWN = Path(__file__).parent / "assets"
 _STYLES = (ASSETS / "leaflet.css", _OWN / "map.css")
 _LIBRARIES = (ASSETS / "leaflet.js", _OWN / "pmtiles.js", _OWN / "vector-tile.js")
-_SCRIPTS = (*_LIBRARIES, *(_OWN / f"{name}.js" for name in ("polar", "store", "tiles", "draw", "panel", "search", "map")))
+_SCRIPTS = (
+    *_LIBRARIES,
+    *(_OWN / f"{name}.js" for name in ("polar", "store", "tiles", "draw", "panel", "search", "map")),
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,9 @@ def point_files(places: Places) -> dict[str, dict[str, Any]]:
     total = len(places.tracks)
     cuts = range(0, total, MOST_POINTS)
     return {
-        "points" if cut == 0 else f"points-{1 + cut // MOST_POINTS}": _points(places, cut, min(cut + MOST_POINTS, total))
+        "points" if cut == 0 else f"points-{1 + cut // MOST_POINTS}": _points(
+            places, cut, min(cut + MOST_POINTS, total)
+        )
         for cut in cuts
     }
 

@@ -60,7 +60,9 @@ def _columns(slumps: gpd.GeoDataFrame) -> pd.DataFrame:
 def _pixels(shapes: Array, zoom: int) -> Array:
     """Return shapes in units of the tiles of a zoom level, counted from the north-west corner of the world."""
     scale = _EXTENT * 2**zoom / (2 * _HALF_M)
-    moved: Array = shapely.transform(shapes, lambda xy: np.column_stack([xy[:, 0] + _HALF_M, _HALF_M - xy[:, 1]]) * scale)
+    moved: Array = shapely.transform(
+        shapes, lambda xy: np.column_stack([xy[:, 0] + _HALF_M, _HALF_M - xy[:, 1]]) * scale
+    )
     return moved
 
 

@@ -87,6 +87,26 @@ def test_who_is_alone_is_asked_all_again(review):
     assert some.next_question("a", now=0.0) is None
 
 
+def test_what_is_likely_asked_next_is_held_for_nobody(review):
+    some = review(4)
+    assert some.next_question("a", now=0.0).id == 1
+    assert some.next_question("b", now=0.0).id == 2
+    assert some.likely_next("a", 1, now=0.0).id == 3
+    assert some.next_question("c", now=0.0).id == 3
+    assert some.likely_next("a", 4, now=0.0) is None
+
+
+def test_slumps_that_are_gone_are_asked_about_no_more_but_verdicts_stay(review):
+    some = review(4)
+    some.answer(1, Said(reviewer="a", verdict="slump"))
+    assert some.next_question("a", now=0.0).id == 2
+    some.leave_out([("s0000", 2024), ("s0001", 2024), ("s0002", 1999)])
+    assert [one.id for one in some.open_questions()] == [3, 4]
+    assert some.counts() == {"asked": 3, "answered": 1, "slump": 1, "not": 0, "unsure": 0}
+    assert some.said(1, "a").verdict == "slump"
+    assert some.said(1, "b") is None
+
+
 def test_nothing_is_asked_again_before_it_was_answered(review):
     some = review(1, repeats=(0,))
     assert some.next_question("a", now=0.0).id == 1
@@ -115,6 +135,7 @@ def work(file, reviewer, seed):
     with file.with_name(f"{reviewer}.acknowledged").open("a", buffering=1) as acknowledged:
         while (question := some.next_question(reviewer, now=time.time())) is not None:
             verdict = chance.choice(("slump", "not", "unsure"))
+            time.sleep(0.005)  # people who are too fast have answered all before they are killed
             try:
                 some.answer(question.id, Said(reviewer=reviewer, verdict=verdict))
             except TakenError:

@@ -40,7 +40,7 @@ def opened(chromium):
     """Open a file in a window of a size."""
     contexts = []
 
-    def open_file(path, width=1280, height=900, **settings):
+    def open_file(path, width=1280, height=900, part="", **settings):
         context = chromium.new_context(viewport={"width": width, "height": height}, **settings)
         contexts.append(context)
         page = context.new_page()
@@ -57,7 +57,7 @@ def opened(chromium):
                 route.abort()
 
         page.route("**/*", judge)
-        page.goto(path.absolute().as_uri())
+        page.goto(path.absolute().as_uri() + part)
         return found
 
     yield open_file

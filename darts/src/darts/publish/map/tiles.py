@@ -17,8 +17,8 @@ from darts_utils.rasters.arrays import Array
 
 TILES = "layers/slumps.pmtiles"
 LAYER = "slumps"
-OUTLINE_ZOOMS = range(9, 13)
-POINT_ZOOMS = range(9)
+OUTLINE_ZOOMS = range(10, 13)
+POINT_ZOOMS = range(10)
 _EXTENT = 4096
 _GRID = 64
 """Points of a tile stand for all slumps in a square of this many units."""
@@ -30,7 +30,7 @@ _SHARED = ("slump_id", "tier", "status", "verdict")
 def write_pmtiles(file: Path, slumps: gpd.GeoDataFrame) -> None:
     """Write a PMTiles archive of one layer, `slumps`; equal slumps give equal bytes.
 
-    From zoom 9 on a feature is a slump of a year with its outline: `slump_id year tier area_m2` (majority area, whole)
+    From zoom 10 on a feature is a slump of a year with its outline: `slump_id year tier area_m2` (majority area, whole)
     `status verdict`, what is null left out. It is whole in each tile that it touches. Before, it is a point that stands
     for all slumps of a year in a 64th of a tile: `year`, how many (`n_slumps`), their area, and what all share.
 
@@ -50,7 +50,7 @@ def write_pmtiles(file: Path, slumps: gpd.GeoDataFrame) -> None:
 
 
 def _columns(slumps: gpd.GeoDataFrame) -> pd.DataFrame:
-    columns = {name: slumps[name] if name in slumps else None for name in ("slump_id", "tier", "status", "verdict")}
+    columns = {name: slumps.get(name) for name in _SHARED}
     table = pd.DataFrame(columns, index=slumps.index).astype(object)
     table["year"] = slumps["year"].astype(int)
     table["area_m2"] = slumps["area_majority_m2"].fillna(0).round().astype(int)
@@ -60,9 +60,7 @@ def _columns(slumps: gpd.GeoDataFrame) -> pd.DataFrame:
 def _pixels(shapes: Array, zoom: int) -> Array:
     """Return shapes in units of the tiles of a zoom level, counted from the north-west corner of the world."""
     scale = _EXTENT * 2**zoom / (2 * _HALF_M)
-    moved: Array = shapely.transform(
-        shapes, lambda xy: np.column_stack([xy[:, 0] + _HALF_M, _HALF_M - xy[:, 1]]) * scale
-    )
+    moved: Array = shapely.transform(shapes, lambda xy: (xy * [1, -1] + _HALF_M) * scale)
     return moved
 
 
@@ -79,7 +77,7 @@ def _points(table: pd.DataFrame, shapes: Array, zoom: int) -> pd.DataFrame:
     for name in _SHARED:
         least, most = (grouped[name].agg(kind).to_numpy() for kind in ("min", "max"))
         is_shared = (least == most) & (least >= 0)
-        known = np.append(np.asarray(values[name], dtype=object), None)
+        known = np.array([*values[name], None], dtype=object)
         found[name] = known[np.where(is_shared, least, -1)]
     whole = np.floor(found[["x", "y"]].to_numpy())
     found["shape"] = shapely.points(whole)
@@ -128,15 +126,14 @@ def _joined(parts: pd.Series) -> Any:
 
 def _write_zoom(writer: Writer, zoom: int, features: pd.DataFrame) -> None:
     """Write the tiles of a zoom level in the order of the archive."""
-    groups = features.groupby(["tile_x", "tile_y"], sort=False).indices
-    ids = {zxy_to_tileid(zoom, int(x), int(y)): (x, y) for x, y in groups}
+    tile_ids = [zxy_to_tileid(zoom, x, y) for x, y in zip(features["tile_x"], features["tile_y"], strict=True)]
     names = [name for name in features.columns if name not in {"tile_x", "tile_y", "shape"}]
-    for tile_id, place in sorted(ids.items()):
-        writer.write_tile(tile_id, _tile(features.iloc[groups[place]], names, place))
+    for tile_id, of_tile in features.groupby(np.array(tile_ids)):
+        writer.write_tile(tile_id, _tile(of_tile, names))
 
 
-def _tile(features: pd.DataFrame, names: list[str], place: tuple[int, int]) -> bytes:
-    corner = np.array(place) * _EXTENT
+def _tile(features: pd.DataFrame, names: list[str]) -> bytes:
+    corner = features[["tile_x", "tile_y"]].to_numpy()[0] * _EXTENT
     shapes = shapely.transform(features["shape"].to_numpy(), lambda xy: xy - corner)
     made = [
         {"geometry": shape, "properties": values} for shape, values in zip(shapes, _told(features, names), strict=True)

@@ -211,8 +211,8 @@ const SlumpLayer = L.Layer.extend({
           context.arc(px, py, r, 0, 2 * Math.PI);
         }
       }
-      if (r > 2) context.stroke();
       context.fill();
+      if (r > 2) context.stroke();
     }
     this.drawn.spots = this.drawn.spots.concat(found.map((i) => ({ x: x[i], y: y[i], r, i })));
   },

@@ -142,8 +142,8 @@
   });
 
   function say() {
-    const { mode, isWhole } = layer.drawn;
-    const words = { counts: "Circles count slumps; click one to come closer.", points: "Points are slumps.", outlines: "Outlines of the year; points where one is still to come." };
+    const { mode, isWhole, largest } = layer.drawn;
+    const words = { counts: `Circles are as large as there are slumps, up to ${number(largest)}, in the colours of their tiers. Click one to come closer.`, points: "Points are slumps.", outlines: "Outlines of the year; points where one is still to come." };
     byId("mode").textContent = words[mode];
     document.documentElement.dataset.mode = mode;
     document.documentElement.dataset.whole = String(mode !== "outlines" || isWhole === true);
@@ -169,7 +169,7 @@
   function choose(i, { moves = false, focus = false } = {}) {
     state.chosen = i;
     if (moves) {
-      const zoom = Math.max(map.getZoom(), -3);
+      const zoom = Math.max(map.getZoom(), -2.5);
       map.setView([points.y[i], points.x[i]], zoom, { animate: false });
     }
     layer.later();

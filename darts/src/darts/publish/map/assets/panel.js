@@ -39,16 +39,16 @@ const panel = (function () {
   }
 
   function table(slump, year) {
-    const heads = ["year", "area m²", "low to high", "tier", "hits of looks", "agreement", "days", "ground seen"];
+    const heads = ["year", "area m², low to high", "tier", "images", "days, ground seen"];
     const rows = slump.years.map((row) => {
+      const agreement = row[column.agreement] === null ? "" : `agree ${Math.round(100 * row[column.agreement])} %`;
+      const seen = row[column.seen_fraction] === null ? "" : `seen ${Math.floor(100 * row[column.seen_fraction])} %`;
       const cells = [
-        number(row[column.area_majority_m2]), between(row), row[column.tier] || "none",
-        `${number(row[column.n_hits])} of ${number(row[column.n_looks])}`,
-        row[column.agreement] === null ? "–" : `${Math.round(100 * row[column.agreement])} %`, days(row),
-        row[column.seen_fraction] === null ? "–" : `${Math.floor(100 * row[column.seen_fraction])} %`,
+        [number(row[column.area_majority_m2]), between(row)], [row[column.tier] || "none", ""],
+        [`${number(row[column.n_hits])} of ${number(row[column.n_looks])}`, agreement], [days(row), seen],
       ];
       return element("tr", index.years[year] === row[column.year] ? { class: "now" } : {},
-        element("th", { scope: "row" }, String(row[column.year])), ...cells.map((words) => element("td", {}, words)));
+        element("th", { scope: "row" }, String(row[column.year])), ...cells.map(([words, more]) => element("td", {}, words, element("small", {}, more))));
     });
     return element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Years of the slump" }, element("table", {},
       element("thead", {}, element("tr", {}, ...heads.map((name) => element("th", { scope: "col" }, name)))), element("tbody", {}, ...rows)));
@@ -92,7 +92,8 @@ const panel = (function () {
     if (slump.split_from) facts.append(...relation("split from", slump.split_from, choose));
     if (slump.merged_into) facts.append(...relation("merged into", slump.merged_into, choose));
     facts.append(element("dt", {}, "place"), element("dd", {},
-      element("a", { href: `geo:${latitude.toFixed(5)},${longitude.toFixed(5)}` }, `${degrees(latitude, "NS")}, ${degrees(longitude, "EW")}`)));
+      element("a", { href: `#13/${latitude.toFixed(5)}/${longitude.toFixed(5)}/all/${slump.slump_id}` }, `${degrees(latitude, "NS")}, ${degrees(longitude, "EW")}`),
+      " (", element("a", { href: `geo:${latitude.toFixed(5)},${longitude.toFixed(5)}` }, "in another app"), ")"));
     facts.append(element("dt", {}, "id"), element("dd", { class: "id" }, slump.slump_id));
     const found = [element("h2", { tabindex: "-1" }, `Slump ${slump.slump_id.slice(0, 8)}`), facts];
     if (slump.picture) {

@@ -49,7 +49,7 @@ class Words:
 def write_map(
     catalogue: Path, inventory: Path, slumps: gpd.GeoDataFrame, words: Words, *, pictures: Mapping[str, str]
 ) -> list[Path]:
-    """Write `index.html` and `data/*.js`, remove other data files, and return those written; equal ones are left alone.
+    """Write `index.html` and `data/*.js`, remove other data files, and return them; equal ones are left alone.
 
     Args:
         catalogue: Folder of the publication.

@@ -38,7 +38,7 @@
 
   // ---- the map -----------------------------------------------------------------------------------------------------
   const map = L.map("map", {
-    crs: L.CRS.Simple, minZoom: -14, maxZoom: 1, zoomSnap: 0.5, zoomDelta: 1, attributionControl: false,
+    crs: L.CRS.Simple, minZoom: -15, maxZoom: 1, zoomSnap: 0.5, zoomDelta: 1, attributionControl: false,
     zoomAnimation: false, fadeAnimation: false, markerZoomAnimation: false, inertia: !calm, wheelPxPerZoomLevel: 120,
     maxBounds: [[-6e6, -6e6], [6e6, 6e6]],
   });
@@ -278,7 +278,7 @@
     });
     await opened;
     layer.addTo(map);
-    performance.mark("drawn");
+    requestAnimationFrame(() => performance.mark("drawn"));
     if (asked) history.replaceState(null, "", asked);
     if (!(await readAddress())) { setYear(ALL); showAll(); }
     listNow();

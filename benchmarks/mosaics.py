@@ -34,7 +34,7 @@ from darts_export.publish.mosaics import write_mosaics
 from darts_postprocessing.inventory.build import spread_over
 from darts_utils.rasters.arrays import Array
 
-YEAR, TIMES, EDGE_M, PITCH_M, FULL_PX = 2024, 4, 109_800, 100_000, 10_980
+YEAR, TIMES, FULL_PX = 2024, 4, 10_980
 LIMIT_GIB, LIMIT_GROWTH, LIMIT_DIFFERENT = 2.0, 1.2, 0.01
 PLAIN = "GDAL's warp of whole cells, mean by NumPy"
 _NO_DATA = 255
@@ -44,17 +44,21 @@ def main() -> int:
     """Measure, print a line for each number of tiles and for both ways, and return 1 if a limit is passed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tiles", type=int, nargs="+", default=[20, 40])
-    parser.add_argument("--compared", type=int, default=8, help="tiles that are brought together in the plain way, too")
+    parser.add_argument(
+        "--compared", type=int, default=8, help="tiles that are brought together in the plain way, or 0"
+    )
     parser.add_argument("--size", type=int, default=FULL_PX, help="pixels along an edge of a tile")
+    parser.add_argument("--pixel-m", type=float, default=10.0, help="edge of a pixel, of tiles and mosaics")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--folder", type=Path, help="where tiles and mosaics stay; a temporary folder without it")
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp()) if given.folder is None else given.folder
-    grid = polar_grid(EDGE_M / given.size)
+    grid = polar_grid(given.pixel_m)
     try:
-        looks = _alone(make, folder / "tiles", max(*given.tiles, given.compared), given.size)
+        looks = _alone(make, folder / "tiles", max(*given.tiles, given.compared), given.size, given.pixel_m)
         is_within = _grows_evenly(folder, looks, given.tiles, grid, given.workers)
-        return int(not (_compare(folder, looks[: given.compared], grid) and is_within))
+        leads_to_same = not given.compared or _compare(folder, looks[: given.compared], grid)
+        return int(not (leads_to_same and is_within))
     finally:
         if given.folder is None:
             shutil.rmtree(folder)
@@ -178,7 +182,7 @@ def _plain_cell(looks: list[Look], profile: dict[str, object], file: Path) -> Ar
     return number
 
 
-def make(folder: Path, number: int, size: int) -> list[Look]:
+def make(folder: Path, number: int, size: int, pixel_m: float) -> list[Look]:
     """Write made-up tiles of as many images, unless they are there, and return them."""
     folder.mkdir(parents=True, exist_ok=True)
     patterns = [folder / f"pattern-{seed}-{size}.tif" for seed in range(TIMES)]
@@ -188,25 +192,28 @@ def make(folder: Path, number: int, size: int) -> list[Look]:
     looks = []
     for image in range(number):
         place, time_of_year = divmod(image, TIMES)
-        file = folder / f"{place:03d}-{time_of_year}-{size}" / "probabilities.tif"
+        file = folder / f"{place:03d}-{time_of_year}-{size}-{pixel_m:g}" / "probabilities.tif"
         if not file.exists():
             file.parent.mkdir(exist_ok=True)
             part = file.with_suffix(".part")
             shutil.copy(patterns[(place + time_of_year) % TIMES], part)
             with rasterio.open(part, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as raster:
-                pixels = _pixels_at(place, size)
+                pixels = _pixels_at(place, size, pixel_m)
                 raster.crs, raster.transform = str(pixels.crs), pixels.affine
             part.replace(file)
         looks.append(Look(f"image-{place:03d}-{time_of_year}", YEAR, file))
     return looks
 
 
-def _pixels_at(place: int, size: int) -> GeoBox:
-    """Return the pixels of a place: two beside each other, ten above each other, then the next zone."""
+def _pixels_at(place: int, size: int, pixel_m: float) -> GeoBox:
+    """Return the pixels of a place: two beside each other, ten above each other, then the next zone.
+
+    Neighbours share what tiles of Sentinel-2 do.
+    """
     zone, (row, column) = 5 + place // 20, divmod(place % 20, 2)
-    left, top = 399_960 + PITCH_M * column, 7_500_000 + PITCH_M * row
-    pixel = EDGE_M / size
-    return GeoBox((size, size), Affine(pixel, 0, left, 0, -pixel, top), f"EPSG:{32600 + zone}")
+    pitch_m = 100_000 / 109_800 * size * pixel_m
+    left, top = 399_960 + pitch_m * column, 7_500_000 + pitch_m * row
+    return GeoBox((size, size), Affine(pixel_m, 0, left, 0, -pixel_m, top), f"EPSG:{32600 + zone}")
 
 
 def _write_pattern(file: Path, seed: int, size: int) -> None:

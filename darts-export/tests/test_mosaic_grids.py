@@ -18,7 +18,7 @@ CORNERS = [Cell(column, row) for column in (-1, 0) for row in (-1, 0)]
 TO_PLANE = pyproj.Transformer.from_crs("EPSG:4326", "EPSG:6931", always_xy=True)
 
 
-def tile_at(longitude: float, latitude: float, crs: str, edge_px=1098, size=100.0) -> GeoBox:
+def tile_at(longitude: float, latitude: float, crs: str, edge_px=366, size=300.0) -> GeoBox:
     x, y = pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform(longitude, latitude)
     half = edge_px / 2 * size
     return GeoBox((edge_px, edge_px), Affine(size, 0, x - half, 0, -size, y + half), crs)

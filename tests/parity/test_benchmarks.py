@@ -131,8 +131,8 @@ def test_scenes_come_over_a_slow_line(tmp_path, monkeypatch):
 def test_tiles_are_brought_together_to_mosaics_in_both_ways(tmp_path):
     from benchmarks import mosaics
 
-    looks = mosaics.make(tmp_path / "tiles", 6, 366)
-    grid = mosaics.polar_grid(mosaics.EDGE_M / 366)
+    looks = mosaics.make(tmp_path / "tiles", 6, 366, 300.0)
+    grid = mosaics.polar_grid(300)
     made = mosaics.ours(looks, tmp_path / "ours", grid, 1)
     assert min(made.seconds, made.cpu, made.gib) > 0
     assert made.n_cells > 4

@@ -1,4 +1,4 @@
-"""What the map of a publication reads: vector tiles as another reader sees them, data that changes only where it must."""
+"""What the map of a publication reads: vector tiles as others read them, data that changes only where it must."""
 
 import gzip
 import json
@@ -23,6 +23,7 @@ from darts.publish.map.tiles import OUTLINE_ZOOMS, POINT_ZOOMS, write_pmtiles
 WORDS = Words(title="Slumps", about="Made up.", attribution=["nobody"], links=[])
 N_SLUMPS = 120
 HALF_M = 20037508.342789244
+DOWN = {"y_coord_down": True}
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def tiles_of(file):
     found = []
     with file.open("rb") as archive:
         for (zoom, x, y), content in all_tiles(MmapSource(archive)):
-            (layer,) = mapbox_vector_tile.decode(gzip.decompress(content), {"y_coord_down": True}).items()
+            (layer,) = mapbox_vector_tile.decode(gzip.decompress(content), default_options=DOWN).items()
             assert layer[0] == "slumps"
             size = 2 * HALF_M / 2**zoom
             matrix = [size / 4096, 0, 0, -size / 4096, x * size - HALF_M, HALF_M - y * size]

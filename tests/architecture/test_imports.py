@@ -31,6 +31,7 @@ DISTRIBUTION_OF = {
     "tomli_w": "tomli-w",
     "PIL": "pillow",
     "rio_cogeo": "rio-cogeo",
+    "mapbox_vector_tile": "mapbox-vector-tile",
     "darts": "darts-nextgen",
 }
 NOT_IMPORTED_BUT_NEEDED = {

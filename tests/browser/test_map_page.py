@@ -1,4 +1,4 @@
-"""The map of a publication in a real browser: from disk, from servers with and without ranges, by keyboard, on phones."""
+"""The map of a publication in a real browser: from disk, from servers with ranges and without, by keys, on phones."""
 
 import json
 import shutil
@@ -18,15 +18,15 @@ N_SLUMPS = 200
 WORDS = Words(title=f"Slumps {EVIL}", about=EVIL, attribution=[EVIL], links=[("Factsheet", "factsheet.html")])
 READY = "document.documentElement.dataset.ready === 'true'"
 WHOLE = "document.documentElement.dataset.mode === 'outlines' && document.documentElement.dataset.whole === 'true'"
-RED = """() => {
-    const canvas = document.querySelector("canvas.slumps");
+RED_PLACES = """() => {
+    const canvas = document.querySelector("canvas.slumps"), places = [];
     const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-    let red = 0;
     for (let at = 0; at < data.length; at += 4) {
-        if (data[at] > 110 && data[at] > 1.4 * data[at + 1] && data[at] > 1.4 * data[at + 2]) red += 1;
+        if (data[at] > 110 && data[at] > 1.4 * data[at + 1] && data[at] > 1.4 * data[at + 2]) places.push(at);
     }
-    return red;
+    return places;
 }"""
+RED = f"({RED_PLACES})().length"
 
 
 @pytest.fixture(scope="module")
@@ -334,16 +334,16 @@ def test_outlines_come_from_tiles_where_ranges_work_and_from_cells_elsewhere(cat
 def test_tiles_and_cells_draw_the_same(catalogue, world, chromium):
     _, slumps, (chosen, _) = world
     latitude, longitude = place_of(slumps, chosen)
-    red = {}
+    drawn = {}
     for ranges in (False, True):
         page = chromium.new_page(viewport={"width": 1400, "height": 950})
         with served(catalogue, ranges=ranges) as server:
             page.goto(f"{server.address}/index.html#15/{latitude}/{longitude}/2024")
             until(page, READY)
             until(page, WHOLE)
-            red[ranges] = page.evaluate(RED)
+            drawn[ranges] = set(page.evaluate(RED_PLACES))
             page.close()
-    assert red[True] == pytest.approx(red[False], rel=0.03)
+    assert len(drawn[True] & drawn[False]) > 0.95 * len(drawn[True] | drawn[False]) > 5000
 
 
 def test_of_what_was_loaded_the_last_is_kept(reader):

@@ -71,7 +71,8 @@ def write_map(
     index = {
         "years": places.years, "points": list(points), "looks": [name for name, _ in seen], "cell": CELL_M,
         "columns": YEAR_COLUMNS, "tiers": TIERS, "statuses": STATUSES, "verdicts": VERDICTS,
-        "colours": [TIER_COLOURS[tier] for tier in TIERS], "tiles": TILES if (catalogue / TILES).is_file() else None, "land": land(), "graticule": graticule(),
+        "colours": [TIER_COLOURS[tier] for tier in TIERS], "land": land(), "graticule": graticule(),
+        "tiles": TILES if (catalogue / TILES).is_file() else None,
     }  # fmt: skip
     page = catalogue / PAGE
     write_changed(page, _page(words, index).encode())

@@ -209,6 +209,7 @@
     listing = setTimeout(listNow, 200);
   }
   function listNow() {
+    if (!map.hasLayer(layer)) return; // slumps are still to come
     const found = layer.inBox(layer.box()), rows = largest(found, MOST_ROWS);
     const words = `${number(found.length)} ${found.length === 1 ? "slump" : "slumps"} in view`;
     byId("count").textContent = found.length > rows.length ? `${words}; the ${MOST_ROWS} largest are listed` : words;

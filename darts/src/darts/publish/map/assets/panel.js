@@ -93,15 +93,16 @@ const panel = (function () {
     if (slump.merged_into) facts.append(...relation("merged into", slump.merged_into, choose));
     facts.append(element("dt", {}, "place"), element("dd", {},
       element("a", { href: `#13/${latitude.toFixed(5)}/${longitude.toFixed(5)}/all/${slump.slump_id}` }, `${degrees(latitude, "NS")}, ${degrees(longitude, "EW")}`),
-      " (", element("a", { href: `geo:${latitude.toFixed(5)},${longitude.toFixed(5)}` }, "in another app"), ")"));
+      " (", element("a", { href: `geo:${latitude.toFixed(5)},${longitude.toFixed(5)}` }, "geo"), ")"));
     facts.append(element("dt", {}, "id"), element("dd", { class: "id" }, slump.slump_id));
     const found = [element("h2", { tabindex: "-1" }, `Slump ${slump.slump_id.slice(0, 8)}`), facts];
+    found.push(element("h3", {}, "Years"), table(slump, year), element("h3", {}, "Review"), ...verdicts(slump));
     if (slump.picture) {
       const picture = element("img", { src: slump.picture.split("/").map(encodeURIComponent).join("/"), alt: `Satellite image of slump ${slump.slump_id.slice(0, 8)}` });
       picture.addEventListener("error", () => picture.replaceWith(element("p", { class: "quiet" }, "The picture is not there.")));
       found.push(picture);
     }
-    return [...found, element("h3", {}, "Years"), table(slump, year), element("h3", {}, "Review"), ...verdicts(slump)];
+    return found;
   }
   return { parts, degrees };
 })();

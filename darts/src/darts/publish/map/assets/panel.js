@@ -30,16 +30,16 @@ const panel = (function () {
 
   function between(row) {
     const [low, high] = [row[column.area_low_m2], row[column.area_high_m2]];
-    return low === null || high === null ? "–" : `${number(low)} to ${number(high)}`;
+    return low === null || high === null ? "–" : `${number(low)}–${number(high)}`;
   }
 
   function days(row) {
     const [first, last] = [row[column.first_acquired], row[column.last_acquired]].map((day) => (day || "").slice(5));
-    return first === last ? first || "–" : `${first} to ${last}`;
+    return first === last ? first || "–" : `${first} – ${last}`;
   }
 
   function table(slump, year) {
-    const heads = ["year", "area m², low to high", "tier", "images", "days, ground seen"];
+    const heads = ["year", "area m², low–high", "tier", "images", "days, ground seen"];
     const rows = slump.years.map((row) => {
       const agreement = row[column.agreement] === null ? "" : `agree ${Math.round(100 * row[column.agreement])} %`;
       const seen = row[column.seen_fraction] === null ? "" : `seen ${Math.floor(100 * row[column.seen_fraction])} %`;

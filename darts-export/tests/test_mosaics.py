@@ -421,6 +421,14 @@ def test_images_are_told_that_saw_something_in_the_cell(make_look, tmp_path):
     assert tile.image_ids == ("clear",)
 
 
+def test_an_image_that_saw_only_ground_beyond_the_edge_of_a_cell_saw_nothing_of_it(make_look, tmp_path):
+    over_two = GeoBox(FEW.shape, Affine(400, 0, -12 * 400, 0, -400, 100 * 400), FEW.crs)
+    values = flat(255)
+    values[:, 12] = 50
+    tiles = write_mosaics([make_look(over_two, values=values)], tmp_path / "out", POLAR)
+    assert [(tile.cell, tile.n_images) for tile in tiles] == [("x0000y0000", 1)]
+
+
 def test_statistics_are_those_of_the_values(overlapping, tmp_path):
     tiles = write_mosaics(overlapping, tmp_path / "out", POLAR)
     assert tiles == write_mosaics(overlapping, tmp_path / "out", POLAR)  # these are read

@@ -299,6 +299,21 @@ def test_what_cannot_be_published_is_said(world, darts, monkeypatch, given, said
     assert (world.output / "others" / "thesis.txt").read_text() == "mine"
 
 
+@pytest.mark.parametrize("found", ["results", "catalogue"])
+def test_results_and_catalogues_of_others_are_no_place_for_a_catalogue(world, tmp_path, found):
+    other = tmp_path / "other"
+    if found == "results":  # they hold an inventory, too, with the only copy of what people said
+        shutil.copytree(world.output, other)
+        (other / "inventory" / "review.sqlite").write_text("years of work")
+    else:
+        other.mkdir()
+        (other / "catalog.json").write_text('{"type": "Catalog", "id": "of somebody else"}')
+    before = contents(other)
+    with pytest.raises(ConfigError, match="has other things in it than a catalogue"):
+        publish(world, other, pictures=0, mosaic="none")
+    assert contents(other) == before
+
+
 def test_a_check_says_what_is_wrong(catalogue, darts, tmp_path):
     assert darts("publish", "--check", catalogue).returncode == 0
     shutil.copytree(catalogue, tmp_path / "copy")

@@ -227,6 +227,10 @@ def test_files_that_are_no_verdicts_of_this_review_change_nothing(world, darts, 
         assert len(result.stderr.strip().splitlines()) == 1, (name, result.stderr)
         assert review.counts()["answered"] == 0, name
     file.write_text(json.dumps(sound))
+    (world.inventory / "verdicts.json").write_text("[{}]")
+    result = darts("inventory", "verdicts", world.inventory, file)
+    assert "verdicts.json cannot be read" in result.stderr
+    (world.inventory / "verdicts.json").unlink()
     assert darts("inventory", "verdicts", world.inventory, file).returncode == 0
     assert review.counts()["answered"] == 1
 

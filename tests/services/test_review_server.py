@@ -205,6 +205,7 @@ def test_a_huge_body_is_refused_whatever_it_says_of_its_length(served):
         ("verdict", b'{"reviewer": "a", "question": 1, "verdict": "maybe"}', "application/json", 400),
         ("verdict", b'{"reviewer": "a", "question": 1, "verdict": "not", "note": 5}', "application/json", 400),
         ("back", b'{"question": 1}', "application/json", 400),
+        ("verdict", b'{"reviewer": "a", "question": 1%s, "verdict": "not"}' % (b"0" * 30), "application/json", 400),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_a_sentence(served, name, body, kind, status):
@@ -213,6 +214,12 @@ def test_what_makes_no_sense_is_refused_in_a_sentence(served, name, body, kind, 
     assert found == status
     assert json.loads(answer)["error"]
     assert review.counts()["answered"] == 0
+
+
+@pytest.mark.parametrize("number", [10**30, -(10**30), True, "1", None, [1]])
+def test_going_back_from_what_is_no_question_leads_to_the_last_answer(served, number):
+    status, answer = post(served[1], "back", {"reviewer": "a", "question": number})
+    assert (status, answer["question"]) == (200, None)
 
 
 def test_other_methods_do_nothing(served):

@@ -1,5 +1,6 @@
 """A publication at work: piece by piece, each left alone where it is what it would become."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ from darts.review.places import DataPlaces
 from darts.utils.terminal import note, say
 from darts_export.publish import checksums, datacite, provenance
 from darts_export.publish.changed import json_bytes, replace_changed, write_changed
+from darts_export.publish.checking.catalogue import OURS
 from darts_export.publish.datacite import datacite_document
 from darts_export.publish.grids import MosaicGrid, mercator_grid, mercator_zoom, polar_grid
 from darts_export.publish.looks import Look
@@ -40,7 +42,7 @@ from darts_export.publish.provenance import provenance_document
 from darts_export.publish.stac.write import write_stac
 from darts_export.publish.told import MosaicTile
 from darts_postprocessing.density.density import densities
-from darts_postprocessing.inventory.said import CATALOGUE, FILE, Said, read_said
+from darts_postprocessing.inventory.said import CATALOGUE, Said, read_said
 from darts_postprocessing.review.verdicts import FOLDER
 from darts_utils.errors import ConfigError
 from darts_utils.files import exclusive_lock, make_folder
@@ -94,6 +96,8 @@ def publish_inventory(place: Place, wanted: Wanted) -> None:
     tiles = tiles_at_hand(place.roots, said)
     _say_lacking(tiles, said)
     make_folder(place.out)
+    if not (place.out / CATALOGUE).is_file():
+        write_changed(place.out / CATALOGUE, json_bytes({}))  # so that one that was killed is known for what it is
     lock = place.out.absolute().parent / f".{place.out.absolute().name}.lock"
     with exclusive_lock(lock, timeout_s=0), spread_over_cores(wanted.workers) as spread:
         (place.out / checksums.FILE).unlink(missing_ok=True)  # what is half done must not look whole
@@ -115,10 +119,17 @@ def _check_out(inventory: Path, out: Path) -> None:
     check_writable(out)
     if out.absolute() == inventory.absolute() or inventory.absolute().is_relative_to(out.absolute()):
         raise ConfigError(f"the inventory lies in {out}. Give the catalogue a folder of its own.")
-    if out.is_dir() and not (out / CATALOGUE).is_file() and any(one.name[0] != "." for one in out.iterdir()):
-        begun = (out / "inventory" / FILE).is_file()
-        if not begun:
-            raise ConfigError(f"{out} has other things in it than a catalogue. Give a folder of its own with --out.")
+    if out.is_dir() and any(one.name[0] != "." for one in out.iterdir()) and not _is_own(out):
+        raise ConfigError(f"{out} has other things in it than a catalogue. Give a folder of its own with --out.")
+
+
+def _is_own(folder: Path) -> bool:
+    """Tell whether a catalogue was written to a folder, or begun: in another one files of others would be removed."""
+    try:
+        root = json.loads((folder / CATALOGUE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(root, dict) and (root == {} or OURS in root)
 
 
 def _say_lacking(tiles: Sequence[MappedTile], said: Said) -> None:

@@ -20,7 +20,7 @@ from darts_postprocessing.inventory.said import inventory_in, read_said
 from darts_postprocessing.review.labels import labels_of
 from darts_postprocessing.review.verdicts import FIGURES, FOLDER, REVIEW, final_verdicts, review_figures, write_verdicts
 from darts_utils.crs import EQUAL_AREA
-from darts_utils.errors import ConfigError
+from darts_utils.errors import ConfigError, DataError, one_line
 from darts_utils.files import atomic_file, exclusive_lock, make_folder
 from darts_utils.machine.outputs import check_writable, writing
 from darts_utils.paths import user_path
@@ -97,12 +97,25 @@ def _table(review: Review, slumps: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
 def _write_figures(inventory: Path, figures: Mapping[str, Any]) -> None:
     """Write the figures of a review beside those of others, in the order of their ids."""
     file = inventory / FIGURES
-    others = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+    others = _figures_in(file) if file.is_file() else []
     every = sorted(
         [*(one for one in others if one["review"] != figures["review"]), figures], key=lambda one: one["review"]
     )
     with atomic_file(file) as part:
         part.write_text(json.dumps(_without_nan(every), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _figures_in(file: Path) -> list[dict[str, Any]]:
+    """Return the figures of reviews that were written before.
+
+    Raises:
+        DataError: If they cannot be read.
+    """
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        return [{**one, "review": str(one["review"])} for one in found]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(f"{file} cannot be read ({one_line(error, 120)}). Delete it; it is made again.") from error
 
 
 def _without_nan(value: Any) -> Any:

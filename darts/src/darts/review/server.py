@@ -31,6 +31,8 @@ from darts_utils.errors import ConfigError, DartsError, DataError, MissingDataEr
 logger = logging.getLogger(__name__)
 
 HOSTS = ("127.0.0.1", "localhost")
+_HIGHEST = 2**31
+"""Beyond any number of a question."""
 MOST_BYTES = 1_000_000
 """Of what a page sends: an outline of 20,000 points has half of it."""
 _HEADERS = {
@@ -187,15 +189,15 @@ class _Desk:
 
     def back(self, given: Answer) -> Answer:
         """Return what somebody answered before a question, with what they said; that question if nothing."""
-        reviewer, number = _reviewer(given), given.get("question")
-        before = self._review.answered_before(reviewer, number if type(number) is int else None)
-        here = self._review.question(number) if before is None and type(number) is int else before
+        reviewer, number = _reviewer(given), _number(given)
+        before = self._review.answered_before(reviewer, number)
+        here = self._review.question(number) if before is None and number is not None else before
         return self._shown(here, reviewer)
 
     def verdict(self, given: Answer) -> Answer:
         """Take a verdict, and return the next question; it is on the disk by then."""
-        reviewer, number = _reviewer(given), given.get("question")
-        question = self._review.question(number) if type(number) is int and 0 < number < 2**31 else None
+        reviewer, number = _reviewer(given), _number(given)
+        question = None if number is None else self._review.question(number)
         if question is None:
             raise ConfigError("there is no such question.")
         drawn = given.get("outline")
@@ -212,7 +214,7 @@ class _Desk:
     def picture(self, request: Request) -> Response:
         """Return a picture of a question."""
         asked = request.path_params
-        question = self._review.question(asked["question"]) if asked["question"] < 2**31 else None
+        question = self._review.question(asked["question"]) if asked["question"] < _HIGHEST else None
         if question is None or asked["scale"] not in SCALES or asked["kind"] not in KINDS:
             raise HTTPException(404)
         try:
@@ -231,6 +233,12 @@ class _Desk:
             "counts": counts,
             "question": self._candidates.facts(question, self._review.said(question.id, reviewer)),
         }
+
+
+def _number(given: Answer) -> int | None:
+    """Return the question that was named, None if that is no number of one."""
+    number = given.get("question")
+    return number if type(number) is int and 0 < number < _HIGHEST else None
 
 
 def _reviewer(given: Answer) -> str:

@@ -398,6 +398,25 @@ def test_a_box_across_the_antimeridian_is_narrow():
     assert box_of([[-140, 60, -130, 70], [-120, 61, -110, 72]]) == (-140, 60, -110, 72)
 
 
+def test_a_copy_of_a_catalogue_can_be_reviewed_added_up_and_tracked(catalogue, tmp_path, darts):
+    inventory = tmp_path / "copy"
+    shutil.copytree(catalogue / "inventory", inventory)
+    review = review_of(inventory, None, Asked())
+    for question in review.open_questions():
+        review.answer(question.id, Said(reviewer="Ben", verdict="slump"))
+    assert darts("inventory", "verdicts", inventory).returncode == 0
+    ids = set(gpd.read_parquet(inventory / "slumps")["slump_id"])
+    for command in (
+        ("density", "--no-by-region", "--out", tmp_path / "density"),
+        ("track",),
+        ("density", "--no-by-region"),
+    ):
+        result = darts("inventory", command[0], inventory, *command[1:], "--workers", "1")
+        assert result.returncode == 0, result.stderr
+    assert set(gpd.read_parquet(inventory / "slumps")["slump_id"]) == ids
+    assert len(gpd.read_parquet(inventory / "verdicts")) == 9 + 17
+
+
 def test_building_again_from_a_copy_keeps_what_was_published(catalogue, made, tmp_path):
     again = build([made.output], tmp_path / "again")
     ids = set(gpd.read_parquet(again.folder / "slumps")["slump_id"])

@@ -25,7 +25,6 @@ from darts_postprocessing.inventory.tiles.tables import EXTENT
 from darts_postprocessing.inventory.tracks import Published
 from darts_postprocessing.inventory.work import (
     LEVEL_2,
-    PUBLISHED_SUMS,
     REACH_M,
     SUMS_KIND,
     Members,
@@ -161,7 +160,7 @@ def retrack(
     said = read_said(folder, unfinished_is_fine=("track",))
     rules, counted = replace(said.rules, **changed), said.counted
     with exclusive_lock(folder / ".lock", timeout_s=0):
-        note_all(folder, ("objects", "looks", PUBLISHED_SUMS))
+        note_all(folder)
         level_1 = parts_of(folder, "objects"), parts_of(folder, "looks")
         if published is None:
             published = kept_published(folder)

@@ -30,6 +30,8 @@ from darts_utils.files import atomic_file, atomic_folder, make_folder
 
 VERSION = 1
 """Of what is worked out: parts of another version are made again."""
+_PUBLISHED = ("objects", "looks", "slumps", "tracks", "changes", "sums", "verdicts")
+"""Folders of parts that a published inventory may have."""
 _OUTLINES = frozenset({"geometry", "geometry_majority"})
 PARTS = ".parts"
 NOTES = f"{PARTS}/notes"
@@ -203,11 +205,17 @@ def parts_of(root: Path, kind: str) -> list[Part]:
     return parts
 
 
-def note_all(root: Path, kinds: Sequence[str]) -> None:
-    """Let parts of an inventory without notes, as published ones are, have them: then it can be changed."""
+def note_all(root: Path) -> None:
+    """Let all parts of an inventory without notes, as a published one is, have them: a single note would hide the rest.
+
+    Whatever writes a part of an inventory that may have been published calls this before.
+
+    Raises:
+        DataError: If a part cannot be read.
+    """
     if (root / NOTES).is_dir():
         return
-    noted = {part.name: part.noted() for kind in kinds for part in parts_of(root, kind)}
+    noted = {part.name: part.noted() for kind in _PUBLISHED for part in parts_of(root, kind)}
     make_folder(root / PARTS)
     with atomic_folder(root / NOTES) as folder:
         for name, note in noted.items():

@@ -6,7 +6,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 
-from darts_postprocessing.inventory.parts import Part
+from darts_postprocessing.inventory.parts import Part, note_all
 from darts_postprocessing.inventory.plane import PLANE_CRS, to_plane
 from darts_postprocessing.inventory.tracks import Published
 from darts_utils.errors import DataError
@@ -62,6 +62,7 @@ def keep_ids(inventory: Path, slumps: gpd.GeoDataFrame) -> None:
         inventory: Its folder.
         slumps: All of its slumps: outlines with `slump_id` and `year`.
     """
+    note_all(inventory)
     now, before = published_of(slumps, str(inventory)), kept_published(inventory)
     if before is not None:
         there = set(zip(now.ids, now.years, strict=True))

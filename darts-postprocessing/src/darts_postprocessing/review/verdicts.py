@@ -8,7 +8,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 
-from darts_postprocessing.inventory.parts import Part
+from darts_postprocessing.inventory.parts import Part, note_all
 from darts_postprocessing.review.figures import cohen_kappa, precision_table
 
 FOLDER = "verdicts"
@@ -36,6 +36,7 @@ def write_verdicts(inventory: Path, verdicts: gpd.GeoDataFrame) -> None:
         verdicts: One row a verdict, the outline as the reviewer left it in the plane: `review question slump_id year
             verdict reviewer reviewed_at note edited weight batch repeat_of`; see the data dictionary.
     """
+    note_all(inventory)
     Part(inventory, _FILE).write(verdicts.sort_values([*_KEY, "reviewer"], kind="stable", ignore_index=True), "")
 
 

@@ -126,26 +126,31 @@ def _joined(parts: pd.Series) -> Any:
 
 def _write_zoom(writer: Writer, zoom: int, features: pd.DataFrame) -> None:
     """Write the tiles of a zoom level in the order of the archive."""
-    tile_ids = [zxy_to_tileid(zoom, x, y) for x, y in zip(features["tile_x"], features["tile_y"], strict=True)]
-    names = [name for name in features.columns if name not in {"tile_x", "tile_y", "shape"}]
-    for tile_id, of_tile in features.groupby(np.array(tile_ids)):
-        writer.write_tile(tile_id, _tile(of_tile, names))
+    places = zip(features["tile_x"], features["tile_y"], strict=True)
+    tile_ids = np.array([zxy_to_tileid(zoom, x, y) for x, y in places], dtype=np.int64)
+    order = np.argsort(tile_ids, kind="stable")
+    made = list(_made(features.iloc[order]))
+    found, firsts = np.unique(tile_ids[order], return_index=True)
+    for tile_id, first, end in zip(found.tolist(), firsts, [*firsts[1:], len(made)], strict=True):
+        writer.write_tile(tile_id, _tile(made[first:end]))
 
 
-def _tile(features: pd.DataFrame, names: list[str]) -> bytes:
-    corner = features[["tile_x", "tile_y"]].to_numpy()[0] * _EXTENT
-    shapes = shapely.transform(features["shape"].to_numpy(), lambda xy: xy - corner)
-    made = [
-        {"geometry": shape, "properties": values} for shape, values in zip(shapes, _told(features, names), strict=True)
-    ]
+def _made(features: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Yield features as the encoder takes them: shapes in units of their tile, without what is null."""
+    coordinates, owner = shapely.get_coordinates(features["shape"].to_numpy(), return_index=True)
+    corners = features[["tile_x", "tile_y"]].to_numpy() * _EXTENT
+    shapes = shapely.set_coordinates(features["shape"].to_numpy(copy=True), coordinates - corners[owner])
+    told = features.drop(columns=["tile_x", "tile_y", "shape"])
+    columns = [told[name].tolist() for name in told.columns]
+    for shape, *values in zip(shapes, *columns, strict=True):
+        named = zip(told.columns, values, strict=True)
+        yield {"geometry": shape, "properties": {name: value for name, value in named if value is not None}}
+
+
+def _tile(features: list[dict[str, Any]]) -> bytes:
     options = {"extents": _EXTENT, "y_coord_down": True, "check_winding_order": False}
-    content = mapbox_vector_tile.encode([{"name": LAYER, "features": made}], default_options=options)
+    content = mapbox_vector_tile.encode([{"name": LAYER, "features": features}], default_options=options)
     return gzip.compress(content, mtime=0)
-
-
-def _told(features: pd.DataFrame, names: list[str]) -> Iterator[dict[str, Any]]:
-    for values in zip(*(features[name].tolist() for name in names), strict=True):
-        yield {name: value for name, value in zip(names, values, strict=True) if value is not None}
 
 
 def _header(bounds: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import shapely
 from odc.geo.geobox import GeoBox
 from rasterio import Affine
 
-from darts_export.publish.grids import Cell, MercatorGrid, mercator_grid, mercator_zoom, polar_grid
+from darts_export.publish.grids import Cell, MercatorGrid, mercator_grid, mercator_zoom, nearest_size_m, polar_grid
 from darts_utils.errors import ConfigError
 from darts_utils.names import name_fault
 
@@ -45,6 +45,14 @@ def test_other_sizes_of_pixels_are_refused_with_near_ones_that_do(size, near):
     assert message(polar_grid, size) == (
         f"pixel_size_m is {size:g} but must be from 2 to 1000 and divide a cell of 96000 m. Give {near}."
     )
+
+
+@pytest.mark.parametrize(
+    ("size", "near"), [(10, 10), (3, 3), (3.125, 3.125), (10.0000001, 10), (3.7, 96_000 / 25_946), (0.5, 2)]
+)
+def test_any_pixels_of_images_have_a_grid_that_is_as_fine(size, near):
+    assert nearest_size_m(size) == near
+    assert polar_grid(nearest_size_m(size)).pixel_size_m == pytest.approx(near)
 
 
 def test_names_of_cells_are_equally_long_and_names_of_files_and_addresses():

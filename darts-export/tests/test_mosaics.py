@@ -17,7 +17,7 @@ from rasterio import Affine
 
 from darts_export.publish import cells, mosaics, sampling
 from darts_export.publish.grids import mercator_grid, polar_grid
-from darts_export.publish.looks import Look
+from darts_export.publish.looks import Look, finest_pixel_m
 from darts_export.publish.mosaics import write_mosaics
 from darts_utils.errors import DataError, GridError, MissingDataError, OutputError
 
@@ -116,6 +116,12 @@ def overlapping(make_look):
         (grid_at(-135.3, 69.9, "EPSG:3413", turned=20.0), "d"),
     ]
     return [*(make_look(pixels, image_id) for pixels, image_id in places), make_look(places[0][0], "a", 2022)]
+
+
+def test_the_finest_pixels_of_looks_are_those_of_the_ground_however_an_image_is_turned(overlapping, make_look):
+    assert finest_pixel_m(overlapping) == pytest.approx(533)
+    turned = make_look(grid_at(-135.0, 69.5, "EPSG:3413", size=300.0, turned=45.0))
+    assert finest_pixel_m([*overlapping, turned]) == pytest.approx(300)
 
 
 def test_each_pixel_is_what_its_middle_shows_on_each_image(overlapping, tmp_path):

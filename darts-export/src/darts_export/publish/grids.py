@@ -231,6 +231,11 @@ def polar_grid(pixel_size_m: float) -> PolarGrid:
     return PolarGrid(CELL_M / number)
 
 
+def nearest_size_m(pixel_size_m: float) -> float:
+    """Return the size nearest to one, in metres, of which a whole number fits into a cell of the polar grid."""
+    return CELL_M / round(CELL_M / min(max(pixel_size_m, FINEST_M), COARSEST_M))
+
+
 def _sizes_near(size: float) -> list[float]:
     """Return the next smaller and the next larger size in decimetres that divide a cell."""
     cell_dm = 10 * CELL_M

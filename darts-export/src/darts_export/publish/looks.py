@@ -1,6 +1,8 @@
 """Mapped tiles as looks at the ground: what each is, and where it lies."""
 
 import hashlib
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,3 +61,18 @@ def placed(look: Look, grid: MosaicGrid) -> PlacedLook:
     with file.open("rb") as content:
         sha256 = hashlib.file_digest(content, "sha256").hexdigest()
     return PlacedLook(look=look, pixels=pixels, sha256=sha256, cells=tuple(grid.cells_under(pixels, str(file))))
+
+
+def finest_pixel_m(looks: Sequence[Look]) -> float:
+    """Return the edge of the finest pixels of looks, in metres.
+
+    Raises:
+        MissingDataError: If a file is not there.
+        DataError: If one cannot be read.
+    """
+    return min(_pixel_m(file) for file in sorted({look.file for look in looks}))
+
+
+def _pixel_m(file: Path) -> float:
+    with reading(file), rasterio.open(file) as raster:
+        return math.sqrt(abs(raster.transform.determinant))

@@ -35,8 +35,8 @@ from darts_export.publish import checksums, datacite, provenance
 from darts_export.publish.changed import json_bytes, replace_changed, write_changed
 from darts_export.publish.checking.catalogue import OURS
 from darts_export.publish.datacite import datacite_document
-from darts_export.publish.grids import MosaicGrid, mercator_grid, mercator_zoom, polar_grid
-from darts_export.publish.looks import Look
+from darts_export.publish.grids import FINEST_M, MosaicGrid, mercator_grid, mercator_zoom, nearest_size_m, polar_grid
+from darts_export.publish.looks import Look, finest_pixel_m
 from darts_export.publish.mosaics import Spread, write_mosaics
 from darts_export.publish.provenance import provenance_document
 from darts_export.publish.stac.write import write_stac
@@ -58,7 +58,6 @@ _LINKS = (
 )
 _LATITUDE = 70.0
 """Where slumps are: the zoom level of mosaics for web maps is that of their pixels there, in every publication."""
-_PIXELS_M = {"sentinel2": 10.0, "planet": 3.0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,15 +197,16 @@ def _mosaics(tiles: Sequence[MappedTile], folder: Path, kind: str, spread: Sprea
     looks = [Look(tile.facts.image_id, tile.facts.year, file) for tile, file in files if file.is_file()]
     if lacking := len(files) - len(looks):
         note(f"{counted(lacking, 'tile')} without {PROBABILITIES}: not in mosaics.")
-    if kind == "none" or not looks:
-        return write_mosaics([], folder, polar_grid(_PIXELS_M["sentinel2"])) if folder.is_dir() else []
-    return write_mosaics(looks, folder, _grid(tiles, kind), spread=spread)
+    wanted = looks if kind != "none" else []
+    if not wanted and not folder.is_dir():
+        return []
+    return write_mosaics(wanted, folder, _grid(wanted, kind), spread=spread)
 
 
-def _grid(tiles: Sequence[MappedTile], kind: str) -> MosaicGrid:
-    """Return the grid of mosaics: that of the finest sensor."""
-    finest = min(_PIXELS_M.get(tile.facts.sensor, _PIXELS_M["sentinel2"]) for tile in tiles)
-    return polar_grid(finest) if kind == "polar" else mercator_grid(mercator_zoom(finest, _LATITUDE))
+def _grid(looks: Sequence[Look], kind: str) -> MosaicGrid:
+    """Return the grid of mosaics: as fine as the finest raster."""
+    finest = finest_pixel_m(looks) if looks else FINEST_M
+    return mercator_grid(mercator_zoom(finest, _LATITUDE)) if kind == "web" else polar_grid(nearest_size_m(finest))
 
 
 def _reviewers(inventory: Path) -> list[str]:

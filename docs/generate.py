@@ -60,6 +60,7 @@ EXAMPLES = {
     "model_files": ["models/with_tcvis.safetensors", "models/without_tcvis.safetensors"],
     "months": [7, 8],
     "years": [2023, 2024],
+    "quarters": [3],
     "tile_ids": ["08WNB"],
     "device": "auto",
     "edge_erosion_size": 10,

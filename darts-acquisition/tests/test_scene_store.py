@@ -12,7 +12,7 @@ from odc.geo.xr import wrap_xr
 
 from darts_acquisition import load_cdse_s2_sr_scene
 from darts_acquisition.optical.sentinel2.raw_scene import ALL_CHUNKS
-from darts_acquisition.optical.sentinel2.scene_store import SceneStore, lacking_bands
+from darts_acquisition.optical.sentinel2.scene_store import SceneStore
 from darts_utils.errors import DataError, MissingDataError, OutputError
 
 SCENE_ID = "S2B_MSIL2A_20240720T200909_N0510_R128_T08WNB_20240720T234418"
@@ -299,7 +299,7 @@ def test_a_lost_chunk_is_damage_and_not_no_data(staged, store):
     (path / "B04_10m" / "c" / "1" / "2").unlink()
     scene = store.open(SCENE_ID)
     assert set(scene.bands) - set(scene.whole_bands) == {"B04_10m"}
-    assert lacking_bands(store.folder, "cdse", SCENE_ID, ["B02_10m", "B04_10m"]) == ["B04_10m"]
+    assert store.lacking(SCENE_ID, ["B02_10m", "B04_10m"]) == ["B04_10m"]
     with pytest.raises(DataError) as caught:
         load_cdse_s2_sr_scene(SCENE_ID, store=store.folder, offline=True)
     assert str(caught.value) == (
@@ -414,7 +414,7 @@ def test_a_store_without_a_crs_names_what_it_lacks(store, raw_bands):
 def test_a_broken_description_of_a_band_is_damage_and_does_not_stop_a_plan(store, raw_bands):
     path = store.write(SCENE_ID, raw_bands, {})
     (path / "B04_10m" / "zarr.json").write_text('{"shape": [')
-    assert lacking_bands(store.folder, "cdse", SCENE_ID, ["B04_10m"]) == ["B04_10m"]
+    assert store.lacking(SCENE_ID, ["B04_10m"]) == ["B04_10m"]
     with pytest.raises(DataError, match=rf"^the staged scene {path} is damaged \(.*\)\. Delete it and stage it again"):
         load_cdse_s2_sr_scene(SCENE_ID, store=store.folder, offline=True)
 

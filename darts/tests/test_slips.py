@@ -95,9 +95,8 @@ SLIPS = {
     f"{MAP} --tpi-outer-radius 0": "tpi_outer_radius is 0 but must be positive.",
     f"{MAP} --tpi-inner-radius 200": "tpi_inner_radius is 200 m but must be below tpi_outer_radius (100 m).",
     f"{MAP} --tcvis-year 2021": "tcvis_year is 2021 but must be 2019, 2020, 2022 or 2024",
-    f"{MAP} --raw-data-source aws": "--raw-data-source is 'aws' but must be one of cdse, earthsearch, gee. Correct it.",
-    f"{MAP} --raw-data-source earth-search": "--raw-data-source is 'earth-search' but must be one of cdse, "
-    "earthsearch, gee. Did you mean earthsearch?",
+    f"{MAP} --raw-data-source aws": "--raw-data-source is 'aws' but must be one of cdse, cdse-mosaic, earthsearch, ",
+    f"{MAP} --raw-data-source earth-search": "must be one of cdse, cdse-mosaic, earthsearch, gee. Did you mean earthse",
     f"{MAP} --shard 5/4": "shard is '5/4' but must be a part such as 2/4 (the second of four), or slurm. Correct it.",
     f"{MAP} --shard slurm": "shard is slurm, but this is no task of a job array",
     f"{MAP} --overwrite --keep-old": "overwrite makes tiles again that keep_old leaves alone. Give one of them.",

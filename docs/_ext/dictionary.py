@@ -23,6 +23,7 @@ MEANINGS = {
     "dem": "elevation, metres",
     "quality_data_mask": "0 invalid, 1 low quality, 2 high quality",
     "s2_scl": "scene classification of Sentinel-2, its classes 0 to 11",
+    "observations": "of mosaics: how many clear looks a pixel is made of",
     "planet_udm": "usable data mask of Planet, its eight bands",
     "arcticdem_data_mask": "1 where the elevation has data",
     "probabilities": "probability of slump; percent in rasters",

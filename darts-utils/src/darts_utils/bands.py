@@ -329,6 +329,7 @@ manager = BandManager(
         "dem": BandCodec.signed(-100, 3000, 0.1),
         "quality_data_mask": BandCodec.mask(2),
         "s2_scl": BandCodec.mask(11),
+        "observations": BandCodec(memory_dtype="uint16", disk_dtype="uint16", valid_range=(0, 65_535)),
         "planet_udm": BandCodec.mask(8),
         "arcticdem_data_mask": BandCodec(memory_dtype="uint8", disk_dtype="bool", valid_range=(0, 1)),
         "probabilities": BandCodec.percentage(),

@@ -10,6 +10,7 @@ LONGEST_BYTES = 128
 _SHOWN = 60
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _SEPARATORS = re.compile(r'[/\\:*?"<>|]')
+_DATE = re.compile(r"(?<!\d)(20\d{2})(?:-?(\d{2})-?(\d{2})(?!\d)|_Q([1-4])(?=_|$))")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
@@ -57,3 +58,21 @@ def shown(value: object) -> str:
     """Return a value as messages show it, on one line and shortened, whatever a service sent."""
     text = repr(value[: 2 * _SHOWN] if isinstance(value, str) else value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def date_in(image_id: str) -> tuple[str, str, str] | None:
+    """Return year, month and day of the first date in an id as they stand there, with or without hyphens.
+
+    Of a quarter (`2025_Q3`) it is the first day. Which day it is need not exist. None if there is no date.
+    """
+    found = _DATE.search(image_id)
+    if found is None:
+        return None
+    year, month, day, quarter = found.groups()
+    return (year, month, day) if quarter is None else (year, f"{3 * int(quarter) - 2:02d}", "01")
+
+
+def year_in(image_id: str) -> int | None:
+    """Return the year of the first date in an id, None if there is none."""
+    date = date_in(image_id)
+    return None if date is None else int(date[0])

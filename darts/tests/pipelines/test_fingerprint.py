@@ -143,7 +143,7 @@ def test_the_hash_is_that_of_the_canonical_form():
 
 WHAT_IS_MAPPED = {
     "scene_ids", "scene_id_file", "tile_ids", "aoi_file", "start_date", "end_date", "max_cloud_cover", "max_snow_cover",
-    "months", "years", "prep_data_scene_id_file", "image_ids", "image_id_file", "shard", "aoi_shapefile",
+    "months", "years", "quarters", "prep_data_scene_id_file", "image_ids", "image_id_file", "shard", "aoi_shapefile",
 }  # fmt: skip
 IN_IT_BY_WHAT_THEY_LEAD_TO = {"model_files", "precision", "clip_to_aoi", "raw_data_source", *ONE_FOR_ALL}
 """The ids of models, what is computed in, the window and source of the image, editions of layers."""

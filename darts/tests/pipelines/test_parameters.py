@@ -70,7 +70,7 @@ def test_nothing_else_is_a_parameter_but_what_the_docs_say():
         "ee_url",
     }
     results = {"drop_cut_objects", "keep_old", "metadata_dir", "clip_to_aoi", "tcvis_year", "tta", "uncertainty",
-               "inventory", "report", "precision", "skip_water"}  # fmt: skip
+               "inventory", "report", "precision", "skip_water", "quarters"}  # fmt: skip
     assert extra == {"default_dirs", "max_memory_gb", "dry_run", "yes", "shard"} | endpoints | results
 
 

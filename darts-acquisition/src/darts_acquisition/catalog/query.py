@@ -42,6 +42,8 @@ class SceneQuery:
     """Months, 1 to 12; a date range wins over months and years."""
     years: Sequence[int] | None = None
     """Years; with months alone, every year since the first Sentinel-2 image."""
+    quarters: Sequence[int] | None = None
+    """Quarters of mosaics, 1 to 4, instead of months: each is asked for by its first month."""
 
     def __post_init__(self) -> None:
         if self.area is None and self.tiles is None:
@@ -70,7 +72,7 @@ class SceneQuery:
     @property
     def periods(self) -> list[Period]:
         """Times to search in, one question each."""
-        return periods(self.start_date, self.end_date, self.months, self.years)
+        return periods(self.start_date, self.end_date, self.months, self.years, self.quarters)
 
     @property
     def mgrs_tiles(self) -> list[str] | None:

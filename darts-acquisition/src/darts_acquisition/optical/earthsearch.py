@@ -20,7 +20,7 @@ from darts_acquisition.optical.sentinel2.catalog import OnBytes
 from darts_acquisition.optical.sentinel2.scaling import DN_SCALE, baseline_offset, known_baseline
 from darts_acquisition.optical.sentinel2.scene_store import RawScene
 from darts_acquisition.optical.sentinel2.stac_scenes import StacScenes, on_10_m_grid, part_on_10_m_grid, times_10_m
-from darts_acquisition.optical.sentinel2.tile import SceneFormat
+from darts_acquisition.optical.sentinel2.tile import SceneFormat, classes_in
 from darts_acquisition.services.endpoints import ASSET_HOSTS, asset_hosts, endpoint
 from darts_acquisition.services.rasters.https import check_hosts, read_whole, read_window
 from darts_acquisition.services.retry import Limiter, RetryPolicy, Service
@@ -112,7 +112,7 @@ class EarthSearchScenes(StacScenes):
     form = SceneFormat(
         data_source="Sentinel-2 L2A (Earth Search)",
         bands={"blue": "blue", "green": "green", "red": "red", "nir": "nir"},
-        scl_band="scl",
+        mask=classes_in("scl"),
         scale=_scale,
         attributes=_attributes,
         check=_check_offset,

@@ -24,7 +24,9 @@ def _lookup_table(quality_of_code: dict[int, int], default: int) -> np.ndarray:
     return table
 
 
-_SCL_TABLE = _lookup_table(SCL_QUALITY, default=LOW_QUALITY)
+SCL_TABLE = _lookup_table(SCL_QUALITY, default=LOW_QUALITY)
+OBSERVATIONS_TABLE = _lookup_table({0: INVALID, **dict.fromkeys((1, 2, 3), LOW_QUALITY)}, default=HIGH_QUALITY)
+"""Quality by the number of clear looks that a pixel of a mosaic is made of."""
 
 UDM2_CLEAR, UDM2_CLOUD, UDM2_UNUSABLE = 0, 5, 7
 """Positions of bands of a UDM2, from 0."""
@@ -93,27 +95,31 @@ def convert_masks(ds_s2: xr.Dataset) -> xr.Dataset:
     def unseen(rows: slice) -> np.ndarray | np.bool:
         return np.logical_or.reduce([np.isnan(band[rows].values) for band in bands]) if bands else np.False_
 
-    return with_scl_quality(ds_s2, unseen)
+    return with_quality(ds_s2, "s2_scl", SCL_TABLE, unseen)
 
 
-def with_scl_quality(ds_s2: xr.Dataset, unseen: Callable[[slice], np.ndarray | np.bool]) -> xr.Dataset:
-    """Return the scene as `convert_masks` does, where another way tells what has no data.
+def with_quality(
+    scene: xr.Dataset, name: str, table: np.ndarray, unseen: Callable[[slice], np.ndarray | np.bool]
+) -> xr.Dataset:
+    """Return the scene with a `quality_data_mask` as `convert_masks` makes it, by any band of small whole numbers.
 
     Args:
-        ds_s2: Scene with `s2_scl`, (y, x) uint8.
+        scene: Has the band.
+        name: Of the band, (y, x), unsigned.
+        table: (256,) uint8, quality of each number; larger ones count as 255.
         unseen: Returns where an optical band has no data in some rows, bool; called from several threads.
     """
-    classes = ds_s2.s2_scl.values
-    quality = np.empty_like(classes)
+    numbers = scene[name].values
+    quality = np.empty(numbers.shape, dtype=np.uint8)
 
     def convert(rows: slice) -> None:
-        np.take(_SCL_TABLE, classes[rows], out=quality[rows])
+        np.take(table, numbers[rows], out=quality[rows], mode="clip")
         np.copyto(quality[rows], INVALID, where=unseen(rows))
 
     for_each_row_block(convert, len(quality))
-    mask = ds_s2.s2_scl.copy(data=quality)
-    mask.attrs = quality_attributes(ds_s2.s2_scl.attrs.get("data_source", "Sentinel-2 L2A SCL"))
-    return ds_s2.assign(quality_data_mask=mask)
+    mask = scene[name].copy(data=quality)
+    mask.attrs = quality_attributes(scene[name].attrs.get("data_source", "Sentinel-2 L2A SCL"))
+    return scene.assign(quality_data_mask=mask)
 
 
 def quality_attributes(data_source: str) -> dict[str, str]:

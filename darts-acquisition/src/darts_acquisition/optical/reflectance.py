@@ -20,6 +20,7 @@ def reflectance(
     *,
     lazy: bool,
     missing: Array | None = None,
+    nodata: int = 0,
 ) -> xr.Variable:
     """Return numbers * scale + offset.
 
@@ -30,13 +31,14 @@ def reflectance(
         attributes: Of the variable, beside its unit.
         lazy: Whether the numbers are kept, compressed to about a third of the memory of reflectance, and converted
             where they are read, anew each time.
-        missing: (y, x) bool, where there is no data; without it that is where the numbers are 0.
+        missing: (y, x) bool, where there is no data; without it that is where the numbers are `nodata`.
+        nodata: Number that stands for no data.
 
     Returns:
         (y, x) float32, NaN = no data.
     """
     kept = Packed(numbers) if lazy else numbers
-    convert = partial(_converted, kept, missing, scale=np.float32(scale), offset=np.float32(offset))
+    convert = partial(_converted, kept, missing, scale=np.float32(scale), offset=np.float32(offset), nodata=nodata)
     shape, described = (numbers.shape[0], numbers.shape[1]), {**attributes, "units": "Reflectance", "nodata": np.nan}
     if lazy:  # a patch of a band is read again where an index is made of it
         return lazy_band(Remembered(convert), shape, "float32", described, takes_steps=True)
@@ -51,10 +53,11 @@ def _converted(
     *,
     scale: np.float32,
     offset: np.float32,
+    nodata: int,
 ) -> Array:
     window = numbers[rows, columns]
     values = np.empty(window.shape, dtype=np.float32)
     np.multiply(window, scale, out=values, casting="unsafe")
     values += offset
-    values[window == 0 if missing is None else missing[rows, columns]] = np.nan
+    values[window == nodata if missing is None else missing[rows, columns]] = np.nan
     return values

@@ -24,6 +24,7 @@ def periods(
     end_date: str | None = None,
     months: Sequence[int] | None = None,
     years: Sequence[int] | None = None,
+    quarters: Sequence[int] | None = None,
 ) -> list[Period]:
     """Return what to search through, one period a query: the date range, else each month, else all times.
 
@@ -32,14 +33,20 @@ def periods(
         end_date: Last day, included.
         months: Months, 1 to 12; every month of the years if not given.
         years: Years; every year since the first Sentinel-2 image if not given.
+        quarters: Quarters of mosaics, 1 to 4; their first months are searched.
 
     Raises:
-        ConfigError: If a value is no date, month or year, or the range ends before it begins.
+        ConfigError: If a value is no date, month, year or quarter, quarters are given beside months or dates, or the
+            range ends before it begins.
     """
+    if quarters is not None and any(given is not None for given in (start_date, end_date, months)):
+        raise ConfigError("quarters are given beside months or dates. Give quarters and years, or months or dates.")
     if start_date is not None or end_date is not None:
         if months is not None or years is not None:
             logger.warning("start_date and end_date are given, so months and years are ignored")
         return [_range(start_date, end_date)]
+    if quarters is not None:
+        months = [3 * quarter - 2 for quarter in _numbers("quarters", quarters, 1, 4)]
     if months is None and years is None:
         return [(None, None)]
     return [_month(year, month) for year in _years(years) for month in _months(months)]

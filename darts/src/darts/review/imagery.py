@@ -112,13 +112,13 @@ def _from_optical(_: str, folder: Path, __: DataPlaces, grid: GeoBox) -> Array |
 def _from_store(image_id: str, _: Path, places: DataPlaces, grid: GeoBox) -> Array | None:
     """Return the ground from a staged scene."""
     from darts.pipelines.sources.scenes import catalog_of
-    from darts_acquisition.optical.sentinel2.scene_store import SceneStore
     from darts_acquisition.optical.sentinel2.tile import scene_tile
 
     if places.raw_data_store is None or places.raw_data_source is None or not places.raw_data_store.is_dir():
         return None
-    form = catalog_of(places.raw_data_source).form
-    for part in SceneStore(places.raw_data_store, places.raw_data_source).parts(image_id):
+    catalog = catalog_of(places.raw_data_source)
+    form = catalog.form
+    for part in catalog.store(places.raw_data_store).parts(image_id):
         around = outline_on(grid, str(part.geobox.crs), "a picture", npoints=20).bounds
         window = window_of(part.geobox, around, _SPARE_PX)
         if window is not None:

@@ -1,6 +1,5 @@
 """Which scene is meant, and which part of it is tried."""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import fields
@@ -14,17 +13,16 @@ from darts.pipelines.base import Pipeline
 from darts.pipelines.planet import PlanetPipeline
 from darts.pipelines.sentinel2 import Sentinel2Pipeline
 from darts.pipelines.sources.registry import SCENE_CATALOGS
+from darts.pipelines.sources.scenes import catalog_of
 from darts.pipelines.tiles import Source, TileRef
 from darts.validation.command import ValidationParameters
 from darts_acquisition.optical.local_files.image_folder import image_folder
-from darts_acquisition.optical.sentinel2.scene_store import SceneStore
 from darts_utils.errors import ConfigError
 from darts_utils.names import is_id, shown
 from darts_utils.paths import PathManager, user_path
 from darts_utils.rasters.arrays import Array
 from darts_utils.rasters.window import Window
 
-_IN_STORE = re.compile(rf"({'|'.join(SCENE_CATALOGS)})-s2-sr-scene-(.+)\.zarr")
 _CLEAR = 2
 _BLOCK_PX = 32
 _MOST_CANDIDATES = 12
@@ -53,7 +51,7 @@ def pipeline_for(scene: str, models: Sequence[Path], parameters: ValidationParam
     paths = PathManager(parameters.default_dirs)
     for name in SCENE_CATALOGS if is_id(scene) else ():
         store = paths.sentinel2_raw_data(name)
-        if SceneStore(store, name).path(scene).is_dir():
+        if catalog_of(name).store(store).path(scene).is_dir():
             return Sentinel2Pipeline(raw_data_source=name, raw_data_store=store, scene_ids=[scene], **shared)
     for place in (paths.planet_scenes, *_folders(paths.planet_orthotiles)):
         if is_id(scene) and (place / scene).is_dir():
@@ -65,9 +63,10 @@ def pipeline_for(scene: str, models: Sequence[Path], parameters: ValidationParam
 
 
 def _of_folder(folder: Path, shared: dict[str, Any]) -> Pipeline:
-    if found := _IN_STORE.fullmatch(folder.name):
-        name, scene_id = found.groups()
-        return Sentinel2Pipeline(raw_data_source=name, raw_data_store=folder.parent, scene_ids=[scene_id], **shared)
+    for name in SCENE_CATALOGS:
+        scene_id = catalog_of(name).store(folder.parent).id_of(folder)
+        if scene_id is not None:
+            return Sentinel2Pipeline(raw_data_source=name, raw_data_store=folder.parent, scene_ids=[scene_id], **shared)
     image_folder(folder)  # says what is missing there
     images = folder.parent
     return PlanetPipeline(orthotiles_dir=images, scenes_dir=images, image_ids=[folder.name], **shared)

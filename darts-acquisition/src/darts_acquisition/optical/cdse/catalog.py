@@ -15,7 +15,7 @@ from darts_acquisition.optical.sentinel2.catalog import OnBytes
 from darts_acquisition.optical.sentinel2.scaling import DN_SCALE, Baseline, baseline_offset, given_scale, known_baseline
 from darts_acquisition.optical.sentinel2.scene_store import RawScene
 from darts_acquisition.optical.sentinel2.stac_scenes import StacScenes, on_10_m_grid
-from darts_acquisition.optical.sentinel2.tile import SceneFormat
+from darts_acquisition.optical.sentinel2.tile import SceneFormat, classes_in
 from darts_acquisition.services.copernicus import CATALOGUE, COLLECTION, init_copernicus
 from darts_acquisition.services.rasters.s3 import read_raster
 from darts_utils.errors import DataError
@@ -93,7 +93,7 @@ class CdseScenes(StacScenes):
     form = SceneFormat(
         data_source="Sentinel-2 L2A (CDSE)",
         bands=DEFAULT_BANDS_MAPPING,
-        scl_band=SCL_BAND,
+        mask=classes_in(SCL_BAND),
         scale=reflectance_scale,
         attributes=_attributes,
     )

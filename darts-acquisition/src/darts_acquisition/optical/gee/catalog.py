@@ -30,7 +30,7 @@ from darts_acquisition.optical.gee.search import CLOUD, SNOW, GeeScene, describe
 from darts_acquisition.optical.sentinel2.catalog import Access, OnBytes, SceneCatalog
 from darts_acquisition.optical.sentinel2.scaling import DN_SCALE, baseline_offset, given_scale, known_baseline
 from darts_acquisition.optical.sentinel2.scene_store import RawScene, SceneStore
-from darts_acquisition.optical.sentinel2.tile import SceneFormat
+from darts_acquisition.optical.sentinel2.tile import SceneFormat, classes_in
 from darts_acquisition.services.earthengine import ensure_earthengine, init_earthengine
 from darts_acquisition.services.earthengine_pixels import fetch_pixels
 from darts_utils.errors import ConfigError, DataError
@@ -132,7 +132,7 @@ class GeeScenes(SceneCatalog[GeeScene]):
     form = SceneFormat(
         data_source="Sentinel-2 L2A (Earth Engine)",
         bands=DEFAULT_BANDS_MAPPING,
-        scl_band=SCL_BAND,
+        mask=classes_in(SCL_BAND),
         scale=reflectance_scale,
         attributes=_attributes,
     )

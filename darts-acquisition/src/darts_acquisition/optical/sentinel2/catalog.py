@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import geopandas as gpd
@@ -38,8 +39,12 @@ class SceneCatalog[S](ABC):
     """Its name for people."""
     form: ClassVar[SceneFormat]
     """How its scenes name and encode what they hold."""
+    stored_as: ClassVar[str | None] = None
+    """What folders of its scenes begin with in the raw scene store, if not as those of any source."""
     has_windows: ClassVar[bool] = False
     """Whether parts of its files can be read."""
+    has_quarters: ClassVar[bool] = False
+    """Whether its scenes are mosaics of quarters of a year."""
     files_at_once: ClassVar[int] = 4
     """Bands of a scene that are fetched side by side."""
 
@@ -152,10 +157,14 @@ class SceneCatalog[S](ABC):
             on_bytes: Told how many bytes have arrived.
         """
 
+    def store(self, folder: Path) -> SceneStore:
+        """Return the raw scene store of it in a folder."""
+        return SceneStore(folder, self.name, self.stored_as)
+
     @property
     def bands(self) -> tuple[str, ...]:
         """Names of the bands that a tile is made of, as the source calls them."""
-        return (*self.form.bands, self.form.scl_band)
+        return (*self.form.bands, self.form.mask.name)
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -23,7 +23,8 @@ ALL_CHUNKS = "darts:all_chunks"
 out chunks without data."""
 WINDOW, WHOLE_SHAPE = "darts:window", "darts:whole_shape"
 """Attributes of a scene of which only a window was asked for: the window, and the shape of the whole scene."""
-_TYPES = ("uint8", "uint16")
+NO_DATA = {"uint8": 0, "uint16": 0, "int16": -32768}
+"""Value of no data by the types of bands: in the one that has negative numbers 0 is data."""
 _AGAIN = "Delete the scene and stage it again."
 _LONGEST_PX = 100_000
 """More rows or columns than any scene has."""
@@ -178,7 +179,7 @@ class RawScene:
             DataError: If the stored data is damaged, or of another type.
         """
         array = self._band(band)
-        self._check(band, array, _TYPES if dtype is None else (dtype,))
+        self._check(band, array, tuple(NO_DATA) if dtype is None else (dtype,))
         try:
             values = read_chunks(array, *self._window)
         except Exception as error:

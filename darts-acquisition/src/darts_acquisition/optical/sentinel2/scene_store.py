@@ -19,7 +19,7 @@ from numcodecs import Zstd
 from odc.geo.geobox import GeoBox
 from zarr.codecs import ZstdCodec
 
-from darts_acquisition.optical.sentinel2.raw_scene import ALL_CHUNKS, WHOLE_SHAPE, WINDOW, RawScene
+from darts_acquisition.optical.sentinel2.raw_scene import ALL_CHUNKS, NO_DATA, WHOLE_SHAPE, WINDOW, RawScene
 from darts_utils.errors import DataError, MissingDataError
 from darts_utils.files import (
     abandon,
@@ -51,7 +51,7 @@ class PartialScene:
         return RawScene(self._scene.scene_id, self._scene.path).whole_bands if self._scene.path.exists() else ()
 
     def add(self, name: str, band: xr.DataArray) -> None:
-        """Add a band: digital numbers, (y, x) uint16 with 0 = no data or uint8, with its scale in its attributes.
+        """Add a band, (y, x) uint16 (0 = no data), int16 (-32768) or uint8, with its scale in its attributes.
 
         Raises:
             DataError: If it lies on another grid than the bands before.
@@ -92,12 +92,13 @@ class SceneStore:
     Args:
         folder: Where the scenes lie; it is not made before something is written.
         source: Short name of the source, as in names of folders.
+        prefix: What names of folders begin with, `{source}-s2-sr-scene-` if not given.
     """
 
-    def __init__(self, folder: Path, source: str) -> None:
+    def __init__(self, folder: Path, source: str, prefix: str | None = None) -> None:
         self.folder = Path(folder)
         self.source = source
-        self._prefix = f"{source}-s2-sr-scene-"
+        self._prefix = f"{source}-s2-sr-scene-" if prefix is None else prefix
 
     def path(self, scene_id: str) -> Path:
         """Return where a scene lies or would lie.
@@ -107,6 +108,11 @@ class SceneStore:
         """
         check_name(scene_id, "a staged scene")
         return self.folder / f"{self._prefix}{scene_id}.zarr"
+
+    def id_of(self, path: Path) -> str | None:
+        """Return the id of the scene that a folder is named for, None if it is none of this store."""
+        of_store = path.parent == self.folder and path.suffix == ".zarr" and path.stem.startswith(self._prefix)
+        return path.stem.removeprefix(self._prefix) or None if of_store else None
 
     def holding(self, scene_id: str, window: Window | None, bands: Iterable[str]) -> RawScene:
         """Return a staged scene, or its window: cut out of the whole scene if that has all the bands.
@@ -129,6 +135,20 @@ class SceneStore:
         if (name := windowed(scene_id, window)) not in self:
             raise self._not_staged(scene_id, f"the {window.name} of scene {scene_id}", " --clip-to-aoi")
         return replace(self.open(name), scene_id=scene_id)
+
+    def lacking(self, scene_id: str, bands: Iterable[str], window: Window | None = None) -> list[str]:
+        """Return which bands of a scene are not staged whole; all of them if what is staged is damaged.
+
+        Args:
+            scene_id: Id of the scene.
+            bands: The bands that are wanted.
+            window: The part that is wanted, None for all of it.
+        """
+        wanted = list(bands)
+        staged: tuple[str, ...] = ()
+        with suppress(DataError, MissingDataError):
+            staged = self.holding(scene_id, window, wanted).whole_bands
+        return [band for band in wanted if band not in staged]
 
     def grid(self, scene_id: str) -> GeoBox | None:
         """Return the grid of a scene, be only windows of it staged; None if nothing of it is."""
@@ -179,8 +199,8 @@ class SceneStore:
 
         Args:
             scene_id: Id of the scene.
-            bands: Digital numbers by the source's band name, (y, x) uint16 with 0 = no data or uint8, all on one grid;
-                their attributes (`raster:scale`, `raster:offset`) are kept.
+            bands: Digital numbers by the source's band name, (y, x) uint16 (0 = no data), int16 (-32768) or uint8, all
+                on one grid; their attributes (`raster:scale`, `raster:offset`) are kept.
             attributes: Metadata of the scene; anything that JSON can hold.
         """
         path = self.path(scene_id)
@@ -263,27 +283,6 @@ def window_attributes(window: Window | None, grid: GeoBox) -> dict[str, Any]:
     return {} if window is None else {WINDOW: window.as_list, WHOLE_SHAPE: list(grid.shape)}
 
 
-def lacking_bands(
-    folder: Path | None, source: str, scene_id: str, bands: Iterable[str], window: Window | None = None
-) -> list[str]:
-    """Return which bands of a scene are not staged whole in a folder; all of them without one, or if it is damaged.
-
-    Args:
-        folder: Folder of the store.
-        source: Short name of the source.
-        scene_id: Id of the scene.
-        bands: The bands that are wanted.
-        window: The part that is wanted, None for all of it.
-    """
-    wanted = list(bands)
-    if folder is None:
-        return wanted
-    staged: tuple[str, ...] = ()
-    with suppress(DataError, MissingDataError):
-        staged = SceneStore(folder, source).holding(scene_id, window, wanted).whole_bands
-    return [band for band in wanted if band not in staged]
-
-
 def _put(made: Path, place: Path) -> None:
     """Put a band in its place, in which an incomplete one may be."""
     if place.exists():
@@ -312,6 +311,6 @@ def _encoding(band: xr.DataArray, zarr_format: Literal[2, 3]) -> dict[str, Any]:
         "chunks": tuple(min(CHUNK_PX, length) for length in band.shape),
         "compressors": [codec],
     }
-    if band.dtype == np.uint16:
-        encoding["_FillValue"] = 0
+    if band.dtype in (np.uint16, np.int16):
+        encoding["_FillValue"] = NO_DATA[band.dtype.name]
     return encoding

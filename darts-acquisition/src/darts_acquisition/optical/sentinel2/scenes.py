@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import xarray as xr
 
 from darts_acquisition.optical.sentinel2.catalog import OnBytes, SceneCatalog
-from darts_acquisition.optical.sentinel2.scene_store import SceneStore, lacking_bands, window_attributes, windowed
+from darts_acquisition.optical.sentinel2.scene_store import SceneStore, window_attributes, windowed
 from darts_acquisition.optical.sentinel2.tile import BandsMapping, scene_tile
 from darts_acquisition.services.parallel import at_once
 from darts_utils.errors import ConfigError
@@ -50,17 +50,17 @@ def download_scene[S](
         DataError: If a band does not fit onto the 10 m grid of the others.
         ServiceError: If a service does not answer.
     """
-    scenes, mapping = SceneStore(store, catalog.name), catalog.form.bands if bands_mapping is None else bands_mapping
+    scenes, mapping = catalog.store(store), catalog.form.bands if bands_mapping is None else bands_mapping
     scene_id = scene if isinstance(scene, str) else catalog.scene_id(scene)
-    name, scl = windowed(scene_id, window), catalog.form.scl_band
+    name, mask = windowed(scene_id, window), catalog.form.mask.name
     catalog.check_staged(scenes, scene)
-    if mapping != "all" and not lacking_bands(store, catalog.name, scene_id, [*mapping, scl], window):
-        return scenes.holding(scene_id, window, [*mapping, scl]).path
+    if mapping != "all" and not scenes.lacking(scene_id, [*mapping, mask], window):
+        return scenes.holding(scene_id, window, [*mapping, mask]).path
     catalog.check_access()
     known = catalog.describe([scene])[scene] if isinstance(scene, str) else scene
     wanted = catalog.every_band(known) if mapping == "all" else list(mapping)
     staged = scenes.open(name).whole_bands if name in scenes else ()
-    lacking = [band for band in dict.fromkeys([*wanted, scl]) if band not in staged]
+    lacking = [band for band in dict.fromkeys([*wanted, mask]) if band not in staged]
     if lacking:
         catalog.check_bands(known, lacking)
         _bring(catalog, known, scenes, lacking, window=window, on_bytes=on_bytes)
@@ -141,6 +141,6 @@ def load_scene[S](
     with TemporaryDirectory(prefix="darts-scene-") if store is None else nullcontext(store) as folder:
         if not offline:
             download_scene(catalog, scene, Path(folder), mapping, window=window, on_bytes=on_bytes)
-        bands = () if mapping == "all" else (*mapping, catalog.form.scl_band)
-        staged = SceneStore(Path(folder), catalog.name).holding(scene_id, window, bands)
+        bands = () if mapping == "all" else (*mapping, catalog.form.mask.name)
+        staged = catalog.store(Path(folder)).holding(scene_id, window, bands)
         return scene_tile(staged, catalog.form, mapping, output_dir_for_debug_geotiff, lazy=lazy)

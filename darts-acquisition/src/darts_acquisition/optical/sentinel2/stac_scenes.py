@@ -3,7 +3,7 @@
 import itertools
 import logging
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import geopandas as gpd
@@ -58,32 +58,14 @@ class StacScenes(SceneCatalog[pystac.Item]):
 
     def search(self, query: SceneQuery) -> dict[str, pystac.Item]:
         """Return the scenes that match a query, by id, in alphabetical order."""
-        found: dict[str, pystac.Item] = {}
-        questions = list(itertools.product(self.conditions(query), query.periods))
-        for collection in self.collections:
-            for condition, period in questions:
-                where = {"intersects": query.area, "period": period, **condition}
-                items = search_items(self.service, endpoint(self.address), collection, **where)
-                found = {item.id: item for item in items} | found
-        found = dict(sorted(found.items()))
+        found = search_each(self.service, endpoint(self.address), self.collections, self.conditions(query), query)
         limits = {self.cloud: query.cloud_limit, self.snow: query.snow_limit}
         warn_of_unknown(found, limits, lambda item, key: item.properties.get(key), "in the catalogue")
         return found
 
     def describe(self, scene_ids: Sequence[str]) -> dict[str, pystac.Item]:
         """Return the catalogue's items by scene id; a warning names the scenes that it no longer has."""
-        items: dict[str, pystac.Item] = {}
-        for collection in self.collections:
-            if unknown := [scene_id for scene_id in scene_ids if scene_id not in items]:
-                items |= items_by_id(self.service, endpoint(self.address), collection, unknown)
-        missing = [scene_id for scene_id in dict.fromkeys(scene_ids) if scene_id not in items]
-        if missing and not items:
-            raise MissingDataError(
-                f"{self.service.name}: it has no scene {named(missing)}. "
-                "Check the ids; a scene that was processed again has a new one."
-            )
-        if missing:
-            logger.warning("the %s has no scene %s; the others go on", self.service.name, named(missing))
+        items = items_of(self.service, endpoint(self.address), self.collections, scene_ids)
         return {scene_id: items[scene_id] for scene_id in scene_ids if scene_id in items}
 
     def match(self, footprints: gpd.GeoDataFrame, **criteria: Any) -> Matches:
@@ -128,16 +110,83 @@ class StacScenes(SceneCatalog[pystac.Item]):
 
     def check_bands(self, scene: pystac.Item, bands: Sequence[str]) -> None:
         """Check that a scene has assets of some names."""
-        missing = [name for name in bands if name not in scene.assets]
-        if missing:
-            known = ", ".join(sorted(name for name in scene.assets if self._is_band(name)))
-            raise MissingDataError(
-                f"scene {scene.id} has no band {', '.join(missing)} (it has: {known}). Correct bands_mapping."
-            )
+        check_assets(scene, bands, [name for name in scene.assets if self._is_band(name)])
 
     def _is_band(self, name: str) -> bool:
         """Tell whether an asset is worth naming as a band."""
         return bool(name)
+
+
+def search_each(
+    service: Service,
+    address: str,
+    collections: Sequence[str],
+    conditions: Sequence[Mapping[str, Any]],
+    query: SceneQuery,
+) -> dict[str, pystac.Item]:
+    """Return all items that match, by id, in alphabetical order; of an id in several collections the first counts.
+
+    Args:
+        service: The catalogue's limits and retries.
+        address: Its address.
+        collections: Names of its collections.
+        conditions: Arguments of `search_items`, one question each.
+        query: Area and times.
+    """
+    found: dict[str, pystac.Item] = {}
+    questions = list(itertools.product(conditions, query.periods))
+    for collection in collections:
+        for condition, period in questions:
+            items = search_items(service, address, collection, intersects=query.area, period=period, **condition)
+            found = {item.id: item for item in items} | found
+    return dict(sorted(found.items()))
+
+
+def items_of(
+    service: Service,
+    address: str,
+    collections: Sequence[str],
+    scene_ids: Sequence[str],
+    asked: Sequence[str] | None = None,
+) -> dict[str, pystac.Item]:
+    """Return the items of scenes by id; a warning names the scenes that the catalogue no longer has.
+
+    Args:
+        service: The catalogue's limits and retries.
+        address: Its address.
+        collections: Names of its collections; of an id in several the first counts.
+        scene_ids: Ids that it should have.
+        asked: Ids to ask for, if those are more.
+
+    Raises:
+        MissingDataError: If it has no scene.
+    """
+    items: dict[str, pystac.Item] = {}
+    for collection in collections:
+        if unknown := [scene_id for scene_id in (scene_ids if asked is None else asked) if scene_id not in items]:
+            items |= items_by_id(service, address, collection, unknown)
+    missing = [scene_id for scene_id in dict.fromkeys(scene_ids) if scene_id not in items]
+    if missing and len(missing) == len({*scene_ids}):
+        raise MissingDataError(
+            f"{service.name}: it has no scene {named(missing)}. "
+            "Check the ids; a scene that was processed again has a new one."
+        )
+    if missing:
+        logger.warning("the %s has no scene %s; the others go on", service.name, named(missing))
+    return items
+
+
+def check_assets(item: pystac.Item, bands: Sequence[str], known: Iterable[str]) -> None:
+    """Check that an item has assets of some names.
+
+    Raises:
+        MissingDataError: If not; the message names those that it has.
+    """
+    if missing := [name for name in bands if name not in item.assets]:
+        has = ", ".join(sorted(name for name in known if name in item.assets))
+        raise MissingDataError(
+            f"scene {item.id} has no band {', '.join(missing)} (it has: {has}). Correct bands_mapping."
+        )
 
 
 def on_10_m_grid(raster: Raster, url: str) -> xr.DataArray:

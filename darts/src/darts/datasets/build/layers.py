@@ -13,6 +13,7 @@ import pandas as pd
 import shapely
 
 from darts_utils.errors import DataError, MissingDataError
+from darts_utils.names import date_in
 from darts_utils.paths import visible_folders
 
 logger = logging.getLogger(__name__)
@@ -21,7 +22,6 @@ CRS = "EPSG:4326"
 _PATTERNS = {"labels": "TrainingLabel*.gpkg", "footprints": "ImageFootprints*.gpkg"}
 _COLUMNS = ["image_id", "image_date", "datasource", "label"]
 """What is read of a layer, besides the geometry; all but `image_id` may be missing."""
-_DATE = re.compile(r"(?<!\d)(20\d{2})-?(\d{2})-?(\d{2})(?!\d)")
 
 
 @dataclass(frozen=True)
@@ -151,8 +151,8 @@ def _texts(values: pd.Series) -> pd.Series:
 def _date(image_id: str, image_date: str) -> Any:
     """Return the date in an id, else the one beside it; NaT if neither is a date."""
     for text in (image_id, image_date):
-        found = _DATE.search(text)
-        date = pd.NaT if found is None else pd.to_datetime("-".join(found.groups()), errors="coerce")
+        found = date_in(text)
+        date = pd.NaT if found is None else pd.to_datetime("-".join(found), errors="coerce")
         if not pd.isna(date):
             return date
     return pd.NaT

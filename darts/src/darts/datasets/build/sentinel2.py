@@ -30,8 +30,11 @@ from darts_utils.tile import geobox_of
 _ALIGNED_ON = "red"
 """The band in which the two sensors are compared: bare slumps stand out in it, and both see it alike."""
 
-_SCENE_ID = re.compile(r"S2[A-D]_(MSIL2A_\d{8}T\d{6}_|\d{1,2}[A-Z]{3}_\d{8}_)|\d{8}T\d{6}_\d{8}T\d{6}_T\d{2}[A-Z]{3}$")
-"""Ids of scenes of the three catalogues."""
+_SCENE_ID = re.compile(
+    r"S2[A-D]_(MSIL2A_\d{8}T\d{6}_|\d{1,2}[A-Z]{3}_\d{8}_)|\d{8}T\d{6}_\d{8}T\d{6}_T\d{2}[A-Z]{3}$"
+    r"|Sentinel-2_mosaic_\d{4}_Q[1-4]_"
+)
+"""Ids of scenes of the catalogues."""
 
 _ROUNDING_PX = 1e-3
 """An outline that reaches over a pixel's edge by less, as projections leave it, does not reach into the pixel."""

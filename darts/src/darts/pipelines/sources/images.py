@@ -1,7 +1,6 @@
 """Images on the user's disk, each in a folder of its own; nothing is ever fetched."""
 
 import logging
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from darts_acquisition.optical.local_files.image_folder import image_folder
 from darts_acquisition.optical.local_files.planet import get_planet_geobox
 from darts_utils.crs import outline_on
 from darts_utils.errors import DataError, MissingDataError
-from darts_utils.names import shown
+from darts_utils.names import shown, year_in
 
 logger = logging.getLogger(__name__)
 
@@ -155,13 +154,7 @@ def has_image(folder: Path) -> bool:
 def image_ref(tile_id: str, output_folder: Path, path: Path) -> TileRef | None:
     """Return the reference to an image; None, and a warning, where its folder's name cannot be that of results."""
     try:
-        return TileRef(tile_id=tile_id, output_folder=output_folder, year=year_of(path.name))
+        return TileRef(tile_id=tile_id, output_folder=output_folder, year=year_in(path.name))
     except DataError as error:
         logger.warning("%s is skipped: %s Rename the folder.", shown(str(path)), error)
         return None
-
-
-def year_of(image_id: str) -> int | None:
-    """Return the year of the first date in an id, written with or without hyphens."""
-    date = re.search(r"(?<!\d)(20\d{2})(?:-\d{2}-\d{2}|\d{4})(?!\d)", image_id)
-    return None if date is None else int(date[1])

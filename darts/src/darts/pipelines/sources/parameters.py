@@ -48,6 +48,9 @@ class SceneSearch(Parameters, panel=SELECT):
     years: Annotated[list[int] | None, RANGES] = None
     """Years of a search: 2023 2024, 2021-2024, or 2021- up to this year."""
 
+    quarters: Annotated[list[int] | None, RANGES] = None
+    """Quarters of a search for mosaics, 1 to 4: 3 is July to September."""
+
     @property
     def id_list(self) -> Path | None:
         """The file with the ids of its images, None if they are not listed."""
@@ -69,7 +72,7 @@ class SceneSearch(Parameters, panel=SELECT):
         Raises:
             ConfigError: If one is wrong.
         """
-        periods(self.start_date, self.end_date, self.months, self.years)
+        periods(self.start_date, self.end_date, self.months, self.years, self.quarters)
         if self.tile_ids is not None:
             mgrs_tiles(self.tile_ids)
         for name in ("max_cloud_cover", "max_snow_cover"):
@@ -86,7 +89,9 @@ class SceneSearch(Parameters, panel=SELECT):
     @property
     def is_bounded_in_time(self) -> bool:
         """Whether a search is limited in time."""
-        return any(getattr(self, name) is not None for name in ("start_date", "end_date", "months", "years"))
+        return any(
+            getattr(self, name) is not None for name in ("start_date", "end_date", "months", "years", "quarters")
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

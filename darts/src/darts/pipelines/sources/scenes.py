@@ -24,7 +24,7 @@ from darts_acquisition.catalog.areas import area_of_interest
 from darts_acquisition.catalog.query import SceneQuery
 from darts_acquisition.catalog.takes import superseded
 from darts_acquisition.optical.sentinel2.catalog import Access, SceneCatalog
-from darts_acquisition.optical.sentinel2.scene_store import SceneStore, lacking_bands
+from darts_acquisition.optical.sentinel2.scene_store import SceneStore
 from darts_acquisition.optical.sentinel2.scenes import download_scene, load_scene
 from darts_utils.crs import outline_on
 from darts_utils.errors import ConfigError, DataError, MissingDataError
@@ -57,7 +57,12 @@ class SceneSource:
         if parameters.clip_to_aoi and not self.catalog.has_windows:
             raise ConfigError(
                 f"clip_to_aoi reads parts of scenes, which {self.catalog.label} does not offer. "
-                f"Leave it out, or choose {' or '.join(_with_windows())} as raw_data_source."
+                f"Leave it out, or choose {_with('has_windows')} as raw_data_source."
+            )
+        if parameters.quarters is not None and not self.catalog.has_quarters:
+            raise ConfigError(
+                f"quarters are those of mosaics, which {self.catalog.label} does not offer. "
+                f"Give months instead, or choose {_with('has_quarters')} as raw_data_source."
             )
 
     @property
@@ -69,6 +74,10 @@ class SceneSource:
     def store(self) -> Path | None:
         """Folder of the raw scene store, None if no scene is kept."""
         return None if self.parameters.no_raw_data_store else self.parameters.raw_data_store
+
+    @property
+    def _staged(self) -> SceneStore | None:
+        return None if self.store is None else self.catalog.store(self.store)
 
     def find(self) -> list[TileRef]:
         """Return the selected scenes, each once, in the order given or found.
@@ -147,9 +156,10 @@ class SceneSource:
         """Return the scenes that the store lacks, wholly or in part, with the bytes to fetch, 0 where unknown."""
         lacking: dict[str, list[str]] = {}
         windows = {ref.tile_id: ref.window for ref in refs}
+        store, wanted = self._staged, self.catalog.bands
         for ref in refs:
             try:
-                bands = lacking_bands(self.store, self.name, ref.tile_id, self.catalog.bands, ref.window)
+                bands = list(wanted) if store is None else store.lacking(ref.tile_id, wanted, ref.window)
             except Exception as error:  # noqa: BLE001  (the scene fails when it is loaded, alone: a plan goes on too)
                 logger.warning("whether scene %s is staged is unknown: %s", ref.tile_id, error)
                 continue
@@ -210,7 +220,7 @@ class SceneSource:
         return {scene_id: grid for scene_id, grid in grids.items() if grid is not None}
 
     def _staged_grid(self, scene_id: str) -> GeoBox | None:
-        store = None if self.store is None else SceneStore(self.store, self.name)
+        store = self._staged
         return None if store is None else _known(scene_id, lambda: store.grid(scene_id))
 
     def _catalogue_grid(self, scene_id: str) -> GeoBox | None:
@@ -262,7 +272,7 @@ class SceneSource:
 
     def _search(self) -> dict[str, Any]:
         given = self.parameters
-        names = ("start_date", "end_date", "max_cloud_cover", "max_snow_cover", "months", "years")
+        names = ("start_date", "end_date", "max_cloud_cover", "max_snow_cover", "months", "years", "quarters")
         limits = {name: getattr(given, name) for name in names}
         self.catalog.log_in(self._access)
         if given.aoi_file is not None:
@@ -281,9 +291,9 @@ def _class_of(name: str) -> type[SceneCatalog[Any]]:
     return found
 
 
-def _with_windows() -> list[str]:
-    """Return the names of the catalogues of whose scenes parts can be read."""
-    return [name for name in SCENE_CATALOGS if _class_of(name).has_windows]
+def _with(ability: str) -> str:
+    """Return the names of the catalogues that have an ability."""
+    return " or ".join(name for name in SCENE_CATALOGS if getattr(_class_of(name), ability))
 
 
 def window_around(grid: GeoBox, area: BaseGeometry) -> Window | None:

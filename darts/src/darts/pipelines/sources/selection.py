@@ -1,7 +1,6 @@
 """Selecting Sentinel-2 scenes: ids as people give them, and references to scenes."""
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from darts.utils import terminal
 from darts_utils.errors import ConfigError
 from darts_utils.files import atomic_file
 from darts_utils.machine.disk import reason_of
-from darts_utils.names import check_name, is_id, shown
+from darts_utils.names import check_name, is_id, shown, year_in
 from darts_utils.rasters.window import Window
 from darts_utils.text import read_text
 
@@ -34,14 +33,13 @@ def confirm_unbounded(parameters: SceneParameters) -> None:
 
 
 def tile_ref(scene_id: str) -> TileRef:
-    """Return the reference to a scene; its year is that of the first date in the id.
+    """Return the reference to a scene; its year is that of the first date, or quarter, in the id.
 
     Raises:
         DataError: If the id cannot be the name of a folder.
     """
     check_name(scene_id, "a scene")
-    date = re.search(r"(?<!\d)(20\d{2})\d{4}(?!\d)", scene_id)
-    return TileRef(tile_id=scene_id, output_folder=Path(scene_id), year=None if date is None else int(date[1]))
+    return TileRef(tile_id=scene_id, output_folder=Path(scene_id), year=year_in(scene_id))
 
 
 def in_window(ref: TileRef, window: Window | None) -> TileRef:

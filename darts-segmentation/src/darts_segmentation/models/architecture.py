@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from darts_segmentation.models.library import segmentation_models
 from darts_segmentation.models.wording import brief, listed
 from darts_utils.errors import CheckpointError, with_kind
 
@@ -34,7 +35,7 @@ def checked_arguments(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         CheckpointError: If an argument is unknown or illegal.
     """
-    import segmentation_models_pytorch as smp
+    smp = segmentation_models()
 
     architectures = smp.MODEL_ARCHITECTURES_MAPPING
     arch = config.get("arch")
@@ -94,7 +95,7 @@ def _is_plain(value: object) -> bool:
 
 
 def build(path: Path, arguments: Mapping[str, Any]) -> nn.Module:
-    """Return a network with untrained weights.
+    """Return a network whose weights are still to be filled in.
 
     Args:
         path: The file that describes it, for messages.
@@ -103,10 +104,11 @@ def build(path: Path, arguments: Mapping[str, Any]) -> nn.Module:
     Raises:
         CheckpointError: If there is no such network.
     """
-    import segmentation_models_pytorch as smp
+    smp = segmentation_models()
 
     try:
-        network: nn.Module = smp.create_model(**arguments)
+        with _NothingDrawn():
+            network: nn.Module = smp.create_model(**arguments)
     except Exception as error:  # SMP and timm raise all kinds for an argument they reject
         raise _unbuildable(path, with_kind(error, 300)) from error
     return network
@@ -122,34 +124,49 @@ def outline(path: Path, arguments: Mapping[str, Any]) -> Mapping[str, torch.Tens
         arguments: See `checked_arguments`.
 
     Raises:
-        CheckpointError: If there is no such network, or its probabilities do not lie on the pixels of its input.
+        CheckpointError: If there is no such network.
     """
-    with torch.device("meta"), _NumbersStayReal():
-        network = build(path, arguments).eval()
-        _check_output(path, network, arguments["in_channels"])
-    return network.state_dict()
+    with torch.device("meta"):
+        return build(path, arguments).state_dict()
 
 
-def _check_output(path: Path, network: nn.Module, n_bands: int) -> None:
-    """Refuse a network whose output has another size than its input, because of an `upsampling` that is none."""
+def check_output(path: Path, network: nn.Module, n_bands: int) -> None:
+    """Try a network on a little of nothing.
+
+    Args:
+        path: The file that describes it, for messages.
+        network: In evaluation mode.
+        n_bands: How many bands it takes.
+
+    Raises:
+        CheckpointError: If its output has another size than its input, because of an `upsampling` that is none.
+    """
     edge = 2 * max(32, int(getattr(getattr(network, "encoder", None), "output_stride", 1)))
     try:
         with torch.inference_mode():
-            output = network(torch.empty(1, n_bands, edge, edge))
-    except Exception:  # noqa: BLE001 # networks of one fixed size, or of operations that cannot be done in thought
+            output = network(torch.zeros(1, n_bands, edge, edge))
+    except Exception:  # noqa: BLE001 # networks of one fixed size, which tell it when they see an image
         return
     shape = tuple((output[0] if isinstance(output, tuple) else output).shape)
     if shape != (1, 1, edge, edge):
         raise _unbuildable(path, f"it makes {shape} of (1, {n_bands}, {edge}, {edge}), but one value a pixel is needed")
 
 
-class _NumbersStayReal(TorchFunctionMode):
-    """Keeps `torch.linspace` on the CPU, whose values some encoders read as plain numbers while they are built."""
+_DRAWN = frozenset({
+    nn.init.normal_, nn.init.trunc_normal_, nn.init.uniform_, torch.Tensor.normal_, torch.Tensor.uniform_,
+})  # fmt: skip
+"""What draws random numbers. For networks without memory PyTorch loads its compiler to do so, which takes seconds."""
+
+
+class _NothingDrawn(TorchFunctionMode):
+    """Leaves weights unfilled, and keeps `torch.linspace` on the CPU: some encoders read it as they are built."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         given = dict(kwargs or {})
+        if func in _DRAWN:
+            return args[0] if args else next(iter(given.values()))
         return func(*args, **({**given, "device": "cpu"} if func is torch.linspace else given))
 
 

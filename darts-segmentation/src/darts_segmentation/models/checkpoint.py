@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from darts_segmentation.models.architecture import build, checked_arguments, outline
+from darts_segmentation.models.architecture import build, check_output, checked_arguments, outline
 from darts_segmentation.models.card import BandRange, ModelCard, check_ranges
 from darts_segmentation.models.container import Container, ContainerError, open_container
 from darts_segmentation.models.safe_file import SafeFile, card_id, is_safe_file
@@ -202,6 +202,7 @@ def load(path: Path) -> LoadedModel:
         for name, weight in network.state_dict().items():
             weight.copy_(weights[name])
     network.eval().requires_grad_(requires_grad=False)
+    check_output(checkpoint.path, network, checkpoint.model_config["in_channels"])
     return LoadedModel(network=network, card=card)
 
 

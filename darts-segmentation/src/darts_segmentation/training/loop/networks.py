@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from darts_segmentation.models.architecture import checked_arguments
+from darts_segmentation.models.library import segmentation_models
 from darts_segmentation.training.parameters import HyperParameters
 from darts_utils.errors import CheckpointError, ConfigError, ServiceError, one_line
 
@@ -20,7 +21,7 @@ def architecture_of(parameters: HyperParameters, n_bands: int) -> dict[str, Any]
     Raises:
         ConfigError: If there is no such architecture or encoder.
     """
-    import segmentation_models_pytorch as smp
+    smp = segmentation_models()
     import timm
 
     known = smp.MODEL_ARCHITECTURES_MAPPING
@@ -57,7 +58,7 @@ def new_network(parameters: HyperParameters, architecture: dict[str, Any], patch
         ConfigError: If it cannot be made, or cannot work on patches of this size.
         ServiceError: If pretrained weights cannot be fetched.
     """
-    import segmentation_models_pytorch as smp
+    smp = segmentation_models()
 
     given = {**architecture, "encoder_weights": parameters.model_encoder_weights}
     what = f"{parameters.model_arch} with {parameters.model_encoder}"

@@ -54,5 +54,5 @@ def test_a_training_set_holds_it_last(tmp_path):
     inside = (x[:, 1] > 0.2) & (x[:, 1] < 0.9) & (x[:, 3] < 0.9)
     expected = ((green - nir) / np.maximum(green + nir, 1e-9) + 1) / 2
     np.testing.assert_allclose(x[:, -1][inside], expected[inside], atol=2e-3)
-    with pytest.raises(ConfigError, match=r"^extra_bands names ndvi, but only ndwi can be added to the "):
+    with pytest.raises(ConfigError, match=r"^extra_bands names ndvi, but only ndwi, gndvi, savi, evi, vari, tgi, "):
         PlanetTrainingData(**given, train_data_dir=tmp_path / "set", extra_bands=["ndvi"]).create()

@@ -4,10 +4,14 @@ from darts_preprocessing.align import TCVIS_BANDS, align_dem, align_dem_mask, al
 from darts_preprocessing.features import (
     calculate_aspect,
     calculate_curvature,
+    calculate_dissection_index,
     calculate_hillshade,
     calculate_slope,
+    calculate_terrain_ruggedness_index,
     calculate_topographic_position_index,
+    calculate_vector_ruggedness_measure,
 )
+from darts_preprocessing.formulas import calculate_spyndex
 from darts_preprocessing.indices import calculate_ndvi
 from darts_preprocessing.preprocess import align_arcticdem, preprocess_v2
 from darts_preprocessing.registration import Shift, align_offset
@@ -28,10 +32,14 @@ __all__ = [
     "aspect",
     "calculate_aspect",
     "calculate_curvature",
+    "calculate_dissection_index",
     "calculate_hillshade",
     "calculate_ndvi",
     "calculate_slope",
+    "calculate_spyndex",
+    "calculate_terrain_ruggedness_index",
     "calculate_topographic_position_index",
+    "calculate_vector_ruggedness_measure",
     "curvature",
     "derive_terrain",
     "hillshade",

@@ -6,6 +6,11 @@ Pipelines make all features in one pass, see `preprocess_v2`; these give the sam
 import xarray as xr
 
 from darts_preprocessing.terrain.derivatives import aspect, curvature, hillshade, slope
+from darts_preprocessing.terrain.ruggedness import (
+    dissection_index,
+    terrain_ruggedness_index,
+    vector_ruggedness_measure,
+)
 from darts_preprocessing.terrain.tpi import topographic_position_index
 from darts_utils.errors import DataError
 from darts_utils.machine.devices import DeviceSpec
@@ -89,6 +94,46 @@ def calculate_topographic_position_index(
     """
     made = topographic_position_index(_dem(tile), outer_radius, inner_radius, device=device)
     return tile.assign(relative_elevation=made)
+
+
+def calculate_terrain_ruggedness_index(tile: xr.Dataset) -> xr.Dataset:
+    """Return the tile with `terrain_ruggedness_index`, (y, x) float32 in metres; see `terrain_ruggedness_index`.
+
+    Args:
+        tile: Holds `dem`, (y, x) float32 in metres, NaN where unknown.
+
+    Raises:
+        DataError: If the tile has no `dem`.
+    """
+    return tile.assign(terrain_ruggedness_index=terrain_ruggedness_index(_dem(tile)))
+
+
+def calculate_vector_ruggedness_measure(tile: xr.Dataset) -> xr.Dataset:
+    """Return the tile with `vector_ruggedness_measure`, (y, x) float32 from 0 to 1; see `vector_ruggedness_measure`.
+
+    Args:
+        tile: Holds `dem`, (y, x) float32 in metres, NaN where unknown, on a metric square grid.
+
+    Raises:
+        DataError: If the tile has no `dem`.
+        GridError: If the grid is not metric with square pixels.
+    """
+    return tile.assign(vector_ruggedness_measure=vector_ruggedness_measure(_dem(tile)))
+
+
+def calculate_dissection_index(tile: xr.Dataset, radius: float = 100) -> xr.Dataset:
+    """Return the tile with `dissection_index`, (y, x) float32 from 0 to 1; see `dissection_index`.
+
+    Args:
+        tile: Holds `dem`, (y, x) float32 in metres, NaN where unknown, on a metric square grid.
+        radius: Half of the edge of the square that is looked at, in metres.
+
+    Raises:
+        ConfigError: If the radius is not above 0.
+        DataError: If the tile has no `dem`.
+        GridError: If the grid is not metric with square pixels.
+    """
+    return tile.assign(dissection_index=dissection_index(_dem(tile), radius))
 
 
 def _dem(tile: xr.Dataset) -> xr.DataArray:

@@ -45,6 +45,20 @@ def ndwi(green: Array, nir: Array) -> Array:
     return _normalised_difference(green, nir)
 
 
+def gndvi(green: Array, nir: Array) -> Array:
+    """Return the green normalised difference vegetation index, (nir - green) / (nir + green).
+
+    Args:
+        green: (y, x) float32 surface reflectance, NaN where unknown.
+        nir: Likewise, of the near infrared.
+
+    Returns:
+        (y, x) float32 from -1 to 1, dimensionless; NaN where a band is NaN or both are 0. Both are clipped to 0..1
+        first, as for `ndvi`. Method: Gitelson et al. (1996), doi:10.1016/S0034-4257(96)00072-7.
+    """
+    return _normalised_difference(nir, green)
+
+
 def calculate_ndvi(tile: xr.Dataset, *, lazy: bool = False) -> xr.DataArray:
     """Return the normalised difference vegetation index of a tile, see `ndvi`.
 
@@ -62,7 +76,7 @@ def calculate_ndvi(tile: xr.Dataset, *, lazy: bool = False) -> xr.DataArray:
 
 
 def calculate_index(tile: xr.Dataset, name: str, *, lazy: bool = False) -> xr.DataArray:
-    """Return a spectral index of a tile, (y, x) float32, dimensionless, NaN where it is unknown.
+    """Return a spectral index of a tile, (y, x) float32, NaN where it is unknown.
 
     Args:
         tile: Holds the optical bands that the index is made of, (y, x) float32 surface reflectance, NaN where unknown.
@@ -81,7 +95,7 @@ def calculate_index(tile: xr.Dataset, name: str, *, lazy: bool = False) -> xr.Da
         )
     bands = [tile[band].variable for band in index.inputs]
     make = partial(_window, _function(index.function), bands)
-    attributes = {"long_name": index.long_name, "units": "1"}
+    attributes = {"long_name": index.long_name, "units": index.units}
     values = lazy_band(make, (bands[0].shape[0], bands[0].shape[1]), "float32", attributes)
     return xr.DataArray(values if lazy else values.load(), coords=tile[index.inputs[0]].coords, name=name)
 

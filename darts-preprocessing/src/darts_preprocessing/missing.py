@@ -8,13 +8,13 @@ import xarray as xr
 
 from darts_preprocessing.align import TCVIS_BANDS
 from darts_preprocessing.blocks import ROW_BLOCK_ROWS, Block, for_each_block
-from darts_preprocessing.terrain.dem_features import DEM_BANDS
+from darts_preprocessing.terrain.dem_features import ALL_DEM_BANDS
 from darts_preprocessing.terrain.derivatives import DemWindow
 from darts_utils.rasters.arrays import Array
 from darts_utils.rasters.lazy import lazy_band
 
 NAME = "features_missing"
-_LAYERS = {"elevation": DEM_BANDS, "trends": frozenset(TCVIS_BANDS)}
+_LAYERS = {"elevation": ALL_DEM_BANDS, "trends": frozenset(TCVIS_BANDS)}
 
 
 def missing_features(

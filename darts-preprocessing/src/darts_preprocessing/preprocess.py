@@ -14,10 +14,11 @@ from darts_preprocessing.align import TCVIS_BANDS, align_dem, align_dem_mask, al
 from darts_preprocessing.indices import calculate_index
 from darts_preprocessing.margin import warn_if_short
 from darts_preprocessing.missing import elevation_holes, missing_features
-from darts_preprocessing.terrain.dem_features import DEM_BANDS, STENCIL_PX, DemFeatures
+from darts_preprocessing.terrain.dem_features import ALL_DEM_BANDS, DEM_BANDS, STENCIL_PX, WIDE_BANDS, DemFeatures
 from darts_preprocessing.terrain.derivatives import TERRAIN_BANDS, DemWindow, Sun, band_attributes
+from darts_preprocessing.terrain.ruggedness import ruggedness_attributes
 from darts_preprocessing.terrain.tpi import check_radii, disk_kernel, radii_px
-from darts_utils.bands import INDICES, TRAINING_BANDS, manager
+from darts_utils.bands import INDICES, RUGGEDNESS_BANDS, TRAINING_BANDS, manager
 from darts_utils.errors import ConfigError
 from darts_utils.grid import pixel_size_m
 from darts_utils.machine.devices import DeviceSpec
@@ -71,7 +72,9 @@ def preprocess_v2(  # noqa: PLR0917  (the public signature)
         A new tile with the attributes of the optical one. Features, all (y, x):
         `ndvi` and other indices float32 -1..1; `dem` float32 metres, clipped to -100..3000; `arcticdem_data_mask`
         uint8, 1 = data; `relative_elevation` float32 metres; `slope` float32 degrees 0..90; `aspect` float32 degrees
-        0..360 from true north, -1 = flat; `hillshade` float32 0..1; `curvature` float32; `tc_*` uint8, 0 = no data.
+        0..360 from true north, -1 = flat; `hillshade` float32 0..1; `curvature` float32; `tc_*` uint8, 0 = no data; and
+        only if named `terrain_ruggedness_index` float32 metres, `vector_ruggedness_measure` and `dissection_index` (of
+        squares that reach as far as the outer radius) float32 0..1.
         Terrain is derived from the resampled DEM before that is clipped, on a grid padded by the outer radius.
         With models, also `features_missing` bool, and `features_missing-{model}` where models read different layers.
 
@@ -95,9 +98,9 @@ def preprocess_v2(  # noqa: PLR0917  (the public signature)
             made |= _lazy_variables(trends.read, trends.shape, wanted.intersection(TCVIS_BANDS), "TCVIS")
         else:
             made |= _as_variables(align_tcvis(ds_tcvis, geobox, wanted), "TCVIS")
-    if ds_arcticdem is not None and wanted & DEM_BANDS:
+    if ds_arcticdem is not None and wanted & ALL_DEM_BANDS:
         radii = (tpi_outer_radius, tpi_inner_radius)
-        features = _dem_features(ds_arcticdem, ds_optical, wanted & DEM_BANDS, radii, device)
+        features = _dem_features(ds_arcticdem, ds_optical, wanted & ALL_DEM_BANDS, radii, device)
         holes |= {"elevation": elevation_holes(features.dem_window)} if models else {}
         if lazy:
             made |= _lazy_variables(features.packed().read, features.shape, features.bands, "ArcticDEM")
@@ -138,7 +141,7 @@ def align_arcticdem(
         DataError: If `dem` is missing.
     """
     check_radii(tpi_outer_radius, tpi_inner_radius)
-    wanted = DEM_BANDS if bands is None else DEM_BANDS.intersection(bands)
+    wanted = DEM_BANDS if bands is None else ALL_DEM_BANDS.intersection(bands)
     halo = _halo_px(geobox, (tpi_outer_radius, tpi_inner_radius), wanted)
     warn_if_short(geobox_of(ds_arcticdem), geobox, halo, "the tile")
     grid = geobox.pad(halo)
@@ -153,16 +156,16 @@ def _features_to_make(
 ) -> frozenset[str]:
     """Return the features to make; refuse what nobody can make of these inputs."""
     indices = frozenset(name for name, index in INDICES.items() if {*index.inputs} <= {*optical.data_vars})
-    layers = frozenset(() if arcticdem is None else DEM_BANDS) | frozenset(() if tcvis is None else TCVIS_BANDS)
+    layers = frozenset(() if arcticdem is None else ALL_DEM_BANDS) | frozenset(() if tcvis is None else TCVIS_BANDS)
     possible = indices | layers
     if bands is None:
-        return layers | indices.intersection(TRAINING_BANDS)
+        return possible.intersection({*TRAINING_BANDS, *DEM_BANDS})
     unknown = sorted(name for name in bands if name not in manager and name not in optical)
     if unknown:
         raise ConfigError(
             f"no band is called {', '.join(unknown)}; known bands: {', '.join(manager)}. Correct the name."
         )
-    features = frozenset(bands) & ({*INDICES, *DEM_BANDS, *TCVIS_BANDS})
+    features = frozenset(bands) & ({*INDICES, *ALL_DEM_BANDS, *TCVIS_BANDS})
     impossible = sorted(features - possible - set(optical.data_vars))
     if impossible:
         needs = [f"{name} needs {' and '.join(INDICES[name].inputs)}" for name in impossible if name in INDICES]
@@ -190,7 +193,7 @@ def _dem_features(
     return DemFeatures(
         dem_window=DemWindow.of(align_dem(ds_arcticdem, padded), padded, halo, sun),
         measured=align_dem_mask(ds_arcticdem, padded) if with_mask else None,
-        kernel=_kernel(geobox, radii_m) if "relative_elevation" in bands else None,
+        kernel=_kernel(geobox, radii_m) if bands & WIDE_BANDS else None,
         bands=bands,
         device=device,
     )
@@ -202,7 +205,7 @@ def _kernel(geobox: GeoBox, radii_m: tuple[float, float]) -> np.ndarray:
 
 def _halo_px(geobox: GeoBox, radii_m: tuple[float, float], wanted: Collection[str]) -> int:
     """Return by how many pixels the grid that terrain is computed on reaches beyond the tile."""
-    if "relative_elevation" not in wanted:
+    if not WIDE_BANDS.intersection(wanted):
         return STENCIL_PX
     return max(STENCIL_PX, radii_px(*radii_m, pixel_size_m(geobox))[0])
 
@@ -223,6 +226,8 @@ def _lazy_variables(
 
 
 def _attributes(name: str, source: str) -> dict[str, str]:
+    if name in RUGGEDNESS_BANDS:
+        return ruggedness_attributes(name) | {"data_source": source}
     return (band_attributes(name) if name in TERRAIN_BANDS else _ATTRIBUTES[name]) | {"data_source": source}
 
 

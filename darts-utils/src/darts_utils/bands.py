@@ -273,6 +273,10 @@ TRAINING_BANDS = (
 """The bands of training data, in the order of its arrays."""
 
 
+RUGGEDNESS_BANDS = ("dissection_index", "terrain_ruggedness_index", "vector_ruggedness_measure")
+"""Bands that are made of elevation only if something asks for them."""
+
+
 FLAT_GRADIENT = 1e-5
 """Below this gradient (1 cm in 1 km) ground is flat: it has no aspect, which is -1 in memory and 0 for a network.
 float32 elevations of a resampled lake differ by as much."""
@@ -288,6 +292,7 @@ class SpectralIndex:
     """Where the function is that makes it, `module:name`: arrays of the inputs go in, an array comes out."""
     long_name: str
     codec: BandCodec
+    units: str = "1"
     difference: tuple[str, str] | None = None
     """The bands a and b if it is (a - b) / (a + b), both clipped to 0..1 first: then it can follow changes of light."""
 
@@ -307,6 +312,38 @@ INDICES = {
         codec=BandCodec.ndi(),
         difference=("green", "nir"),
     ),
+    "gndvi": SpectralIndex(
+        inputs=("green", "nir"),
+        function="darts_preprocessing.indices:gndvi",
+        long_name="Green normalised difference vegetation index",
+        codec=BandCodec.ndi(),
+        difference=("nir", "green"),
+    ),
+    "savi": SpectralIndex(
+        inputs=("red", "nir"),
+        function="darts_preprocessing.formulas:savi",
+        long_name="Soil adjusted vegetation index",
+        codec=BandCodec.ndi(),
+    ),
+    "evi": SpectralIndex(
+        inputs=("blue", "red", "nir"),
+        function="darts_preprocessing.formulas:evi",
+        long_name="Enhanced vegetation index",
+        codec=BandCodec.ndi(),
+    ),
+    "vari": SpectralIndex(
+        inputs=("blue", "green", "red"),
+        function="darts_preprocessing.formulas:vari",
+        long_name="Visible atmospherically resistant index",
+        codec=BandCodec.ndi(),
+    ),
+    "tgi": SpectralIndex(
+        inputs=("blue", "green", "red"),
+        function="darts_preprocessing.formulas:tgi",
+        long_name="Triangular greenness index",
+        codec=BandCodec.signed(-30, 30, 60 / 30_000),
+        units="nm",
+    ),
 }
 """The spectral indices: to add one, add it here, and write its function."""
 
@@ -323,6 +360,9 @@ manager = BandManager(
         "aspect": BandCodec.signed(0, 360, 0.1),
         "hillshade": BandCodec.signed(0, 1, 1 / 10_000),
         "curvature": BandCodec.ndi(),
+        "terrain_ruggedness_index": BandCodec.signed(0, 60, 60 / 30_000),
+        "vector_ruggedness_measure": BandCodec.signed(0, 1, 1 / 30_000),
+        "dissection_index": BandCodec.signed(0, 1, 1 / 10_000),
         "tc_brightness": BandCodec.tc(),
         "tc_greenness": BandCodec.tc(),
         "tc_wetness": BandCodec.tc(),

@@ -8,13 +8,23 @@ import numpy as np
 
 from darts_preprocessing.blocks import Block, whole
 from darts_preprocessing.terrain.derivatives import TERRAIN_BANDS, DemWindow
+from darts_preprocessing.terrain.ruggedness import (
+    NORMALS_REACH_PX,
+    dissection,
+    ruggedness_index,
+    vector_ruggedness,
+)
 from darts_preprocessing.terrain.tpi import position_index
-from darts_utils.bands import manager
+from darts_utils.bands import RUGGEDNESS_BANDS, manager
 from darts_utils.machine.devices import DeviceSpec
 from darts_utils.rasters.arrays import Array
 from darts_utils.rasters.lazy import Remembered
 
 DEM_BANDS = frozenset({"dem", "arcticdem_data_mask", "relative_elevation", *TERRAIN_BANDS})
+"""What is made of elevation unless bands are named."""
+ALL_DEM_BANDS = DEM_BANDS.union(RUGGEDNESS_BANDS)
+WIDE_BANDS = frozenset({"relative_elevation", "dissection_index"})
+"""What reaches as far as the outer radius."""
 STENCIL_PX = 2
 """Reach of the terrain bands, with one pixel to spare."""
 
@@ -34,7 +44,7 @@ class DemFeatures:
     measured: Array | None
     """(y, x) uint8, 1 = the nearest cell was measured, on the padded grid; None where that is unknown."""
     kernel: Array | None
-    """Surroundings for relative elevation, (2 R + 1, 2 R + 1) bool; None if that is not wanted."""
+    """Surroundings for bands that look far, (2 R + 1, 2 R + 1) bool; None if none of them is wanted."""
     bands: frozenset[str]
     """Which bands are wanted."""
     device: DeviceSpec = None
@@ -72,10 +82,22 @@ class DemFeatures:
         if self.kernel is not None and "relative_elevation" in bands:
             around = dem_window.read(window, halo)
             made["relative_elevation"] = position_index(around, self.kernel, halo, self.device)
+        made |= self._ruggedness(bands, window)
         if "arcticdem_data_mask" in bands:
             made["arcticdem_data_mask"] = np.isfinite(dem_window.read(window)).view(np.uint8)
             if self.measured is not None:
                 made["arcticdem_data_mask"] &= window.read(self.measured, halo, 0)
         if "dem" in bands:
             made["dem"] = np.clip(dem_window.read(window), *manager["dem"].valid_range, dtype=np.float32)
+        return made
+
+    def _ruggedness(self, bands: Collection[str], window: Block) -> dict[str, Array]:
+        dem_window, halo, made = self.dem_window, self.dem_window.halo, {}
+        if "terrain_ruggedness_index" in bands:
+            made["terrain_ruggedness_index"] = ruggedness_index(dem_window.read(window, 1), 1)
+        if "vector_ruggedness_measure" in bands:
+            around = dem_window.read(window, NORMALS_REACH_PX)
+            made["vector_ruggedness_measure"] = vector_ruggedness(around, dem_window.pixel_m, NORMALS_REACH_PX)
+        if self.kernel is not None and "dissection_index" in bands:
+            made["dissection_index"] = dissection(dem_window.read(window, halo), self.kernel.shape[0] // 2, halo)
         return made

@@ -8,9 +8,11 @@ import torch
 
 from darts_segmentation.model_input import OPTICAL_BANDS
 from darts_segmentation.model_units import picked
-from darts_utils.bands import INDICES
+from darts_utils.bands import INDICES, RUGGEDNESS_BANDS
 
-TERRAIN_BANDS = frozenset({"dem", "relative_elevation", "slope", "aspect", "hillshade", "curvature"})
+TERRAIN_BANDS = frozenset({
+    "dem", "relative_elevation", "slope", "aspect", "hillshade", "curvature", *RUGGEDNESS_BANDS,
+})  # fmt: skip
 """Bands that are made of elevation: no light changes them, and they are missing together."""
 TREND_PREFIX = "tc_"
 _LARGEST_SEED = 2**62

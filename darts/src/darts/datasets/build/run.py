@@ -27,7 +27,7 @@ from darts.pipelines.stages import Stage, feature_stages
 from darts.pipelines.tiles import Loaded, Outcome, RunReport, TileRef, Work, loaded, require
 from darts.utils.console import run_view
 from darts_segmentation.training import TrainDatasetBuilder
-from darts_utils.bands import INDICES, TRAINING_BANDS, manager
+from darts_utils.bands import INDICES, RUGGEDNESS_BANDS, TRAINING_BANDS, manager
 from darts_utils.canonical import sha256_of
 from darts_utils.errors import ConfigError, MissingDataError
 from darts_utils.files import exclusive_lock, make_folder
@@ -67,10 +67,10 @@ def bands_of(parameters: TrainingData) -> tuple[str, ...]:
     """Return the bands of the patches, in order: those of every training set, then those that were asked for.
 
     Raises:
-        ConfigError: If one that was asked for is no spectral index beyond those.
+        ConfigError: If one that was asked for is no spectral index and no measure of ruggedness.
     """
     extra = tuple(parameters.extra_bands or ())
-    possible = [name for name in INDICES if name not in TRAINING_BANDS]
+    possible = [name for name in (*INDICES, *RUGGEDNESS_BANDS) if name not in TRAINING_BANDS]
     unknown = [name for name in extra if name not in possible]
     if unknown:
         raise ConfigError(

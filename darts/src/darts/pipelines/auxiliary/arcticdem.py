@@ -14,6 +14,7 @@ from darts_acquisition import download_arcticdem, load_arcticdem, missing_arctic
 from darts_acquisition.auxiliary.arcticdem import arcticdem_staged, arcticdem_to_fetch
 from darts_acquisition.auxiliary.filling import Chunk
 from darts_preprocessing import align_arcticdem
+from darts_utils.bands import RUGGEDNESS_BANDS
 from darts_utils.grid import metres_to_pixels
 from darts_utils.machine.memory import give_back_after
 from darts_utils.paths import PathManager
@@ -27,7 +28,10 @@ class ArcticDem(AuxiliaryLayer):
 
     name = "arcticdem"
     label = "ArcticDEM"
-    bands = frozenset({"dem", "relative_elevation", "slope", "aspect", "hillshade", "curvature", "arcticdem_data_mask"})
+    bands = frozenset({
+        "dem", "relative_elevation", "slope", "aspect", "hillshade", "curvature", "arcticdem_data_mask",
+        *RUGGEDNESS_BANDS,
+    })  # fmt: skip
     chunk_bytes = 65e6  # 3600 x 3600 pixels of elevation with its mask
 
     def default_dir(self, paths: PathManager, resolution_m: MosaicResolution) -> Path:

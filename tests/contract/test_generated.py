@@ -48,6 +48,7 @@ def test_every_key_of_the_example_is_known_and_none_is_left_out(tmp_path):
 
 CLI_ONLY = {"optical", "aux", "force", "sensor", "help", "version", "h", "shell", "output", "add_to_startup"}
 CLI_ONLY |= {"train_data_dir", "threads", "number"}  # of training sets
+CLI_ONLY |= {"composite_store", "composite_id_file", "method"}  # of composites
 CLI_ONLY |= {
     field.name for kind in GENERATOR["LEARNING"].values() for field in dataclasses.fields(kind)
 }  # in the tables

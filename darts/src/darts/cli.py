@@ -76,6 +76,8 @@ fetch_app = cyclopts.App(name="fetch", group=subcommands_group, help="Fetch what
 app.command(fetch_app)
 search_app = cyclopts.App(name="search", group=subcommands_group, help="Find scenes; nothing is fetched")
 app.command(search_app)
+composite_app = cyclopts.App(name="composite", group=subcommands_group, help="Make cloud-free scenes of many")
+app.command(composite_app)
 inference_app = cyclopts.App(name="inference", group=subcommands_group, help="Predefined inference pipelines")
 app.command(inference_app)
 inference_data_app = cyclopts.App(name="prep-data", group=utilities_group, help="Data preparation for offline use")
@@ -139,7 +141,8 @@ def help() -> None:  # noqa: A001  (the documented name of the command)
 
 
 _GROUPS = {
-    "": app, "map": map_app, "fetch": fetch_app, "search": search_app, "inference": inference_app,
+    "": app, "map": map_app, "fetch": fetch_app, "search": search_app, "composite": composite_app,
+    "inference": inference_app,
     "prep-data": inference_data_app, "training": training_app, "create-dataset": training_data_app,
     "models": models_app, "inventory": inventory_app, "config": config_app,
 }  # fmt: skip

@@ -30,6 +30,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "--tile-ids 08WNB 10XDF --years 2021- --max-cloud-cover 30 --out scenes.geojson",
         f"{_IDS} --json",
     ),
+    "composite sentinel2": (
+        "--tile-ids 10XDF --years 2024 --months 7-8 --max-cloud-cover 60",
+        "--tile-ids 10XDF --years 2021-2024 --months 7-8 --method medoid --composite-id-file composites.json",
+        f"--offline {_IDS} --method max-ndvi",
+    ),
     "status": (_RESULTS, f"{_RESULTS} --watch --every 30", f"{_RESULTS} --json"),
     "report": (
         _RESULTS,

@@ -111,6 +111,14 @@ COMMANDS: dict[str, tuple[Command, ...]] = {
             "Show which Sentinel-2 scenes there are: dates, cloud, snow, sizes; no model is needed.",
         ),
     ),
+    "composite": _in(
+        "darts.composite.command",
+        Command(
+            ("sentinel2",),
+            "composite_sentinel2",
+            "Make one cloud-free scene of the Sentinel-2 scenes of a tile and a summer, to be mapped like any.",
+        ),
+    ),
     "inference": (
         Command(
             ("sentinel2-sequential",),

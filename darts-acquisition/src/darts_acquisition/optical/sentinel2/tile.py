@@ -64,6 +64,8 @@ class SceneFormat:
     """Refuses a scene by its digital numbers, classification and offset, if they contradict each other."""
     dtype: Literal["uint16", "int16"] = "uint16"
     """Of digital numbers."""
+    others: tuple[str, ...] = ()
+    """Names of bands that are no reflectance, beside the mask."""
 
     @property
     def nodata(self) -> int:
@@ -129,7 +131,7 @@ def _warn_of_gaps(scene: RawScene, bands: Sequence[str]) -> None:
 
 
 def _all_bands(scene: RawScene, form: SceneFormat) -> dict[str, str]:
-    return {band: form.bands.get(band, band) for band in scene.bands if band != form.mask.name}
+    return {band: form.bands.get(band, band) for band in scene.bands if band not in {form.mask.name, *form.others}}
 
 
 def _reflectances(

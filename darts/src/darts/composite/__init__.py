@@ -1,0 +1,1 @@
+"""Cloud-free composites of a season, made of scenes and kept like one."""

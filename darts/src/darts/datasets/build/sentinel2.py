@@ -32,7 +32,7 @@ _ALIGNED_ON = "red"
 
 _SCENE_ID = re.compile(
     r"S2[A-D]_(MSIL2A_\d{8}T\d{6}_|\d{1,2}[A-Z]{3}_\d{8}_)|\d{8}T\d{6}_\d{8}T\d{6}_T\d{2}[A-Z]{3}$"
-    r"|Sentinel-2_mosaic_\d{4}_Q[1-4]_"
+    r"|Sentinel-2_mosaic_\d{4}_Q[1-4]_|composite-\w{5}-\d{8}-\d{8}-"
 )
 """Ids of scenes of the catalogues."""
 
@@ -157,7 +157,12 @@ class Sentinel2Collector(Collector):
 
 def _is_scene(image: AnnotatedImage) -> bool:
     """Tell whether slumps were drawn on a Sentinel-2 scene itself: by its id, for layers name sources as they like."""
-    return _SCENE_ID.match(image.image_id) is not None
+    return is_scene_id(image.image_id)
+
+
+def is_scene_id(image_id: str) -> bool:
+    """Tell whether an id is that of a scene, a mosaic or a composite of Sentinel-2."""
+    return _SCENE_ID.match(image_id) is not None
 
 
 def _sample(image: AnnotatedImage, scene_id: str) -> Sample:

@@ -116,6 +116,25 @@ def test_precision_by_tier_and_size_counts_weights_and_leaves_the_unsure_out():
     assert precision_table(verdicts.iloc[:0])["precision"].isna().all()
 
 
+def test_precision_is_told_of_groups_of_which_no_question_is_open():
+    verdicts = pd.DataFrame(
+        {
+            "verdict": ["slump", "not", "slump", None, None],
+            "tier": ["high", "high", "low", "low", "medium"],
+            "area_m2": [400.0, 400.0, 400.0, 900.0, 900.0],
+            "weight": 1.0,
+        }
+    )
+    found = precision_table(verdicts).set_index("group")
+    assert found["n_open"].to_dict() == {
+        "all": 2, "tier:high": 0, "tier:medium": 1, "tier:low": 1, "size:<500": 0, "size:500-2000": 2
+    }  # fmt: skip
+    assert found.loc["tier:low", "n_slump"] == 1, "counts so far are told"
+    told = found[["precision", "low", "high"]].notna()
+    assert (told.any(axis=1) == (found["n_open"] == 0)).all()
+    assert found.loc[["tier:high", "size:<500"], "precision"].tolist() == pytest.approx([1 / 2, 2 / 3])
+
+
 def test_kappa_is_that_of_the_book():
     first = np.array(["slump"] * 25 + ["not"] * 25)
     second = np.array(["slump"] * 20 + ["not"] * 5 + ["slump"] * 10 + ["not"] * 15)

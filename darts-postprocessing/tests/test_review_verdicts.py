@@ -11,6 +11,9 @@ from darts_postprocessing.review.looks import looks_at
 from darts_postprocessing.review.verdicts import final_verdicts, review_figures, with_verdicts, write_verdicts
 
 PLANE = "EPSG:6931"
+NOTHING_OPEN = pd.DataFrame(
+    {"slump_id": pd.Series(dtype="str"), "year": pd.Series(dtype="int64"), "is_repeat": pd.Series(dtype="bool")}
+)
 
 
 def verdicts(rows):
@@ -60,7 +63,7 @@ def test_agreement_is_of_pairs_of_one_person_and_of_two():
     rows.append(("r", 0, "s0", "not", "cid", 5, None))  # one question answered by two
     pairs["between"].append((pairs["within"][0][0], "not"))
     slumps = pd.DataFrame({"slump_id": [f"s{n}" for n in range(300)], "year": 2024, "tier": "high", "area_m2": 900.0})
-    found = review_figures(verdicts(rows), slumps)
+    found = review_figures(verdicts(rows), NOTHING_OPEN, slumps)
     for kind, listed in pairs.items():
         table = pd.crosstab(*np.array(listed).T).to_numpy() / len(listed)
         chance = table.sum(0) @ table.sum(1)
@@ -72,6 +75,24 @@ def test_agreement_is_of_pairs_of_one_person_and_of_two():
     assert [everything[f"n_{word}"] for word in ("slump", "not", "unsure")] == [
         firsts.count(word) for word in ("slump", "not", "unsure")
     ]
+
+
+def test_half_a_review_tells_no_precision_but_of_tiers_that_are_whole():
+    """Of 400 slumps the 200 surest are answered: 166 are slumps, but of all of them 267 are."""
+    slumps = pd.DataFrame(
+        {"slump_id": [f"s{n}" for n in range(400)], "year": 2024, "tier": ["high"] * 150 + ["low"] * 250}
+    ).assign(area_m2=900.0)
+    words = ["slump"] * 140 + ["not"] * 10 + ["slump"] * 26 + ["not"] * 24
+    said = verdicts([("r", n, f"s{n}", word, "ann", 0, None) for n, word in enumerate(words)])
+    left = slumps.loc[200:, ["slump_id", "year"]].assign(is_repeat=False)
+    repeats = slumps.loc[:19, ["slump_id", "year"]].assign(is_repeat=True)
+    found = review_figures(said, pd.concat([left, repeats]), slumps)
+    rows = {row["group"]: row for row in found["precision"]}
+    assert (found["answered"], found["asked"]) == (200, 420)
+    assert (rows["all"]["n_open"], rows["tier:low"]["n_open"], rows["tier:high"]["n_open"]) == (200, 200, 0)
+    assert np.isnan([rows[name][key] for name in ("all", "tier:low") for key in ("precision", "low", "high")]).all()
+    assert rows["tier:high"]["precision"] == pytest.approx(140 / 150)
+    assert (rows["tier:low"]["n_slump"], rows["tier:low"]["n_not"]) == (26, 24)
 
 
 def test_equal_verdicts_give_equal_bytes(tmp_path):

@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -201,8 +202,10 @@ def test_pages_for_people_show_markup_as_text_and_name_the_credits(catalogue):
     assert "Contains modified Copernicus Sentinel data 2023 to 2024." in sheet
     assert "Porter et al. (2023)" in sheet
     assert "Nobody was there." in sheet
-    assert "9 of 17 questions answered" in sheet
+    assert "Review not finished: 9 of 17 questions are answered" in sheet
+    assert re.search(r"<th scope=\"row\">all</th>.*<td>not told: \d open</td>", sheet)
     readme = (catalogue / "README.md").read_text()
+    assert "is not finished: 9 of 17 questions are answered" in readme
     assert "Doe, Jane; Our group (2026): Slumps of a <b>coast</b>, version 1.0. Our archive." in readme
     assert "high from 0.850, low from 0.550, medium from 0.700" in readme
 

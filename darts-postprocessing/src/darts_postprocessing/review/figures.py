@@ -34,13 +34,14 @@ def precision_table(verdicts: pd.DataFrame) -> pd.DataFrame:
     """Return which share of the slumps of a map are slumps, of all, by tier and by size.
 
     Args:
-        verdicts: One row a slump that was looked at: `verdict` (slump, not, unsure), `tier` text or null, `area_m2`,
-            `weight` (for how many slumps of the map it stands).
+        verdicts: One row a slump that was asked about: `verdict` (slump, not, unsure; null while it is open), `tier`
+            text or null, `area_m2`, `weight` (for how many slumps of the map it stands).
 
     Returns:
-        One row a group (`all`, `tier:high`, `size:500-2000`, ...): `n_slump n_not n_unsure` int64, `precision low high`
-        float64, NaN of nothing. Who was unsure counts in neither. Shares are weighted; the number of the interval is
-        that of Kish (1965): squared sum of weights by sum of squared weights.
+        One row a group (`all`, `tier:high`, `size:500-2000`, ...): `n_slump n_not n_unsure n_open` int64, `precision
+        low high` float64, NaN of nothing, and of a group with an open question: what is sure is asked first, so that
+        the answers so far are no fair part of it. Who was unsure counts in neither. Shares are weighted; the number of
+        the interval is that of Kish (1965): squared sum of weights by sum of squared weights.
     """
     return pd.DataFrame([{"group": name, **_figures(rows)} for name, rows in _groups(verdicts)])
 
@@ -59,9 +60,10 @@ def _groups(verdicts: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 def _figures(rows: pd.DataFrame) -> dict[str, float]:
     counts = {f"n_{verdict}": int((rows["verdict"] == verdict).sum()) for verdict in VERDICTS}
+    counts["n_open"] = int(rows["verdict"].isna().sum())
     told = rows[rows["verdict"].isin(("slump", "not"))]
     weights = told["weight"].to_numpy(np.float64)
-    if not len(told):
+    if counts["n_open"] or not len(told):
         return {**counts, "precision": np.nan, "low": np.nan, "high": np.nan}
     precision = float(weights[(told["verdict"] == "slump").to_numpy()].sum() / weights.sum())
     low, high = wilson_interval(precision, weights.sum() ** 2 / (weights**2).sum())

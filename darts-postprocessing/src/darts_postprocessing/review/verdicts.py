@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from darts_postprocessing.inventory.parts import Part, note_all
-from darts_postprocessing.review.figures import cohen_kappa, precision_table
+from darts_postprocessing.review.figures import VERDICTS, cohen_kappa, precision_table
 
 FOLDER = "verdicts"
 """In an inventory, beside `slumps`."""
@@ -21,6 +21,7 @@ COLUMNS = ("verdict", "reviewer", "reviewed_at", "note")
 """What slumps get of the verdict that counts."""
 _FILE = f"{FOLDER}/verdicts.parquet"
 _KEY = ["review", "question"]
+_SLUMP = ["slump_id", "year"]
 
 
 def is_reviewed(inventory: Path) -> bool:
@@ -49,33 +50,43 @@ def final_verdicts(verdicts: pd.DataFrame) -> pd.DataFrame:
     asked_first = verdicts[verdicts["repeat_of"].isna()]
     in_time = asked_first.sort_values(["reviewed_at", "reviewer"], kind="stable")
     of_reviews = in_time.drop_duplicates(_KEY)
-    final = of_reviews.drop_duplicates(["slump_id", "year"], keep="last")
-    return final.sort_values(["slump_id", "year"], ignore_index=True)
+    final = of_reviews.drop_duplicates(_SLUMP, keep="last")
+    return final.sort_values(_SLUMP, ignore_index=True)
 
 
 def with_verdicts(slumps: pd.DataFrame, verdicts: pd.DataFrame) -> pd.DataFrame:
     """Return slumps with `verdict reviewer reviewed_at note` of the verdict that counts, null where nobody judged."""
-    final = pd.DataFrame(final_verdicts(verdicts)[["slump_id", "year", *COLUMNS]])
-    return slumps.merge(final.astype({"year": slumps["year"].dtype}), how="left", on=["slump_id", "year"])
+    final = pd.DataFrame(final_verdicts(verdicts)[[*_SLUMP, *COLUMNS]])
+    return slumps.merge(final.astype({"year": slumps["year"].dtype}), how="left", on=_SLUMP)
 
 
-def review_figures(verdicts: pd.DataFrame, slumps: pd.DataFrame) -> dict[str, Any]:
+def review_figures(verdicts: pd.DataFrame, still_open: pd.DataFrame, slumps: pd.DataFrame) -> dict[str, Any]:
     """Return what the verdicts of a review say of a map, and of the people.
 
     Args:
-        verdicts: As `write_verdicts` takes them, of one review.
+        verdicts: As `write_verdicts` takes them, of one review and of slumps that are there.
+        still_open: Its questions without a verdict, about slumps that are there: `slump_id year`, and `is_repeat`,
+            whether the same was asked before.
         slumps: Level 2, with `slump_id year tier area_m2`.
 
     Returns:
-        `precision`: rows of `precision_table`; `agreement`: of `within` people and `between` them `n` pairs of
-        verdicts on the same slump, `agreed` (share of equal ones, 0 to 1) and `kappa` (Cohen's); NaN of no pairs.
+        `asked` and `answered`: questions; `slump`, `not` and `unsure`: verdicts, those on what was asked again too;
+        `precision`: rows of `precision_table`, without what was asked again; `agreement`: of `within` people and
+        `between` them `n` pairs of verdicts on the same slump, `agreed` (share of equal ones, 0 to 1) and `kappa`
+        (Cohen's); NaN of no pairs.
     """
-    keys = ["slump_id", "year"]
-    judged = pd.DataFrame(final_verdicts(verdicts)).merge(slumps[[*keys, "tier", "area_m2"]], how="inner", on=keys)
+    first = still_open.loc[~still_open["is_repeat"].astype(bool), _SLUMP]
+    judged = pd.DataFrame(final_verdicts(verdicts)[[*_SLUMP, "verdict", "weight"]])
+    asked = pd.concat([judged, first.assign(verdict=None, weight=1.0)] if len(first) else [judged], ignore_index=True)
+    rows = asked.merge(slumps[[*_SLUMP, "tier", "area_m2"]], how="inner", on=_SLUMP)
     pairs = _pairs(verdicts.reset_index(drop=True))
     is_own = pairs["reviewer_first"] == pairs["reviewer"]
+    n_answered = int(verdicts["question"].nunique())
     return {
-        "precision": precision_table(judged).to_dict(orient="records"),
+        "asked": n_answered + len(still_open),
+        "answered": n_answered,
+        **{verdict: int((verdicts["verdict"] == verdict).sum()) for verdict in VERDICTS},
+        "precision": precision_table(rows).to_dict(orient="records"),
         "agreement": {"within": _agreement(pairs[is_own]), "between": _agreement(pairs[~is_own])},
     }
 

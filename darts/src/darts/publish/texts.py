@@ -1,7 +1,7 @@
 """What people read of a publication: README and factsheet."""
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from darts.publish.figures import TIERS, Figures
 from darts_export.publish.changed import write_changed
 from darts_postprocessing.inventory.said import INVENTORY
 from darts_postprocessing.review.verdicts import FOLDER
+from darts_utils.text import counted
 
 README, FACTSHEET = "README.md", "factsheet.html"
 _ASSETS = Path(__file__).parent / "assets"
@@ -43,6 +44,7 @@ def write_texts(what: Published, figures: Figures, n_tracks: int) -> None:
         software=version("darts-nextgen"),
         rules=", ".join(f"{name} {value}" for name, value in vars(what.said.rules).items() if value not in (None, ())),
         tables=_tables(what.catalogue),
+        reviews=figures.reviews,
     )
     write_changed(what.catalogue / README, readme.encode())
     write_changed(what.catalogue / FACTSHEET, _factsheet(what, figures, n_tracks, shared).encode())
@@ -64,6 +66,7 @@ def _factsheet(what: Published, figures: Figures, n_tracks: int, shared: Mapping
         scores=[row for row in scores if row["score"] in _SHOWN_SCORES],
         number=_number,
         share=_share,
+        pairs=partial(counted, noun="pair"),
     )
 
 

@@ -13,8 +13,8 @@ import shapely
 from darts.inventory.layers import read_part
 from darts.review.given_back import read_given_back
 from darts.review.store import Review
-from darts.utils.console import show_rows, show_table
-from darts.utils.terminal import note, notes_aside, say
+from darts.review.telling import print_figures, show_figures, without_nan
+from darts.utils.terminal import note, notes_aside
 from darts_postprocessing.inventory.plane import LONGLAT_CRS, PLANE_CRS, to_degrees, to_plane
 from darts_postprocessing.inventory.said import inventory_in, read_said
 from darts_postprocessing.review.labels import labels_of
@@ -52,7 +52,7 @@ def bring(
             figures = _kept(inventory, review, slumps)
         if labels_dir is not None:
             _write_labels(inventory, user_path(labels_dir), slumps)
-    (_print if as_json else _show)(figures)
+    (print_figures if as_json else show_figures)(figures)
 
 
 def _kept(inventory: Path, review: Review, slumps: gpd.GeoDataFrame) -> dict[str, Any]:
@@ -70,7 +70,8 @@ def _kept(inventory: Path, review: Review, slumps: gpd.GeoDataFrame) -> dict[str
     every = gpd.GeoDataFrame(pd.concat([*others, own], ignore_index=True), crs=EQUAL_AREA)
     write_verdicts(inventory, every)
     about = {name: value for name, value in review.about.items() if name in ("plan", "year", "seed")}
-    figures = {"review": review.id, **about, **review.counts(), **review_figures(own, slumps)}
+    still_open = review.still_open().merge(pd.DataFrame(slumps)[["slump_id", "year"]], how="inner")
+    figures = {"review": review.id, **about, **review_figures(own, still_open, slumps)}
     _write_figures(inventory, figures)
     return figures
 
@@ -102,7 +103,7 @@ def _write_figures(inventory: Path, figures: Mapping[str, Any]) -> None:
         [*(one for one in others if one["review"] != figures["review"]), figures], key=lambda one: one["review"]
     )
     with atomic_file(file) as part:
-        part.write_text(json.dumps(_without_nan(every), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        part.write_text(json.dumps(without_nan(every), indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _figures_in(file: Path) -> list[dict[str, Any]]:
@@ -116,15 +117,6 @@ def _figures_in(file: Path) -> list[dict[str, Any]]:
         return [{**one, "review": str(one["review"])} for one in found]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"{file} cannot be read ({one_line(error, 120)}). Delete it; it is made again.") from error
-
-
-def _without_nan(value: Any) -> Any:
-    """Return figures for JSON: null for what there is nothing to say of."""
-    if isinstance(value, Mapping):
-        return {key: _without_nan(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(one) for one in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def _write_labels(inventory: Path, labels_dir: Path, slumps: gpd.GeoDataFrame) -> None:
@@ -141,36 +133,3 @@ def _write_labels(inventory: Path, labels_dir: Path, slumps: gpd.GeoDataFrame) -
             layer.set_geometry(shapes).to_file(part, driver="GPKG", layer=name, engine="pyogrio")
     n_not, images = int((final["verdict"] == "not").sum()), counted(len(footprints), "image")
     note(f"{counted(len(labels), 'label')} and {n_not} that are no slump, on {images}: {folder}")
-
-
-def _print(figures: Mapping[str, Any]) -> None:
-    say(json.dumps(_without_nan(figures), indent=2))
-
-
-def _show(figures: Mapping[str, Any]) -> None:
-    say(f"{figures['answered']:,} of {figures['asked']:,} questions are answered.")
-    columns = ("of", "slump", "not", "unsure", "precision", "95 % interval")
-    rows = [
-        (
-            one["group"],
-            str(one["n_slump"]),
-            str(one["n_not"]),
-            str(one["n_unsure"]),
-            _number(one["precision"]),
-            f"{_number(one['low'])} to {_number(one['high'])}",
-        )
-        for one in figures["precision"]
-    ]
-    show_table("Precision", columns, rows)
-    people = [
-        (
-            f"{name} people",
-            f"{counted(int(one['n']), 'pair')}, {_number(one['agreed'])} agree, kappa {_number(one['kappa'])}",
-        )
-        for name, one in figures["agreement"].items()
-    ]
-    show_rows("Agreement", ("of", "what"), people)
-
-
-def _number(value: float) -> str:
-    return "not told" if not np.isfinite(value) else f"{value:.2f}"

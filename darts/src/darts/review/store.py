@@ -225,11 +225,19 @@ class Review:
 
     def open_questions(self) -> list[Question]:
         """Return the questions without a verdict, in order; of those that repeat another one all."""
-        with self._connected() as connection:
-            rows = connection.execute(
-                "SELECT id, slump_id, year FROM questions WHERE id NOT IN (SELECT question FROM verdicts) ORDER BY id"
-            ).fetchall()
+        table = self.still_open()
+        rows = zip(table["id"].tolist(), table["slump_id"].tolist(), table["year"].tolist(), strict=True)
         return [Question(*row) for row in rows]
+
+    def still_open(self) -> pd.DataFrame:
+        """Return the questions without a verdict, in order: `id slump_id year is_repeat`."""
+        with self._connected() as connection:
+            table = pd.read_sql_query(
+                "SELECT id, slump_id, year, repeat_of IS NOT NULL AS is_repeat FROM questions "
+                "WHERE id NOT IN (SELECT question FROM verdicts) ORDER BY id",
+                connection,
+            )
+        return table.astype({"is_repeat": bool})
 
     def verdicts(self) -> pd.DataFrame:
         """Return one row a verdict, by question and time: `question slump_id year batch weight repeat_of` (the

@@ -22,7 +22,9 @@ def verdicts(rows):
     table = pd.DataFrame(rows, columns=columns)
     moments = [f"2026-07-01T10:{minute:02d}:00.000000+00:00" for minute in table.pop("minute")]
     kinds = {"repeat_of": "Int64", "year": "int32"}
-    return table.assign(year=2024, reviewed_at=moments, note="", edited=False, weight=1.0, batch=0).astype(kinds)
+    return table.assign(
+        year=2024, reviewed_at=moments, first_at=moments, note="", edited=False, weight=1.0, batch=0
+    ).astype(kinds)
 
 
 def test_the_first_verdict_of_the_first_question_counts_and_that_of_the_last_review():
@@ -41,6 +43,12 @@ def test_the_first_verdict_of_the_first_question_counts_and_that_of_the_last_rev
     assert final.loc["a", "reviewer"] == "ben"
     shuffled = final_verdicts(table.sample(frac=1, random_state=3))
     pd.testing.assert_frame_equal(shuffled, final_verdicts(table))
+
+
+def test_who_answered_first_may_correct_it_later():
+    table = verdicts([("r", 1, "a", "not", "ann", 1, None), ("r", 1, "a", "slump", "ben", 2, None)])
+    table.loc[0, "reviewed_at"] = "2026-07-09T10:00:00.000000+00:00"
+    assert final_verdicts(table)["reviewer"].tolist() == ["ann"]
 
 
 def test_slumps_get_the_verdict_of_their_year():

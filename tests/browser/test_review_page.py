@@ -308,6 +308,15 @@ def test_a_server_that_ends_is_told_of_and_the_page_goes_on_with_the_next_one(wo
     assert all("ERR_FAILED" in one for one in said)
 
 
+def save(page, folder):
+    """Save the verdicts of a page, and return the file."""
+    with page.expect_download() as download:
+        page.keyboard.press("s")
+    saved = folder / download.value.suggested_filename
+    download.value.save_as(saved)
+    return saved
+
+
 def test_the_page_as_a_file_gives_verdicts_back(visited, tmp_path, capsys):
     world = make_reviewed_world(tmp_path, n_sites=3, years=YEARS[-2:])
     file = world.inventory.parent / "file.sqlite"
@@ -327,10 +336,7 @@ def test_the_page_as_a_file_gives_verdicts_back(visited, tmp_path, capsys):
     page.keyboard.press("Enter")
     page.locator("#facts").wait_for()
     assert page.locator("#counts").inner_text() == before, "what was said is kept"
-    with page.expect_download() as download:
-        page.keyboard.press("s")
-    saved = tmp_path / download.value.suggested_filename
-    download.value.save_as(saved)
+    saved = save(page, tmp_path)
     assert saved.name == "verdicts-Gül-i-.json"
     assert (said, requests) == ([], [])
 
@@ -344,3 +350,16 @@ def test_the_page_as_a_file_gives_verdicts_back(visited, tmp_path, capsys):
     kept = gpd.read_parquet(world.inventory / "verdicts")
     own = kept[kept["reviewer"] == "Gül <i>"]
     assert own["edited"].sum() == 1
+
+    first = saved.rename(tmp_path / "first.json")
+    SHOWN[page] = time.monotonic()
+    press(page, "b")
+    page.locator("button.said").wait_for()
+    SHOWN[page] = time.monotonic()
+    press(page, "2")
+    for given, n_new in ((save(page, tmp_path), 1), (first, 0)):  # an older file changes nothing
+        bring_verdicts(world.inventory, given, review_file=file, as_json=True)
+        told = capsys.readouterr()
+        assert f"New or changed: {n_new} verdict" in told.err
+        figures = json.loads(told.out)
+        assert (figures["answered"], figures["slump"], figures["not"], figures["unsure"]) == (5, 2, 2, 1)

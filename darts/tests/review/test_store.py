@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import time
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -32,7 +33,7 @@ def review(tmp_path):
 
 def test_what_is_asked_comes_in_order_and_what_somebody_holds_comes_to_nobody_else(review):
     some = review(3)
-    assert some.about == {"version": "1", "plan": "all"}
+    assert some.about == {"version": "2", "plan": "all"}
     assert [some.next_question(who, now=0.0).id for who in ("a", "b", "a", "c")] == [1, 2, 1, 3]
     assert some.next_question("d", now=1.0) is None
     assert some.next_question("d", now=LEASED_S + 1).id == 1
@@ -63,6 +64,26 @@ def test_one_goes_back_step_by_step(review):
     assert [some.answered_before("a", number).id for number in (3, 2)] == [2, 1]
     assert some.answered_before("a", 1) is None
     assert some.answered_before("c", None) is None
+
+
+@pytest.mark.parametrize("change", [{"verdict": "not"}, {"note": "a bank"}, {"outline": "{}"}])
+def test_the_last_word_of_a_person_counts_and_an_older_file_changes_nothing(review, change):
+    some, clock = review(1), "2026-07-01T10:00:00.000000+00:00"
+    from_file = Said(reviewer="a", verdict="slump", reviewed_at=clock)
+    assert some.add([(1, from_file)]) == 1
+    some.answer(1, replace(from_file, reviewed_at="2026-07-09T10:00:00.000000+00:00"))
+    assert some.said(1, "a").reviewed_at == clock, "the same again is no later word"
+    for later in ("2026-07-02T10:00:00.000000+00:00", "2026-06-01T10:00:00.000000+00:00"):  # a clock was set back
+        before = some.said(1, "a")
+        some.answer(1, replace(before, reviewed_at=later, **change))
+        found = some.said(1, "a")
+        assert found.reviewed_at == later or found == before
+        assert found.reviewed_at > clock
+        assert some.verdicts()["first_at"].tolist() == [clock]
+        assert some.add([(1, from_file)]) == 0
+        assert some.said(1, "a") == found
+    some.answer(1, replace(from_file, reviewed_at="2026-06-01T10:00:00.000000+00:00"))
+    assert some.said(1, "a").reviewed_at == "2026-07-02T10:00:00.000001+00:00"
 
 
 def test_half_of_what_is_asked_again_goes_to_its_author_and_half_to_others(review):

@@ -35,20 +35,21 @@ def write_verdicts(inventory: Path, verdicts: gpd.GeoDataFrame) -> None:
     Args:
         inventory: Its folder.
         verdicts: One row a verdict, the outline as the reviewer left it in the plane: `review question slump_id year
-            verdict reviewer reviewed_at note edited weight batch repeat_of`; see the data dictionary.
+            verdict reviewer reviewed_at first_at note edited weight batch repeat_of`; see the data dictionary.
     """
     note_all(inventory)
     Part(inventory, _FILE).write(verdicts.sort_values([*_KEY, "reviewer"], kind="stable", ignore_index=True), "")
 
 
 def final_verdicts(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """Return the verdict that counts of each slump and year: of its last review the first of the first question.
+    """Return the verdict that counts of each slump and year: of its last review that of who answered first.
 
+    That is their last word on it, also if somebody else has said something meanwhile.
     What was asked again, or answered by somebody else too, tells only how far people agree: were it to decide, slumps
     that happened to be asked twice would be judged by another rule.
     """
     asked_first = verdicts[verdicts["repeat_of"].isna()]
-    in_time = asked_first.sort_values(["reviewed_at", "reviewer"], kind="stable")
+    in_time = asked_first.sort_values(["first_at", "reviewer"], kind="stable")
     of_reviews = in_time.drop_duplicates(_KEY)
     final = of_reviews.drop_duplicates(_SLUMP, keep="last")
     return final.sort_values(_SLUMP, ignore_index=True)
@@ -94,7 +95,7 @@ def review_figures(verdicts: pd.DataFrame, still_open: pd.DataFrame, slumps: pd.
 def _pairs(verdicts: pd.DataFrame) -> pd.DataFrame:
     """Return pairs of verdicts on the same slump: what was asked again with the first, and others on one question."""
     columns = ["question", "reviewer", "verdict"]
-    in_time = verdicts.sort_values(["question", "reviewed_at", "reviewer"], kind="stable")
+    in_time = verdicts.sort_values(["question", "first_at", "reviewer"], kind="stable")
     firsts = in_time.drop_duplicates("question")[columns]
     again = in_time[in_time["repeat_of"].notna()].astype({"repeat_of": "int64"})
     repeated = again.merge(firsts, left_on="repeat_of", right_on="question", suffixes=("", "_first"))

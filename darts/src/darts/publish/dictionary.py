@@ -94,6 +94,7 @@ TABLES: Mapping[str, Columns] = {
         "slump_id": ("", "the slump"),
         "year": ("", "its year"),
         **_VERDICT,
+        "first_at": ("ISO 8601, UTC", "when this person first said something of it; `reviewed_at` is their last word"),
         "edited": ("", "whether the outline was drawn by the reviewer; otherwise it is that of the models"),
         "weight": ("slumps", "for how many slumps the question stands"),
         "batch": ("", "number of the batch"),

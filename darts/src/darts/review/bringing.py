@@ -27,8 +27,8 @@ from darts_utils.paths import user_path
 from darts_utils.text import counted
 
 _COLUMNS = [
-    "review", "question", "slump_id", "year", "verdict", "reviewer", "reviewed_at", "note", "edited", "weight", "batch",
-    "repeat_of",
+    "review", "question", "slump_id", "year", "verdict", "reviewer", "reviewed_at", "first_at", "note", "edited",
+    "weight", "batch", "repeat_of",
 ]  # fmt: skip
 
 

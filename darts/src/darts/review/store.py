@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -20,7 +20,7 @@ from darts_utils.files import atomic_file
 
 LEASED_S = 900.0
 """Who got a question has so long for it; then somebody else may get it."""
-VERSION = "1"
+VERSION = "2"
 _WAIT_S = 30.0
 _SCHEMA = """
 CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -33,7 +33,7 @@ CREATE TABLE leases (
 );
 CREATE TABLE verdicts (
     question INTEGER NOT NULL REFERENCES questions (id), reviewer TEXT NOT NULL, verdict TEXT NOT NULL,
-    note TEXT NOT NULL, outline TEXT, reviewed_at TEXT NOT NULL,
+    note TEXT NOT NULL, outline TEXT, reviewed_at TEXT NOT NULL, first_at TEXT NOT NULL,
     PRIMARY KEY (question, reviewer)
 );
 """
@@ -150,30 +150,36 @@ class Review:
         return None if row is None else Question(*row)
 
     def answered_before(self, reviewer: str, number: int | None) -> Question | None:
-        """Return what somebody answered before another question, the last one if none is named; None if nothing."""
-        order = "SELECT reviewed_at FROM verdicts WHERE question = :number AND reviewer = :reviewer"
+        """Return what somebody answered before another question, the last one if none is named; None if nothing.
+
+        What was changed later stays where it was in the order.
+        """
+        order = "SELECT rowid FROM verdicts WHERE question = :number AND reviewer = :reviewer"
         with self._connected() as connection:
             row = connection.execute(
                 "SELECT id, slump_id, year FROM verdicts JOIN questions ON id = question WHERE reviewer = :reviewer "
-                f"AND (NOT EXISTS ({order}) OR reviewed_at < ({order})) ORDER BY reviewed_at DESC LIMIT 1",
+                f"AND (NOT EXISTS ({order}) OR verdicts.rowid < ({order})) ORDER BY verdicts.rowid DESC LIMIT 1",
                 {"reviewer": reviewer, "number": number},
             ).fetchone()
         return None if row is None else Question(*row)
 
     def answer(self, number: int, said: Said) -> None:
-        """Write a verdict down; a later one of the same person about the same question replaces it.
+        """Write a verdict down; another one of the same person about the same question replaces it, and is later.
 
         Raises:
             ConfigError: If there is no such question or verdict.
             TakenError: If somebody else has answered it.
         """
         with self._connected() as connection:
-            known = "SELECT reviewer, reviewed_at FROM verdicts WHERE question = ?"
-            authors = dict(connection.execute(known, (number,)).fetchall())
-            if authors and said.reviewer not in authors:
+            known = connection.execute("SELECT reviewer FROM verdicts WHERE question = ?", (number,)).fetchall()
+            if known and (said.reviewer,) not in known:
                 raise TakenError(f"question {number} was answered by somebody else meanwhile")
-            # one goes back through verdicts in the order in which they were first said
-            _write(connection, number, replace(said, reviewed_at=authors.get(said.reviewer, said.reviewed_at)))
+            before = _said(connection, number, said.reviewer)
+            if before is None:
+                _write(connection, number, said)
+            elif replace(before, reviewed_at="") != replace(said, reviewed_at=""):
+                moment = max(said.reviewed_at, _just_after(before.reviewed_at))
+                _write(connection, number, replace(said, reviewed_at=moment))
 
     def add(self, verdicts: Sequence[tuple[int, Said]]) -> int:
         """Write verdicts down that were said elsewhere, all or none; return how many are new or have changed.
@@ -207,14 +213,8 @@ class Review:
 
     def said(self, number: int, reviewer: str) -> Said | None:
         """Return what somebody said about a question, None if nothing."""
-        columns = "verdict, note, outline, reviewed_at"
         with self._connected() as connection:
-            row = connection.execute(
-                f"SELECT {columns} FROM verdicts WHERE question = ? AND reviewer = ?", (number, reviewer)
-            ).fetchone()
-        if row is None:
-            return None
-        return Said(reviewer=reviewer, verdict=row[0], note=row[1], outline=row[2], reviewed_at=row[3])
+            return _said(connection, number, reviewer)
 
     def leave_out(self, slumps: Collection[tuple[str, int]]) -> None:
         """Ask no more about some slumps, each given with its year; verdicts that there are stay."""
@@ -241,13 +241,14 @@ class Review:
 
     def verdicts(self) -> pd.DataFrame:
         """Return one row a verdict, by question and time: `question slump_id year batch weight repeat_of` (the
-        question that asked the same first, Int64) `reviewer verdict note outline reviewed_at`.
+        question that asked the same first, Int64) `reviewer verdict note outline reviewed_at first_at` (when they first
+        said something).
         """  # noqa: D205  (columns are no sentence)
         with self._connected() as connection:
             table = pd.read_sql_query(
                 "SELECT question, slump_id, year, batch, weight, repeat_of, "
-                "reviewer, verdict, note, outline, reviewed_at "
-                "FROM verdicts JOIN questions ON id = question ORDER BY question, reviewed_at, reviewer",
+                "reviewer, verdict, note, outline, reviewed_at, first_at "
+                "FROM verdicts JOIN questions ON id = question ORDER BY question, first_at, reviewer",
                 connection,
             )
         return table.astype({"repeat_of": "Int64"})
@@ -271,6 +272,21 @@ class Review:
             raise DataError(f"the review {self.file} cannot be used ({one_line(error, 120)}).") from error
 
 
+def _said(connection: sqlite3.Connection, number: int, reviewer: str) -> Said | None:
+    row = connection.execute(
+        "SELECT verdict, note, outline, reviewed_at FROM verdicts WHERE question = ? AND reviewer = ?",
+        (number, reviewer),
+    ).fetchone()
+    if row is None:
+        return None
+    return Said(reviewer=reviewer, verdict=row[0], note=row[1], outline=row[2], reviewed_at=row[3])
+
+
+def _just_after(moment: str) -> str:
+    """Return the time after another one, for where a clock was set back, or is another than that of a file."""
+    return (datetime.fromisoformat(moment) + timedelta(microseconds=1)).isoformat(timespec="microseconds")
+
+
 def _write(connection: sqlite3.Connection, number: int, said: Said) -> None:
     """Write a verdict of a person in place of an earlier one.
 
@@ -281,6 +297,12 @@ def _write(connection: sqlite3.Connection, number: int, said: Said) -> None:
         raise ConfigError(f"verdict is {said.verdict!r} but must be one of {', '.join(VERDICTS)}.")
     if connection.execute("SELECT 1 FROM questions WHERE id = ?", (number,)).fetchone() is None:
         raise ConfigError(f"there is no question {number}.")
-    row = (number, said.reviewer, said.verdict, said.note, said.outline, said.reviewed_at)
-    connection.execute("REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?)", row)
+    row = (number, said.reviewer, said.verdict, said.note, said.outline, said.reviewed_at, said.reviewed_at)
+    # the row stays where it is: by its place one goes back in the order in which things were first said
+    connection.execute(
+        "INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (question, reviewer) DO UPDATE SET "
+        "verdict = excluded.verdict, note = excluded.note, outline = excluded.outline, "
+        "reviewed_at = excluded.reviewed_at",
+        row,
+    )
     connection.execute("DELETE FROM leases WHERE question = ?", (number,))

@@ -45,7 +45,8 @@ const file = {
   },
   next: async () => file.shown(embedded.questions.find((one) => !file.said[one.question])),
   async back() {
-    const order = Object.entries(file.said).sort((a, b) => (a[1].reviewed_at < b[1].reviewed_at ? -1 : 1)).map(([id]) => Number(id));
+    const first = (one) => one.first_at || one.reviewed_at; // what was changed stays where it was
+    const order = Object.entries(file.said).sort((a, b) => (first(a[1]) < first(b[1]) ? -1 : 1)).map(([id]) => Number(id));
     const at = state.question ? order.indexOf(state.question.question) : -1;
     const before = at < 0 ? order[order.length - 1] : order[at - 1];
     const question = embedded.questions.find((one) => one.question === before) || state.question;
@@ -53,9 +54,14 @@ const file = {
   },
   async verdict(said) {
     const known = file.said[said.question];
-    const reviewed_at = known ? known.reviewed_at : new Date().toISOString();
-    file.said[said.question] = { verdict: said.verdict, note: said.note, outline: said.outline, reviewed_at };
-    file.keep();
+    const words = (one) => JSON.stringify([one.verdict, one.note, one.outline]);
+    if (!known || words(known) !== words(said)) {
+      const now = Math.max(Date.now(), known ? Date.parse(known.reviewed_at) + 1 : 0); // the last word is the latest
+      const reviewed_at = new Date(now).toISOString();
+      const first_at = known ? known.first_at || known.reviewed_at : reviewed_at;
+      file.said[said.question] = { verdict: said.verdict, note: said.note, outline: said.outline, reviewed_at, first_at };
+      file.keep();
+    }
     return file.next();
   },
   save() {

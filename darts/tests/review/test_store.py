@@ -117,15 +117,28 @@ def test_what_is_likely_asked_next_is_held_for_nobody(review):
     assert some.likely_next("a", 4, now=0.0) is None
 
 
-def test_slumps_that_are_gone_are_asked_about_no_more_but_verdicts_stay(review):
-    some = review(4)
-    some.answer(1, Said(reviewer="a", verdict="slump"))
-    assert some.next_question("a", now=0.0).id == 2
-    some.leave_out([("s0000", 2024), ("s0001", 2024), ("s0002", 1999)])
-    assert [one.id for one in some.open_questions()] == [3, 4]
-    assert some.counts() == {"asked": 3, "answered": 1, "slump": 1, "not": 0, "unsure": 0}
-    assert some.said(1, "a").verdict == "slump"
-    assert some.said(1, "b") is None
+def test_questions_about_slumps_that_are_gone_come_back_with_them(review):
+    every = review(4, repeats=(1,))
+    every.answer(1, Said(reviewer="a", verdict="slump"))
+    every.answer(4, Said(reviewer="a", verdict="not"))
+    before = every.counts(), every.still_open().to_dict()
+    some = replace(every, there=frozenset({("s0002", 2024), ("s0003", 2024), ("s0001", 1999)}))
+    assert some.next_question("b", now=0.0).id == 3
+    assert some.likely_next("c", 1, now=0.0) is None
+    assert [one.id for one in some.open_questions()] == [3]
+    assert some.counts() == {"asked": 2, "answered": 1, "slump": 0, "not": 1, "unsure": 0}
+    assert some.question(1) is None
+    assert some.answered_before("a", 4) is None, "nobody can be shown what is gone"
+    assert (every.counts(), every.still_open().to_dict()) == before
+    assert every.next_question("a", now=0.0).id == 2
+    assert every.said(1, "a").verdict == "slump"
+    assert every.said(1, "b") is None
+
+
+def test_a_review_knows_its_slumps_in_whatever_year(review):
+    some = review(4, repeats=(1,))
+    assert some.share_in({"s0000", "s0001", "other"}) == 0.5
+    assert some.share_in({"other"}) == 0.0
 
 
 def test_nothing_is_asked_again_before_it_was_answered(review):

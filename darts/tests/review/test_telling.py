@@ -11,8 +11,8 @@ def row(group, n_open=0, precision=0.5, **counts):
 
 
 def told(capsys, agreement, rows=()):
-    figures = {"answered": 200, "asked": 420, "precision": list(rows), "agreement": agreement}
-    show_figures(figures)
+    figures = {"review": "r1", "answered": 200, "asked": 420, "precision": list(rows), "agreement": agreement}
+    show_figures([figures])
     return capsys.readouterr().out
 
 

@@ -8,13 +8,12 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 
-from darts_postprocessing.inventory.parts import Part, note_all
+from darts_postprocessing.inventory.parts import Part, note_all, remove_others
 from darts_postprocessing.review.figures import VERDICTS, cohen_kappa, precision_table
+from darts_utils.canonical import sha256_of
 
 FOLDER = "verdicts"
 """In an inventory, beside `slumps`."""
-FIGURES = "verdicts.json"
-"""In an inventory: what each review says of the map and of the people."""
 REVIEW = "review.sqlite"
 """In an inventory: what is asked of people, and what they said."""
 COLUMNS = ("verdict", "reviewer", "reviewed_at", "note")
@@ -39,6 +38,24 @@ def write_verdicts(inventory: Path, verdicts: gpd.GeoDataFrame) -> None:
     """
     note_all(inventory)
     Part(inventory, _FILE).write(verdicts.sort_values([*_KEY, "reviewer"], kind="stable", ignore_index=True), "")
+
+
+def drop_verdicts(inventory: Path) -> None:
+    """Let an inventory have no verdicts."""
+    remove_others(inventory, (FOLDER,), ())
+    if (inventory / FOLDER).is_dir():
+        (inventory / FOLDER).rmdir()
+
+
+def of_this_map(rows: pd.DataFrame, slumps: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows whose slump and year, `slump_id year`, a map has."""
+    there = pd.MultiIndex.from_frame(pd.DataFrame(slumps[_SLUMP]).astype({"year": "int64"}))
+    return rows[pd.MultiIndex.from_frame(pd.DataFrame(rows[_SLUMP]).astype({"year": "int64"})).isin(there)]
+
+
+def map_of(slumps: pd.DataFrame) -> str:
+    """Return what tells a map from others: equal where slumps and years, `slump_id year`, are the same."""
+    return sha256_of(sorted([str(slump), int(year)] for slump, year in slumps[_SLUMP].itertuples(index=False)))[:16]
 
 
 def final_verdicts(verdicts: pd.DataFrame) -> pd.DataFrame:
@@ -74,7 +91,7 @@ def review_figures(verdicts: pd.DataFrame, still_open: pd.DataFrame, slumps: pd.
         `asked` and `answered`: questions; `slump`, `not` and `unsure`: verdicts, those on what was asked again too;
         `precision`: rows of `precision_table`, without what was asked again; `agreement`: of `within` people and
         `between` them `n` pairs of verdicts on the same slump, `agreed` (share of equal ones, 0 to 1) and `kappa`
-        (Cohen's); NaN of no pairs.
+        (Cohen's); NaN of no pairs; `map`: of which map all this is, see `map_of`.
     """
     first = still_open.loc[~still_open["is_repeat"].astype(bool), _SLUMP]
     judged = pd.DataFrame(final_verdicts(verdicts)[[*_SLUMP, "verdict", "weight"]])
@@ -89,6 +106,7 @@ def review_figures(verdicts: pd.DataFrame, still_open: pd.DataFrame, slumps: pd.
         **{verdict: int((verdicts["verdict"] == verdict).sum()) for verdict in VERDICTS},
         "precision": precision_table(rows).to_dict(orient="records"),
         "agreement": {"within": _agreement(pairs[is_own]), "between": _agreement(pairs[~is_own])},
+        "map": map_of(slumps),
     }
 
 

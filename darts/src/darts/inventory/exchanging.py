@@ -5,7 +5,7 @@ from pathlib import Path
 import geopandas as gpd
 
 from darts.inventory.exchange import Format
-from darts.inventory.layers import read_layer, read_part, read_years
+from darts.inventory.layers import read_layer, read_part, read_verdicts, read_years
 from darts.utils.terminal import say
 from darts_postprocessing.exchange.arts import check_arts, from_arts, to_arts
 from darts_postprocessing.exchange.contribution import Contribution
@@ -55,8 +55,7 @@ def layers_of(inventory: Path, year: int | None, form: Format) -> dict[str, gpd.
     layers = {name: read_part(inventory, name) for name in _LAYERS if (inventory / name).is_dir()}
     if year is not None:
         layers = {"slumps": read_layer(inventory, year)}
-    if (inventory / FOLDER).is_dir():
-        verdicts = read_part(inventory, FOLDER)
+    if (verdicts := read_verdicts(inventory)) is not None:
         layers["slumps"] = with_verdicts(layers["slumps"], verdicts)
         if form == "geopackage":  # with the outlines that people left
             layers[FOLDER] = final_verdicts(verdicts)

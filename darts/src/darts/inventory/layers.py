@@ -13,6 +13,7 @@ from shapely.errors import ShapelyError
 from darts.utils.terminal import note
 from darts_postprocessing.inventory.published import whole_years
 from darts_postprocessing.inventory.said import FILE, inventory_in, read_said
+from darts_postprocessing.review.verdicts import FOLDER, of_this_map
 from darts_utils.errors import ConfigError, DataError, one_line
 
 _SLUMPS = "slumps"
@@ -92,6 +93,19 @@ def read_part(inventory: Path, name: str, columns: Sequence[str] | None = None, 
         reason = one_line(error, 160)
         raise DataError(f"{inventory / name} cannot be read ({reason}). Build the inventory again.") from error
     return table
+
+
+def read_verdicts(inventory: Path) -> gpd.GeoDataFrame | None:
+    """Return the verdicts of an inventory on slumps that it has; None if there are none.
+
+    Raises:
+        DataError: If they are damaged.
+    """
+    if not (inventory / FOLDER).is_dir():
+        return None
+    slumps = read_part(inventory, _SLUMPS, ["slump_id", "year", "geometry"])
+    found = of_this_map(read_part(inventory, FOLDER), slumps)
+    return None if found.empty else gpd.GeoDataFrame(found).reset_index(drop=True)
 
 
 def _are_degrees(table: gpd.GeoDataFrame) -> bool:

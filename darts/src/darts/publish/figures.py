@@ -11,7 +11,8 @@ import pandas as pd
 import shapely
 
 from darts_postprocessing.evaluation.items import SIZES, size_classes
-from darts_postprocessing.review.verdicts import FIGURES
+from darts_postprocessing.review.told import figures_in
+from darts_postprocessing.review.verdicts import map_of
 from darts_utils.errors import DataError, MissingDataError
 
 TIERS = ("high", "medium", "low", "none")
@@ -36,7 +37,9 @@ class Figures:
     growth: Mapping[str, float | None]
     """`n median low high`: quartiles of the growth of slumps of at least two years, m2 a year."""
     reviews: Sequence[Mapping[str, Any]]
-    """As `verdicts.json` has them."""
+    """As `verdicts.json` has them, those of this map."""
+    earlier: Sequence[str]
+    """Ids of reviews whose figures are of an earlier map."""
     scores: Mapping[str, Any] | None
     """Of an evaluation."""
 
@@ -58,6 +61,7 @@ def figures_of(
     """
     years = sorted({int(year) for year in slumps["year"]})
     last = slumps[slumps["year"] == years[-1]]
+    told, this_map = figures_in(inventory), map_of(slumps)
     return Figures(
         by_year=[_of_year(year, slumps[slumps["year"] == year], seen_km2) for year in years],
         by_size=_by_size(last),
@@ -66,7 +70,8 @@ def figures_of(
             {"status": str(name), "n": int(n)} for name, n in sorted(_ended(tracks)["status"].value_counts().items())
         ],
         growth=_growth(tracks),
-        reviews=_json(inventory / FIGURES) if (inventory / FIGURES).is_file() else [],
+        reviews=[one for one in told if one.get("map") == this_map],
+        earlier=[one["review"] for one in told if one.get("map") != this_map],
         scores=scores,
     )
 

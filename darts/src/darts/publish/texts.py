@@ -45,6 +45,7 @@ def write_texts(what: Published, figures: Figures, n_tracks: int) -> None:
         rules=", ".join(f"{name} {value}" for name, value in vars(what.said.rules).items() if value not in (None, ())),
         tables=_tables(what.catalogue),
         reviews=figures.reviews,
+        earlier=figures.earlier,
     )
     write_changed(what.catalogue / README, readme.encode())
     write_changed(what.catalogue / FACTSHEET, _factsheet(what, figures, n_tracks, shared).encode())

@@ -8,7 +8,7 @@ from typing import Any
 
 import geopandas as gpd
 
-from darts.inventory.layers import read_part
+from darts.inventory.layers import read_part, read_verdicts
 from darts.inventory.spreading import spread_over_cores
 from darts.publish.about import About, read_about
 from darts.publish.facts import (
@@ -43,7 +43,6 @@ from darts_export.publish.stac.write import write_stac
 from darts_export.publish.told import MosaicTile
 from darts_postprocessing.density.density import densities
 from darts_postprocessing.inventory.said import CATALOGUE, Said, read_said
-from darts_postprocessing.review.verdicts import FOLDER
 from darts_utils.errors import ConfigError
 from darts_utils.files import exclusive_lock, make_folder
 from darts_utils.machine.outputs import check_writable
@@ -182,6 +181,8 @@ def _told(place: Place, wanted: Wanted, slumps: gpd.GeoDataFrame, what: Publishe
     _write_map(what, inventory, slumps, pictures)
     write_qgis(what)
     figures = figures_of(inventory, slumps, tracks, _seen_km2(inventory, what.said, spread), what.scores)
+    for name in figures.earlier:
+        note(f"The figures of the review {name} are of an earlier map, and not told: run `darts inventory verdicts`.")
     write_texts(what, figures, int(tracks["merged_into"].isna().sum()))
     write_changed(out / datacite.FILE, json_bytes(datacite_document(datacite_facts(what))))
     write_changed(out / provenance.FILE, json_bytes(provenance_document(provenance_facts(what))))
@@ -210,9 +211,8 @@ def _grid(looks: Sequence[Look], kind: str) -> MosaicGrid:
 
 
 def _reviewers(inventory: Path) -> list[str]:
-    if not (inventory / FOLDER).is_dir():
-        return []
-    return sorted(set(read_part(inventory, FOLDER, ["reviewer", "geometry"])["reviewer"]))
+    verdicts = read_verdicts(inventory)
+    return [] if verdicts is None else sorted(set(verdicts["reviewer"]))
 
 
 def _seen_km2(inventory: Path, said: Said, spread: Spread) -> Mapping[int, float]:

@@ -1,6 +1,7 @@
 """Which slumps of an inventory are asked about, written down as a review."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from secrets import token_urlsafe
 
@@ -11,7 +12,7 @@ import pandas as pd
 from darts.inventory.layers import read_part
 from darts.review.places import Asked
 from darts.review.store import Review
-from darts.utils.terminal import say
+from darts.utils.terminal import note, say
 from darts_postprocessing.inventory.plane import LONGLAT_CRS, centroids, to_plane
 from darts_postprocessing.inventory.published import keep_ids
 from darts_postprocessing.review.sampling import everything, in_order, stratified, with_repeats
@@ -21,6 +22,8 @@ from darts_utils.text import counted
 
 _SEED = 42
 _ASKED = ["slump_id", "year", "batch", "weight", "repeat_of"]
+_LEAST_SHARE = 0.05
+"""Of the slumps of a review that its inventory has, whatever was built anew."""
 _MOVING = frozenset({"active", "stabilised"})
 
 
@@ -38,6 +41,7 @@ def review_of(inventory: Path, file: Path | None, asked: Asked) -> Review:
     review = Review(inventory / REVIEW if file is None else file)
     if review.file.exists():
         _check_same(review, {name: str(value) for name, value in vars(asked).items() if value is not None})
+        check_is_of(review, inventory)
         return review
     plan, seed = asked.plan or "all", _SEED if asked.seed is None else asked.seed
     slumps = PLANS[plan](inventory, _seen(inventory, asked.year), seed)
@@ -51,6 +55,38 @@ def review_of(inventory: Path, file: Path | None, asked: Asked) -> Review:
     batches = counted(int(questions["batch"].max()) + 1, "batch")
     say(f"Review of {counted(len(slumps), 'slump')} in {batches}, {n_twice} of them asked twice: {review.file}")
     return review
+
+
+def check_is_of(review: Review, inventory: Path) -> None:
+    """Refuse a review of another inventory: what it asks about is nowhere in this one.
+
+    Raises:
+        ConfigError: If it is.
+    """
+    slump_ids = set(read_part(inventory, "slumps", ["slump_id", "geometry"])["slump_id"])
+    if review.share_in(slump_ids) < _LEAST_SHARE:
+        raise ConfigError(
+            f"{review.file} is a review of another inventory, or of one that gave up its ids: {inventory} has hardly "
+            "any of its slumps. Name the inventory that it is of, or another file with --review-file."
+        )
+
+
+def limited_to(review: Review, slumps: frozenset[tuple[str, int]]) -> Review:
+    """Return a review that asks only about slumps and years that an inventory has, and say of how many it does not.
+
+    Raises:
+        ConfigError: If it has none of them.
+    """
+    found = replace(review, there=slumps)
+    n_all, n_there = (one.counts()["asked"] for one in (review, found))
+    if not n_there:
+        raise ConfigError(
+            f"none of the {counted(n_all, 'question')} of {review.file} is about a slump and year that the inventory "
+            "has now. Build it with the years that it had, or name another file with --review-file to begin again."
+        )
+    if n_all > n_there:
+        note(f"Left out until their slumps are in the inventory again: {counted(n_all - n_there, 'question')}.")
+    return found
 
 
 def _check_same(review: Review, asked: Mapping[str, str]) -> None:

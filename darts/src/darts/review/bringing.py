@@ -1,7 +1,6 @@
 """Verdicts brought into an inventory, and what is said of them."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,25 @@ import pandas as pd
 import shapely
 
 from darts.inventory.layers import read_part
+from darts.review.begin import check_is_of
 from darts.review.given_back import read_given_back
 from darts.review.store import Review
-from darts.review.telling import print_figures, show_figures, without_nan
+from darts.review.telling import print_figures, show_figures
 from darts.utils.terminal import note, notes_aside
 from darts_postprocessing.inventory.plane import LONGLAT_CRS, PLANE_CRS, to_degrees, to_plane
 from darts_postprocessing.inventory.said import inventory_in, read_said
 from darts_postprocessing.review.labels import labels_of
-from darts_postprocessing.review.verdicts import FIGURES, FOLDER, REVIEW, final_verdicts, review_figures, write_verdicts
+from darts_postprocessing.review.told import figures_in, told_again, told_of, write_figures
+from darts_postprocessing.review.verdicts import (
+    FOLDER,
+    REVIEW,
+    drop_verdicts,
+    final_verdicts,
+    of_this_map,
+    write_verdicts,
+)
 from darts_utils.crs import EQUAL_AREA
-from darts_utils.errors import ConfigError, DataError, one_line
+from darts_utils.errors import ConfigError
 from darts_utils.files import atomic_file, exclusive_lock, make_folder
 from darts_utils.machine.outputs import check_writable, writing
 from darts_utils.paths import user_path
@@ -39,41 +47,80 @@ def bring(
     inventory = inventory_in(user_path(inventory), to_change=True)
     read_said(inventory)
     check_writable(inventory)
-    review = Review(inventory / REVIEW if review_file is None else user_path(review_file))
+    review = _review_of(inventory, review_file, files)
     if labels_dir is not None:
         check_writable(user_path(labels_dir))
     with notes_aside(as_json):
-        given = [one for file in files for one in read_given_back(user_path(file), review.id)]
-        n_new = review.add(given)
-        if files:
-            note(f"New or changed: {counted(n_new, 'verdict')} of {counted(len(files), 'file')}.")
         slumps = read_part(inventory, "slumps", ["slump_id", "year", "tier", "area_m2", "geometry"])
+        if review is not None:
+            _add(review, files)
         with exclusive_lock(inventory / ".lock", timeout_s=0):
             figures = _kept(inventory, review, slumps)
-        if labels_dir is not None:
+        if labels_dir is not None and (inventory / FOLDER).is_dir():
             _write_labels(inventory, user_path(labels_dir), slumps)
     (print_figures if as_json else show_figures)(figures)
 
 
-def _kept(inventory: Path, review: Review, slumps: gpd.GeoDataFrame) -> dict[str, Any]:
-    """Write the verdicts of a review into an inventory, and return its figures.
+def _review_of(inventory: Path, review_file: Path | None, files: Sequence[Path]) -> Review | None:
+    """Return the review whose verdicts are brought; None if the inventory has verdicts alone, from wherever."""
+    review = Review(inventory / REVIEW if review_file is None else user_path(review_file))
+    brings_nothing = review_file is None and not files
+    if brings_nothing and not review.file.exists() and (inventory / FOLDER).is_dir():
+        return None
+    if not brings_nothing:
+        check_is_of(review, inventory)
+    return review
+
+
+def _add(review: Review, files: Sequence[Path]) -> None:
+    given = [one for file in files for one in read_given_back(user_path(file), review.id)]
+    n_new = review.add(given)
+    if files:
+        note(f"New or changed: {counted(n_new, 'verdict')} of {counted(len(files), 'file')}.")
+
+
+def _kept(inventory: Path, review: Review | None, slumps: gpd.GeoDataFrame) -> list[dict[str, Any]]:
+    """Write the verdicts of a review into an inventory, and return the figures of that review, or of all if None.
+
+    What an inventory has of other reviews stays, but for verdicts on slumps that are gone.
 
     Raises:
-        ConfigError: If there are none.
+        ConfigError: If there are no verdicts, neither new ones nor some to be removed.
     """
-    own = _table(review, slumps)
-    if own.empty:
-        raise ConfigError(f"{review.file} has no verdicts on slumps of {inventory}. Review some first.")
-    there = inventory / FOLDER
-    before = [read_part(inventory, FOLDER)] if there.is_dir() else []
-    others = [_in_plane(one[one["review"] != review.id]) for one in before]
-    every = gpd.GeoDataFrame(pd.concat([*others, own], ignore_index=True), crs=EQUAL_AREA)
-    write_verdicts(inventory, every)
-    about = {name: value for name, value in review.about.items() if name in ("plan", "year", "seed")}
-    still_open = review.still_open().merge(pd.DataFrame(slumps)[["slump_id", "year"]], how="inner")
-    figures = {"review": review.id, **about, **review_figures(own, still_open, slumps)}
-    _write_figures(inventory, figures)
-    return figures
+    own_id = "" if review is None else review.id
+    there = (inventory / FOLDER).is_dir()
+    before = [_in_plane(read_part(inventory, FOLDER))] if there else []
+    others = [_there(one[one["review"] != own_id], slumps) for one in before]
+    own = [] if review is None else [_table(review, slumps)]
+    every = pd.concat([*others, *own], ignore_index=True)
+    if every.empty and not there:
+        raise ConfigError(
+            f"{'' if review is None else review.file} has no verdicts on slumps of {inventory}. Review some first."
+        )
+    told = [] if review is None else [_told_of_own(review, own[0], slumps)]
+    known = [one for one in figures_in(inventory) if one["review"] != own_id]
+    of_others = [(one, every[every["review"] == one["review"]]) for one in known]
+    again = [told_again(one, rows, slumps) for one, rows in of_others if len(rows)]
+    if every.empty:
+        drop_verdicts(inventory)
+        note("No verdict is on a slump of the inventory any more; it has none now.")
+    else:
+        write_verdicts(inventory, gpd.GeoDataFrame(every, crs=EQUAL_AREA))
+    write_figures(inventory, [*again, *(one for one in told if one["answered"])])
+    return told or again
+
+
+def _told_of_own(review: Review, own: gpd.GeoDataFrame, slumps: gpd.GeoDataFrame) -> dict[str, Any]:
+    chosen = {name: value for name, value in review.about.items() if name in ("plan", "year", "seed")}
+    return told_of({"review": review.id, **chosen}, own, review.still_open(), slumps)
+
+
+def _there(verdicts: pd.DataFrame, slumps: gpd.GeoDataFrame) -> pd.DataFrame:
+    """Return the verdicts on slumps that are there, and say how many are not."""
+    found = of_this_map(verdicts, slumps)
+    if n_gone := len(verdicts) - len(found):
+        note(f"{counted(n_gone, 'verdict')} on slumps that are not in the inventory any more: left out.")
+    return found
 
 
 def _in_plane(verdicts: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
@@ -84,39 +131,13 @@ def _in_plane(verdicts: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
 
 def _table(review: Review, slumps: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """Return the verdicts of a review on slumps that are there, with the outlines that people left, in the plane."""
-    said = review.verdicts()
-    there = said.merge(pd.DataFrame(slumps)[["slump_id", "year", "geometry"]], how="inner", on=["slump_id", "year"])
-    if n_gone := len(said) - len(there):
-        note(f"{counted(n_gone, 'verdict')} on slumps that are not in the inventory any more are left out.")
-    edited = there["outline"].notna().to_numpy()
-    drawn = shapely.from_wkt(there["outline"].astype(object).where(edited, None).to_numpy())
-    outlines = np.where(edited, drawn, there["geometry"].to_numpy(dtype=object))
-    table = there.assign(review=review.id, edited=edited)[_COLUMNS].astype({"year": slumps["year"].dtype})
+    said = _there(review.verdicts(), slumps)
+    known = said.merge(pd.DataFrame(slumps)[["slump_id", "year", "geometry"]], how="left", on=["slump_id", "year"])
+    edited = known["outline"].notna().to_numpy()
+    drawn = shapely.from_wkt(known["outline"].astype(object).where(edited, None).to_numpy())
+    outlines = np.where(edited, drawn, known["geometry"].to_numpy(dtype=object))
+    table = known.assign(review=review.id, edited=edited)[_COLUMNS].astype({"year": slumps["year"].dtype})
     return gpd.GeoDataFrame(table, geometry=gpd.GeoSeries(to_plane(outlines, LONGLAT_CRS), crs=PLANE_CRS))
-
-
-def _write_figures(inventory: Path, figures: Mapping[str, Any]) -> None:
-    """Write the figures of a review beside those of others, in the order of their ids."""
-    file = inventory / FIGURES
-    others = _figures_in(file) if file.is_file() else []
-    every = sorted(
-        [*(one for one in others if one["review"] != figures["review"]), figures], key=lambda one: one["review"]
-    )
-    with atomic_file(file) as part:
-        part.write_text(json.dumps(without_nan(every), indent=1, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def _figures_in(file: Path) -> list[dict[str, Any]]:
-    """Return the figures of reviews that were written before.
-
-    Raises:
-        DataError: If they cannot be read.
-    """
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        return [{**one, "review": str(one["review"])} for one in found]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DataError(f"{file} cannot be read ({one_line(error, 120)}). Delete it; it is made again.") from error
 
 
 def _write_labels(inventory: Path, labels_dir: Path, slumps: gpd.GeoDataFrame) -> None:

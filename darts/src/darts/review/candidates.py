@@ -43,8 +43,10 @@ class Candidates:
         self._frame = lru_cache(maxsize=4 * _KEPT)(Frame.around)
         self._reading = Lock()  # readers of rasters share caches; one picture at a time is fast enough
 
-    def __contains__(self, question: Question) -> bool:
-        return (question.slump_id, question.year) in self._outlines
+    @property
+    def slumps(self) -> frozenset[tuple[str, int]]:
+        """All slumps of the inventory, each with its year."""
+        return frozenset(self._outlines)
 
     def outline(self, question: Question) -> Any:
         """Return the outline that is asked about, in degrees.

@@ -37,8 +37,9 @@ CREATE TABLE verdicts (
     PRIMARY KEY (question, reviewer)
 );
 """
-_OPEN = """
-SELECT asked.id, asked.slump_id, asked.year FROM questions AS asked
+_THERE = "(SELECT * FROM questions WHERE is_there(slump_id, year))"
+_OPEN = f"""
+SELECT asked.id, asked.slump_id, asked.year FROM {_THERE} AS asked
 LEFT JOIN leases AS held ON held.question = asked.id AND held.until > :now AND held.reviewer <> :reviewer
 WHERE held.question IS NULL
   AND NOT EXISTS (SELECT 1 FROM verdicts WHERE question = asked.id)
@@ -84,6 +85,9 @@ class Review:
     """A review on disk."""
 
     file: Path
+    there: frozenset[tuple[str, int]] | None = None
+    """Slumps and years that an inventory has: questions about others are left out, until these are back; None for all
+    questions."""
 
     def begin(self, questions: pd.DataFrame, about: Mapping[str, str]) -> None:
         """Write what will be asked; the file appears whole or not at all.
@@ -146,7 +150,7 @@ class Review:
     def question(self, number: int) -> Question | None:
         """Return a question by its number, None if there is none."""
         with self._connected() as connection:
-            row = connection.execute("SELECT id, slump_id, year FROM questions WHERE id = ?", (number,)).fetchone()
+            row = connection.execute(f"SELECT id, slump_id, year FROM {_THERE} WHERE id = ?", (number,)).fetchone()
         return None if row is None else Question(*row)
 
     def answered_before(self, reviewer: str, number: int | None) -> Question | None:
@@ -157,7 +161,7 @@ class Review:
         order = "SELECT rowid FROM verdicts WHERE question = :number AND reviewer = :reviewer"
         with self._connected() as connection:
             row = connection.execute(
-                "SELECT id, slump_id, year FROM verdicts JOIN questions ON id = question WHERE reviewer = :reviewer "
+                f"SELECT id, slump_id, year FROM verdicts JOIN {_THERE} ON id = question WHERE reviewer = :reviewer "
                 f"AND (NOT EXISTS ({order}) OR verdicts.rowid < ({order})) ORDER BY verdicts.rowid DESC LIMIT 1",
                 {"reviewer": reviewer, "number": number},
             ).fetchone()
@@ -205,10 +209,11 @@ class Review:
         """Return how many questions there are (`asked`), how many of them have a verdict (`answered`), and how many
         verdicts there are of each kind.
         """  # noqa: D205  (what comes out is the sentence)
+        answers = f"FROM verdicts JOIN {_THERE} ON id = question"
         with self._connected() as connection:
-            (asked,) = connection.execute("SELECT count(*) FROM questions").fetchone()
-            (answered,) = connection.execute("SELECT count(DISTINCT question) FROM verdicts").fetchone()
-            said = dict(connection.execute("SELECT verdict, count(*) FROM verdicts GROUP BY verdict"))
+            (asked,) = connection.execute(f"SELECT count(*) FROM {_THERE}").fetchone()
+            (answered,) = connection.execute(f"SELECT count(DISTINCT question) {answers}").fetchone()
+            said = dict(connection.execute(f"SELECT verdict, count(*) {answers} GROUP BY verdict"))
         return {"asked": asked, "answered": answered, **{verdict: said.get(verdict, 0) for verdict in VERDICTS}}
 
     def said(self, number: int, reviewer: str) -> Said | None:
@@ -216,12 +221,11 @@ class Review:
         with self._connected() as connection:
             return _said(connection, number, reviewer)
 
-    def leave_out(self, slumps: Collection[tuple[str, int]]) -> None:
-        """Ask no more about some slumps, each given with its year; verdicts that there are stay."""
-        gone = "FROM questions WHERE slump_id = ? AND year = ? AND id NOT IN (SELECT question FROM verdicts)"
+    def share_in(self, slump_ids: Collection[str]) -> float:
+        """Return which share of the slumps that are asked about some ids are, 0 to 1, of whatever years."""
         with self._connected() as connection:
-            connection.executemany(f"DELETE FROM leases WHERE question IN (SELECT id {gone})", slumps)
-            connection.executemany(f"DELETE {gone}", slumps)
+            asked = {one for (one,) in connection.execute("SELECT DISTINCT slump_id FROM questions")}
+        return len(asked.intersection(slump_ids)) / max(len(asked), 1)
 
     def open_questions(self) -> list[Question]:
         """Return the questions without a verdict, in order; of those that repeat another one all."""
@@ -233,7 +237,7 @@ class Review:
         """Return the questions without a verdict, in order: `id slump_id year is_repeat`."""
         with self._connected() as connection:
             table = pd.read_sql_query(
-                "SELECT id, slump_id, year, repeat_of IS NOT NULL AS is_repeat FROM questions "
+                f"SELECT id, slump_id, year, repeat_of IS NOT NULL AS is_repeat FROM {_THERE} "
                 "WHERE id NOT IN (SELECT question FROM verdicts) ORDER BY id",
                 connection,
             )
@@ -253,6 +257,9 @@ class Review:
             )
         return table.astype({"repeat_of": "Int64"})
 
+    def _is_there(self, slump_id: str, year: int) -> bool:
+        return self.there is None or (slump_id, year) in self.there
+
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
         """Open the file for one change, of which all is on the disk at the end or nothing."""
@@ -260,6 +267,7 @@ class Review:
             raise ConfigError(f"there is no review {self.file}. Begin one with `darts review`.")
         try:
             with closing(sqlite3.connect(self.file, timeout=_WAIT_S, isolation_level=None)) as connection:
+                connection.create_function("is_there", 2, self._is_there, deterministic=True)
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("BEGIN IMMEDIATE")
                 try:

@@ -1,24 +1,31 @@
 """What is said of a review: precision by tier and size, and how far people agree."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from darts.utils.console import show_rows, show_table
 from darts.utils.terminal import say
+from darts_postprocessing.review.told import without_nan
 from darts_utils.text import counted
 
 
-def print_figures(figures: Any) -> None:
-    """Print figures as JSON."""
-    say(json.dumps(without_nan(figures), indent=2))
+def print_figures(figures: Sequence[Mapping[str, Any]]) -> None:
+    """Print the figures of a review as a JSON document, those of several as a list."""
+    told = [{name: value for name, value in one.items() if name != "open"} for one in figures]
+    say(json.dumps(without_nan(told[0] if len(told) == 1 else told), indent=2))
 
 
-def show_figures(figures: Mapping[str, Any]) -> None:
+def show_figures(figures: Sequence[Mapping[str, Any]]) -> None:
     """Print figures for people."""
-    say(f"{figures['answered']:,} of {figures['asked']:,} questions are answered.")
+    for one in figures:
+        _show_review(one)
+
+
+def _show_review(figures: Mapping[str, Any]) -> None:
+    say(f"Review {figures['review']}: {figures['answered']:,} of {figures['asked']:,} questions are answered.")
     columns = ("of", "slump", "not", "unsure", "precision", "95 % interval")
     rows = [
         (one["group"], str(one["n_slump"]), str(one["n_not"]), str(one["n_unsure"]), *_precision(one))
@@ -27,15 +34,6 @@ def show_figures(figures: Mapping[str, Any]) -> None:
     show_table("Precision", columns, rows)
     people = [(f"{name} people", _agreement(one)) for name, one in figures["agreement"].items()]
     show_rows("Agreement", ("of", "what"), people)
-
-
-def without_nan(value: Any) -> Any:
-    """Return figures for JSON: null for what there is nothing to say of."""
-    if isinstance(value, Mapping):
-        return {key: without_nan(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [without_nan(one) for one in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def _precision(row: Mapping[str, Any]) -> tuple[str, str]:

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from darts.review.begin import review_of
+from darts.review.begin import limited_to, review_of
 from darts.review.candidates import Candidates, check_pictured
 from darts.review.imagery import Imagery
 from darts.review.page import embedded, page_file
 from darts.review.places import Asked, DataPlaces
 from darts.review.serve import check_server, serve
 from darts.review.store import Question, Review
-from darts.utils.terminal import note, say
+from darts.utils.terminal import say
 from darts_postprocessing.inventory.said import read_said
 from darts_utils.errors import ConfigError
 from darts_utils.files import atomic_file
@@ -65,13 +65,8 @@ def _opened(place: ReviewPlace, asked: Asked) -> tuple[Review, Candidates, list[
     read_said(place.inventory)
     check_writable(place.inventory)
     candidates = Candidates(place.inventory, Imagery.of(place.roots, place.data))
-    review = review_of(place.inventory, place.file, asked)
+    review = limited_to(review_of(place.inventory, place.file, asked), candidates.slumps)
     questions = review.open_questions()
-    gone = [one for one in questions if one not in candidates]
-    if gone:
-        review.leave_out([(one.slump_id, one.year) for one in gone])
-        note(f"{counted(len(gone), 'question')} about slumps that are not in the inventory any more are left out.")
-    questions = [one for one in questions if one in candidates]
     if not questions:
         raise ConfigError(
             f"all questions of {review.file} are answered. Bring the verdicts into the inventory with `darts inventory "

@@ -23,6 +23,7 @@ from darts.review.command import review as review_command
 from darts.review.imagery import Imagery
 from darts.review.places import Asked, DataPlaces
 from darts.review.server import application
+from darts.review.store import Review, Said
 
 N_SITES = int(os.environ.get("DARTS_TEST_REVIEWED", "4"))
 """Along each side; `.ci/full reviews` has more."""
@@ -160,6 +161,11 @@ def test_two_people_who_err_at_known_rates_review_all_of_a_world(world, served, 
     ends = [one.page.locator("#end-words").inner_text() for one in people]
     assert any("answered. Thank you" in end for end in ends), "who answers the last one is told so"
     assert complaints == [([], []), ([], [])]
+    page = people[0].page
+    page.locator("#answered button").last.click()
+    page.locator("#facts").wait_for()
+    assert page.locator("#facts").inner_text().startswith("No. 1 ")
+    assert page.locator("button.said").count() == 1, "a review that is finished can be corrected"
     counts = review.counts()
     n_asked = N_SITES**2 + math.ceil(0.05 * N_SITES**2)
     assert (counts["asked"], counts["answered"]) == (n_asked, n_asked)
@@ -209,6 +215,12 @@ def test_all_of_it_fits_the_screen(served, visited, width, height):
     for key in ("1", "2", "3"):
         button = page.locator("[data-verdict]").nth(int(key) - 1)
         assert button.bounding_box()["y"] + button.bounding_box()["height"] <= height, "a verdict is out of sight"
+    page.keyboard.press("e")
+    picture, tools = (page.locator(one).bounding_box() for one in (".edited svg", "#tools"))
+    assert picture["y"] >= 0, "what is edited has scrolled away"
+    assert picture["y"] + picture["height"] <= tools["y"] + 1
+    assert tools["y"] + tools["height"] <= height + 1
+    assert picture["width"] >= min(width - 60, 0.4 * height)
     assert said == []
     assert asked == []
 
@@ -305,7 +317,31 @@ def test_a_server_that_ends_is_told_of_and_the_page_goes_on_with_the_next_one(wo
     press(page, "1")
     assert not page.locator("#trouble").is_visible()
     assert review.counts()["answered"] == 1
-    assert all("ERR_FAILED" in one for one in said)
+
+    held = []
+    page.route("**/verdict", lambda route: held.append(route))  # noqa: PLW0108  (it marks what it is given)
+    page.keyboard.press("n")
+    page.keyboard.type("a bank, not a slump")
+    page.keyboard.press("Enter")
+    wait_to_be_asked(page)
+    review.answer(2, Said(reviewer="Gina", verdict="slump"))  # who had it for too long is no more waited for
+    before = page.locator("#facts").inner_text()
+    page.keyboard.press("2")
+    page.locator("#loading").wait_for()
+    held[0].continue_()
+    page.locator("#refused").wait_for()
+    page.wait_for_function("before => facts.textContent !== before", arg=before)
+    words = page.locator("#refused p").inner_text()
+    assert "was not taken: somebody else has answered it" in words
+    assert "a bank, not a slump" in words
+    assert not page.locator("#loading").is_visible()
+    page.unroute("**/verdict")
+    SHOWN[page] = time.monotonic()
+    press(page, "1")
+    assert page.locator("#refused").is_visible(), "it stays until it was read"
+    page.locator("#refused-seen").click()
+    assert not page.locator("#refused").is_visible()
+    assert all("ERR_FAILED" in one or "409" in one for one in said)
 
 
 def save(page, folder):
@@ -323,6 +359,7 @@ def test_the_page_as_a_file_gives_verdicts_back(visited, tmp_path, capsys):
     page_file = tmp_path / "review.html"
     asked = Asked()
     review_command(world.inventory, tiles=[world.output], review_file=file, page=page_file, asked=asked)
+    assert f"verdicts {world.inventory} FILE --review-file {file}" in capsys.readouterr().out.replace("\n", " ")
     page, said, requests = visited(page_file.absolute().as_uri())
     begin(page, "Gül <i>")
     for key in "1213":
@@ -337,7 +374,7 @@ def test_the_page_as_a_file_gives_verdicts_back(visited, tmp_path, capsys):
     page.locator("#facts").wait_for()
     assert page.locator("#counts").inner_text() == before, "what was said is kept"
     saved = save(page, tmp_path)
-    assert saved.name == "verdicts-Gül-i-.json"
+    assert saved.name == f"verdicts-{Review(file).id}-Gül-i-.json"
     assert (said, requests) == ([], [])
 
     for n_new in (5, 0):  # the same file twice is no more than once

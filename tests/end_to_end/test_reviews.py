@@ -16,6 +16,7 @@ import rasterio
 from reviewed_world import YEARS, make_reviewed_world, write_year
 
 from darts.datasets.build.layers import read_layers
+from darts.review import working
 from darts.review.begin import review_of
 from darts.review.imagery import Imagery
 from darts.review.places import Asked, DataPlaces
@@ -175,7 +176,7 @@ def test_questions_about_slumps_that_are_gone_are_left_out(world, darts):
     assert any(one.slump_id == some.slump_id for one in review.open_questions()), "they come back with it"
 
 
-def test_verdicts_become_labels_and_hard_negatives_that_training_sets_read(world, darts, tmp_path):
+def test_verdicts_become_labels_and_hard_negatives_that_training_sets_read(world, darts, tmp_path, monkeypatch):
     review = review_of(world.inventory, None, Asked())
     answer_all(review, world)
     result = darts("inventory", "verdicts", world.inventory, "--labels-dir", tmp_path / "labels", "--json")
@@ -193,6 +194,14 @@ def test_verdicts_become_labels_and_hard_negatives_that_training_sets_read(world
         assert labels.used.intersects(row.geometry).any() == truth[row.slump_id]
     assert set(labels.used["image_id"]) == set(footprints.used["image_id"])
     assert labels.used["image_id"].iloc[0].startswith("S2B_MSIL2A_2024")
+
+    result = darts("review", world.inventory, "--page", "page.html")
+    assert "are answered, so there is nothing for a page in one file" in result.stderr
+    opened = []
+    monkeypatch.setattr(working, "serve", lambda review, *_, **__: opened.append(review.counts()))
+    place = working.ReviewPlace(inventory=world.inventory, roots=[world.output], file=None, data=DataPlaces())
+    working.review_inventory(place, Asked(), port=0, show=False)
+    assert [one["asked"] - one["answered"] for one in opened] == [0], "it can be corrected"
 
 
 def test_files_that_are_no_verdicts_of_this_review_change_nothing(world, darts, tmp_path):

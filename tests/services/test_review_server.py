@@ -243,6 +243,15 @@ def test_scripts_in_names_and_notes_come_back_as_text(context, tmp_path):
     assert answer["question"]["question"] != 1
     status, answer = post(port, "back", {"reviewer": SCRIPT, "question": 2})
     assert answer["question"]["said"] == {"verdict": "not", "note": f"'); DROP TABLE verdicts; {SCRIPT}"}
+    status, answer = post(port, "list", {"reviewer": SCRIPT})
+    assert (status, answer["counts"]["answered"]) == (200, 1)
+    note = f"'); DROP TABLE verdicts; {SCRIPT}"
+    assert answer["answered"] == [{"question": 1, "year": 2024, "verdict": "not", "note": note}]
+    status, answer = post(port, "at", {"reviewer": SCRIPT, "question": 1})
+    assert answer["question"]["said"]["verdict"] == "not"
+    for number in (2, 99, None):
+        assert post(port, "at", {"reviewer": SCRIPT, "question": number})[0] == 400
+    assert post(port, "list", {"reviewer": "b"})[1]["answered"] == []
     status, answer = post(port, "verdict", {**given, "reviewer": "b"})
     assert (status, answer["error"]) == (409, "question 1 was answered by somebody else meanwhile")
     process.kill()

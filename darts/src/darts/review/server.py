@@ -166,6 +166,8 @@ class _Desk:
         self.answers: Mapping[str, Callable[[Answer], Answer]] = {
             "next": self.next,
             "back": self.back,
+            "list": self.list,
+            "at": self.at,
             "verdict": self.verdict,
         }
 
@@ -193,6 +195,22 @@ class _Desk:
         before = self._review.answered_before(reviewer, number)
         here = self._review.question(number) if before is None and number is not None else before
         return self._shown(here, reviewer)
+
+    def list(self, given: Answer) -> Answer:
+        """Return what somebody has said, the last answer first."""
+        answers = self._review.answers_of(_reviewer(given))
+        rows = [
+            {"question": one.id, "year": one.year, "verdict": said.verdict, "note": said.note} for one, said in answers
+        ]
+        return {"counts": self._review.counts(), "answered": rows}
+
+    def at(self, given: Answer) -> Answer:
+        """Return a question that somebody has answered, with what they said."""
+        reviewer, number = _reviewer(given), _number(given)
+        question = None if number is None else self._review.question(number)
+        if question is None or self._review.said(question.id, reviewer) is None:
+            raise ConfigError("you have answered no such question.")
+        return self._shown(question, reviewer)
 
     def verdict(self, given: Answer) -> Answer:
         """Take a verdict, and return the next question; it is on the disk by then."""

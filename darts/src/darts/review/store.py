@@ -167,6 +167,22 @@ class Review:
             ).fetchone()
         return None if row is None else Question(*row)
 
+    def answers_of(self, reviewer: str) -> list[tuple[Question, Said]]:
+        """Return what somebody has said, each with its question, what was first answered last at the beginning."""
+        with self._connected() as connection:
+            rows = connection.execute(
+                "SELECT id, slump_id, year, verdict, note, outline, reviewed_at FROM verdicts "
+                f"JOIN {_THERE} ON id = question WHERE reviewer = ? ORDER BY verdicts.rowid DESC",
+                (reviewer,),
+            ).fetchall()
+        return [
+            (
+                Question(*row[:3]),
+                Said(reviewer=reviewer, verdict=row[3], note=row[4], outline=row[5], reviewed_at=row[6]),
+            )
+            for row in rows
+        ]
+
     def answer(self, number: int, said: Said) -> None:
         """Write a verdict down; another one of the same person about the same question replaces it, and is later.
 

@@ -48,18 +48,23 @@ def write_page(place: ReviewPlace, asked: Asked, page: Path) -> None:
     """Write the page of a review as one file, see `darts.review.command.review`."""
     check_file(page)
     review, candidates, questions = _opened(place, asked)
+    if not questions:
+        raise ConfigError(
+            f"all questions of {review.file} are answered, so there is nothing for a page in one file. Without --page "
+            "`darts review` shows what was said, to be corrected; `darts inventory verdicts` brings it in."
+        )
     text = page_file(review.id, [embedded(candidates, one) for one in questions])
     with atomic_file(page) as part:
         part.write_text(text, encoding="utf-8")
     say(f"Page of {counted(len(questions), 'question')}, {len(text) / 1e6:.1f} MB: {page}")
-    say(f"What it gives back goes into the inventory with: darts inventory verdicts {place.inventory} FILE")
+    named = "" if place.file is None else f" --review-file {place.file}"
+    say(f"What it gives back goes into the inventory with: darts inventory verdicts {place.inventory} FILE{named}")
 
 
 def _opened(place: ReviewPlace, asked: Asked) -> tuple[Review, Candidates, list[Question]]:
     """Return a review, what is shown of it, and the questions that are open.
 
     Raises:
-        ConfigError: If nothing is open.
         DataError: If there are no pictures.
     """
     read_said(place.inventory)
@@ -67,10 +72,5 @@ def _opened(place: ReviewPlace, asked: Asked) -> tuple[Review, Candidates, list[
     candidates = Candidates(place.inventory, Imagery.of(place.roots, place.data))
     review = limited_to(review_of(place.inventory, place.file, asked), candidates.slumps)
     questions = review.open_questions()
-    if not questions:
-        raise ConfigError(
-            f"all questions of {review.file} are answered. Bring the verdicts into the inventory with `darts inventory "
-            f"verdicts {place.inventory}`, or name another file with --review-file to begin again."
-        )
     check_pictured(candidates, questions[:_TRIED])
     return review, candidates, questions

@@ -3,6 +3,8 @@
 const $ = (id) => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
 const KINDS = { colour: "true colour", ndvi: "NDVI: brown is bare, green is grown", nir: "near infrared as red", terrain: "terrain, lit from the upper left" };
+const SLOW_MS = 200; // what takes longer is said
+const WORDS = { slump: "slump", not: "not a slump", unsure: "unsure" };
 const TYPED_FOR_MS = 250; // a key that is held down would answer the next question too
 
 const embedded = $("data") ? JSON.parse($("data").textContent) : null;
@@ -12,6 +14,8 @@ const state = { reviewer: "", question: null, outline: null, edited: false, seco
 const server = {
   picture: (year, scale, kind) => `picture/${state.question.question}/${year}/${scale}/${kind}`,
   next: () => ask("next", {}),
+  list: () => ask("list", {}),
+  at: (question) => ask("at", { question }),
   back: () => ask("back", { question: state.question ? state.question.question : null }),
   verdict: (said) => ask("verdict", said),
 };
@@ -24,7 +28,10 @@ async function ask(what, given) {
     throw new Error("The server does not answer. Start `darts review` again, and press the key once more; nothing that it took is lost.");
   }
   const found = await answer.json().catch(() => ({ error: `the server says ${answer.status}` }));
-  if (answer.status === 409) return server.next();
+  if (answer.status === 409) {
+    refused(given);
+    return server.next();
+  }
   if (!answer.ok) throw new Error(found.error || `the server says ${answer.status}`);
   return found;
 }
@@ -44,9 +51,18 @@ const file = {
     return { counts, question: question ? { ...question, said: file.said[question.question] || null } : null };
   },
   next: async () => file.shown(embedded.questions.find((one) => !file.said[one.question])),
+  order() { // what was changed stays where it was
+    const first = (one) => one.first_at || one.reviewed_at;
+    return Object.entries(file.said).sort((a, b) => (first(a[1]) < first(b[1]) ? -1 : 1)).map(([id]) => Number(id));
+  },
+  async list() {
+    const asked = new Map(embedded.questions.map((one) => [one.question, one]));
+    const known = file.order().reverse().filter((id) => asked.has(id));
+    return { counts: file.shown(null).counts, answered: known.map((id) => ({ question: id, year: asked.get(id).year, verdict: file.said[id].verdict, note: file.said[id].note })) };
+  },
+  at: async (question) => file.shown(embedded.questions.find((one) => one.question === question)),
   async back() {
-    const first = (one) => one.first_at || one.reviewed_at; // what was changed stays where it was
-    const order = Object.entries(file.said).sort((a, b) => (first(a[1]) < first(b[1]) ? -1 : 1)).map(([id]) => Number(id));
+    const order = file.order();
     const at = state.question ? order.indexOf(state.question.question) : -1;
     const before = at < 0 ? order[order.length - 1] : order[at - 1];
     const question = embedded.questions.find((one) => one.question === before) || state.question;
@@ -70,7 +86,7 @@ const file = {
     const content = JSON.stringify({ format: "darts-verdicts", format_version: 1, review: embedded.review, verdicts }, null, 1);
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([content], { type: "application/json" }));
-    link.download = `verdicts-${state.reviewer.replace(/[^\p{L}\p{N}]+/gu, "-")}.json`;
+    link.download = `verdicts-${embedded.review}-${state.reviewer.replace(/[^\p{L}\p{N}]+/gu, "-")}.json`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   },
@@ -82,22 +98,51 @@ function trouble(words) {
   $("trouble").textContent = words || "";
 }
 
+// What was said is not lost without a word: it stays on the page until it was read.
+function refused({ verdict, note, outline }) {
+  const words = document.createElement("p");
+  words.textContent = `Your verdict (${verdict}) on the slump before was not taken: somebody else has answered it, after you had it for more than 15 minutes.${note ? ` Your note was: ${note}` : ""}${outline ? " The outline that you drew is not kept." : ""}`;
+  $("refused").insertBefore(words, $("refused-seen"));
+  $("refused").hidden = false;
+}
+
+function seen() {
+  $("refused").querySelectorAll("p").forEach((one) => one.remove());
+  $("refused").hidden = true;
+}
+
 async function go(step) {
-  if (state.busy) return;
+  if (state.busy) { $("loading").hidden = false; return; }
   state.busy = true;
+  const slow = setTimeout(() => { $("loading").hidden = false; }, SLOW_MS);
   document.querySelectorAll("#bar button").forEach((button) => { button.disabled = true; });
   try {
-    show(await step());
+    const found = await step();
+    show(found.question ? found : { ...found, ...(await source.list()) });
     trouble("");
   } catch (error) {
     trouble(error.message);
   } finally {
     state.busy = false;
+    clearTimeout(slow);
+    $("loading").hidden = true;
     document.querySelectorAll("#bar button").forEach((button) => { button.disabled = false; });
   }
 }
 
-function show({ counts, question }) {
+function list(answered) {
+  $("answered").replaceChildren(...answered.map(({ question, year, verdict, note }) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = `no. ${question}, ${year}: ${WORDS[verdict]}${note ? `, ${note}` : ""}`;
+    button.addEventListener("click", () => go(() => source.at(question)));
+    const row = document.createElement("li");
+    row.appendChild(button);
+    return row;
+  }));
+}
+
+function show({ counts, question, answered, listing = false }) {
   leaveEditor();
   $("start").hidden = true;
   $("counts").textContent = `${counts.answered} of ${counts.asked} answered`;
@@ -106,7 +151,10 @@ function show({ counts, question }) {
   $("review").hidden = !question;
   $("end").hidden = Boolean(question);
   if (!question) {
-    $("end-words").textContent = counts.answered < counts.asked ? "What is open is with others just now. Load the page again later." : embedded ? "Save your verdicts, and send the file to whoever gave you this page." : "All questions are answered. Thank you.";
+    list(answered);
+    $("end-title").textContent = listing ? "What you said" : "Nothing is left for you";
+    $("end-next").hidden = !listing;
+    $("end-words").textContent = listing ? "" : counts.answered < counts.asked ? "What is open is with others just now. Load the page again later." : embedded ? "Save your verdicts, and send the file to whoever gave you this page." : "All questions are answered. Thank you.";
     $("end-back").focus();
     return;
   }
@@ -117,7 +165,7 @@ function show({ counts, question }) {
   document.querySelectorAll("[data-verdict]").forEach((button) => button.classList.toggle("said", Boolean(said) && said.verdict === button.dataset.verdict));
   const now = question.years.find((one) => one.year === question.year);
   const place = `${Math.abs(question.latitude).toFixed(4)}° ${question.latitude < 0 ? "S" : "N"}, ${Math.abs(question.longitude).toFixed(4)}° ${question.longitude < 0 ? "W" : "E"}`;
-  $("facts").textContent = `${question.year}${now ? `, image of ${now.acquired}` : ", no image at hand"} · ${place}`;
+  $("facts").textContent = `No. ${question.question} · ${question.year}${now ? `, image of ${now.acquired}` : ", no image at hand"} · ${place}`;
   $("panels").replaceChildren(...["close", "wide"].flatMap((scale) => ["colour", state.second, "terrain"].filter((kind) => kind !== "terrain" || question.terrain.includes(scale)).map((kind) => panel(question.year, scale, kind, question.outline, now ? "" : "guess"))));
   const others = question.years.filter((one) => one.year !== question.year);
   $("years").hidden = others.length === 0;
@@ -140,7 +188,9 @@ function panel(year, scale, kind, rings, style, words) {
   const caption = words || `${KINDS[kind]}, ${metres(side)} across`;
   const image = picture.appendChild(document.createElement("img"));
   image.alt = `${caption}, ${year}`;
-  image.addEventListener("error", () => { picture.classList.add("none"); image.hidden = true; });
+  picture.classList.add("loading");
+  image.addEventListener("load", () => picture.classList.remove("loading"));
+  image.addEventListener("error", () => { picture.classList.replace("loading", "none"); image.hidden = true; });
   image.src = source.picture(year, scale, kind);
   const svg = picture.appendChild(document.createElementNS(SVG, "svg"));
   svg.setAttribute("viewBox", `${-side / 2} ${-side / 2} ${side} ${side}`);
@@ -159,6 +209,7 @@ const copy = (rings) => JSON.parse(JSON.stringify(rings));
 const lines = (rings) => rings.flat().filter((ring) => ring.length).map((ring) => `M${ring.map(([x, y]) => `${x} ${-y}`).join("L")}Z`).join("");
 
 function draw() {
+  if (!state.question) return;
   document.body.classList.toggle("hidden-outline", !state.shown);
   for (const figure of document.querySelectorAll("figure")) {
     figure.querySelectorAll("path.rim, path.line").forEach((path) => path.setAttribute("d", lines(figure.rings || state.outline)));
@@ -179,8 +230,17 @@ function edit() {
   $("outline").setAttribute("aria-pressed", "true");
   state.editor.svg.addEventListener("pointerdown", pressed);
   state.editor.svg.addEventListener("dblclick", removePressed);
+  fitEditor();
   draw();
-  $("editing").scrollIntoView({ block: "nearest" });
+}
+
+// The picture that is edited is as large as it can be and still be seen whole, above the buttons.
+function fitEditor() {
+  if (!state.editor) return;
+  const { figure } = state.editor;
+  const free = window.innerHeight - $("tools").offsetHeight - figure.querySelector("figcaption").offsetHeight - 12;
+  figure.style.width = `${Math.max(160, Math.min($("panels").clientWidth, free))}px`;
+  figure.scrollIntoView({ block: "start" });
 }
 
 function leaveEditor(discard = false) {
@@ -191,6 +251,7 @@ function leaveEditor(discard = false) {
   editor.svg.removeEventListener("dblclick", removePressed);
   editor.svg.querySelectorAll(".edge, circle, .cross").forEach((one) => one.remove());
   editor.figure.classList.remove("edited");
+  editor.figure.style.width = "";
   state.editor = null;
   $("editing").hidden = true;
   $("edit").setAttribute("aria-pressed", "false");
@@ -344,7 +405,7 @@ function answer(verdict) {
 
 const actions = {
   1: () => answer("slump"), 2: () => answer("not"), 3: () => answer("unsure"),
-  b: () => go(source.back), e: () => state.question && edit(),
+  b: () => go(source.back), l: () => go(async () => ({ question: null, listing: true })), e: () => state.question && edit(),
   n: () => $("note").focus(),
   o: () => { state.shown = !state.shown; $("outline").setAttribute("aria-pressed", String(state.shown)); draw(); },
   v: () => { state.second = state.second === "ndvi" ? "nir" : "ndvi"; $("second").querySelector("span").textContent = state.second === "ndvi" ? "near infrared" : "NDVI"; swapSecond(); },
@@ -369,11 +430,14 @@ document.addEventListener("keydown", (event) => {
   if (event.repeat && !event.key.startsWith("Arrow")) return;
   if (state.editor && editorKey(event)) { event.preventDefault(); return; }
   const action = actions[event.key.toLowerCase()];
-  if (action && !$("review").hidden || action && "bs".includes(event.key.toLowerCase())) { event.preventDefault(); action(); }
+  if (action && !$("review").hidden || action && "bls".includes(event.key.toLowerCase())) { event.preventDefault(); action(); }
 });
 document.querySelectorAll("[data-verdict]").forEach((button) => button.addEventListener("click", () => answer(button.dataset.verdict)));
-for (const [id, key] of [["back", "b"], ["outline", "o"], ["second", "v"], ["edit", "e"], ["end-back", "b"]]) $(id).addEventListener("click", () => actions[key]());
+for (const [id, key] of [["back", "b"], ["outline", "o"], ["second", "v"], ["edit", "e"], ["end-back", "b"], ["list", "l"]]) $(id).addEventListener("click", () => actions[key]());
 for (const [id, key] of [["redraw", "r"], ["finish", "Enter"], ["discard", "Escape"]]) $(id).addEventListener("click", () => state.editor && editorKey({ key }));
+$("end-next").addEventListener("click", () => go(source.next));
+$("refused-seen").addEventListener("click", seen);
+window.addEventListener("resize", () => { fitEditor(); draw(); });
 document.querySelectorAll(".save").forEach((button) => button.addEventListener("click", () => file.save()));
 $("start").addEventListener("submit", (event) => {
   event.preventDefault();

@@ -6,6 +6,8 @@ import pandas as pd
 import pytest
 import shapely
 
+from darts_postprocessing.inventory.plane import to_degrees, to_plane
+from darts_postprocessing.review.frames import Frame
 from darts_postprocessing.review.labels import labels_of
 from darts_postprocessing.review.looks import looks_at
 from darts_postprocessing.review.verdicts import final_verdicts, review_figures, with_verdicts, write_verdicts
@@ -160,8 +162,8 @@ def test_labels_are_on_ground_that_people_searched_and_left_out_where_nobody_kno
     assert footprints["image_id"].tolist() == ["one", "two"]
     assert footprints["datasource"].tolist() == ["sentinel2"] * 2
     of_one, of_two = footprints.geometry
-    half = 150
-    assert of_one.difference(shapely.box(1050 - half, 1050 - half, 1050 + half, 1050 + half)).is_empty
+    seen_close = Frame.around(to_degrees([SLUMP])[0]).ground("close")
+    assert of_one.difference(seen_close).area == pytest.approx(0, abs=0.1)
     for unknown in ("perhaps", "unasked"):
         assert not of_one.intersects(shapes[unknown].buffer(20)), unknown
     assert of_two.contains(shapes["no"])
@@ -170,6 +172,22 @@ def test_labels_are_on_ground_that_people_searched_and_left_out_where_nobody_kno
         ("one", "near"), ("one", "yes"), ("two", "near"), ("two", "yes"),
     ]  # fmt: skip
     assert (labels["label"] == 1).all()
+
+
+def test_no_ground_is_searched_that_was_not_seen_close():
+    """At 133 W the plane is turned by 133 degrees; the outline that a person left is larger, the image ends nearby."""
+    degrees = shapely.box(-133.001, 69.0, -132.999, 69.0004)
+    (outline,) = to_plane([degrees], "EPSG:4326")
+    slumps = gpd.GeoDataFrame({"slump_id": ["a"], "year": [2024]}, geometry=[outline], crs=PLANE)
+    judged = slumps.assign(verdict="not").set_geometry([outline.buffer(400)])
+    close = Frame.around(degrees).ground("close")
+    x, y = outline.centroid.x, outline.centroid.y
+    image = shapely.box(x - 5000, y - 5000, x + 60, y + 5000)
+    _, footprints = labels_of(judged, slumps, looks([("one", "2024-08-01", image)]), objects([("one", outline)]))
+    (searched,) = footprints.geometry
+    assert searched.difference(image).area == pytest.approx(0, abs=0.1)
+    assert searched.difference(close).area == pytest.approx(0, abs=0.1)
+    assert searched.area == pytest.approx(close.intersection(image).area, rel=1e-3)
 
 
 def test_without_anything_sure_there_are_no_labels():

@@ -319,7 +319,7 @@ def test_a_server_that_ends_is_told_of_and_the_page_goes_on_with_the_next_one(wo
     assert review.counts()["answered"] == 1
 
     held = []
-    page.route("**/verdict", lambda route: held.append(route))  # noqa: PLW0108  (it marks what it is given)
+    page.route("**/verdict", lambda route: held.append(route))
     page.keyboard.press("n")
     page.keyboard.type("a bank, not a slump")
     page.keyboard.press("Enter")

@@ -3,17 +3,14 @@
 from typing import Any
 
 import geopandas as gpd
-import numpy as np
 import pandas as pd
 import shapely
 
-from darts_postprocessing.inventory.plane import PLANE_CRS
+from darts_postprocessing.inventory.plane import PLANE_CRS, to_degrees
+from darts_postprocessing.review.frames import Frame
 from darts_postprocessing.review.looks import looks_at
 from darts_utils.crs import EQUAL_AREA
-from darts_utils.rasters.arrays import Array
 
-TIMES, LEAST_M = 3.0, 250.0
-"""People see so many times the size of a slump, and so many metres at least, when they judge it."""
 _SPARE_M = 30.0
 """Around slumps that nobody judged: their borders may be elsewhere."""
 
@@ -23,15 +20,15 @@ def labels_of(
 ) -> tuple[gpd.GeoDataFrame, gpd.GeoDataFrame]:
     """Return labels and footprints as `create-dataset` reads them, on the image that shows each slump best.
 
-    The ground around a slump that people saw as they judged it was searched: a footprint. What was judged not to be a
-    slump is ground without a label in it, a negative that models took for a slump. Ground of slumps that nobody
-    judged, or was sure of, is left out of all footprints.
+    The ground around a slump that people saw close as they judged it was searched, as far as the image shows it: a
+    footprint. What was judged not to be a slump is ground without a label in it, a negative that models took for a
+    slump. Ground of slumps that nobody judged, or was sure of, is left out of all footprints.
 
     Args:
         verdicts: One row a slump and year that was judged, with the outline that the reviewer left: `slump_id year
             verdict`.
         slumps: All of them, `slump_id year`, with the outlines of the models.
-        looks: One row an image: `image_id acquired year sensor`.
+        looks: One row an image, the ground that it saw: `image_id acquired year sensor`.
         objects: One row an object: `image_id`. All in `EQUAL_AREA`.
 
     Returns:
@@ -39,13 +36,13 @@ def labels_of(
         in `EQUAL_AREA`.
     """
     judged = verdicts[verdicts["verdict"].isin(("slump", "not"))]
-    placed = _placed(judged, looks, objects)
+    placed = _placed(judged, slumps, looks, objects)
     labels, footprints = [_no_labels()], [_no_footprints()]
     for image_id, rows in placed.groupby("image_id", sort=True):
         year = int(rows["year"].iloc[0])
         known = judged[judged["year"] == year]
         left_out = _unknown_ground(slumps[slumps["year"] == year], known)
-        searched = shapely.difference(shapely.union_all(_squares(rows)), left_out)
+        searched = shapely.difference(shapely.union_all(rows["ground"].to_numpy(dtype=object)), left_out)
         if searched.is_empty:
             continue
         look = looks[looks["image_id"] == image_id].iloc[0]
@@ -59,22 +56,22 @@ def labels_of(
     )
 
 
-def _placed(judged: gpd.GeoDataFrame, looks: gpd.GeoDataFrame, objects: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """Return verdicts with the `image_id` that shows the slump best in its year; those without any are left out."""
-    images = []
-    for year, outline in zip(judged["year"], judged.geometry, strict=True):
+def _placed(
+    judged: gpd.GeoDataFrame, slumps: gpd.GeoDataFrame, looks: gpd.GeoDataFrame, objects: gpd.GeoDataFrame
+) -> pd.DataFrame:
+    """Return slumps and years that were judged, `slump_id year`, with `image_id`, the image of that year that shows the
+    outline of the models best, and `ground`, what of it was seen close; those without any are left out.
+    """  # noqa: D205  (columns are no sentence)
+    asked = slumps[["slump_id", "year", "geometry"]].merge(pd.DataFrame(judged[["slump_id", "year"]]))
+    images: list[Any] = []
+    grounds: list[Any] = []
+    for year, outline, degrees in zip(asked["year"], asked.geometry, to_degrees(asked.geometry), strict=True):
         best = looks_at(outline, looks[looks["year"] == year], objects)
         images.append(best["image_id"].iloc[0] if len(best) else None)
-    placed = judged.assign(image_id=images)
+        close = Frame.around(degrees).ground("close")
+        grounds.append(shapely.intersection(close, best.geometry.iloc[0]) if len(best) else None)
+    placed = pd.DataFrame(asked[["slump_id", "year"]]).assign(image_id=images, ground=grounds)
     return placed[placed["image_id"].notna()]
-
-
-def _squares(rows: gpd.GeoDataFrame) -> Array:
-    """Return what people saw of the ground around slumps."""
-    left, bottom, right, top = rows.geometry.bounds.to_numpy().T
-    half = np.maximum(TIMES * np.maximum(right - left, top - bottom), LEAST_M) / 2
-    x, y = (left + right) / 2, (bottom + top) / 2
-    return np.asarray(shapely.box(x - half, y - half, x + half, y + half), dtype=object)
 
 
 def _unknown_ground(slumps: gpd.GeoDataFrame, judged: gpd.GeoDataFrame) -> Any:

@@ -8,12 +8,14 @@ from typing import Any
 
 import pandas as pd
 import shapely
+from affine import Affine
+from odc.geo.geobox import GeoBox
 
 from darts.inventory.layers import read_part
-from darts.review.frames import SCALES, Frame
 from darts.review.imagery import Imagery
 from darts.review.render import picture_of, shade_picture
 from darts.review.store import Question, Said
+from darts_postprocessing.review.frames import SCALES, Frame
 from darts_postprocessing.review.looks import looks_at
 from darts_utils.errors import DataError, MissingDataError
 from darts_utils.rasters.arrays import Array
@@ -21,6 +23,13 @@ from darts_utils.rasters.arrays import Array
 SIZE_PX = 384
 _KEPT = 96
 """Grounds in memory, of 2.4 MB each."""
+
+
+def grid_of(frame: Frame, scale: str) -> GeoBox:
+    """Return the grid of a picture, `close` or `wide`: north up in its middle."""
+    side = frame.side_m(scale)
+    pixel = side / SIZE_PX
+    return GeoBox((SIZE_PX, SIZE_PX), Affine(pixel, 0, -side / 2, 0, -pixel, side / 2), frame.crs)
 
 
 class Candidates:
@@ -124,7 +133,7 @@ class Candidates:
         return picture_of(kind, ground, around)
 
     def _read_ground(self, question: Question, image_id: str, scale: str) -> Array | None:
-        return self._imagery.ground(image_id, self.frame(question).grid(scale, SIZE_PX))
+        return self._imagery.ground(image_id, grid_of(self.frame(question), scale))
 
     def _shade(self, question: Question, scale: str) -> Array | None:
         with self._reading:
@@ -133,7 +142,7 @@ class Candidates:
     @cached_property
     def _shades(self) -> Any:
         return lru_cache(maxsize=_KEPT)(
-            lambda question, scale: self._imagery.shade(self.frame(question).grid(scale, SIZE_PX))
+            lambda question, scale: self._imagery.shade(grid_of(self.frame(question), scale))
         )
 
     def _find_images(self, question: Question) -> dict[int, pd.Series]:

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from darts.review.frames import Frame
 from darts.review.store import Said
 from darts_postprocessing.review.figures import VERDICTS
+from darts_postprocessing.review.frames import Frame
 from darts_utils.errors import DataError
 
 FORMAT, VERSION = "darts-verdicts", 1

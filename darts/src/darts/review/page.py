@@ -11,9 +11,9 @@ import jinja2
 from markupsafe import Markup
 
 from darts.review.candidates import Candidates
-from darts.review.frames import SCALES
 from darts.review.render import KINDS
 from darts.review.store import Question
+from darts_postprocessing.review.frames import SCALES
 from darts_utils.errors import MissingDataError
 
 ASSETS = {"review.js": "text/javascript", "review.css": "text/css"}

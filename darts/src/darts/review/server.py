@@ -21,11 +21,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from darts.review.candidates import Candidates
-from darts.review.frames import SCALES
 from darts.review.given_back import LONGEST_NAME, LONGEST_NOTE, plain_text
 from darts.review.page import ASSETS, asset, served_page
 from darts.review.render import KINDS
 from darts.review.store import Question, Review, Said, TakenError
+from darts_postprocessing.review.frames import SCALES
 from darts_utils.errors import ConfigError, DartsError, DataError, MissingDataError
 
 logger = logging.getLogger(__name__)

@@ -7,20 +7,19 @@ from typing import Any
 import numpy as np
 import pyproj
 import shapely
-from affine import Affine
-from odc.geo.geobox import GeoBox
 
 from darts_postprocessing.inventory.plane import LONGLAT_CRS, PLANE_CRS, centroids, to_degrees, to_plane
-from darts_postprocessing.review import labels
 from darts_utils.crs import transformer
 from darts_utils.errors import DataError
 
 SCALES = ("close", "wide")
-_TIMES = {"close": labels.TIMES, "wide": 10.0}
-_LEAST_M = {"close": labels.LEAST_M, "wide": 1500.0}
+_TIMES = {"close": 3.0, "wide": 10.0}
+_LEAST_M = {"close": 250.0, "wide": 1500.0}
 _MOST_M = 20_000.0
 """Wider pictures of slumps of kilometres would be read of whole scenes."""
 _MOST_POINTS = 20_000
+_EDGES = 8
+"""Of half a side: what is straight in one plane is bent in another, if only by centimetres."""
 _DECIMALS = 2
 """Of metres on a page."""
 
@@ -56,11 +55,11 @@ class Frame:
         """Return the side of a picture: 3 times the slump, at least 250 m, or 10 times, at least 1500 m."""
         return float(round(min(max(_TIMES[scale] * self.size_m, _LEAST_M[scale]), _MOST_M)))
 
-    def grid(self, scale: str, size_px: int) -> GeoBox:
-        """Return the grid of a picture."""
-        side = self.side_m(scale)
-        pixel = side / size_px
-        return GeoBox((size_px, size_px), Affine(pixel, 0, -side / 2, 0, -pixel, side / 2), self.crs)
+    def ground(self, scale: str) -> Any:
+        """Return the ground that a picture shows, in `EQUAL_AREA`, where it is turned by the longitude."""
+        half = self.side_m(scale) / 2
+        square = shapely.segmentize(shapely.box(-half, -half, half, half), half / _EDGES)
+        return _moved(square, self.crs, PLANE_CRS)
 
     def rings(self, outline: Any) -> Rings:
         """Return an outline in degrees as rings in metres."""

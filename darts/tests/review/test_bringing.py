@@ -17,6 +17,8 @@ from darts.review.places import Asked
 from darts.review.store import Review, Said
 from darts_postprocessing.inventory.rules import Rules
 from darts_postprocessing.inventory.said import Counted, write_said
+from darts_postprocessing.review.carrying import Judged, carry
+from darts_postprocessing.review.verdicts import is_reviewed
 from darts_utils.errors import ConfigError
 
 YEARS = (2023, 2024)
@@ -137,3 +139,26 @@ def test_a_review_of_another_inventory_is_refused_and_stays_as_it_was(inventory,
     with pytest.raises(ConfigError, match="none of the 6 questions of "):
         limited_to(Review(file), frozenset({("a", 2023), ("b", 2023)}))
     assert Review(file).counts() == before
+
+
+def test_verdicts_come_along_into_an_inventory_that_goes_on(inventory, tmp_path, capsys):
+    following = tmp_path / "following"
+    write_slumps(following, "abcdexy", years=(2023, 2024, 2025))  # f, which was open, is gone
+    judged = Judged(verdicts=gpd.read_parquet(inventory / "verdicts"), told=told(inventory))
+    assert carry(judged, following) == (10, 0)
+    kept, before = (gpd.read_parquet(folder / "verdicts") for folder in (following, inventory))
+    pd.testing.assert_frame_equal(pd.DataFrame(kept.drop(columns="geometry")), before.drop(columns="geometry"))
+    assert shown(following).reviews == [], "its figures are of the map before"
+    assert len(shown(following).earlier) == 2
+    assert carry(judged, following) == (0, 0), "a build that goes on doubles nothing"
+    bring(following, [], review_file=None, labels_dir=None, as_json=False)
+    assert [all_row(one)["precision"] for one in shown(following).reviews] == [pytest.approx(3 / 5)] * 2
+    assert is_reviewed(following), "its ids are kept from now on"
+
+    fewer = tmp_path / "fewer"
+    write_slumps(fewer, "ab")
+    assert carry(judged, fewer) == (4, 6)
+    none = tmp_path / "none"
+    write_slumps(none, "xy")
+    assert carry(judged, none) == (0, 10)
+    assert not (none / "verdicts").exists()

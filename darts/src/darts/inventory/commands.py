@@ -28,7 +28,8 @@ def build_inventory(
     Args:
         tiles: Results folders of runs, or folders of single tiles.
         out: Folder of the inventory; `inventory` in the first folder of tiles if not given.
-        continue_from: A published inventory, or a file of its slumps, whose ids are kept.
+        continue_from: A published inventory, or a file of its slumps, whose ids are kept; verdicts of an inventory come
+            along.
         rules: What counts.
         workers: Processes that work at once; one a core if not given.
         ray_address: Work on this running Ray cluster instead, auto or HOST:PORT; all its machines must see the folders.
@@ -57,7 +58,8 @@ def track_inventory(
 
     Args:
         inventory: The inventory; it is changed.
-        continue_from: A published inventory, or a file of its slumps, whose ids are kept.
+        continue_from: A published inventory, or a file of its slumps, whose ids are kept; verdicts of an inventory come
+            along.
         min_overlap: As for `darts inventory build`; as before if not given.
         min_looks: Likewise.
         min_agreement: Likewise.

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from darts.inventory.layers import read_years
+from darts.inventory.layers import read_part, read_years
 from darts.inventory.spreading import spread_over_cluster, spread_over_cores
 from darts.utils.console import show_table
 from darts.utils.terminal import note, notes_aside, say
@@ -14,7 +14,9 @@ from darts_postprocessing.inventory.published import kept_published, published_o
 from darts_postprocessing.inventory.rules import Rules
 from darts_postprocessing.inventory.said import INVENTORY, inventory_in
 from darts_postprocessing.inventory.tracks import Published
-from darts_postprocessing.review.verdicts import is_reviewed
+from darts_postprocessing.review.carrying import Judged, carry
+from darts_postprocessing.review.told import figures_in
+from darts_postprocessing.review.verdicts import FOLDER, is_reviewed
 from darts_utils.machine.outputs import check_writable
 from darts_utils.paths import user_path
 from darts_utils.text import counted
@@ -55,8 +57,11 @@ def _made(
         known = kept
     elif known is None and kept is not None:
         note("The inventory that is there keeps published ids. Without --continue they are given up now.")
+    judged = _judged(continue_from, folder)
     with spread_over_cores(workers) if ray_address is None else spread_over_cluster(ray_address) as spread:
-        return build(roots, folder, rules, spread=spread, published=known)
+        built = build(roots, folder, rules, spread=spread, published=known)
+    _carry(judged, folder)
+    return built
 
 
 def track_again(
@@ -71,15 +76,34 @@ def track_again(
     inventory = inventory_in(user_path(inventory), to_change=True)
     check_writable(inventory)
     with notes_aside(as_json):
-        known = _published(continue_from)
+        known, judged = _published(continue_from), _judged(continue_from, inventory)
     given = {name: value for name, value in changed.items() if value is not None}
     with spread_over_cores(workers) as spread:
         built = retrack(inventory, given, spread=spread, published=known)
+    with notes_aside(as_json):
+        _carry(judged, inventory)
     (_print if as_json else _show)(built)
 
 
 def _published(continue_from: Path | None) -> Published | None:
     return None if continue_from is None else published_of(read_years(user_path(continue_from)), str(continue_from))
+
+
+def _judged(continue_from: Path | None, out: Path) -> Judged | None:
+    """Return what people said of the inventory that is gone on with, None if nothing, or if it is the same folder."""
+    source = None if continue_from is None else inventory_in(user_path(continue_from))
+    if source is None or not (source / FOLDER).is_dir() or source.resolve() == out.resolve():
+        return None
+    return Judged(verdicts=read_part(source, FOLDER), told=figures_in(source))
+
+
+def _carry(judged: Judged | None, out: Path) -> None:
+    if judged is None:
+        return
+    n_come, n_left = carry(judged, out)
+    if n_come or n_left:
+        left = f", {n_left:,} did not, as their slumps are not there" if n_left else ""
+        note(f"{counted(n_come, 'verdict')} came along{left}. Figures: `darts inventory verdicts {out}`.")
 
 
 def _print(built: BuiltInventory) -> None:

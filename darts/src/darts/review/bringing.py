@@ -17,6 +17,7 @@ from darts.review.telling import print_figures, show_figures
 from darts.utils.terminal import note, notes_aside
 from darts_postprocessing.inventory.plane import LONGLAT_CRS, PLANE_CRS, to_degrees, to_plane
 from darts_postprocessing.inventory.said import inventory_in, read_said
+from darts_postprocessing.review.carrying import in_plane
 from darts_postprocessing.review.labels import labels_of
 from darts_postprocessing.review.told import figures_in, told_again, told_of, write_figures
 from darts_postprocessing.review.verdicts import (
@@ -89,7 +90,7 @@ def _kept(inventory: Path, review: Review | None, slumps: gpd.GeoDataFrame) -> l
     """
     own_id = "" if review is None else review.id
     there = (inventory / FOLDER).is_dir()
-    before = [_in_plane(read_part(inventory, FOLDER))] if there else []
+    before = [in_plane(read_part(inventory, FOLDER))] if there else []
     others = [_there(one[one["review"] != own_id], slumps) for one in before]
     own = [] if review is None else [_table(review, slumps)]
     every = pd.concat([*others, *own], ignore_index=True)
@@ -123,12 +124,6 @@ def _there(verdicts: pd.DataFrame, slumps: gpd.GeoDataFrame) -> pd.DataFrame:
     return found
 
 
-def _in_plane(verdicts: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    return verdicts.set_geometry(
-        gpd.GeoSeries(to_plane(verdicts.geometry.to_numpy(), LONGLAT_CRS), crs=PLANE_CRS, index=verdicts.index)
-    )
-
-
 def _table(review: Review, slumps: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """Return the verdicts of a review on slumps that are there, with the outlines that people left, in the plane."""
     said = _there(review.verdicts(), slumps)
@@ -145,7 +140,7 @@ def _write_labels(inventory: Path, labels_dir: Path, slumps: gpd.GeoDataFrame) -
     looks = read_part(inventory, "looks", ["image_id", "acquired", "year", "sensor", "geometry"])
     objects = read_part(inventory, "objects", ["image_id", "geometry"])
     final = final_verdicts(read_part(inventory, FOLDER))
-    labels, footprints = labels_of(*(_in_plane(one) for one in (gpd.GeoDataFrame(final), slumps, looks, objects)))
+    labels, footprints = labels_of(*(in_plane(one) for one in (gpd.GeoDataFrame(final), slumps, looks, objects)))
     folder = labels_dir / "review"
     make_folder(folder)
     for name, layer in (("TrainingLabels", labels), ("ImageFootprints", footprints)):

@@ -108,6 +108,22 @@ def test_who_is_alone_is_asked_all_again(review):
     assert some.next_question("a", now=0.0) is None
 
 
+def test_names_that_differ_in_case_or_spaces_are_one_person(review):
+    some = review(3, repeats=(0,))
+    assert some.next_question("Ann  Lee", now=0.0).id == 1
+    assert some.next_question(" ann lee ", now=1.0).id == 1, "it is held for the same person"
+    some.answer(1, Said(reviewer="ANN LEE", verdict="slump", reviewed_at="2026-07-01"))
+    some.answer(1, Said(reviewer="ann lee", verdict="not", reviewed_at="2026-07-02"))
+    some.add([(1, Said(reviewer="Ann Lee ", verdict="unsure", reviewed_at="2026-07-03"))])
+    some.add([(2, Said(reviewer="aNN lEE", verdict="slump")), (2, Said(reviewer="Ann-Lee", verdict="slump"))])
+    found = some.verdicts()
+    assert found["reviewer"].tolist() == ["Ann Lee", "Ann Lee", "Ann-Lee"], "as it was first spelled"
+    assert found["verdict"].tolist()[0] == "unsure"
+    assert some.said(1, "ann LEE").verdict == "unsure"
+    assert some.answered_before("ann lee", None).id == 2
+    assert [one.id for one, _ in some.answers_of("ANN LEE")] == [2, 1]
+
+
 def test_what_is_likely_asked_next_is_held_for_nobody(review):
     some = review(4)
     assert some.next_question("a", now=0.0).id == 1

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from darts.review.store import Said
+from darts.review.store import Said, one_name
 from darts_postprocessing.review.figures import VERDICTS
 from darts_postprocessing.review.frames import Frame
 from darts_utils.errors import DataError
@@ -46,7 +46,7 @@ def _verdict(one: Mapping[str, Any]) -> tuple[int, Said]:
     moment = datetime.fromisoformat(one["reviewed_at"]).astimezone(UTC)
     drawn = one["outline"]
     said = Said(
-        reviewer=plain_text(one["reviewer"], LONGEST_NAME).strip(),
+        reviewer=one_name(plain_text(one["reviewer"], LONGEST_NAME)),
         verdict=one["verdict"],
         note=plain_text(one["note"], LONGEST_NOTE),
         outline=None if drawn is None else _frame(*one["centre"]).outline(drawn).wkt,

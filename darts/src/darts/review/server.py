@@ -24,7 +24,7 @@ from darts.review.candidates import Candidates
 from darts.review.given_back import LONGEST_NAME, LONGEST_NOTE, plain_text
 from darts.review.page import ASSETS, asset, served_page
 from darts.review.render import KINDS
-from darts.review.store import Question, Review, Said, TakenError
+from darts.review.store import Question, Review, Said, TakenError, one_name
 from darts_postprocessing.review.frames import SCALES
 from darts_utils.errors import ConfigError, DartsError, DataError, MissingDataError
 
@@ -260,7 +260,7 @@ def _number(given: Answer) -> int | None:
 
 
 def _reviewer(given: Answer) -> str:
-    name = _text(given, "reviewer", LONGEST_NAME).strip()
+    name = one_name(_text(given, "reviewer", LONGEST_NAME))
     if not name:
         raise ConfigError("reviewer is empty but must be a name.")
     return name

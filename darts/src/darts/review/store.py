@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache, partial
 from pathlib import Path
 
 import pandas as pd
@@ -130,9 +131,10 @@ class Review:
             reviewer: Who asks; what they hold already comes first.
             now: Seconds since 1970.
         """
-        asked = {"reviewer": reviewer, "now": now}
         held = "AND EXISTS (SELECT 1 FROM leases WHERE question = asked.id AND reviewer = :reviewer AND until > :now)"
         with self._connected() as connection:
+            reviewer = _as_known(connection, reviewer)
+            asked = {"reviewer": reviewer, "now": now}
             for which in (held, _FOR_ME, ""):
                 row = connection.execute(f"{_OPEN} {which} ORDER BY asked.id LIMIT 1", asked).fetchone()
                 if row is not None:
@@ -142,8 +144,8 @@ class Review:
 
     def likely_next(self, reviewer: str, number: int, *, now: float) -> Question | None:
         """Return what somebody will most likely be asked after a question; nothing is held for them."""
-        asked = {"reviewer": reviewer, "now": now, "number": number}
         with self._connected() as connection:
+            asked = {"reviewer": _as_known(connection, reviewer), "now": now, "number": number}
             row = connection.execute(f"{_OPEN} AND asked.id > :number ORDER BY asked.id LIMIT 1", asked).fetchone()
         return None if row is None else Question(*row)
 
@@ -163,13 +165,14 @@ class Review:
             row = connection.execute(
                 f"SELECT id, slump_id, year FROM verdicts JOIN {_THERE} ON id = question WHERE reviewer = :reviewer "
                 f"AND (NOT EXISTS ({order}) OR verdicts.rowid < ({order})) ORDER BY verdicts.rowid DESC LIMIT 1",
-                {"reviewer": reviewer, "number": number},
+                {"reviewer": _as_known(connection, reviewer), "number": number},
             ).fetchone()
         return None if row is None else Question(*row)
 
     def answers_of(self, reviewer: str) -> list[tuple[Question, Said]]:
         """Return what somebody has said, each with its question, what was first answered last at the beginning."""
         with self._connected() as connection:
+            reviewer = _as_known(connection, reviewer)
             rows = connection.execute(
                 "SELECT id, slump_id, year, verdict, note, outline, reviewed_at FROM verdicts "
                 f"JOIN {_THERE} ON id = question WHERE reviewer = ? ORDER BY verdicts.rowid DESC",
@@ -191,6 +194,7 @@ class Review:
             TakenError: If somebody else has answered it.
         """
         with self._connected() as connection:
+            said = replace(said, reviewer=_as_known(connection, said.reviewer))
             known = connection.execute("SELECT reviewer FROM verdicts WHERE question = ?", (number,)).fetchall()
             if known and (said.reviewer,) not in known:
                 raise TakenError(f"question {number} was answered by somebody else meanwhile")
@@ -215,7 +219,9 @@ class Review:
         n_new = 0
         known = "SELECT 1 FROM verdicts WHERE question = ? AND reviewer = ? AND reviewed_at >= ?"
         with self._connected() as connection:
-            for number, said in verdicts:
+            known_as = lru_cache(maxsize=None)(partial(_as_known, connection))
+            for number, given in verdicts:
+                said = replace(given, reviewer=known_as(given.reviewer))
                 if connection.execute(known, (number, said.reviewer, said.reviewed_at)).fetchone() is None:
                     _write(connection, number, said)
                     n_new += 1
@@ -235,7 +241,7 @@ class Review:
     def said(self, number: int, reviewer: str) -> Said | None:
         """Return what somebody said about a question, None if nothing."""
         with self._connected() as connection:
-            return _said(connection, number, reviewer)
+            return _said(connection, number, _as_known(connection, reviewer))
 
     def share_in(self, slump_ids: Collection[str]) -> float:
         """Return which share of the slumps that are asked about some ids are, 0 to 1, of whatever years."""
@@ -294,6 +300,21 @@ class Review:
                 connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise DataError(f"the review {self.file} cannot be used ({one_line(error, 120)}).") from error
+
+
+def one_name(name: str) -> str:
+    """Return a name with single spaces between its words, and none around them."""
+    return " ".join(name.split())
+
+
+def _as_known(connection: sqlite3.Connection, name: str) -> str:
+    """Return a name as it was first spelled: those that differ only in case or spaces are one person's."""
+    wanted = one_name(name).casefold()
+    spelled = connection.execute(
+        "SELECT reviewer FROM (SELECT reviewer, min(rowid) AS place FROM verdicts GROUP BY reviewer) "
+        "UNION ALL SELECT DISTINCT reviewer FROM leases"
+    )
+    return next((one for (one,) in spelled if one_name(one).casefold() == wanted), one_name(name))
 
 
 def _said(connection: sqlite3.Connection, number: int, reviewer: str) -> Said | None:

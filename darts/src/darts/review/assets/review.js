@@ -38,7 +38,7 @@ async function ask(what, given) {
 
 const file = {
   said: {},
-  key: () => `darts-review ${embedded.review} ${state.reviewer}`,
+  key: () => `darts-review ${embedded.review} ${state.reviewer.toLowerCase()}`,
   load() {
     try { file.said = JSON.parse(localStorage.getItem(file.key()) || "{}"); } catch { file.said = {}; }
   },
@@ -441,7 +441,7 @@ window.addEventListener("resize", () => { fitEditor(); draw(); });
 document.querySelectorAll(".save").forEach((button) => button.addEventListener("click", () => file.save()));
 $("start").addEventListener("submit", (event) => {
   event.preventDefault();
-  state.reviewer = $("reviewer").value.trim();
+  state.reviewer = $("reviewer").value.trim().replace(/\s+/g, " ");
   if (!state.reviewer) return;
   try { localStorage.setItem("darts-reviewer", state.reviewer); } catch { /* then it is typed again */ }
   if (embedded) file.load();

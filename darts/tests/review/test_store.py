@@ -4,12 +4,14 @@ import multiprocessing
 import os
 import random
 import signal
+import sqlite3
 import time
 from dataclasses import replace
 
 import pandas as pd
 import pytest
 
+from darts.review import store
 from darts.review.store import LEASED_S, Review, Said, TakenError
 from darts_utils.errors import ConfigError, DataError
 
@@ -177,6 +179,18 @@ def test_a_file_that_is_none_is_one_line(tmp_path):
     (tmp_path / "bad.sqlite").write_text("no database " * 100)
     with pytest.raises(DataError, match=r"bad\.sqlite cannot be used \(file is not a database\)"):
         Review(tmp_path / "bad.sqlite").counts()
+
+
+def test_a_full_disk_is_told_of(review, monkeypatch):
+    some = review(1)
+
+    def fail(connection, *_):
+        connection.execute("ROLLBACK")  # as SQLite does by itself
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(store, "_write", fail)
+    with pytest.raises(DataError, match=r"cannot be used \(database or disk is full\)"):
+        some.answer(1, Said(reviewer="a", verdict="slump"))
 
 
 def work(file, reviewer, seed):

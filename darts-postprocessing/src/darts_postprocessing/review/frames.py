@@ -78,10 +78,21 @@ class Frame:
             DataError: If they are no rings, lie far off, or hold no ground.
         """
         shape = _drawn(rings)
+        if not self._reaches(shape):
+            raise DataError("the outline that was drawn is not at the slump that was shown. Draw it again.")
         (placed,) = to_plane([shape], pyproj.CRS(self.crs))
         if placed.is_empty or placed.area <= 0:
             raise DataError("the outline that was drawn holds no ground. Draw it again.")
         return to_degrees([placed])[0]
+
+    def is_near(self, outline: Any) -> bool:
+        """Tell whether an outline in degrees lies at the slump: within the wide picture of it."""
+        (shape,) = to_plane([outline], LONGLAT_CRS)
+        return self._reaches(_moved(shape, PLANE_CRS, self.crs))
+
+    def _reaches(self, shape: Any) -> bool:
+        reach = max(self.side_m("wide") / 2, self.size_m)  # slumps of many kilometres reach beyond their pictures
+        return bool((np.abs(shapely.get_coordinates(shape)) <= reach).all())
 
 
 def _plane(longitude: float, latitude: float) -> str:

@@ -18,6 +18,7 @@ from darts.utils.terminal import note, notes_aside
 from darts_postprocessing.inventory.plane import LONGLAT_CRS, PLANE_CRS, to_degrees, to_plane
 from darts_postprocessing.inventory.said import inventory_in, read_said
 from darts_postprocessing.review.carrying import in_plane
+from darts_postprocessing.review.frames import Frame
 from darts_postprocessing.review.labels import labels_of
 from darts_postprocessing.review.told import figures_in, told_again, told_of, write_figures
 from darts_postprocessing.review.verdicts import (
@@ -54,7 +55,7 @@ def bring(
     with notes_aside(as_json):
         slumps = read_part(inventory, "slumps", ["slump_id", "year", "tier", "area_m2", "geometry"])
         if review is not None:
-            _add(review, files)
+            _add(review, files, slumps)
         with exclusive_lock(inventory / ".lock", timeout_s=0):
             figures = _kept(inventory, review, slumps)
         if labels_dir is not None and (inventory / FOLDER).is_dir():
@@ -73,8 +74,15 @@ def _review_of(inventory: Path, review_file: Path | None, files: Sequence[Path])
     return review
 
 
-def _add(review: Review, files: Sequence[Path]) -> None:
-    given = [one for file in files for one in read_given_back(user_path(file), review.id)]
+def _add(review: Review, files: Sequence[Path], slumps: gpd.GeoDataFrame) -> None:
+    outlines = dict(zip(zip(slumps["slump_id"], slumps["year"].tolist(), strict=True), slumps.geometry, strict=True))
+
+    def frame_of(number: int) -> Frame | None:
+        question = review.question(number)
+        outline = None if question is None else outlines.get((question.slump_id, question.year))
+        return None if outline is None else Frame.around(outline)
+
+    given = [one for file in files for one in read_given_back(user_path(file), review.id, frame_of)]
     n_new = review.add(given)
     if files:
         note(f"New or changed: {counted(n_new, 'verdict')} of {counted(len(files), 'file')}.")

@@ -13,14 +13,17 @@ from darts.utils.terminal import say
 from darts_utils.errors import ConfigError
 
 _LOOPBACK = "127.0.0.1"
+_PORTS = range(2**16)
 
 
-def check_server() -> None:
-    """Refuse to serve where the libraries for it are not installed.
+def check_server(port: int) -> None:
+    """Refuse to serve where the libraries for it are not installed, or at a port that there is not.
 
     Raises:
         ConfigError: If one is missing; the message says how to install it.
     """
+    if port not in _PORTS:
+        raise ConfigError(f"port is {port} but must be from 0 (any that is free) to {_PORTS[-1]}.")
     if any(find_spec(name) is None for name in ("starlette", "uvicorn")):
         raise ConfigError(
             'the page needs a web server that is not installed. Install it with `pip install "darts-nextgen[review]"`, '

@@ -37,7 +37,7 @@ class ReviewPlace:
 
 def review_inventory(place: ReviewPlace, asked: Asked, *, port: int, show: bool) -> None:
     """Serve the page of a review, see `darts.review.command.review`."""
-    check_server()
+    check_server(port)
     review, candidates, _ = _opened(place, asked)
     serve(review, candidates, port=port, show=show)
     counts = review.counts()

@@ -13,7 +13,7 @@ from darts.inventory.layers import read_part
 from darts.review.begin import check_is_of
 from darts.review.given_back import read_given_back
 from darts.review.store import Review
-from darts.review.telling import print_figures, show_figures
+from darts.review.telling import labels_line, print_figures, show_figures
 from darts.utils.terminal import note, notes_aside
 from darts_postprocessing.inventory.plane import LONGLAT_CRS, PLANE_CRS, to_degrees, to_plane
 from darts_postprocessing.inventory.said import inventory_in, read_said
@@ -155,5 +155,4 @@ def _write_labels(inventory: Path, labels_dir: Path, slumps: gpd.GeoDataFrame) -
         shapes = gpd.GeoSeries(to_degrees(layer.geometry.to_numpy()), index=layer.index, crs=LONGLAT_CRS)
         with writing(folder), atomic_file(folder / f"{name}_review.gpkg") as part:
             layer.set_geometry(shapes).to_file(part, driver="GPKG", layer=name, engine="pyogrio")
-    n_not, images = int((final["verdict"] == "not").sum()), counted(len(footprints), "image")
-    note(f"{counted(len(labels), 'label')} and {n_not} that are no slump, on {images}: {folder}")
+    note(f"{labels_line(final, labels, len(footprints))}: {folder}")

@@ -101,7 +101,7 @@ function trouble(words) {
 // What was said is not lost without a word: it stays on the page until it was read.
 function refused({ verdict, note, outline }) {
   const words = document.createElement("p");
-  words.textContent = `Your verdict (${verdict}) on the slump before was not taken: somebody else has answered it, after you had it for more than 15 minutes.${note ? ` Your note was: ${note}` : ""}${outline ? " The outline that you drew is not kept." : ""}`;
+  words.textContent = `Your verdict (${verdict}) on the slump before was not taken: somebody else has answered it meanwhile (after 15 minutes others may).${note ? ` Your note was: ${note}` : ""}${outline ? " The outline that you drew is not kept." : ""}`;
   $("refused").insertBefore(words, $("refused-seen"));
   $("refused").hidden = false;
 }

@@ -318,3 +318,17 @@ def test_a_folder_that_is_not_there_is_said(tmp_path):
     with pytest.raises(MissingDataError) as refused:
         check_catalogue(tmp_path / "none")
     assert str(refused.value) == f"there is no folder {tmp_path / 'none'}. Give the folder of a catalogue."
+
+
+def test_verdicts_on_slumps_that_are_not_there_are_found(catalogue):
+    how = {"write_covering_bbox": True, "schema_version": "1.1.0"}
+    table = gpd.read_parquet(catalogue / TABLE)[["slump_id", "geometry"]].assign(year=2021)
+    table.to_parquet(catalogue / TABLE, **how)
+    folder = catalogue / "inventory" / "verdicts"
+    folder.mkdir()
+    for year, n_gone in ((2021, 0), (2022, len(table))):
+        table.assign(year=year, verdict="slump").to_parquet(folder / "verdicts.parquet", **how)
+        write_checksums(catalogue)
+        found = [one for one in check_catalogue(catalogue) if one.file.startswith("inventory/verdicts")]
+        assert len(found) == bool(n_gone)
+        assert not found or f"has verdicts on {n_gone} slump" in found[0].what

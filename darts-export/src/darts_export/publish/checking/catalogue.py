@@ -4,7 +4,7 @@ from pathlib import Path
 
 from darts_export.publish import checksums, datacite, provenance
 from darts_export.publish.checking.archives import check_pmtiles
-from darts_export.publish.checking.documents import check_datacite, check_provenance
+from darts_export.publish.checking.documents import check_datacite, check_provenance, check_verdicts
 from darts_export.publish.checking.findings import Finding, Findings
 from darts_export.publish.checking.geoparquet import check_geoparquet
 from darts_export.publish.checking.stac_objects import StacWalk
@@ -26,9 +26,10 @@ def check_catalogue(folder: Path) -> list[Finding]:
     """Return what is wrong with a catalogue, whoever made it, by file; nothing if all is as it says.
 
     Looked at are: STAC objects by the schemas that they name, their links, ids, places and times; files of assets with
-    size and checksum; GeoTIFFs, their layout and grid; GeoParquet, outline by outline; PMTiles; `checksums.sha256`,
-    `datacite.json` and `provenance.json`. Nothing is asked of the network, nothing outside of the folder is read, and
-    what could not be checked is a finding too. Every file is read once; of tables some rows are in memory at a time.
+    size and checksum; GeoTIFFs, their layout and grid; GeoParquet, outline by outline; PMTiles; whether verdicts are on
+    slumps that are there; `checksums.sha256`, `datacite.json` and `provenance.json`. Nothing is asked of the network,
+    nothing outside of the folder is read, and what could not be checked is a finding too. Every file is read once, but
+    for the ids of slumps; of tables some rows are in memory at a time.
 
     Args:
         folder: With `catalog.json` in it.
@@ -46,7 +47,11 @@ def check_catalogue(folder: Path) -> list[Finding]:
         for path in tree.ending(suffix):
             with findings.guarded(path):
                 check(tree, path, findings)
-    _check_documents(tree, findings, is_ours=OURS in (walk.root or {}))
+    is_ours = OURS in (walk.root or {})
+    _check_documents(tree, findings, is_ours=is_ours)
+    if is_ours:
+        with findings.guarded("inventory/verdicts"):
+            check_verdicts(tree, findings)
     return findings.sorted()
 
 

@@ -1,9 +1,13 @@
-"""Whether what a publication says of itself holds together: `datacite.json` and `provenance.json`."""
+"""Whether what a publication says of itself holds together: `datacite.json`, `provenance.json`, and verdicts."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
+
+import pyarrow.parquet as pq
 
 from darts_export.publish import datacite, provenance
 from darts_export.publish.checking.findings import Findings
@@ -12,6 +16,7 @@ from darts_export.publish.checking.schemas import DATACITE, fault_of
 from darts_export.publish.checking.tree import Tree
 from darts_utils.text import counted
 
+_SLUMPS, _VERDICTS = "inventory/slumps/", "inventory/verdicts/"
 _MOST = 20
 """Relations of a kind that are told one by one."""
 _AGAIN = "Publish the catalogue again."
@@ -35,6 +40,26 @@ _ENDS: dict[str, dict[str, str]] = {
     "hadMember": {"prov:collection": "entity", "prov:entity": "entity"},
 }
 """What the ends of each relation of PROV must be, the one that it cannot lack first; any kind where it is empty."""
+
+
+def check_verdicts(tree: Tree, findings: Findings) -> None:
+    """Find verdicts on slumps that the inventory in a catalogue does not have."""
+    tables = tree.ending(".parquet")
+    judged = {slump: path for path in tables if path.startswith(_VERDICTS) for slump in _slumps_in(tree.place(path))}
+    for path in tables if judged else ():
+        if path.startswith(_SLUMPS):
+            for slump in _slumps_in(tree.place(path)):
+                judged.pop(slump, None)
+    for path, n in Counter(judged.values()).items():
+        what = f"has verdicts on {counted(n, 'slump')} that {_SLUMPS} does not have in that year"
+        findings.add(path, what, "Run `darts inventory verdicts`, and publish the catalogue again.")
+
+
+def _slumps_in(file: Path) -> Iterator[tuple[Any, Any]]:
+    """Yield id and year of each row of a table, some rows at a time."""
+    with pq.ParquetFile(file) as table:
+        for rows in table.iter_batches(columns=["slump_id", "year"]):
+            yield from zip(rows["slump_id"].to_pylist(), rows["year"].to_pylist(), strict=True)
 
 
 def check_datacite(tree: Tree, findings: Findings) -> None:

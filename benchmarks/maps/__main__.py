@@ -77,7 +77,8 @@ def _written(folder: Path, n_slumps: int, *, with_tiles: bool) -> Path:
         (catalogue / TILES).parent.mkdir(parents=True, exist_ok=True)
         status = read_part(inventory, "tracks").drop(columns="geometry")[["slump_id", "status"]]
         _timed("vector tiles", lambda: write_pmtiles(catalogue / TILES, slumps.merge(status, on="slump_id")))
-    _timed("page and data", lambda: write_map(catalogue, inventory, slumps, _WORDS, pictures={}))
+    years = sorted({int(year) for year in slumps["year"]})
+    _timed("page and data", lambda: write_map(catalogue, inventory, slumps, _WORDS, years=years, pictures={}))
     sizes = [file.stat().st_size / 1e6 for file in (catalogue / "data").glob("x*.js")]
     points = sum(file.stat().st_size / 1e6 for file in (catalogue / "data").glob("points*.js"))
     cells = f"{len(sizes)} cells, {sum(sizes):.0f} MB, the largest {max(sizes):.1f} MB"

@@ -36,10 +36,10 @@ def slumps(inventory):
     return read_part(inventory, "slumps")
 
 
-@pytest.fixture
-def told(slumps):
+@pytest.fixture(scope="module")
+def told(inventory):
     """Slumps with a status, one of them across the antimeridian, one smaller than a unit of a tile."""
-    table = slumps.assign(status="stable")
+    table = read_part(inventory, "slumps").assign(status="stable")
     parts = [shapely.box(179.99, 70, 180, 70.002), shapely.box(-180, 70, -179.99, 70.002)]
     lone = [shapely.MultiPolygon(parts), shapely.Point(-132, 69).buffer(2e-6)]
     more = table.iloc[:2].assign(slump_id=["across", "tiny"], year=2020, geometry=lone)
@@ -64,10 +64,16 @@ def tiles_of(file):
     return pd.DataFrame(found)
 
 
-@pytest.fixture
-def read(told, tmp_path):
-    write_pmtiles(tmp_path / "slumps.pmtiles", told)
-    return tiles_of(tmp_path / "slumps.pmtiles")
+@pytest.fixture(scope="module")
+def archive(told, tmp_path_factory):
+    file = tmp_path_factory.mktemp("archive") / "slumps.pmtiles"
+    write_pmtiles(file, told)
+    return file
+
+
+@pytest.fixture(scope="module")
+def read(archive):
+    return tiles_of(archive)
 
 
 def test_another_reader_finds_every_slump_where_it_is(read, told):
@@ -76,7 +82,7 @@ def test_another_reader_finds_every_slump_where_it_is(read, told):
     for row, shape, latitude in zip(told.itertuples(), plane.geometry, told.geometry.bounds["miny"], strict=True):
         parts = outlines[(outlines["slump_id"] == row.slump_id) & (outlines["year"] == row.year)]
         assert len(parts), row.slump_id
-        assert set(parts["area_m2"]) == {round(row.area_majority_m2)}
+        assert set(parts["area_majority_m2"]) == {round(row.area_majority_m2)}
         assert set(parts["status"]) == {"stable"}
         assert set(parts["tier"].dropna()) == ({row.tier} if isinstance(row.tier, str) else set())
         assert set(parts["verdict"].dropna()) == ({row.verdict} if isinstance(row.verdict, str) else set())
@@ -98,27 +104,34 @@ def test_outlines_of_all_slumps_are_at_each_high_zoom_and_valid(read, told, zoom
 def test_points_of_low_zooms_stand_for_all_slumps_and_tell_what_these_share(read, told, zoom):
     points = read[read["zoom"] == zoom]
     assert points.groupby("year")["n_slumps"].sum().to_dict() == told["year"].value_counts().sort_index().to_dict()
-    assert points["area_m2"].sum() == told["area_majority_m2"].round().sum()
+    assert points["area_majority_m2"].sum() == told["area_majority_m2"].round().sum()
     assert set(points["status"]) == {"stable"}
     alone = points[points["n_slumps"] == 1]
     assert alone["slump_id"].notna().all()
     assert points.loc[points["n_slumps"] > 1, "slump_id"].isna().all()
 
 
-def test_equal_slumps_give_equal_tiles_and_the_header_says_where(told, tmp_path):
-    for name in ("a", "b"):
-        write_pmtiles(tmp_path / name, told)
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-    with (tmp_path / "a").open("rb") as archive:
-        reader = Reader(MmapSource(archive))
+def test_equal_slumps_give_equal_tiles_and_the_header_says_where(told, archive, tmp_path):
+    write_pmtiles(tmp_path / "again", told)
+    assert (tmp_path / "again").read_bytes() == archive.read_bytes()
+    with archive.open("rb") as file:
+        reader = Reader(MmapSource(file))
         header, layers = reader.header(), reader.metadata()["vector_layers"]
     assert (header["min_zoom"], header["max_zoom"], header["max_lon_e7"]) == (0, 12, 1_800_000_000)
-    assert set(layers[0]["fields"]) == {"slump_id", "year", "tier", "area_m2", "status", "verdict", "n_slumps"}
+    assert set(layers[0]["fields"]) == {"slump_id", "year", "tier", "area_majority_m2", "status", "verdict", "n_slumps"}
+
+
+def test_the_centre_of_slumps_across_the_antimeridian_is_among_them(told, tmp_path):
+    write_pmtiles(tmp_path / "across", told[told["slump_id"] == "across"])
+    with (tmp_path / "across").open("rb") as file:
+        header = Reader(MmapSource(file)).header()
+    assert abs(header["center_lon_e7"]) == 1_800_000_000
+    assert (header["min_lon_e7"], header["max_lon_e7"]) == (-1_800_000_000, 1_800_000_000)
 
 
 # ---- data of the page --------------------------------------------------------------------------------------------
-def write(folder, inventory, slumps, pictures=None):
-    return write_map(folder, inventory, slumps, WORDS, pictures=pictures or {})
+def write(folder, inventory, slumps, pictures=None, years=(2020, 2021, 2022)):
+    return write_map(folder, inventory, slumps, WORDS, years=years, pictures=pictures or {})
 
 
 def values_of(file):
@@ -177,6 +190,13 @@ def test_what_would_not_change_is_left_alone_and_one_slump_changes_one_cell(inve
     assert len(names) == 2
     assert names[0] == "points.js"
     assert names[1].startswith("x")
+
+
+def test_a_year_without_slumps_is_a_year(inventory, slumps, tmp_path):
+    page, *_ = write(tmp_path, inventory, slumps, years=(2019, 2020, 2021, 2022, 2023))
+    points = values_of(tmp_path / "data" / "points.js")
+    assert "".join(points["tiers"][::5] + points["tiers"][4::5]) == 2 * points["n"] * "."
+    assert '"years":[2019,2020,2021,2022,2023]' in page.read_text()
 
 
 def test_slumps_that_nobody_reviewed_need_no_columns_of_verdicts(inventory, slumps, tmp_path):

@@ -55,7 +55,7 @@ def catalogue(world, tmp_path_factory):
     )
     status = read_part(inventory, "tracks").drop(columns="geometry")[["slump_id", "status"]]
     write_pmtiles(folder / TILES, slumps.merge(status, on="slump_id"))
-    write_map(folder, inventory, slumps, WORDS, pictures={chosen: "pictures/a slump#1.svg"})
+    write_map(folder, inventory, slumps, WORDS, years=range(2020, 2025), pictures={chosen: "pictures/a slump#1.svg"})
     return folder
 
 

@@ -18,20 +18,27 @@ import pystac
 import pytest
 import rasterio
 import rio_cogeo
+import shapely
 from prov.model import ProvDocument
 from reviewed_world import YEARS as ALL_YEARS
 from reviewed_world import make_reviewed_world, write_year
 
 from darts.publish.about import read_about
 from darts.publish.dictionary import TABLES
-from darts.publish.facts import box_of
+from darts.publish.figures import figures_of
+from darts.publish.identifiers import with_plain_identifiers
+from darts.publish.project import extent_of
+from darts.publish.sources import credits_of, tiles_at_hand
+from darts.publish.vectors import judged_slumps
 from darts.publish.working import Place, Wanted, publish_inventory
 from darts.review.begin import review_of
 from darts.review.places import Asked, DataPlaces
 from darts.review.store import Said
 from darts_export.publish.checking.catalogue import check_catalogue
+from darts_export.publish.stac.extent import box_of
 from darts_postprocessing.inventory.build import build
-from darts_utils.errors import ConfigError
+from darts_postprocessing.inventory.said import read_said
+from darts_utils.errors import ConfigError, DartsError
 
 N_SITES = 4
 YEARS = ALL_YEARS[-2:]
@@ -286,8 +293,8 @@ def test_a_catalogue_is_an_inventory_that_is_not_changed(catalogue, made, tmp_pa
         (["inventory", "--out", "."], "the inventory lies in ."),
         (["inventory", "--out", "others"], "others has other things in it than a catalogue"),
         (["inventory", "--out", "new", "--pictures", "-1"], "pictures is -1 but must not be negative"),
-        (["inventory", "--out", "new", "--evaluation", "nowhere"], "there is no nowhere"),
-        (["inventory", "--out", "new", "--about", "nowhere.toml"], "nowhere.toml cannot be read"),
+        (["inventory", "--out", "new", "--evaluation", "nowhere"], "there is no folder nowhere"),
+        (["inventory", "--out", "new", "--about", "nowhere.toml"], "there is no file nowhere.toml"),
         (["inventory", "--out", "new", "--check", "."], "check takes a catalogue"),
         (["--check", "nowhere"], "there is no folder nowhere"),
     ],
@@ -341,30 +348,118 @@ def test_a_publication_that_was_killed_does_not_look_whole(world, tmp_path, monk
     assert check_catalogue(out) == []
 
 
-def test_without_tiles_it_is_published_without_mosaics(world, tmp_path, darts, monkeypatch):
-    inventory = tmp_path / "alone"
-    shutil.copytree(world.inventory, inventory)
-    for tile in world.output.glob("S2B*"):
-        (tile / "probabilities.tif").unlink()
+def test_what_is_not_at_hand_is_said_and_a_year_without_slumps_is_a_year(catalogue, world, tmp_path, darts):
+    inventory, out = tmp_path / "alone", tmp_path / "bare"
+    shutil.copytree(catalogue / "inventory", inventory)
+    shutil.rmtree(inventory / "slumps" / str(YEARS[-1]))
+    (looks,) = (inventory / "looks" / str(YEARS[0])).iterdir()
+    gpd.read_parquet(looks).assign(sensor="planet").to_parquet(looks)
+    first, last = sorted(world.output.glob("S2B*"))
+    (first / "probabilities.tif").unlink()
+    shutil.copy(first / "prediction_segments.parquet", last)  # as if it was mapped again
     result = darts(
-        "publish",
-        inventory,
-        "--tiles",
-        world.output,
-        "--out",
-        tmp_path / "bare",
-        "--no-models",
-        "--pictures",
-        "0",
-        "--workers",
-        "1",
+        "publish", inventory, "--tiles", world.output, "--out", out, "--no-models", "--pictures", 0, "--workers", 1
     )
     assert result.returncode == 0
-    assert "2 tiles without probabilities.tif: not in mosaics" in result.stdout
+    assert "1 tile without probabilities.tif: not in mosaics" in result.stdout
+    assert f"1 tile such as {last} has other results than the inventory was made of: not in mosaics." in result.stdout
+    assert result.stdout.count("says your contract with Planet") == 1
     for said in ("creators", "description", "publisher", "licence"):
         assert f"It is not said: {said}." in result.stdout
-    assert check_catalogue(tmp_path / "bare") == []
-    assert not (tmp_path / "bare" / "models").exists() or not list((tmp_path / "bare" / "models").iterdir())
+    for step in ("Inventory and tiles", "Figures", "Layers", "Mosaics", "Pictures", "Map", "Metadata", "Checksums"):
+        assert f"\n{step}\n" in result.stdout
+    assert check_catalogue(out) == []
+    assert not list((out / "models").glob("*"))
+    readme, sheet = (out / "README.md").read_text(), (out / "factsheet.html").read_text()
+    assert "PlanetScope images by Planet Labs PBC" in readme
+    assert "Contains modified Copernicus Sentinel data" in readme
+    assert "<dt>slumps in 2024</dt><dd>0</dd>" in sheet
+    assert "No slump was found in 2024." in sheet
+    assert '"years":[2023,2024]' in (out / "index.html").read_text()
+    told = json.loads((out / "provenance.json").read_text())["entity"]
+    assert {f"darts:image-{tile.name}" for tile in (first, last)} <= set(told)
+
+
+def test_tiles_that_were_mapped_again_are_not_those_of_the_inventory(world, tmp_path):
+    first, last = sorted(world.output.glob("S2B*"))
+    for file in first.iterdir():
+        file.touch()  # as a copy has another time
+    said = read_said(world.inventory)
+    tiles, others = tiles_at_hand([world.output], said, are_needed=True)
+    assert ([one.facts.folder for one in tiles], others) == ([first, last], [])
+    slumps = last / "prediction_segments.parquet"
+    gpd.read_parquet(slumps).iloc[1:].to_parquet(slumps)
+    tiles, others = tiles_at_hand([world.output], said, are_needed=True)
+    assert ([one.facts.folder for one in tiles], [one.folder for one in others]) == ([first], [last])
+    of_old = replace(said, counted=replace(said.counted, results={}))
+    assert len(tiles_at_hand([world.output], of_old, are_needed=True)[0]) == 2
+    by_others = replace(of_old, counted=replace(of_old.counted, images=[(one, "x") for one, _ in said.counted.images]))
+    assert tiles_at_hand([world.output], by_others, are_needed=True)[0] == []
+
+
+def test_all_sensors_of_the_inventory_are_credited_and_layers_of_the_tiles_at_hand(world):
+    said = read_said(world.inventory)
+    tiles, _ = tiles_at_hand([world.output], said, are_needed=True)
+    assert [one.data for one in credits_of(tiles, {"planet"}, said)] == ["PlanetScope", "ArcticDEM"]
+    assert [one.data for one in credits_of([], {"planet", "sentinel2"}, said)] == ["Sentinel-2", "PlanetScope"]
+
+
+def test_figures_are_of_all_years_of_the_inventory(made):
+    slumps, tracks = gpd.read_parquet(made.inventory / "slumps"), gpd.read_parquet(made.inventory / "tracks")
+    tracks.loc[tracks.index[:2], "merged_into"] = "x"
+    tracks.loc[tracks.index[2:4], "growth_m2_per_year"] = None
+    figures = figures_of(made.inventory, slumps, tracks, {2022: 1.0, 2023: 1.0, 2024: 1.0, 2025: 1.0}, None)
+    assert [(row["year"], row["n"] > 0) for row in figures.by_year] == [
+        (2022, False), (2023, True), (2024, True), (2025, False),
+    ]  # fmt: skip
+    assert sum(row["n"] for row in figures.by_size) == 0
+    assert (figures.n_slumps, figures.n_merged) == (len(tracks) - 2, 2)
+    kept = tracks.iloc[2:]
+    assert figures.growth["n_seen_again"] == (kept["n_years"] >= 2).sum()
+    assert figures.growth["n"] == kept["growth_m2_per_year"].notna().sum()
+
+
+REFUSED = {
+    "slumps": (None, None, "has no slumps, so there is nothing to publish"),
+    "DOI": ("doi = 'ten'", None, "doi in .* is 'ten', but must be one such as"),
+    "names": ("[[creators]]\nname = 'A'\n[[creators]]\nname = 'A'", None, "A is named twice among creators"),
+    "year": ("published = 0999-01-01", None, "the year of publication is 999, but four digits are needed"),
+    "no evaluation": ("", "nowhere", "there is no folder .*nowhere. Correct --evaluation"),
+    "no scores": ("", "empty", "there is no .*scores.json. Make it with `darts inventory evaluate`"),
+    "other scores": ("", "other", "scores.json is no file of scores"),
+    "about": (..., None, "there is no file .*about.toml. Correct --about"),
+}
+
+
+def test_what_is_refused_leaves_a_catalogue_as_it_was(world, catalogue, tmp_path, monkeypatch):
+    out, about = tmp_path / "published", tmp_path / "about.toml"
+    shutil.copytree(catalogue, out)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "scores.json").write_text('{"scores": [{"group": "all"}]}')
+    before = contents(out)
+    for text, evaluation, said in REFUSED.values():
+        about.unlink(missing_ok=True)
+        if text is not ...:
+            about.write_text(text or "")
+        place = Place(
+            inventory=world.inventory, out=out, roots=[world.output], data=DataPlaces(), about=about,
+            evaluation=None if evaluation is None else tmp_path / evaluation,
+        )  # fmt: skip
+        if text is None:
+            monkeypatch.setattr("darts.publish.working.judged_slumps", lambda inventory: judged_slumps(inventory)[:0])
+        with pytest.raises(DartsError, match=said):
+            publish_inventory(place, Wanted(mosaic="none", models=False, pictures=0, workers=1))
+        monkeypatch.undo()
+        assert contents(out) == before, said
+
+
+@pytest.mark.parametrize("name", ["inventory/slumps/cat", "inventory/cat"])
+def test_a_catalogue_in_an_inventory_is_refused(world, name):
+    before = contents(world.output)
+    with pytest.raises(ConfigError, match=r"lies in the inventory\. Give the catalogue a folder outside of it"):
+        publish(world, world.output / name, pictures=0, mosaic="none")
+    assert contents(world.output) == before
 
 
 @pytest.mark.parametrize(
@@ -388,17 +483,51 @@ def test_what_people_say_of_it_is_checked(tmp_path, text, said):
         read_about(file)
 
 
-def test_who_publishes_maps_of_planet_is_told_once_that_the_contract_counts(world, tmp_path, capsys):
-    for record in world.output.rglob("darts_inference.json"):
-        record.write_text(record.read_text().replace('"sentinel2"', '"planet"'))
-    publish(world, tmp_path / "of_planet", pictures=0, mosaic="none")
-    assert capsys.readouterr().out.count("says your contract with Planet") == 1
-    assert "PlanetScope images by Planet Labs PBC" in (tmp_path / "of_planet" / "README.md").read_text()
+IDENTIFIERS = {
+    "doi": ("doi = '10.12/x'", "doi in .*about.toml is '10.12/x', but must be one such as 10.5281/zenodo.123"),
+    "orcid": ("[[creators]]\nname='A'\norcid='0000-0002-1825-0098'", "orcid of A in .* whose digits do not fit"),
+    "relation": ("[[related]]\nidentifier='10.1234/a'\nrelation='IsDocumentedby'", "Did you mean IsDocumentedBy"),
+    "identifier": (
+        "[[related]]\nidentifier='https://a b'",
+        "related.identifier in .* is 'https://a b', but must be a DOI",
+    ),
+    "licence": ("licence = 'CC BY 4.0'", "licence in .* is 'CC BY 4.0', which is no identifier of SPDX"),
+    "address": ("licence = 'ours'\nlicence_url = 'terms.txt'", "licence_url in .* is 'terms.txt', not an address"),
+}
 
 
-def test_a_box_across_the_antimeridian_is_narrow():
-    assert box_of([[170, 60, 180, 70], [-180, 61, -170, 72]]) == (170, 60, -170, 72)
-    assert box_of([[-140, 60, -130, 70], [-120, 61, -110, 72]]) == (-140, 60, -110, 72)
+@pytest.mark.parametrize("name", IDENTIFIERS)
+def test_what_would_not_be_valid_is_said_before_anything_is_written(tmp_path, name):
+    text, said = IDENTIFIERS[name]
+    (tmp_path / "about.toml").write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        with_plain_identifiers(read_about(tmp_path / "about.toml"), "about.toml")
+
+
+def test_identifiers_may_be_addresses_and_a_licence_may_be_ones_own(tmp_path):
+    (tmp_path / "about.toml").write_text(
+        "doi = 'https://doi.org/10.1234/a'\nlicence = 'Ours'\nlicence_url = 'https://example.org'\n"
+        "[[creators]]\nname = 'A'\norcid = 'https://orcid.org/0000-0002-1825-0097'\n"
+        "[[related]]\nidentifier = 'doi:10.1234/b'\n[[related]]\nidentifier = 'https://example.org/c'"
+    )
+    about = with_plain_identifiers(read_about(tmp_path / "about.toml"), "about.toml")
+    assert (about.doi, about.licence, about.creators[0].orcid) == ("10.1234/a", "Ours", "0000-0002-1825-0097")
+    assert [one.identifier for one in about.related] == ["10.1234/b", "https://example.org/c"]
+    assert with_plain_identifiers(replace(about, licence="cc-by-4.0"), "").licence == "CC-BY-4.0"
+
+
+def test_boxes_across_the_antimeridian_are_narrow_and_extents_of_projects_are_no_strips():
+    cut = [
+        shapely.MultiPolygon([shapely.box(178, 66, 180, 68), shapely.box(-180, 66, west, 68)]) for west in (-179, -177)
+    ]
+    assert box_of(np.array(cut)) == [178, 66, -177, 68]
+    assert box_of(np.array([shapely.box(-140, 60, -130, 70), shapely.box(-120, 61, -110, 72)])) == [-140, 60, -110, 72]
+    for box, middle in (((178, 66, -177, 68), 180.5), ((-180, 60, 180, 70), 135)):
+        left, bottom, right, top = extent_of(box)
+        assert min(right - left, top - bottom) > 200_000
+        point = gpd.GeoSeries.from_xy([middle], [box[1]], crs="EPSG:4326").to_crs("EPSG:3413")[0]
+        assert left - 2000 < point.x < right + 2000
+        assert bottom - 2000 < point.y < top + 2000
 
 
 def test_a_copy_of_a_catalogue_can_be_reviewed_added_up_and_tracked(catalogue, tmp_path, darts):

@@ -11,6 +11,7 @@ FILE = "datacite.json"
 SCHEMA_VERSION = "http://datacite.org/schema/kernel-4"
 _ORCID = re.compile(r"(\d{4})-(\d{4})-(\d{4})-(\d{3}[\dX])")
 _DOI = re.compile(r"10\.\d{4,9}/\S+")
+_BEFORE_DOI = re.compile(r"(https?://(dx\.)?doi\.org/|doi:)", re.IGNORECASE)
 _YEAR = re.compile(r"\d{4}")
 
 
@@ -113,6 +114,12 @@ def _check(facts: DataciteFacts) -> None:
     for creator in facts.creators:
         if creator.orcid is not None and not is_orcid(creator.orcid):
             raise ConfigError(f"{creator.orcid!r} is no ORCID of {creator.name}. Give its sixteen digits with hyphens.")
+
+
+def doi_of(text: str) -> str | None:
+    """Return a DOI without `doi:` or an address before it, None if a text is none."""
+    plain = _BEFORE_DOI.sub("", text)
+    return plain if _DOI.fullmatch(plain) else None
 
 
 def is_orcid(text: str) -> bool:

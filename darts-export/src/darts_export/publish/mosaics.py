@@ -31,7 +31,12 @@ type Spread = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], Iterable
 
 
 def write_mosaics(
-    looks: Sequence[Look], folder: Path, grid: MosaicGrid, *, spread: Spread = starmap
+    looks: Sequence[Look],
+    folder: Path,
+    grid: MosaicGrid,
+    *,
+    spread: Spread = starmap,
+    tell: Callable[[int, int], object] = lambda *_: None,
 ) -> list[MosaicTile]:
     """Write the mosaics of all years, or bring them up to date.
 
@@ -50,6 +55,7 @@ def write_mosaics(
         folder: Of the mosaics alone.
         grid: `polar_grid` or `mercator_grid`; keep it over all publications, or all files are others.
         spread: Calls functions in other processes; here if not given.
+        tell: Is called with how many cells were looked at, and of how many.
 
     Returns:
         The cells that are there, by year and cell.
@@ -65,7 +71,10 @@ def write_mosaics(
     work = _work(folder, grid, list(spread(placed, [(look, grid) for look in ordered])))
     known = _known_without(folder)
     unknown = [one for one in work if known.get(one[0].name) != one[-1]]
-    tiles = [tile for tile in spread(make, unknown) if tile is not None]
+    tiles = []
+    for number, tile in enumerate(spread(make, unknown), start=1):
+        tiles += [] if tile is None else [tile]
+        tell(number, len(unknown))
     there = {file for tile in tiles for file in (tile.probability, tile.looks)}
     with writing(folder):
         _remove_others(folder, there)

@@ -19,7 +19,7 @@ from darts_postprocessing.inventory.parts import NOTES, Part, note_all, parts_of
 from darts_postprocessing.inventory.published import keep_published, kept_published, published_of
 from darts_postprocessing.inventory.rules import Rules
 from darts_postprocessing.inventory.said import FILE, Counted, read_said, write_said
-from darts_postprocessing.inventory.tiles.choice import chosen_tiles, find_tiles
+from darts_postprocessing.inventory.tiles.choice import chosen_tiles, content_of, find_tiles
 from darts_postprocessing.inventory.tiles.facts import TileFacts, tile_facts
 from darts_postprocessing.inventory.tiles.tables import EXTENT
 from darts_postprocessing.inventory.tracks import Published
@@ -124,11 +124,20 @@ def build(
             images=sorted({(one.image_id, one.model_ids) for one in tiles}),
             years=sorted({one.year for one in tiles}),
             n_without_looks=sum(one.saw == EXTENT for one in tiles),
+            results=_results(tiles, spread),
         )
         write_said(out, rules, counted, unfinished="build")
         keep_published(out, published)
         objects, looks = ingest_all(out, tiles, rules, spread)
         return _follow(out, rules, spread, counted, level_1=(objects, looks), published=published)
+
+
+def _results(tiles: Sequence[TileFacts], spread: Spread) -> Mapping[str, Sequence[str]]:
+    """Return the hashes of the tables of tiles, by image."""
+    found: dict[str, list[str]] = {}
+    for one, content in zip(tiles, spread(content_of, [(one.folder,) for one in tiles]), strict=True):
+        found.setdefault(one.image_id, []).append(content)
+    return {image: sorted(several) for image, several in sorted(found.items())}
 
 
 def _check_own(out: Path) -> None:

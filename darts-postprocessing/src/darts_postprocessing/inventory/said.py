@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ class Counted:
     """Each with the ids of its models, in rising order."""
     years: Sequence[int]
     n_without_looks: int
+    results: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By image: SHA-256 of the tables of its tiles, in rising order; nothing in inventories of earlier releases."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,7 @@ def write_said(out: Path, rules: Rules, counted: Counted, *, unfinished: str | N
         "years": list(counted.years),
         "images": [list(one) for one in counted.images],
         "images_without_looks": counted.n_without_looks,
+        "results": {image: list(several) for image, several in counted.results.items()},
         **({} if unfinished is None else {"unfinished": unfinished}),
     }
     with atomic_file(out / FILE) as file:
@@ -113,6 +116,7 @@ def read_said(folder: Path, unfinished_is_fine: Sequence[str] = ()) -> Said:
                 images=[(str(image), str(models)) for image, models in said["images"]],
                 years=[int(year) for year in said["years"]],
                 n_without_looks=int(said["images_without_looks"]),
+                results={image: tuple(map(str, several)) for image, several in said.get("results", {}).items()},
             ),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -12,6 +12,8 @@ from darts_utils.text import read_text
 
 UNKNOWN = "(:unkn)"
 """What DataCite asks to be written where something is not known."""
+NO_LICENCE = "other"
+"""What STAC asks to be written where none is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +44,8 @@ class About:
     title: str = "Retrogressive thaw slumps"
     description: str = ""
     version: str = "1.0"
-    licence: str = "other"
-    """An SPDX identifier, such as CC-BY-4.0."""
+    licence: str = NO_LICENCE
+    """An SPDX identifier, such as CC-BY-4.0; another name only with `licence_url`."""
     licence_url: str | None = None
     publisher: str = UNKNOWN
     doi: str | None = None
@@ -74,7 +76,7 @@ class About:
     def lacking(self) -> list[str]:
         """What a publication should say and this does not."""
         told = {"creators": self.creators, "description": self.description, "publisher": self.publisher != UNKNOWN}
-        return [name for name, value in {**told, "licence": self.licence != "other"}.items() if not value]
+        return [name for name, value in {**told, "licence": self.licence != NO_LICENCE}.items() if not value]
 
 
 def read_about(file: Path | None) -> About:
@@ -87,6 +89,8 @@ def read_about(file: Path | None) -> About:
         return About()
     try:
         said = tomllib.loads(read_text(file))
+    except FileNotFoundError as error:
+        raise ConfigError(f"there is no file {file}. Correct --about, or leave it out.") from error
     except (OSError, ValueError) as error:
         raise ConfigError(f"{file} cannot be read ({one_line(error, 160)}). Correct it.") from error
     people = {"creators": Person, "related": Related}
@@ -117,6 +121,8 @@ def _of(file: Path, kind: type, said: Any, where: str) -> Any:
         if name not in known:
             hint = did_you_mean(name, known)
             raise ConfigError(f"{full} in {file} is not known; known are {', '.join(known)}.{hint} Correct the name.")
+        if isinstance(value, str) and not value.strip() and name not in _MAY_BE_EMPTY:
+            raise ConfigError(f"{full} in {file} is empty. Fill it in, or leave it out.")
         if not _fits(value, known[name]):
             raise ConfigError(f"{full} in {file} is {value!r}, but must be {_WORDS[str(known[name])]}. Correct it.")
     lacking = [name for name in ("name", "identifier") if name in known and name not in said]
@@ -125,6 +131,7 @@ def _of(file: Path, kind: type, said: Any, where: str) -> Any:
     return kind(**said)
 
 
+_MAY_BE_EMPTY = frozenset({"description", "limits"})
 _WORDS = {
     "<class 'str'>": "text",
     "str | None": "text",

@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
-import numpy as np
 import shapely
 
-from darts.publish.about import About
+from darts.publish.about import NO_LICENCE, About
+from darts.publish.identifiers import spdx_of
 from darts.publish.sources import Credit, MappedTile, PublishedModel
-from darts_export.publish.datacite import Creator, DataciteFacts, Related, Right
-from darts_export.publish.provenance import Activity, Agent, Entity, ProvenanceFacts
+from darts_export.publish.checking.schemas import DATACITE, fault_of
+from darts_export.publish.datacite import Creator, DataciteFacts, Related, Right, datacite_document
+from darts_export.publish.provenance import Activity, Agent, Entity, ProvenanceFacts, provenance_document
 from darts_export.publish.stac import names
 from darts_export.publish.stac.facts import Band, CatalogueFacts, Image, Layer, MapTile, ModelFile, Provider, Raster
 from darts_export.publish.told import MosaicTile
 from darts_postprocessing.inventory.said import Said
+from darts_utils.errors import ConfigError
 
 KEYWORDS = (
     "permafrost",
@@ -28,8 +30,8 @@ KEYWORDS = (
     "semantic segmentation",
 )
 _METHODS = (
-    "Satellite images were segmented by an ensemble of neural networks; what the images of a year show was joined to "
-    "one inventory of slumps, tracked over years."
+    "Satellite images were segmented by {networks}; what the images of a year show was joined to one inventory of "
+    "slumps, tracked over years."
 )
 _MEAN = Band(name="probability", description="mean probability of slump over the images of the year", unit="%")
 _LOOKS = Band(name="looks", description="images of the year that saw the ground", unit="1")
@@ -59,10 +61,10 @@ class Published:
     credit: Sequence[Credit]
     mosaics: Sequence[MosaicTile]
     looks: gpd.GeoDataFrame
-    """What images saw, in degrees: `image_id year`."""
+    """What images saw, in degrees: `image_id sensor acquired year`."""
     reviewers: Sequence[str]
-    box: tuple[float, float, float, float]
-    """West, south, east and north of what was looked at, in degrees."""
+    box: Sequence[float]
+    """West, south, east and north of what was looked at, in degrees; the western end may be the larger one."""
     catalogue: Path
     copied: Mapping[str, str]
     """Where in the catalogue the files of models lie, by the name of the model."""
@@ -87,7 +89,7 @@ def catalogue_facts(what: Published) -> CatalogueFacts:
         catalogue_id="darts",
         title=about.title,
         description=about.description or f"{about.title}, {what.years[0]} to {what.years[1]}.",
-        licence=about.licence,
+        licence=spdx_of(about.licence) or NO_LICENCE,
         licence_href=about.licence_url,
         published=about.moment,
         version=about.version,
@@ -161,7 +163,7 @@ def datacite_facts(what: Published) -> DataciteFacts:
     )
     derived = [Related(identifier=one.doi, relation="IsDerivedFrom") for one in what.credit if one.doi]
     related = [Related(identifier=one.identifier, relation=one.relation) for one in about.related]
-    right = Right(name=about.licence, href=about.licence_url, spdx=None if about.licence == "other" else about.licence)
+    right = Right(name=about.licence, href=about.licence_url, spdx=spdx_of(about.licence))
     return DataciteFacts(
         title=about.title,
         creators=creators,
@@ -169,7 +171,7 @@ def datacite_facts(what: Published) -> DataciteFacts:
         publication_year=about.moment.year,
         version=about.version,
         abstract=about.description or f"{about.title}, {first} to {last}.",
-        methods=_METHODS,
+        methods=_methods(what),
         subjects=about.keywords or KEYWORDS,
         dates=((f"{first}/{last}", "Collected"), (about.moment.date().isoformat(), "Issued")),
         boxes=(what.box,),
@@ -180,10 +182,28 @@ def datacite_facts(what: Published) -> DataciteFacts:
     )
 
 
+def _methods(what: Published) -> str:
+    """Return how it was made: by one model, by several together, or by whatever models tiles tell nothing of."""
+    several = {"," in models for _, models in what.said.counted.images}
+    kinds = {True: "an ensemble of neural networks", False: "a neural network"}
+    return _METHODS.format(networks=" or ".join(kinds[one] for one in sorted(several)) or "neural networks")
+
+
+def check_told(what: Published) -> None:
+    """See to it that what is told of a publication can be published, before it is.
+
+    Raises:
+        ConfigError: If metadata of it would not be valid.
+    """
+    provenance_document(provenance_facts(what))
+    fault = fault_of(datacite_document(datacite_facts(what)), DATACITE)
+    if fault is not None:
+        raise ConfigError(f"metadata for the archive would not be valid: {fault}. Correct the file of --about.")
+
+
 def provenance_facts(what: Published) -> ProvenanceFacts:
     """Return how the publication came about: from images over maps and the inventory, with review, to the catalogue."""
-    images = {tile.facts.image_id: tile for tile in what.tiles}
-    entities = [_image(tile) for _, tile in sorted(images.items())]
+    entities = _images(what)
     entities += [_model(one) for one in what.models]
     editions = sorted({(name, edition) for tile in what.tiles for name, edition in tile.auxiliary.items()})
     auxiliary = [Entity(key=_key("auxiliary", *one), kind="auxiliary data", label=" ".join(one)) for one in editions]
@@ -240,15 +260,22 @@ def _agents(what: Published) -> list[Agent]:
     return [software, *others, *people, *reviewers]
 
 
-def _image(tile: MappedTile) -> Entity:
-    attributes = {"acquired": tile.acquired.isoformat(), "sensor": tile.facts.sensor}
-    return Entity(
-        key=_key("image", tile.facts.image_id),
-        kind="image",
-        label=tile.facts.image_id,
-        href=tile.href,
-        attributes=attributes,
-    )
+def _images(what: Published) -> list[Entity]:
+    """Return all images of the inventory, with the moment and the place of those whose tiles are at hand."""
+    tiles = {tile.facts.image_id: tile for tile in what.tiles}
+    table = what.looks.drop_duplicates("image_id").sort_values("image_id")
+    seen = {one.image_id: (one.acquired, one.sensor) for one in table.itertuples()}
+    told = {**seen, **{name: (tile.acquired.isoformat(), tile.facts.sensor) for name, tile in tiles.items()}}
+    return [
+        Entity(
+            key=_key("image", name),
+            kind="image",
+            label=name,
+            href=tiles[name].href if name in tiles else None,
+            attributes={"acquired": acquired, "sensor": sensor},
+        )
+        for name, (acquired, sensor) in sorted(told.items())
+    ]
 
 
 def _model(model: PublishedModel) -> Entity:
@@ -276,18 +303,3 @@ def _rules(what: Published) -> Mapping[str, Any]:
 
 def _key(*words: str) -> str:
     return "-".join(words)
-
-
-def box_of(bounds: Any) -> tuple[float, float, float, float]:
-    """Return the box around many outlines in degrees, across the antimeridian where that is narrower.
-
-    Args:
-        bounds: (outline, 4) float64: west, south, east and north of each.
-    """
-    west, south, east, north = np.asarray(bounds, dtype=np.float64).T
-    edges = np.array([west.min(), east.max()])
-    turned = np.where(west < 0, west + 360, west), np.where(east < 0, east + 360, east)
-    other = np.array([turned[0].min(), turned[1].max()])
-    if other[1] - other[0] < edges[1] - edges[0]:
-        edges = np.where(other > 180, other - 360, other)
-    return float(edges[0]), float(south.min()), float(edges[1]), float(north.max())

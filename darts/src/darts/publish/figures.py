@@ -18,6 +18,7 @@ from darts_utils.errors import DataError, MissingDataError
 TIERS = ("high", "medium", "low", "none")
 _BELT_DEGREES = 1
 _SCORES = "scores.json"
+_OF_SCORE = frozenset({"group", "score", "iou", "value", "low", "high"})
 
 type Rows = list[dict[str, Any]]
 
@@ -34,8 +35,13 @@ class Figures:
     """`latitude n km2` of the last year, by belts of a degree, the southern edge named."""
     by_status: Rows
     """`status n`."""
+    n_slumps: int
+    """Over all years, each once."""
+    n_merged: int
+    """More that ended in others."""
     growth: Mapping[str, float | None]
-    """`n median low high`: quartiles of the growth of slumps of at least two years, m2 a year."""
+    """`n n_seen_again median low high`: of how many it is known, and of how many that were seen in at least two years;
+    quartiles, m2 a year."""
     reviews: Sequence[Mapping[str, Any]]
     """As `verdicts.json` has them, those of this map."""
     earlier: Sequence[str]
@@ -53,13 +59,13 @@ def figures_of(
         inventory: Its folder.
         slumps: Level 2, outlines in degrees.
         tracks: One row a slump.
-        seen_km2: Ground that was seen in each year.
+        seen_km2: Ground that was seen in each year of the inventory: one without slumps is a year, too.
         scores: Of an evaluation, as `scores_of` gives them, or None.
 
     Raises:
         DataError: If the figures of reviews cannot be read.
     """
-    years = sorted({int(year) for year in slumps["year"]})
+    years = sorted(seen_km2)
     last = slumps[slumps["year"] == years[-1]]
     told, this_map = figures_in(inventory), map_of(slumps)
     return Figures(
@@ -69,7 +75,9 @@ def figures_of(
         by_status=[
             {"status": str(name), "n": int(n)} for name, n in sorted(_ended(tracks)["status"].value_counts().items())
         ],
-        growth=_growth(tracks),
+        n_slumps=len(_ended(tracks)),
+        n_merged=len(tracks) - len(_ended(tracks)),
+        growth=_growth(_ended(tracks)),
         reviews=[one for one in told if one.get("map") == this_map],
         earlier=[one["review"] for one in told if one.get("map") != this_map],
         scores=scores,
@@ -125,9 +133,10 @@ def _by_latitude(rows: pd.DataFrame) -> Rows:
 
 
 def _growth(tracks: pd.DataFrame) -> Mapping[str, float | None]:
-    known = _ended(tracks)["growth_m2_per_year"].dropna().to_numpy(np.float64)
+    known = tracks["growth_m2_per_year"].dropna().to_numpy(np.float64)
     low, median, high = np.percentile(known, (25, 50, 75)) if len(known) else (None, None, None)
-    return {"n": len(known), "median": median, "low": low, "high": high}
+    n_seen_again = int((tracks["n_years"] > 1).sum())
+    return {"n": len(known), "n_seen_again": n_seen_again, "median": median, "low": low, "high": high}
 
 
 def scores_of(folder: Path) -> Any:
@@ -137,9 +146,15 @@ def scores_of(folder: Path) -> Any:
         MissingDataError: If there are none.
         DataError: If they cannot be read.
     """
+    if not folder.is_dir():
+        raise MissingDataError(f"there is no folder {folder}. Correct --evaluation, or leave it out.")
     if not (folder / _SCORES).is_file():
         raise MissingDataError(f"there is no {folder / _SCORES}. Make it with `darts inventory evaluate`.")
-    return _json(folder / _SCORES)
+    scores = _json(folder / _SCORES)
+    rows = scores.get("scores") if isinstance(scores, dict) else None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and row.keys() >= _OF_SCORE for row in rows):
+        raise DataError(f"{folder / _SCORES} is no file of scores. Make it again with `darts inventory evaluate`.")
+    return scores
 
 
 def _json(file: Path) -> Any:

@@ -9,7 +9,7 @@ from darts.review.candidates import Candidates
 from darts.review.imagery import Imagery
 from darts.review.places import DataPlaces
 from darts.review.store import Question
-from darts.utils.terminal import note
+from darts.utils.terminal import note, now_and_then
 from darts_export.publish.changed import write_changed
 from darts_utils.errors import MissingDataError
 from darts_utils.text import counted
@@ -56,7 +56,9 @@ def _pictures(
     last = slumps.sort_values(["slump_id", "year"], kind="stable").drop_duplicates("slump_id", keep="last")
     largest = last.sort_values(["area_majority_m2", "slump_id"], ascending=[False, True], kind="stable").head(most)
     found = {}
-    for slump, year in zip(largest["slump_id"], largest["year"], strict=True):
+    tell = now_and_then("pictures")
+    for number, (slump, year) in enumerate(zip(largest["slump_id"], largest["year"], strict=True)):
+        tell(number, len(largest))
         try:
             found[str(slump)] = candidates.picture(Question(0, str(slump), int(year)), int(year), "close", "colour")
         except MissingDataError:

@@ -1,7 +1,7 @@
 """What a publication was made of: tiles at hand, models, and whom to credit."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 from pathlib import Path
@@ -10,11 +10,11 @@ from typing import Any
 from darts.pipelines.results.told import parameters_above
 from darts_export.record import read_record
 from darts_postprocessing.inventory.said import Said
-from darts_postprocessing.inventory.tiles.choice import find_tiles
+from darts_postprocessing.inventory.tiles.choice import NoTilesError, content_of, find_tiles
 from darts_postprocessing.inventory.tiles.facts import TileFacts, tile_facts
 from darts_segmentation.models.card import ModelCard, read_card
 from darts_segmentation.models.ensemble_card import SUFFIX as ENSEMBLE
-from darts_utils.errors import CheckpointError
+from darts_utils.errors import CheckpointError, MissingDataError
 from darts_utils.paths import user_path
 
 PROBABILITIES = "probabilities.tif"
@@ -61,12 +61,46 @@ class MappedTile:
         return said if isinstance(said, Mapping) else {}
 
 
-def tiles_at_hand(roots: Sequence[Path], said: Said) -> list[MappedTile]:
-    """Return the tiles below some folders whose images are in an inventory, by image and path."""
+def tiles_at_hand(roots: Sequence[Path], said: Said, *, are_needed: bool) -> tuple[list[MappedTile], list[TileFacts]]:
+    """Return the tiles below some folders that an inventory was made of, by image and path, and others of its images.
+
+    The others were mapped by other models, or again after the inventory was built, so that they have other results.
+
+    Args:
+        roots: The folders.
+        said: What the inventory says of itself.
+        are_needed: Whether it is wrong that there is none.
+
+    Raises:
+        MissingDataError: If there is no tile at all, and they are needed; or one was exported without polygons.
+    """
     images = {image for image, _ in said.counted.images}
-    facts = [tile_facts(folder) for folder in find_tiles(roots)]
-    own = sorted((one for one in facts if one.image_id in images), key=lambda one: (one.image_id, one.folder))
-    return [MappedTile(facts=one, record=read_record(one.folder) or {}) for one in own]
+    facts = [one for one in map(tile_facts, _folders(roots, are_needed=are_needed)) if one.image_id in images]
+    known = {(image, models) for image, models in said.counted.images}
+    tiles, others = [], []
+    for one in sorted(facts, key=lambda one: (one.image_id, one.folder)):
+        if _is_as_it_was(one, said.counted.results.get(one.image_id), known):
+            tiles.append(MappedTile(facts=one, record=read_record(one.folder) or {}))
+        else:
+            others.append(one)
+    return tiles, others
+
+
+def _folders(roots: Sequence[Path], *, are_needed: bool) -> list[Path]:
+    try:
+        return find_tiles(roots)
+    except NoTilesError as error:
+        if not are_needed:
+            return []
+        raise MissingDataError(
+            f"there is no tile in {', '.join(map(str, roots))}. Name the results folders of the runs with --tiles, or "
+            "publish without mosaics: --mosaic none."
+        ) from error
+
+
+def _is_as_it_was(tile: TileFacts, results: Sequence[str] | None, known: Set[tuple[str, str]]) -> bool:
+    """Return whether a tile has the results that an inventory was made of, or at least is of the same models."""
+    return (tile.image_id, tile.model_ids) in known if results is None else content_of(tile.folder) in results
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,11 +199,16 @@ _OF_LAYERS = {
 }
 
 
-def credits_of(tiles: Sequence[MappedTile], said: Said) -> list[Credit]:
-    """Return whom to credit for what tiles were made of."""
+def credits_of(tiles: Sequence[MappedTile], sensors: Set[str], said: Said) -> list[Credit]:
+    """Return whom to credit for what an inventory was made of.
+
+    Args:
+        tiles: Those at hand, which say the layers that they read beside images.
+        sensors: Of all images.
+        said: What the inventory says of itself.
+    """
     known = said.counted.years
     years = "" if not known else str(known[0]) if len(known) == 1 else f"{min(known)} to {max(known)}"
-    sensors = {tile.facts.sensor for tile in tiles}
     auxiliary = {name for tile in tiles for name in tile.auxiliary}
     of_images = [credit for sensor, credit in _OF_SENSORS.items() if sensor in sensors]
     of_layers = [credit for layer, credit in _OF_LAYERS.items() if layer in auxiliary]

@@ -1,7 +1,7 @@
 """What people read of a publication: README and factsheet."""
 
 from collections.abc import Mapping
-from functools import cache, partial
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,15 @@ _SHOWN_SCORES = ("precision", "recall", "f1")
 _NOT_NAMED = frozenset({"geometry", "bbox"})
 
 
-def write_texts(what: Published, figures: Figures, n_tracks: int) -> None:
+def write_texts(what: Published, figures: Figures) -> None:
     """Write README and factsheet of a publication."""
     shared = {
         "about": what.about,
         "credit": what.credit,
         "citation": citation(what),
         "n_images": len(what.said.counted.images),
+        "figures": figures,
+        "counted": counted,
     }
     readme = _template("README.md.jinja", is_markup=False).render(
         **shared,
@@ -48,26 +50,25 @@ def write_texts(what: Published, figures: Figures, n_tracks: int) -> None:
         earlier=figures.earlier,
     )
     write_changed(what.catalogue / README, readme.encode())
-    write_changed(what.catalogue / FACTSHEET, _factsheet(what, figures, n_tracks, shared).encode())
+    write_changed(what.catalogue / FACTSHEET, _factsheet(what, figures, shared).encode())
 
 
-def _factsheet(what: Published, figures: Figures, n_tracks: int, shared: Mapping[str, Any]) -> str:
+def _factsheet(what: Published, figures: Figures, shared: Mapping[str, Any]) -> str:
     scores = [] if figures.scores is None else figures.scores.get("scores", [])
     return _template("factsheet.html.jinja", is_markup=True).render(
         **shared,
         css=Markup((_ASSETS / "factsheet.css").read_text(encoding="utf-8")),
         people=what.about.authors,
-        figures=figures,
         last=figures.by_year[-1],
-        n_tracks=n_tracks,
         tiers=[tier for tier in TIERS if any(row[f"n_{tier}"] for row in figures.by_year)],
         widest_year=max(row["km2"] for row in figures.by_year),
         most_of_size=max(row["n"] for row in figures.by_size),
         most_of_latitude=max((row["n"] for row in figures.by_latitude), default=1),
-        scores=[row for row in scores if row["score"] in _SHOWN_SCORES],
+        scores=[row for row in scores if row["score"] in _SHOWN_SCORES and row["value"] is not None],
         number=_number,
+        whole=_whole,
+        between=_between,
         share=_share,
-        pairs=partial(counted, noun="pair"),
     )
 
 
@@ -102,6 +103,15 @@ def _tables(catalogue: Path) -> list[tuple[str, list[tuple[str, str, str]]]]:
 
 def _number(value: float | None, digits: int) -> str:
     return "not known" if value is None else f"{value:,.{digits}f}"
+
+
+def _whole(value: float) -> str:
+    return f"{round(value):,}"  # an integer has no minus zero
+
+
+def _between(low: float | None, high: float | None) -> str:
+    """Return an interval; nothing where it is not known."""
+    return "" if low is None or high is None else f"{_number(low, 2)} to {_number(high, 2)}"
 
 
 def _share(value: float, most: float) -> str:

@@ -2,25 +2,25 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import geopandas as gpd
 
 from darts.inventory.layers import read_part, read_verdicts
 from darts.inventory.spreading import spread_over_cores
-from darts.publish.about import About, read_about
+from darts.publish.about import read_about
 from darts.publish.facts import (
     Published,
-    box_of,
     catalogue_facts,
+    check_told,
     datacite_facts,
     map_tiles,
     model_files,
     provenance_facts,
 )
-from darts.publish.figures import figures_of, scores_of
+from darts.publish.figures import Figures, figures_of, scores_of
+from darts.publish.identifiers import with_plain_identifiers
 from darts.publish.map.page import Words, write_map
 from darts.publish.map.tiles import TILES, write_pmtiles
 from darts.publish.models import copy_models
@@ -30,7 +30,7 @@ from darts.publish.sources import PROBABILITIES, MappedTile, credits_of, models_
 from darts.publish.texts import write_texts
 from darts.publish.vectors import copy_inventory, judged_slumps, write_vectors
 from darts.review.places import DataPlaces
-from darts.utils.terminal import note, say
+from darts.utils.terminal import note, now_and_then, say
 from darts_export.publish import checksums, datacite, provenance
 from darts_export.publish.changed import json_bytes, replace_changed, write_changed
 from darts_export.publish.checking.catalogue import OURS
@@ -39,10 +39,12 @@ from darts_export.publish.grids import FINEST_M, MosaicGrid, mercator_grid, merc
 from darts_export.publish.looks import Look, finest_pixel_m
 from darts_export.publish.mosaics import Spread, write_mosaics
 from darts_export.publish.provenance import provenance_document
+from darts_export.publish.stac.extent import box_of
 from darts_export.publish.stac.write import write_stac
 from darts_export.publish.told import MosaicTile
 from darts_postprocessing.density.density import densities
 from darts_postprocessing.inventory.said import CATALOGUE, Said, read_said
+from darts_postprocessing.inventory.tiles.facts import TileFacts
 from darts_utils.errors import ConfigError
 from darts_utils.files import exclusive_lock, make_folder
 from darts_utils.machine.outputs import check_writable
@@ -85,25 +87,18 @@ class Place:
 
 
 def publish_inventory(place: Place, wanted: Wanted) -> None:
-    """Write a catalogue, see `darts.publish.command.publish`."""
-    said, about = read_said(place.inventory), read_about(place.about)
-    scores = None if place.evaluation is None else scores_of(place.evaluation)
+    """Write a catalogue, see `darts.publish.command.publish`; what is wrong is found before anything is changed."""
     _check_out(place.inventory, place.out)
-    for name in about.lacking:
-        note(f"It is not said: {name}. Name it in a file, and give that with --about.")
-    tiles = tiles_at_hand(place.roots, said)
-    _say_lacking(tiles, said)
-    make_folder(place.out)
-    if not (place.out / CATALOGUE).is_file():
-        write_changed(place.out / CATALOGUE, json_bytes({}))  # so that one that was killed is known for what it is
+    known = _known(place, wanted)
     lock = place.out.absolute().parent / f".{place.out.absolute().name}.lock"
     with exclusive_lock(lock, timeout_s=0), spread_over_cores(wanted.workers) as spread:
-        (place.out / checksums.FILE).unlink(missing_ok=True)  # what is half done must not look whole
-        slumps = judged_slumps(place.inventory)
-        if slumps.empty:
-            raise ConfigError(f"{place.inventory} has no slumps, so there is nothing to publish.")
-        what = _data(place, wanted, slumps, Made(said=said, about=about, tiles=tiles, scores=scores), spread)
-        _told(place, wanted, slumps, what, spread)
+        say("Figures")
+        seen_km2 = _seen_km2(place.inventory, known.what.said, spread)
+        figures = figures_of(place.inventory, known.slumps, known.tracks, seen_km2, known.what.scores)
+        _begin(place.out)
+        what = _data(place, wanted, known, spread)
+        _told(place, wanted, replace(known, what=what), figures)
+        say("Checksums")
         checksums.write_checksums(place.out)
     say(f"Catalogue: {place.out}")
 
@@ -112,11 +107,14 @@ def _check_out(inventory: Path, out: Path) -> None:
     """Refuse a folder that is no place for a catalogue.
 
     Raises:
-        ConfigError: If it has other things in it, or is the inventory.
+        ConfigError: If it has other things in it, is the inventory, or lies in that.
     """
     check_writable(out)
-    if out.absolute() == inventory.absolute() or inventory.absolute().is_relative_to(out.absolute()):
+    own, other = out.resolve(), inventory.resolve()
+    if other.is_relative_to(own):
         raise ConfigError(f"the inventory lies in {out}. Give the catalogue a folder of its own.")
+    if own.is_relative_to(other):
+        raise ConfigError(f"{out} lies in the inventory. Give the catalogue a folder outside of it.")
     if out.is_dir() and any(one.name[0] != "." for one in out.iterdir()) and not _is_own(out):
         raise ConfigError(f"{out} has other things in it than a catalogue. Give a folder of its own with --out.")
 
@@ -130,60 +128,107 @@ def _is_own(folder: Path) -> bool:
     return isinstance(root, dict) and (root == {} or OURS in root)
 
 
-def _say_lacking(tiles: Sequence[MappedTile], said: Said) -> None:
-    lacking = {image for image, _ in said.counted.images} - {tile.facts.image_id for tile in tiles}
-    if lacking:
-        note(f"Of {counted(len(lacking), 'image')} no tile is at hand: they are in the inventory, but not in mosaics.")
-
-
 @dataclass(frozen=True, kw_only=True)
-class Made:
+class Known:
     """What is known before anything is written."""
 
-    said: Said
-    about: About
-    tiles: Sequence[MappedTile]
-    scores: Any
-    """Of an evaluation, None without one."""
+    what: Published
+    """Still without mosaics, and without the places of models in the catalogue."""
+    slumps: gpd.GeoDataFrame
+    tracks: gpd.GeoDataFrame
+    ensembles: Sequence[Path]
 
 
-def _data(place: Place, wanted: Wanted, slumps: gpd.GeoDataFrame, made: Made, spread: Spread) -> Published:
-    """Write inventory, layers, mosaics and models, and return what is published."""
-    inventory, out = place.inventory, place.out
-    copy_inventory(inventory, out)
-    write_vectors(inventory, out, slumps, read_part(inventory, "tracks"))
-    models, ensembles = models_of(made.tiles)
-    looks = read_part(inventory, "looks", ["image_id", "year", "geometry"])
-    return Published(
-        about=made.about,
-        said=made.said,
-        tiles=made.tiles,
-        scores=made.scores,
+def _known(place: Place, wanted: Wanted) -> Known:
+    """Read all that a catalogue is made of but rasters.
+
+    Raises:
+        ConfigError: If there is nothing to publish, or what people say of it cannot be published.
+        DataError: If something is damaged.
+        MissingDataError: If something is not there.
+    """
+    said = read_said(place.inventory)
+    about = with_plain_identifiers(read_about(place.about), str(place.about))
+    scores = None if place.evaluation is None else scores_of(place.evaluation)
+    for name in about.lacking:
+        note(f"It is not said: {name}. Name it in a file, and give that with --about.")
+    say("Inventory and tiles")
+    slumps, tracks = judged_slumps(place.inventory), read_part(place.inventory, "tracks")
+    if slumps.empty:
+        raise ConfigError(f"{place.inventory} has no slumps, so there is nothing to publish.")
+    tiles, others = tiles_at_hand(place.roots, said, are_needed=wanted.mosaic != "none")
+    _say_lacking(tiles, others, said)
+    models, ensembles = models_of(tiles)
+    looks = read_part(place.inventory, "looks", ["image_id", "acquired", "year", "sensor", "geometry"])
+    sensors = {*looks["sensor"], *(tile.facts.sensor for tile in tiles)}
+    what = Published(
+        about=about,
+        said=said,
+        tiles=tiles,
+        scores=scores,
         models=models,
-        credit=credits_of(made.tiles, made.said),
-        mosaics=_mosaics(made.tiles, out / MOSAICS, wanted.mosaic, spread),
+        credit=credits_of(tiles, sensors, said),
+        mosaics=[],
         looks=looks,
-        reviewers=_reviewers(inventory),
-        box=box_of((looks if len(looks) else slumps).geometry.bounds.to_numpy()),
-        catalogue=out,
-        copied=copy_models(models, ensembles, out, wanted=wanted.models),
+        reviewers=_reviewers(place.inventory),
+        box=box_of((looks if len(looks) else slumps).geometry.to_numpy()),
+        catalogue=place.out,
+        copied={},
     )
+    check_told(what)
+    return Known(what=what, slumps=slumps, tracks=tracks, ensembles=ensembles)
 
 
-def _told(place: Place, wanted: Wanted, slumps: gpd.GeoDataFrame, what: Published, spread: Spread) -> None:
+def _say_lacking(tiles: Sequence[MappedTile], others: Sequence[TileFacts], said: Said) -> None:
+    if others:
+        note(
+            f"{counted(len(others), 'tile')} such as {others[0].folder} {'has' if len(others) == 1 else 'have'} other "
+            "results than the inventory was made of: not in mosaics. Build the inventory again to have them in both."
+        )
+    lacking = {image for image, _ in said.counted.images} - {one.image_id for one in others}
+    lacking -= {tile.facts.image_id for tile in tiles}
+    if lacking:
+        note(
+            f"Of {counted(len(lacking), 'image')} no tile is at hand: they are in the inventory, but not in mosaics, "
+            "and nobody knows by which models, elevation and trends they were mapped. Name their folders with --tiles."
+        )
+
+
+def _begin(out: Path) -> None:
+    """Let a folder be known for a catalogue, and one that is half done not look whole."""
+    make_folder(out)
+    if not (out / CATALOGUE).is_file():
+        write_changed(out / CATALOGUE, json_bytes({}))
+    (out / checksums.FILE).unlink(missing_ok=True)
+
+
+def _data(place: Place, wanted: Wanted, known: Known, spread: Spread) -> Published:
+    """Write inventory, layers, models and mosaics, and return what is published."""
+    inventory, out, what = place.inventory, place.out, known.what
+    say("Layers")
+    copy_inventory(inventory, out)
+    write_vectors(inventory, out, known.slumps, known.tracks)
+    copied = copy_models(what.models, known.ensembles, out, wanted=wanted.models)
+    say("Mosaics")
+    return replace(what, mosaics=_mosaics(what.tiles, out / MOSAICS, wanted.mosaic, spread), copied=copied)
+
+
+def _told(place: Place, wanted: Wanted, known: Known, figures: Figures) -> None:
     """Write all that tells of the data: map, project, texts, metadata."""
-    inventory, out = place.inventory, place.out
+    inventory, out, what, slumps = place.inventory, place.out, known.what, known.slumps
     for credit in what.credit:
         if credit.caution is not None:
             note(credit.caution)
-    tracks = read_part(inventory, "tracks")
-    pictures = write_pictures(inventory, out, place.roots, slumps, place.data, most=wanted.pictures)
-    _write_map(what, inventory, slumps, pictures)
+    say("Pictures")
+    most = wanted.pictures if what.tiles else 0
+    pictures = write_pictures(inventory, out, place.roots, slumps, place.data, most=most)
+    say("Map")
+    _write_map(what, known, inventory, pictures)
     write_qgis(what)
-    figures = figures_of(inventory, slumps, tracks, _seen_km2(inventory, what.said, spread), what.scores)
     for name in figures.earlier:
         note(f"The figures of the review {name} are of an earlier map, and not told: run `darts inventory verdicts`.")
-    write_texts(what, figures, int(tracks["merged_into"].isna().sum()))
+    write_texts(what, figures)
+    say("Metadata")
     write_changed(out / datacite.FILE, json_bytes(datacite_document(datacite_facts(what))))
     write_changed(out / provenance.FILE, json_bytes(provenance_document(provenance_facts(what))))
     stac = write_stac(out, catalogue_facts(what), map_tiles(what), model_files(what))
@@ -201,7 +246,7 @@ def _mosaics(tiles: Sequence[MappedTile], folder: Path, kind: str, spread: Sprea
     wanted = looks if kind != "none" else []
     if not wanted and not folder.is_dir():
         return []
-    return write_mosaics(wanted, folder, _grid(wanted, kind), spread=spread)
+    return write_mosaics(wanted, folder, _grid(wanted, kind), spread=spread, tell=now_and_then("mosaics"))
 
 
 def _grid(looks: Sequence[Look], kind: str) -> MosaicGrid:
@@ -221,10 +266,10 @@ def _seen_km2(inventory: Path, said: Said, spread: Spread) -> Mapping[int, float
     return {one.year: float(one.looks["observed_m2"].sum()) / 1e6 for one in found}
 
 
-def _write_map(what: Published, inventory: Path, slumps: gpd.GeoDataFrame, pictures: Mapping[str, str]) -> None:
+def _write_map(what: Published, known: Known, inventory: Path, pictures: Mapping[str, str]) -> None:
     """Write the vector tiles and the page over them; links are to what the catalogue has."""
-    status = read_part(inventory, "tracks").drop(columns="geometry")[["slump_id", "status"]]
-    with_status = slumps.merge(status, how="left", on="slump_id")
+    status = known.tracks.drop(columns="geometry")[["slump_id", "status"]]
+    with_status = known.slumps.merge(status, how="left", on="slump_id")
     replace_changed(what.catalogue / TILES, lambda file: write_pmtiles(file, with_status))
     about, (first, last) = what.about, what.years
     words = Words(
@@ -233,4 +278,5 @@ def _write_map(what: Published, inventory: Path, slumps: gpd.GeoDataFrame, pictu
         attribution=[f"Licence: {about.licence}", *(one.words for one in what.credit)],
         links=_LINKS,
     )
-    write_map(what.catalogue, inventory, slumps, words, pictures=pictures)
+    years = sorted(what.said.counted.years)
+    write_map(what.catalogue, inventory, known.slumps, words, years=years, pictures=pictures)

@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+_BETWEEN_S = 5.0
+"""Between lines that say how far something is."""
 
 
 class _Style:
@@ -70,6 +75,23 @@ def error_console() -> "Console":
 def say(line: str) -> None:
     """Print a line as it is."""
     print(line, flush=True)  # noqa: T201  (this is the console)
+
+
+def now_and_then(what: str) -> Callable[[int, int], None]:
+    """Return what says how many of something are done, unless it said so a moment ago.
+
+    Args:
+        what: In the plural.
+    """
+    last = time.monotonic()
+
+    def tell(n_done: int, n: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _BETWEEN_S and n_done < n:
+            last = time.monotonic()
+            say(f"{what}: {n_done:,} of {n:,}")
+
+    return tell
 
 
 @contextmanager

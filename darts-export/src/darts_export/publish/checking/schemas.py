@@ -70,6 +70,11 @@ def fault_of(document: Mapping[str, Any], uri: str) -> str | None:
     return f"{where.removeprefix('.') or 'the document'}: {error.message}"
 
 
+def relation_types() -> tuple[str, ...]:
+    """Return what DataCite lets a work be to another, such as `IsDocumentedBy`."""
+    return tuple(_schemas()[DATACITE]["definitions"]["relationType"]["enum"])
+
+
 def _with_short_outline(document: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return an item whose rings have no more than four positions: those that are alike are looked at for long."""
     geometry = document.get("geometry")

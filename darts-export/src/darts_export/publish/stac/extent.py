@@ -6,6 +6,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from darts_utils.objects.antimeridian import shortest_span
+from darts_utils.rasters.arrays import Array
 
 WORLD = (-180.0, -90.0, 180.0, 90.0)
 
@@ -13,9 +14,13 @@ type Box = Sequence[float]
 """West, south, east and north in degrees."""
 
 
-def box_of(shape: BaseGeometry) -> list[float]:
-    """Return the box of polygons in longitude and latitude that are cut at the antimeridian."""
-    return box_around(shapely.bounds(shapely.get_parts(shape)).tolist())
+def box_of(shapes: BaseGeometry | Array) -> list[float]:
+    """Return the box of polygons in longitude and latitude that are cut at the antimeridian.
+
+    Args:
+        shapes: One, or (shape,) object.
+    """
+    return box_around(shapely.bounds(shapely.get_parts(shapes)).tolist())
 
 
 def box_around(boxes: Iterable[Box]) -> list[float]:

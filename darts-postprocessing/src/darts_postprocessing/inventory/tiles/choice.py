@@ -14,6 +14,11 @@ from darts_utils.errors import ConfigError, DataError, MissingDataError
 _AGAIN = b"DARTS_polygonize"
 """Tag of polygons that were made again from probabilities: there is no record beside them."""
 
+
+class NoTilesError(MissingDataError):
+    """There is no tile that is finished."""
+
+
 logger = logging.getLogger(__name__)
 
 
@@ -23,7 +28,8 @@ def find_tiles(roots: Sequence[Path]) -> list[Path]:
     Raises:
         ConfigError: If a folder is not there.
         DataError: If a folder cannot be looked into.
-        MissingDataError: If there is no tile that is finished, or one was exported without polygons.
+        NoTilesError: If there is no tile that is finished.
+        MissingDataError: If one was exported without polygons.
     """
     found: set[Path] = set()
     bare: list[Path] = []
@@ -52,7 +58,7 @@ def find_tiles(roots: Sequence[Path]) -> list[Path]:
             " polygonized`, or make their polygons with `darts inventory polygonize`."
         )
     if not found:
-        raise MissingDataError(f"there is no tile in {', '.join(map(str, roots))}. Map some scenes first.")
+        raise NoTilesError(f"there is no tile in {', '.join(map(str, roots))}. Map some scenes first.")
     return sorted(found)
 
 
@@ -105,16 +111,21 @@ def _without_copies(tiles: Sequence[TileFacts]) -> list[TileFacts]:
         of_image.setdefault((one.image_id, one.model_ids), []).append(one)
     kept: list[TileFacts] = []
     for several in of_image.values():
-        by_content = {_content(one.folder): one for one in reversed(several)} if len(several) > 1 else {b"": several[0]}
+        by_content = (
+            {content_of(one.folder): one for one in reversed(several)} if len(several) > 1 else {"": several[0]}
+        )
         kept += [by_content[content] for content in sorted(by_content)]  # in an order that no folder's name decides
     return kept
 
 
-def _content(folder: Path) -> bytes:
-    """Return a hash over the tables of a tile, byte by byte."""
+def content_of(folder: Path) -> str:
+    """Return the SHA-256 over the tables of a tile, byte by byte: objects, ground that was seen, and sums by kilometre.
+
+    A copy has that of the original. Rasters are not read: of probabilities the sums tell.
+    """
     content = hashlib.sha256()
     for name in (SEGMENTS, OBSERVED, EXTENT, DENSITY):
         file = folder / name
         content.update(file.read_bytes() if file.is_file() else b"")
         content.update(name.encode())
-    return content.digest()
+    return content.hexdigest()

@@ -47,7 +47,13 @@ class Words:
 
 
 def write_map(
-    catalogue: Path, inventory: Path, slumps: gpd.GeoDataFrame, words: Words, *, pictures: Mapping[str, str]
+    catalogue: Path,
+    inventory: Path,
+    slumps: gpd.GeoDataFrame,
+    words: Words,
+    *,
+    years: Sequence[int],
+    pictures: Mapping[str, str],
 ) -> list[Path]:
     """Write `index.html` and `data/*.js`, remove other data files, and return them; equal ones are left alone.
 
@@ -56,12 +62,13 @@ def write_map(
         inventory: The inventory, of which tracks and looks are read.
         slumps: Level 2, with or without the columns of verdicts.
         words: What the page says.
+        years: Those of the inventory, rising, also without slumps.
         pictures: Places of pictures in the catalogue, by slump.
 
     Raises:
         OutputError: If a file cannot be written.
     """
-    places = places_of(slumps, read_part(inventory, "tracks"))
+    places = places_of(slumps, read_part(inventory, "tracks"), years)
     points = point_files(places)
     files = [write_script(catalogue, name, values) for name, values in points.items()]
     files += [write_script(catalogue, name, values) for name, values in cell_files(places, pictures)]

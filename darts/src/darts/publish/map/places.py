@@ -29,12 +29,13 @@ class Places:
     years: Sequence[int]
 
 
-def places_of(slumps: gpd.GeoDataFrame, tracks: pd.DataFrame) -> Places:
+def places_of(slumps: gpd.GeoDataFrame, tracks: pd.DataFrame, years: Sequence[int]) -> Places:
     """Return slumps as the map has them; a slump is where its last outline is.
 
     Args:
         slumps: Level 2, with or without the columns of verdicts.
         tracks: Level 3.
+        years: Those of the inventory, rising, also without slumps.
     """
     plane = slumps.to_crs(CRS).sort_values(["slump_id", "year"], kind="stable", ignore_index=True)
     for name in JUDGED:
@@ -54,8 +55,7 @@ def places_of(slumps: gpd.GeoDataFrame, tracks: pd.DataFrame) -> Places:
     order = plane["slump_id"].map(rank).to_numpy()
     rows = plane.iloc[np.argsort(order, kind="stable")].reset_index(drop=True)
     starts = np.searchsorted(np.sort(order), np.arange(len(table) + 1))
-    years = sorted({int(year) for year in rows["year"]})
-    return Places(tracks=table.drop(columns=["cell_x", "cell_y"]), rows=rows, starts=starts, years=years)
+    return Places(tracks=table.drop(columns=["cell_x", "cell_y"]), rows=rows, starts=starts, years=list(years))
 
 
 def cell_name(x: int, y: int) -> str:

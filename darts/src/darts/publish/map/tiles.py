@@ -13,6 +13,7 @@ import shapely
 from pmtiles.tile import Compression, TileType, zxy_to_tileid
 from pmtiles.writer import Writer
 
+from darts_export.publish.stac.extent import box_of
 from darts_utils.rasters.arrays import Array
 
 TILES = "layers/slumps.pmtiles"
@@ -24,13 +25,15 @@ _GRID = 64
 """Points of a tile stand for all slumps in a square of this many units."""
 _MERCATOR = "EPSG:3857"
 _HALF_M = 20037508.342789244
+_TURN = 3_600_000_000
+"""Around the world, as the header of an archive has degrees."""
 _SHARED = ("slump_id", "tier", "status", "verdict")
 
 
 def write_pmtiles(file: Path, slumps: gpd.GeoDataFrame) -> None:
     """Write a PMTiles archive of one layer, `slumps`; equal slumps give equal bytes.
 
-    From zoom 10 on a feature is a slump of a year with its outline: `slump_id year tier area_m2` (majority area, whole)
+    From zoom 10 on a feature is a slump of a year with its outline: `slump_id year tier area_majority_m2` (whole)
     `status verdict`, what is null left out. It is whole in each tile that it touches. Before, it is a point that stands
     for all slumps of a year in a 64th of a tile: `year`, how many (`n_slumps`), their area, and what all share.
 
@@ -46,14 +49,14 @@ def write_pmtiles(file: Path, slumps: gpd.GeoDataFrame) -> None:
             _write_zoom(writer, zoom, _points(table, shapes, zoom))
         for zoom in OUTLINE_ZOOMS:
             _write_zoom(writer, zoom, _outlines(table, shapes, zoom))
-        writer.finalize(_header(slumps.total_bounds), _metadata())
+        writer.finalize(_header(slumps.geometry.to_numpy()), _metadata())
 
 
 def _columns(slumps: gpd.GeoDataFrame) -> pd.DataFrame:
     columns = {name: slumps.get(name) for name in _SHARED}
     table = pd.DataFrame(columns, index=slumps.index).astype(object)
     table["year"] = slumps["year"].astype(int)
-    table["area_m2"] = slumps["area_majority_m2"].fillna(0).round().astype(int)
+    table["area_majority_m2"] = slumps["area_majority_m2"].fillna(0).round().astype(int)
     return table.where(table.notna(), None).reset_index(drop=True)
 
 
@@ -68,12 +71,14 @@ def _points(table: pd.DataFrame, shapes: Array, zoom: int) -> pd.DataFrame:
     """Return features of a zoom level: `tile_x tile_y shape`, and what all slumps that each stands for share."""
     xy = _inside(shapely.get_coordinates(_pixels(shapely.point_on_surface(shapes), zoom)), zoom)
     keys = {"row": (xy[:, 1] // _GRID).astype(int), "column": (xy[:, 0] // _GRID).astype(int), "year": table["year"]}
-    coded = pd.DataFrame({**keys, "n_slumps": 1, "area_m2": table["area_m2"], "x": xy[:, 0], "y": xy[:, 1]})
+    coded = pd.DataFrame(
+        {**keys, "n_slumps": 1, "area_majority_m2": table["area_majority_m2"], "x": xy[:, 0], "y": xy[:, 1]}
+    )
     values = {}
     for name in _SHARED:
         coded[name], values[name] = pd.factorize(table[name])
     grouped = coded.groupby(["row", "column", "year"])
-    found = grouped.agg({"n_slumps": "sum", "area_m2": "sum", "x": "mean", "y": "mean"}).reset_index()
+    found = grouped.agg({"n_slumps": "sum", "area_majority_m2": "sum", "x": "mean", "y": "mean"}).reset_index()
     for name in _SHARED:
         least, most = (grouped[name].agg(kind).to_numpy() for kind in ("min", "max"))
         is_shared = (least == most) & (least >= 0)
@@ -153,17 +158,22 @@ def _tile(features: list[dict[str, Any]]) -> bytes:
     return gzip.compress(content, mtime=0)
 
 
-def _header(bounds: Any) -> dict[str, Any]:
-    west, south, east, north = (round(float(value) * 1e7) for value in bounds)
+def _header(shapes: Array) -> dict[str, Any]:
+    """Return the header: across the antimeridian bounds go around the world, and the centre is that of slumps."""
+    west, south, east, north = (round(value * 1e7) for value in box_of(shapes))
+    middle = (west + east) // 2
+    if west > east:
+        west, middle, east = -_TURN // 2, (west + east + _TURN) // 2, _TURN // 2
+        middle -= _TURN if middle > east else 0
     return {
         "tile_type": TileType.MVT, "tile_compression": Compression.GZIP,
         "min_lon_e7": west, "min_lat_e7": south, "max_lon_e7": east, "max_lat_e7": north,
-        "center_zoom": 4, "center_lon_e7": (west + east) // 2, "center_lat_e7": (south + north) // 2,
+        "center_zoom": 4, "center_lon_e7": middle, "center_lat_e7": (south + north) // 2,
     }  # fmt: skip
 
 
 def _metadata() -> Mapping[str, Any]:
     fields = dict.fromkeys(("slump_id", "tier", "status", "verdict"), "String")
-    fields |= dict.fromkeys(("year", "area_m2", "n_slumps"), "Number")
+    fields |= dict.fromkeys(("year", "area_majority_m2", "n_slumps"), "Number")
     layer = {"id": LAYER, "fields": fields, "minzoom": POINT_ZOOMS[0], "maxzoom": OUTLINE_ZOOMS[-1]}
     return {"name": LAYER, "type": "overlay", "vector_layers": [layer]}

@@ -212,7 +212,9 @@
     if (!map.hasLayer(layer)) return; // slumps are still to come
     const found = layer.inBox(layer.box()), rows = largest(found, MOST_ROWS);
     const words = `${number(found.length)} ${found.length === 1 ? "slump" : "slumps"} in view`;
-    byId("count").textContent = found.length > rows.length ? `${words}; the ${MOST_ROWS} largest are listed` : words;
+    const merged = state.year === ALL ? points.merged.reduce((sum, one) => sum + (one ? 1 : 0), 0) : 0;
+    const beside = merged ? `; ${number(merged)} more that merged into others are in single years` : "";
+    byId("count").textContent = (found.length > rows.length ? `${words}; the ${MOST_ROWS} largest are listed` : words) + beside;
     byId("list-body").replaceChildren(...rows.map((i) => {
       const button = element("button", { type: "button", class: "link" }, store.shortId(i));
       button.addEventListener("click", () => choose(i, { moves: true, focus: true }));

@@ -93,6 +93,7 @@ FACTS = CatalogueFacts(
         Layer(key="thumbnail", path="preview.png", title="Preview", media_type="image/png", roles=("thumbnail",)),
     ),
     doi="10.5281/zenodo.1",
+    box=(179.4, 70.6, -128.6, 73.9),
 )
 
 

@@ -161,10 +161,41 @@ def in_strips(folder: Path) -> None:
     write_stac(folder, FACTS, [replace(tile, rasters=tile.rasters[:1]) for tile in map_tiles((2021,))], models())
 
 
+def without_overviews(folder: Path) -> None:
+    """Put a raster that lacks nothing else in the place of a mosaic, and tell of it as it is."""
+    with rasterio.open(
+        folder / MOSAIC, "w", driver="COG", width=900, height=700, count=1, dtype="uint8", nodata=255,
+        crs="EPSG:3413", transform=Affine(100, 0, -2_100_000, 0, -100, -200_000), blocksize=256, overviews="NONE",
+    ) as raster:  # fmt: skip
+        raster.write(np.ones((700, 900), np.uint8), 1)
+    write_stac(folder, FACTS, [replace(tile, rasters=tile.rasters[:1]) for tile in map_tiles((2021,))], models())
+
+
+def of_another_year(folder: Path) -> None:
+    """Let an item be of another year than it says, and the collection reach so far."""
+    for key in ("start_datetime", "end_datetime"):
+        changed(ITEM, lambda said, key=key: put(said, "2019-07-01T20:00:00Z", "properties", key))(folder)
+    changed(MAP, lambda said: put(said, "2019-01-01T00:00:00Z", "extent", "temporal", "interval", 0, 0))(folder)
+
+
+def shrunk(folder: Path) -> None:
+    """Let an item tell of a part of its rasters only."""
+
+    def change(said: dict[str, Any]) -> None:
+        middle = shapely.from_geojson(json.dumps(said["geometry"])).centroid
+        part = shapely.set_precision(middle.buffer(0.05), 1e-7)
+        said["geometry"] = json.loads(shapely.to_geojson(part))
+        said["bbox"] = list(part.bounds)
+
+    changed(ITEM, change)(folder)
+
+
 def add_to_sums(folder: Path, line: bytes) -> None:
     (folder / SUMS).write_bytes((folder / SUMS).read_bytes() + line + b"\n")
 
 
+STATISTICS = ("assets", "probability", "bands", 0, "statistics")
+BOX = ("geoLocations", 0, "geoLocationBox")
 OUTPUT = ("properties", "mlm:output", 0)
 ENDED = ("activity", "darts:run%201", "prov:endTime")
 BROKEN: dict[str, Callable[[Path], Any]] = {
@@ -218,6 +249,16 @@ BROKEN: dict[str, Callable[[Path], Any]] = {
     "no COG": in_strips,
     "cut raster": cut(MOSAIC, 300),
     "no raster": written(MOSAIC, b"<VRTDataset/>"),
+    "no overviews": without_overviews,
+    "no data": changed(ITEM, lambda said: put(said, 0, "assets", "probability", "nodata")),
+    "kind of values": changed(ITEM, lambda said: put(said, "int16", "assets", "probability", "data_type")),
+    "mean": changed(ITEM, lambda said: put(said, 70, *STATISTICS, "mean")),
+    "statistics": changed(ITEM, lambda said: said["assets"]["probability"]["bands"][0].pop("statistics")),
+    "another year": of_another_year,
+    "a part": shrunk,
+    "asset removed": changed(ITEM, lambda said: said["assets"].pop("probability")),
+    "folder removed": lambda folder: shutil.rmtree(folder / "inventory/slumps"),
+    "table removed": removed(TABLE),
     "no Parquet": written(TABLE, b"PAR1 nothing PAR1"),
     "cut Parquet": cut(TABLE, 3000),
     "geo schema": geo(lambda said: put(said, "XYZ", "columns", "geometry", "encoding")),
@@ -244,6 +285,9 @@ BROKEN: dict[str, Callable[[Path], Any]] = {
     "no citation": removed("datacite.json"),
     "citation": changed("datacite.json", lambda said: said.pop("creators")),
     "citation date": changed("datacite.json", lambda said: put(said, "2021-02-30", "dates", 0, "date")),
+    "citation place": changed("datacite.json", lambda said: said.pop("geoLocations")),
+    "citation strip": changed("datacite.json", lambda said: put(said, 180, *BOX, "westBoundLongitude")),
+    "citation far": changed("datacite.json", lambda said: put(said, 72.5, *BOX, "southBoundLatitude")),
     "provenance": changed("provenance.json", lambda said: said["entity"].pop("darts:tiny")),
     "provenance prefix": changed("provenance.json", lambda said: said["entity"].update({"x:y": {}})),
     "provenance time": changed("provenance.json", lambda said: put(said, "never", *ENDED)),
@@ -294,6 +338,28 @@ def test_a_catalogue_of_somebody_else_needs_no_more_than_stac(catalogue):
     for name in (SUMS, "datacite.json", "provenance.json"):
         (catalogue / name).unlink()
     assert check_catalogue(catalogue) == []
+
+
+def test_what_programs_leave_beside_files_that_they_opened_is_no_fault(catalogue):
+    for name in (f"{MOSAIC}.aux.xml", f"{TABLE}.aux.xml", f"{TILES}-wal", f"{TILES}-shm"):
+        (catalogue / name).write_text("x")
+    assert check_catalogue(catalogue) == []
+    before = (catalogue / SUMS).read_bytes()
+    write_checksums(catalogue)
+    assert (catalogue / SUMS).read_bytes() == before
+    (catalogue / "alone.aux.xml").write_text("x")
+    assert [one.file for one in check_catalogue(catalogue)] == ["alone.aux.xml"]
+
+
+def test_of_a_catalogue_of_somebody_else_only_what_stac_asks_for_is_asked(catalogue):
+    changed("catalog.json", lambda said: said.pop("darts:version"))(catalogue)
+    for name in ("mean", "statistics", "another year", "a part", "asset removed", "table removed"):
+        BROKEN[name](catalogue)
+    for name in (SUMS, "datacite.json", "provenance.json"):
+        (catalogue / name).unlink()
+    assert check_catalogue(catalogue) == []
+    changed(ITEM, lambda said: put(said, 0, "assets", "looks", "nodata"))(catalogue)
+    assert [one.what for one in check_catalogue(catalogue)] == ["says nodata 0 of asset looks, but it is 255"]
 
 
 def test_the_box_of_a_geometry_over_the_antimeridian_may_go_around_the_world(catalogue):

@@ -18,6 +18,7 @@ from pystac.validation.stac_validator import JsonSchemaSTACValidator
 
 from darts_export.publish.checking import schemas
 from darts_export.publish.stac import names
+from darts_export.publish.stac.extent import box_around
 from darts_export.publish.stac.facts import Band, ModelFile
 from darts_export.publish.stac.model_items import mlm_name_of
 from darts_export.publish.stac.rasters import describe_raster, outline_of
@@ -162,8 +163,9 @@ def test_a_model_has_a_name_that_the_extension_allows(name, expected):
 def test_collections_hold_what_their_items_hold(sound):
     said = read(sound, "stac/map/collection.json")
     canada, over_180 = (read(sound, f"stac/map/2021-{cell}.json")["bbox"] for cell in ("x-21y-02", "x-12y+11"))
-    south, north = min(canada[1], over_180[1]), max(canada[3], over_180[3])
-    assert said["extent"]["spatial"]["bbox"] == [[over_180[0], south, canada[2], north]]
+    (whole,) = said["extent"]["spatial"]["bbox"]
+    assert whole == list(FACTS.box)
+    assert box_around([canada, over_180, whole]) == whole
     assert said["extent"]["temporal"]["interval"] == [["2021-07-01T20:09:09Z", "2022-08-03T20:00:00Z"]]
     assert said["summaries"] == {
         "darts:year": [2021, 2022],
@@ -258,7 +260,7 @@ def test_items_that_are_not_published_any_more_are_removed(catalogue):
 
 
 def test_a_catalogue_without_tiles_or_models_is_valid(tmp_path, validator):
-    write_stac(tmp_path, replace(FACTS, layers=()), [], [])
+    write_stac(tmp_path, replace(FACTS, layers=(), box=None), [], [])
     for path in ("stac/map/collection.json", "stac/models/collection.json"):
         said = read(tmp_path, path)
         said["stac_extensions"] = [NEAREST.get(uri, uri) for uri in said["stac_extensions"]]

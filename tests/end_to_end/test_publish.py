@@ -35,6 +35,7 @@ from darts.review.begin import review_of
 from darts.review.places import Asked, DataPlaces
 from darts.review.store import Said
 from darts_export.publish.checking.catalogue import check_catalogue
+from darts_export.publish.checksums import write_checksums
 from darts_export.publish.stac.extent import box_of
 from darts_postprocessing.inventory.build import build
 from darts_postprocessing.inventory.said import read_said
@@ -334,6 +335,22 @@ def test_a_check_says_what_is_wrong(catalogue, darts, tmp_path):
     assert "factsheet.html" in result.stdout
     assert "mosaics/2024/probability-2024" in result.stdout
     assert "faults in" in result.stderr
+
+
+def test_a_check_finds_what_is_lacking_also_when_checksums_are_written_anew(catalogue, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(catalogue, copy)
+    (copy / "README.md").unlink()
+    for folder in ("inventory/slumps", "data", "pictures"):
+        shutil.rmtree(copy / folder)
+    next((copy / "inventory" / "looks").rglob("*.parquet")).unlink()
+    write_checksums(copy)
+    found = {(one.file, one.what.split(" that leads")[0]) for one in check_catalogue(copy)}
+    collection = "stac/map/collection.json"
+    lacking = ("readme, ../../README.md,", "folder-slumps, ../../inventory/slumps/,", "folder-map-data, ../../data/,")
+    assert {(collection, f"has an asset {one}") for one in lacking} <= found
+    assert (collection, "has an asset folder-pictures, ../../pictures/,") in found
+    assert ("inventory/looks", f"has {len(YEARS) - 1} file, where {len(YEARS)} are told of") in found
 
 
 def test_a_publication_that_was_killed_does_not_look_whole(world, tmp_path, monkeypatch):

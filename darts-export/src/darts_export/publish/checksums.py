@@ -1,7 +1,7 @@
 """The checksums of all files of a catalogue, in the format that `sha256sum -c` reads."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 from darts_export.publish.changed import write_changed
@@ -10,6 +10,8 @@ from darts_export.publish.checking.tree import look
 from darts_utils.errors import DataError
 
 FILE = "checksums.sha256"
+_BESIDE = (".aux.xml", "-wal", "-shm", "-journal")
+"""What GDAL and SQLite leave beside files that somebody opened."""
 _LINE = re.compile(rb"(?P<escaped>\\?)(?P<digest>[0-9a-fA-F]{64}) [ *](?P<name>.+)")
 _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}
 _ESCAPED = re.compile(r"\\(.)")
@@ -17,7 +19,9 @@ _NAMED = {"\\": "\\", "n": "\n", "r": "\r"}
 
 
 def write_checksums(folder: Path) -> bool:
-    r"""Write `checksums.sha256` over all files in a folder but itself, and return whether it was changed.
+    r"""Write `checksums.sha256` over the files of a folder, and return whether it was changed.
+
+    Left out are itself, and what programs leave beside files that they open.
 
     A line is `<SHA-256>  <path from the folder, with />`, in the order of the paths. A name with a line end or a
     backslash is written as `sha256sum` does: with a backslash before the line, `\n` and `\\` in it.
@@ -31,8 +35,14 @@ def write_checksums(folder: Path) -> bool:
     if findings.found:
         wrong = min(findings.found)
         raise DataError(f"{folder / wrong.file} {wrong.what}. {wrong.advice}")
-    lines = [line_of(tree.digest(path), path) for path in sorted(tree.sizes) if path != FILE]
+    listed = [path for path in sorted(tree.sizes) if path != FILE and not is_beside(path, tree.sizes)]
+    lines = [line_of(tree.digest(path), path) for path in listed]
     return write_changed(folder / FILE, b"".join(lines))
+
+
+def is_beside(path: str, others: Container[str]) -> bool:
+    """Return whether a file is what programs leave beside one of others that they open."""
+    return any(path.endswith(suffix) and path.removesuffix(suffix) in others for suffix in _BESIDE)
 
 
 def line_of(digest: str, path: str) -> bytes:

@@ -94,7 +94,7 @@ def datacite_document(facts: DataciteFacts) -> dict[str, Any]:
         "descriptions": _descriptions(facts),
         "subjects": [{"subject": subject} for subject in _once(facts.subjects)],
         "dates": [{"date": date, "dateType": kind} for date, kind in _once(facts.dates)],
-        "geoLocations": [location for box in facts.boxes for location in _locations(box)],
+        "geoLocations": [location for box in facts.boxes for location in locations_of(box)],
         "rightsList": [_right(right) for right in facts.rights],
         "relatedIdentifiers": [_related(related) for related in facts.related],
         "formats": _once(facts.formats),
@@ -156,7 +156,7 @@ def _descriptions(facts: DataciteFacts) -> list[dict[str, str]]:
     return [{"description": text, "descriptionType": kind} for kind, text in given.items() if text is not None]
 
 
-def _locations(box: Sequence[float]) -> list[dict[str, Any]]:
+def locations_of(box: Sequence[float]) -> list[dict[str, Any]]:
     """Return a box as DataCite has it, in two where it crosses the antimeridian."""
     west, south, east, north = box
     spans = [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]

@@ -12,6 +12,7 @@ import shapely
 from darts.publish.about import NO_LICENCE, About
 from darts.publish.identifiers import spdx_of
 from darts.publish.sources import Credit, MappedTile, PublishedModel
+from darts.publish.vectors import KINDS
 from darts_export.publish.checking.schemas import DATACITE, fault_of
 from darts_export.publish.datacite import Creator, DataciteFacts, Related, Right, datacite_document
 from darts_export.publish.provenance import Activity, Agent, Entity, ProvenanceFacts, provenance_document
@@ -19,6 +20,7 @@ from darts_export.publish.stac import names
 from darts_export.publish.stac.facts import Band, CatalogueFacts, Image, Layer, MapTile, ModelFile, Provider, Raster
 from darts_export.publish.told import MosaicTile
 from darts_postprocessing.inventory.said import Said
+from darts_postprocessing.inventory.work import PUBLISHED_SUMS
 from darts_utils.errors import ConfigError
 
 KEYWORDS = (
@@ -45,6 +47,13 @@ _FILES = (
     ("factsheet", "factsheet.html", "factsheet", "text/html"),
     ("provenance", "provenance.json", "how it came about (W3C PROV)", names.JSON),
     ("citation", "datacite.json", "metadata for citation (DataCite)", names.JSON),
+    ("readme", "README.md", "what is in it, columns, credits", "text/markdown"),
+)
+_FOLDERS = (
+    ("inventory", "inventory", "the whole inventory", names.GEOPARQUET, "data"),
+    *((name, f"inventory/{name}", f"inventory: {name}", names.GEOPARQUET, "data") for name in (*KINDS, PUBLISHED_SUMS)),
+    ("map-data", "data", "what the map reads", "text/javascript", "metadata"),
+    ("pictures", "pictures", "pictures of slumps", "image/jpeg", "metadata"),
 )
 
 
@@ -83,6 +92,11 @@ def catalogue_facts(what: Published) -> CatalogueFacts:
         for key, path, title, kind in _FILES
         if (what.catalogue / path).is_file()
     ]
+    layers += [
+        Layer(key=f"folder-{key}", path=path, title=title, media_type=kind, roles=(role,))
+        for key, path, title, kind, role in _FOLDERS
+        if any((what.catalogue / path).glob("*"))
+    ]
     people = [Provider(name=one.name, roles=("producer",)) for one in about.people]
     sources = [Provider(name=one.data, roles=("licensor",), description=one.words) for one in what.credit]
     return CatalogueFacts(
@@ -97,6 +111,7 @@ def catalogue_facts(what: Published) -> CatalogueFacts:
         providers=(*people, *sources),
         keywords=about.keywords or KEYWORDS,
         layers=tuple(layers),
+        box=what.box,
         doi=about.doi,
     )
 

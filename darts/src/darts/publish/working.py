@@ -33,12 +33,12 @@ from darts.review.places import DataPlaces
 from darts.utils.terminal import note, now_and_then, say
 from darts_export.publish import checksums, datacite, provenance
 from darts_export.publish.changed import json_bytes, replace_changed, write_changed
-from darts_export.publish.checking.catalogue import OURS
 from darts_export.publish.datacite import datacite_document
 from darts_export.publish.grids import FINEST_M, MosaicGrid, mercator_grid, mercator_zoom, nearest_size_m, polar_grid
 from darts_export.publish.looks import Look, finest_pixel_m
 from darts_export.publish.mosaics import Spread, write_mosaics
 from darts_export.publish.provenance import provenance_document
+from darts_export.publish.stac import names
 from darts_export.publish.stac.extent import box_of
 from darts_export.publish.stac.write import write_stac
 from darts_export.publish.told import MosaicTile
@@ -125,7 +125,7 @@ def _is_own(folder: Path) -> bool:
         root = json.loads((folder / CATALOGUE).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return False
-    return isinstance(root, dict) and (root == {} or OURS in root)
+    return isinstance(root, dict) and (root == {} or names.OURS in root)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,8 +2,10 @@
 
 from darts_export.publish.checking.findings import Findings
 from darts_export.publish.checking.hrefs import led
+from darts_export.publish.checking.own import fault_of_folder
 from darts_export.publish.checking.rasters import Told, check_raster
 from darts_export.publish.checking.tree import Tree
+from darts_export.publish.stac import names
 from darts_export.publish.stac.files import SHA2_256
 
 _COPY = "Copy the file anew; if it was changed on purpose, publish the catalogue again."
@@ -17,10 +19,18 @@ def check_asset(tree: Tree, told: Told, findings: Findings) -> list[list[float]]
     where = led(tree, told.path, href)
     if where.fault is not None:
         findings.add(told.path, f"has an {told.name}, {href}, that {where.fault}", where.advice)
+    if where.path is not None and tree.is_ours and where.path in tree.folders:
+        _check_folder(tree, where.path, told, findings)
     if where.path is None or where.path not in tree.sizes:
         return []
     _check_file(tree, where.path, told, findings)
     return check_raster(tree, where.path, told, findings) if told.is_geotiff else []
+
+
+def _check_folder(tree: Tree, folder: str, told: Told, findings: Findings) -> None:
+    fault = fault_of_folder(tree, folder, told.asset.get(names.N_FILES))
+    if fault is not None:
+        findings.add(folder, fault, "Copy it again, or publish the catalogue again.")
 
 
 def _check_file(tree: Tree, file: str, told: Told, findings: Findings) -> None:

@@ -14,8 +14,10 @@ from shapely.errors import ShapelyError
 
 from darts_export.publish.checking.assets import check_asset
 from darts_export.publish.checking.findings import Findings
+from darts_export.publish.checking.own import faults_of_tile
 from darts_export.publish.checking.rasters import Told
 from darts_export.publish.checking.tree import Tree
+from darts_export.publish.stac import names
 from darts_export.publish.stac.extent import box_around
 
 _TOLERANCE_DEGREES = 1e-5
@@ -32,13 +34,25 @@ class Extent:
     boxes: tuple[tuple[float, ...], ...] = ()
     first: datetime | None = None
     last: datetime | None = None
+    keys: tuple[str, ...] = ()
+    """Of the assets that it says its items have."""
+    ground: tuple[float, ...] | None = None
+    """Box of the ground that was looked at, in a catalogue of this program."""
 
 
 def extent_of(collection: Mapping[str, Any]) -> Extent:
     """Return what a collection says of its items."""
     extent = collection["extent"]
     first, last = extent["temporal"]["interval"][0]
-    return Extent(tuple(_flat(box) for box in extent["spatial"]["bbox"][:1]), _time(first), _time(last))
+    keys = tuple(map(str, collection.get("item_assets") or ()))
+    ground = collection.get(names.GROUND)
+    return Extent(
+        boxes=tuple(_flat(box) for box in extent["spatial"]["bbox"][:1]),
+        first=_time(first),
+        last=_time(last),
+        keys=keys,
+        ground=None if ground is None else _flat(ground),
+    )
 
 
 def check_item(tree: Tree, path: str, said: Mapping[str, Any], around: Extent | None, findings: Findings) -> None:
@@ -57,13 +71,17 @@ def check_item(tree: Tree, path: str, said: Mapping[str, Any], around: Extent | 
             _check_place(path, said, around, findings)
         with findings.guarded(path):
             _check_times(path, said, around, findings)
+    if is_item and tree.is_ours and around is not None:
+        with findings.guarded(path):
+            for fault in faults_of_tile(said, around.keys):
+                findings.add(path, fault, _AGAIN)
     boxes: list[list[float]] = []
     for key, asset in sorted((said.get("assets") or {}).items()):
         with findings.guarded(path):
             boxes += check_asset(tree, Told(path, f"asset {key}", {**_inherited(said), **asset}), findings)
     if is_item and boxes:
         with findings.guarded(path), suppress(ShapelyError):  # of a geometry that is none, which is found already
-            _check_on_rasters(path, said, boxes, findings)
+            _check_on_rasters(path, said, boxes, findings, is_ours=tree.is_ours)
 
 
 def _inherited(said: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,14 +130,18 @@ def _is_outside(first: datetime | None, last: datetime | None, around: Extent) -
     return too_early or (last is not None and around.last is not None and last > around.last)
 
 
-def _check_on_rasters(path: str, said: Mapping[str, Any], boxes: list[list[float]], findings: Findings) -> None:
+def _check_on_rasters(
+    path: str, said: Mapping[str, Any], boxes: list[list[float]], findings: Findings, *, is_ours: bool
+) -> None:
+    """Compare the outline of an item with its rasters: it lies on each, and one of ours is as large as they are."""
     if said.get("geometry") is None:
         return
     parts = shapely.get_parts(shapely.from_geojson(json.dumps(said["geometry"])))
     box, rasters = box_around(shapely.bounds(parts).tolist()), box_around(boxes)
     size = max(_width(box), box[3] - box[1])
     apart = [raster for raster in boxes if not _meet(raster, box)]
-    if apart or not _holds(rasters, box, max(_TOLERANCE_DEGREES, _RASTER_SHARE * size)):
+    reach = max(_TOLERANCE_DEGREES, _RASTER_SHARE * size)
+    if apart or not _holds(rasters, box, reach) or (is_ours and not _holds(box, rasters, reach)):
         place = apart[0] if apart else rasters
         findings.add(path, f"has a geometry that reaches from {box}, but its rasters lie in {place}", _AGAIN)
 

@@ -1,5 +1,6 @@
 """Rasters of a catalogue: readable, cloud-optimised, and on the grid that their item says."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from rasterio.errors import RasterioError
 from rio_cogeo.cogeo import cog_validate
 
 from darts_export.publish.checking.findings import Findings
+from darts_export.publish.checking.own import check_own_raster
 from darts_export.publish.checking.tree import Tree
 from darts_export.publish.stac.extent import box_of
 from darts_export.publish.stac.rasters import outline_of
@@ -53,7 +55,7 @@ class Told:
 def check_raster(tree: Tree, file: str, told: Told, findings: Findings) -> list[list[float]]:
     """Find what is wrong with a raster, and what its item says otherwise; return its box, none if it has no place.
 
-    Only its header is read.
+    Only its header is read, and of a catalogue of this program its pixels, too.
     """
     place = tree.place(file)
     with place.open("rb") as opened:
@@ -63,19 +65,24 @@ def check_raster(tree: Tree, file: str, told: Told, findings: Findings) -> list[
     try:
         with rasterio.Env(**_ALONE), rasterio.open(place, driver="GTiff") as raster:
             _check_grid(told, raster, findings)
+            _check_values(told, raster, findings)
+            if tree.is_ours:
+                for fault in check_own_raster(tree, file, told.asset, raster, told.name):
+                    findings.add(told.path, fault, _AGAIN)
             boxes = [box_of(outline_of(raster.bounds, raster.crs.to_wkt()))] if raster.crs is not None else []
         if told.is_cog:
-            _check_cog(file, str(place), findings)
+            _check_cog(file, str(place), findings, strict=tree.is_ours)
     except RasterioError as error:
         findings.add(file, f"cannot be read: {one_line(error)}", _AGAIN)
         return []
     return boxes
 
 
-def _check_cog(file: str, place: str, findings: Findings) -> None:
-    is_valid, errors, _ = cog_validate(place, quiet=True, config=_ALONE)
+def _check_cog(file: str, place: str, findings: Findings, *, strict: bool) -> None:
+    """Find why a raster is no cloud-optimised one; one of ours has all that such rasters should have, too."""
+    is_valid, errors, warnings = cog_validate(place, strict=strict, quiet=True, config=_ALONE)
     if not is_valid:
-        said = "; ".join(errors) or "no reason is given"
+        said = "; ".join([*errors, *(warnings if strict else ())]) or "no reason is given"
         findings.add(file, f"is no valid cloud-optimised GeoTIFF: {said}", "Write it with GDAL's driver COG.")
 
 
@@ -96,6 +103,26 @@ def _check_grid(told: Told, raster: Any, findings: Findings) -> None:
         findings.add(told.path, f"says proj:code {code} of {told.name}, but its CRS is {crs}", _AGAIN)
     if len(told.asset.get("bands") or [0] * raster.count) != raster.count:
         findings.add(told.path, f"tells of other bands of {told.name} than its {raster.count}", _AGAIN)
+
+
+def _check_values(told: Told, raster: Any, findings: Findings) -> None:
+    """Compare kind of values and no data with what an item says of them, for the asset or for its bands."""
+    bands = [one for one in told.asset.get("bands") or () if isinstance(one, Mapping)]
+    for place in (told.asset, *bands):
+        nodata, kind = place.get("nodata"), place.get("data_type")
+        if nodata is not None and raster.nodata is not None and not _is_number(nodata, raster.nodata):
+            findings.add(told.path, f"says nodata {nodata!r} of {told.name}, but it is {raster.nodata:g}", _AGAIN)
+        if kind is not None and kind not in ("other", *raster.dtypes):
+            findings.add(told.path, f"says data_type {kind!r} of {told.name}, but it is {raster.dtypes[0]!r}", _AGAIN)
+
+
+def _is_number(said: Any, value: float) -> bool:
+    """Return whether a number of JSON, or `nan`, `inf` and `-inf` as text, is a value."""
+    try:
+        number = float(said)
+    except (ValueError, TypeError, OverflowError):
+        return False
+    return number == value or (math.isnan(number) and math.isnan(value))
 
 
 def _same(said: Any, value: Sequence[float]) -> bool:

@@ -39,7 +39,6 @@ class StacWalk:
     """Where each id was seen first, by the collection that it must be unique in."""
     extents: dict[str, tuple[str, Extent]] = field(default_factory=dict)
     """Of collections by their files, with their ids."""
-    root: Mapping[str, Any] | None = None
 
     def go(self) -> None:
         """Go over all objects that links lead to from the root, and look for those to which none leads."""
@@ -63,7 +62,7 @@ class StacWalk:
             self.findings.add(path, f"has the type {kind!r}, which a link with rel {rel!r} does not lead to", _FIT)
             return []
         if not above:
-            self.root = said
+            self.tree.is_ours = names.OURS in said
         below: list[tuple[str, str, Above]] = []
         with self.findings.guarded(path):
             self._check_schemas(path, said, kind)

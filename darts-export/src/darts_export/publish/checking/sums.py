@@ -5,7 +5,7 @@ import posixpath
 from darts_export.publish.checking.findings import Findings
 from darts_export.publish.checking.reading import MOST_BYTES
 from darts_export.publish.checking.tree import Tree
-from darts_export.publish.checksums import FILE, parsed
+from darts_export.publish.checksums import FILE, is_beside, parsed
 from darts_utils.text import counted
 
 _AGAIN = "Write the checksums again."
@@ -31,7 +31,8 @@ def check_sums(tree: Tree, findings: Findings) -> None:
         what = f"has {counted(len(spoiled), 'line')} without a checksum and the name of a file in the folder"
         findings.add(FILE, f"{what}, the first is line {spoiled[0]}", _AGAIN)
     for path in sorted(tree.sizes.keys() - listed - {FILE}):
-        findings.add(path, f"is not listed in {FILE}", "Remove it, or write the checksums again.")
+        if not is_beside(path, listed):
+            findings.add(path, f"is not listed in {FILE}", "Remove it, or write the checksums again.")
 
 
 def _check_listed(tree: Tree, path: str, digest: str, findings: Findings) -> None:

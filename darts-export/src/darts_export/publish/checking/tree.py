@@ -17,6 +17,8 @@ class Tree:
     sizes: dict[str, int] = field(default_factory=dict)
     """Of each regular file, in bytes."""
     folders: set[str] = field(default_factory=lambda: {""})
+    is_ours: bool = False
+    """Whether this program wrote it, as its root says."""
     _digests: dict[str, str] = field(default_factory=dict)
 
     def place(self, path: str) -> Path:

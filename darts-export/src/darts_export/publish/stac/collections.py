@@ -1,7 +1,7 @@
 """The STAC root of a catalogue and its two collections, which tell what lies in them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,9 @@ def map_collection(folder: Path, facts: CatalogueFacts, tiles: Gathered) -> pyst
     Raises:
         MissingDataError: If a layer is not there.
     """
-    collection = _collection(facts, collection_ids(facts)[0], f"{facts.title}: maps", facts.description, tiles)
+    title = f"{facts.title}: maps"
+    boxes = [*tiles.boxes, *([] if facts.box is None else [facts.box])]
+    collection = _collection(facts, collection_ids(facts)[0], title, facts.description, replace(tiles, boxes=boxes))
     collection.stac_extensions = [names.FILE_INFO, names.PROCESSING, *([names.RASTER] if tiles.resolutions else [])]
     collection.summaries = pystac.Summaries(
         {
@@ -88,6 +90,8 @@ def map_collection(folder: Path, facts: CatalogueFacts, tiles: Gathered) -> pyst
         }
     )
     collection.extra_fields["item_assets"] = tiles.assets
+    if facts.box is not None:
+        collection.extra_fields[names.GROUND] = list(facts.box)
     collection.add_links(family(names.MAP, names.ROOT))
     collection.add_links(_items(names.MAP, names.MAP_FOLDER, tiles.ids))
     _add_outside(collection, facts)
@@ -130,7 +134,7 @@ def _collection(
 
 
 def _own(facts: CatalogueFacts) -> dict[str, Any]:
-    return {"darts:version": facts.version}
+    return {names.OURS: facts.version}
 
 
 def _add_outside(catalogue: pystac.Catalog, facts: CatalogueFacts) -> None:

@@ -1,6 +1,6 @@
 """What a catalogue tells of maps, models and layers: plain facts, which whoever publishes hands over."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -118,3 +118,5 @@ class CatalogueFacts:
     """Assets of the collection of maps."""
     doi: str | None = None
     """Without an address before it."""
+    box: Sequence[float] | None = None
+    """West, south, east and north of the ground that was looked at, in degrees; the western end may be the larger."""

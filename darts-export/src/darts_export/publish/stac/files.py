@@ -2,10 +2,13 @@
 
 import hashlib
 import posixpath
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from darts_export.publish.checksums import is_beside
+from darts_export.publish.stac import names
 from darts_utils.errors import DataError, MissingDataError
 
 SHA2_256 = "1220"
@@ -42,10 +45,16 @@ def href_from(base: str, path: str) -> str:
     return quote(relative if relative.startswith("..") else f"./{relative}", safe=_SAFE)
 
 
+def n_files(paths: Iterable[str]) -> int:
+    """Return how many files there are, but for what programs leave beside those that they open."""
+    known = set(paths)
+    return sum(not is_beside(path, known) for path in known)
+
+
 def file_fields(file: Path) -> dict[str, Any]:
-    """Return size and checksum of a file, nothing for a folder."""
+    """Return size and checksum of a file, and of a folder how many files it has, with those of folders in it."""
     if file.is_dir():
-        return {}
+        return {names.N_FILES: n_files(one.relative_to(file).as_posix() for one in file.rglob("*") if one.is_file())}
     with file.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
     return {"file:size": file.stat().st_size, "file:checksum": f"{SHA2_256}{digest}"}

@@ -21,6 +21,12 @@ GEOPARQUET = "application/vnd.apache.parquet"
 GEOPACKAGE = "application/geopackage+sqlite3"
 PMTILES = "application/vnd.pmtiles"
 
+OURS = "darts:version"
+"""What the root of a catalogue has that this program wrote."""
+GROUND = "darts:box"
+"""Of the collection of maps: the box of the ground that was looked at."""
+N_FILES = "darts:files"
+"""Of a folder that is an asset: how many files it has."""
 LEVEL = "L4"
 """Level of processing of what a model made of images."""
 

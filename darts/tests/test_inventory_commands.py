@@ -95,6 +95,7 @@ def test_rows_of_a_reference_without_a_year_are_counted(darts, inventory):
     [
         (("--at", "nan", 69), "at is nan 69 but must be a longitude from -180 to 360 and a latitude from 0 to 90."),
         (("--at", 10, 95), "at is 10 95 but"),
+        (("--at", 69, -132), "a latitude from 0 to 90. Longitude first."),
         *((("--width-m", width), f"width_m is {width} but must be above 0") for width in ("0", "-5", "nan", "1e+09")),
     ],
 )

@@ -297,6 +297,7 @@ def test_a_catalogue_is_an_inventory_that_is_not_changed(catalogue, made, tmp_pa
         (["inventory", "--out", "new", "--evaluation", "nowhere"], "there is no folder nowhere"),
         (["inventory", "--out", "new", "--about", "nowhere.toml"], "there is no file nowhere.toml"),
         (["inventory", "--out", "new", "--check", "."], "check takes a catalogue"),
+        (["inventory", "--out", "new", "--tiles", "inventory"], "Name the results folders of the runs with --tiles"),
         (["--check", "nowhere"], "there is no folder nowhere"),
     ],
 )
@@ -564,6 +565,15 @@ def test_a_copy_of_a_catalogue_can_be_reviewed_added_up_and_tracked(catalogue, t
         assert result.returncode == 0, result.stderr
     assert set(gpd.read_parquet(inventory / "slumps")["slump_id"]) == ids
     assert len(gpd.read_parquet(inventory / "verdicts")) == 9 + 17
+
+
+def test_tiles_of_the_new_year_alone_are_no_inventory_of_all_years_and_that_is_said(catalogue, made, tmp_path, darts):
+    (last,) = made.output.glob(f"S2B_MSIL2A_{YEARS[-1]}*")
+    told = "The inventory that is continued has 2023, and these tiles have not"
+    how = ("--continue", catalogue, "--workers", 1)
+    assert told in darts("inventory", "build", last, "--out", tmp_path / "one", *how).stdout
+    assert told not in darts("inventory", "build", made.output, "--out", tmp_path / "all", *how).stdout
+    assert told not in darts("inventory", "build", last, "--out", tmp_path / "new", "--workers", 1).stdout
 
 
 def test_building_again_from_a_copy_keeps_what_was_published(catalogue, made, tmp_path):

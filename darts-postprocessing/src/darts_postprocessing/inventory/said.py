@@ -71,7 +71,8 @@ def inventory_in(folder: Path, *, to_change: bool = False) -> Path:
     if to_change and (found / FILE).is_file() and (found.absolute().parent / CATALOGUE).is_file():
         raise ConfigError(
             f"{found} is published, and what is published stays as it is. Copy the folder {found.name} elsewhere, or "
-            "go on with `darts inventory build TILES --continue` and the catalogue."
+            "go on with `darts inventory build TILES --continue` and the catalogue: with the tiles of ALL years, for "
+            "that keeps the ids, not the slumps."
         )
     return found
 

@@ -29,7 +29,7 @@ def build_inventory(
         tiles: Results folders of runs, or folders of single tiles.
         out: Folder of the inventory; `inventory` in the first folder of tiles if not given.
         continue_from: A published inventory, or a file of its slumps, whose ids are kept; verdicts of an inventory come
-            along.
+            along. Its slumps do not: name the tiles of ALL years.
         rules: What counts.
         workers: Processes that work at once; one a core if not given.
         ray_address: Work on this running Ray cluster instead, auto or HOST:PORT; all its machines must see the folders.

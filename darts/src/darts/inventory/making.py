@@ -61,7 +61,19 @@ def _made(
     with spread_over_cores(workers) if ray_address is None else spread_over_cluster(ray_address) as spread:
         built = build(roots, folder, rules, spread=spread, published=known)
     _carry(judged, folder)
+    if continue_from is not None and known is not None:
+        _say_lacking(known, built)
     return built
+
+
+def _say_lacking(continued: Published, built: BuiltInventory) -> None:
+    """Say which years of an inventory that is continued are not in the one that was built."""
+    lacking = sorted(set(continued.years.tolist()) - set(built.slumps))
+    if lacking:
+        note(
+            f"The inventory that is continued has {', '.join(map(str, lacking))}, and these tiles have not: --continue "
+            "keeps the ids, not the slumps. Name the tiles of ALL years."
+        )
 
 
 def track_again(

@@ -63,9 +63,9 @@ def _check_asked(at: tuple[float, float] | None, width_m: float) -> None:
     if not 0 < width_m <= _WIDEST_M:
         raise ConfigError(f"width_m is {width_m:g} but must be above 0 and at most {_WIDEST_M:,.0f}. Correct it.")
     if at is not None and not (-180 <= at[0] <= 360 and 0 <= at[1] <= 90):
+        advice = "Longitude first." if 0 <= at[0] <= 90 else "Correct it."
         raise ConfigError(
-            f"at is {at[0]:g} {at[1]:g} but must be a longitude from -180 to 360 and a latitude from 0 to 90. "
-            "Correct it."
+            f"at is {at[0]:g} {at[1]:g} but must be a longitude from -180 to 360 and a latitude from 0 to 90. {advice}"
         )
 
 

@@ -195,6 +195,8 @@ def test_citation_and_provenance_say_who_and_from_what(made, catalogue):
     assert cited["titles"][0]["title"] == "Slumps of a <b>coast</b>"
     assert [one["name"] for one in cited["creators"]] == ["Doe, Jane", "Our group"]
     assert cited["publicationYear"] in (2026, "2026")
+    methods = next(one["description"] for one in cited["descriptions"] if one["descriptionType"] == "Methods")
+    assert methods.startswith("Satellite images were segmented by a neural network;")
     told = ProvDocument.deserialize(content=(catalogue / "provenance.json").read_text(), format="json")
     words = told.get_provn()
     for image in made.output.glob("S2B*"):
@@ -373,11 +375,23 @@ def test_what_is_not_at_hand_is_said_and_a_year_without_slumps_is_a_year(catalog
     (looks,) = (inventory / "looks" / str(YEARS[0])).iterdir()
     gpd.read_parquet(looks).assign(sensor="planet").to_parquet(looks)
     first, last = sorted(world.output.glob("S2B*"))
+    (tracks,) = (inventory / "tracks").iterdir()
+    table = gpd.read_parquet(tracks).assign(growth_m2_per_year=-0.3)
+    table.loc[0, "merged_into"] = table["slump_id"].iloc[1]
+    table.to_parquet(tracks)
+    rows = [("all", 0.9, 0.8, 0.95), ("size:<500", None, None, None), ("size:>20000", 0.7, None, None)]
+    scores = [
+        {"group": group, "score": "f1", "iou": 0.5, "value": value, "low": low, "high": high}
+        for group, value, low, high in rows
+    ]
+    said = {"year": 2024, "n_predictions": 3, "n_references": 4, "scores": scores}
+    (tmp_path / "scores.json").write_text(json.dumps(said))
     (first / "probabilities.tif").unlink()
     shutil.copy(first / "prediction_segments.parquet", last)  # as if it was mapped again
     result = darts(
-        "publish", inventory, "--tiles", world.output, "--out", out, "--no-models", "--pictures", 0, "--workers", 1
-    )
+        "publish", inventory, "--tiles", world.output, "--out", out, "--no-models", "--pictures", 0, "--workers", 1,
+        "--evaluation", tmp_path,
+    )  # fmt: skip
     assert result.returncode == 0
     assert "1 tile without probabilities.tif: not in mosaics" in result.stdout
     assert f"1 tile such as {last} has other results than the inventory was made of: not in mosaics." in result.stdout
@@ -393,6 +407,12 @@ def test_what_is_not_at_hand_is_said_and_a_year_without_slumps_is_a_year(catalog
     assert "Contains modified Copernicus Sentinel data" in readme
     assert "<dt>slumps in 2024</dt><dd>0</dd>" in sheet
     assert "No slump was found in 2024." in sheet
+    assert f"<dd>{len(table) - 1} <small>and 1 more that merged into others</small></dd>" in sheet
+    assert f"{len(table) - 1} slumps over all years, and 1 more that merged into others" in readme
+    assert f"the growth is known of {len(table) - 1}: median 0 m² a year, half of them between 0 and 0." in sheet
+    assert "size:&lt;500" not in sheet
+    assert "<td>0.90</td><td>0.80 to 0.95</td>" in sheet
+    assert "<td>0.70</td><td></td>" in sheet
     assert '"years":[2023,2024]' in (out / "index.html").read_text()
     told = json.loads((out / "provenance.json").read_text())["entity"]
     assert {f"darts:image-{tile.name}" for tile in (first, last)} <= set(told)

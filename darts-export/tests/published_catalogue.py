@@ -3,11 +3,13 @@
 import gzip
 import json
 import struct
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import pytest
 import rasterio
 import shapely
 from pmtiles.tile import Compression, TileType, zxy_to_tileid
@@ -16,6 +18,7 @@ from rasterio import Affine
 
 from darts_export.publish import datacite, provenance
 from darts_export.publish.changed import json_bytes, write_changed
+from darts_export.publish.checking import documents, geoparquet, schemas, stac_objects
 from darts_export.publish.checksums import write_checksums
 from darts_export.publish.datacite import Creator, DataciteFacts, Related, Right, datacite_document
 from darts_export.publish.provenance import Activity, Agent, Entity, ProvenanceFacts, provenance_document
@@ -268,3 +271,20 @@ def write_all(folder: Path, years: tuple[int, ...] = (2021, 2022)) -> Path:
     write_changed(folder / provenance.FILE, json_bytes(provenance_document(PROVENANCE)))
     write_checksums(folder)
     return folder
+
+
+@contextmanager
+def known_faults():
+    """Let equal documents be validated once: of a catalogue that is checked a hundred times nearly all are."""
+    known = {}
+
+    def fault_of(document, uri):
+        key = json.dumps(document), uri
+        if key not in known:
+            known[key] = schemas.fault_of(document, uri)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as changed:
+        for module in (stac_objects, documents, geoparquet):
+            changed.setattr(module, "fault_of", fault_of)
+        yield

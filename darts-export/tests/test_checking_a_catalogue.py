@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 import rasterio
 import shapely
-from published_catalogue import FACTS, map_tiles, models, slumps, write_all, write_mosaic, write_slumps
+from published_catalogue import FACTS, known_faults, map_tiles, models, slumps, write_all, write_mosaic, write_slumps
 from rasterio import Affine
 
 from darts_export.publish.checking.catalogue import check_catalogue
@@ -44,6 +44,12 @@ def no_network(monkeypatch):
     for name in ("connect", "connect_ex", "sendto"):
         monkeypatch.setattr(socket.socket, name, refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def each_document_is_validated_once():
+    with known_faults():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ from published_catalogue import (
     DATACITE,
     FACTS,
     PROVENANCE,
+    known_faults,
     map_tiles,
     models,
     slumps,
@@ -48,6 +49,12 @@ MOSAIC = "mosaics/2021/probability-2021-x-21y-02.tif"
 TABLE = "inventory/slumps/2021/x-012y+003.parquet"
 TILES = "layers/slumps.pmtiles"
 N_SPOILED = int(os.environ.get("DARTS_TEST_HOSTILE", "140")) // 6
+
+
+@pytest.fixture(scope="module", autouse=True)
+def each_document_is_validated_once():
+    with known_faults():
+        yield
 
 
 @pytest.fixture(scope="module")

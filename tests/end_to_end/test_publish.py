@@ -241,9 +241,15 @@ def test_nothing_of_this_machine_is_in_it(made, catalogue):
     ]
 
 
-def test_equal_input_gives_an_equal_catalogue_and_again_changes_nothing(world, catalogue, tmp_path):
+def test_equal_input_gives_an_equal_catalogue_and_again_changes_nothing(
+    world, catalogue, tmp_path, monkeypatch, capsys
+):
     out = tmp_path / "again"
+    monkeypatch.setattr("darts.utils.terminal._BETWEEN_S", 0)
     publish(world, out)
+    said = capsys.readouterr().out.splitlines()
+    steps = ["Layers", "Mosaics", "mosaics: 1 of 2", "Pictures", "pictures: 1 of 3", "Map"]
+    assert [line for line in said if line in steps] == steps
     assert contents(out) == contents(catalogue)
     before = {
         path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file() and path.name != "checksums.sha256"

@@ -484,12 +484,12 @@ REFUSED = {
     "no evaluation": ("", "nowhere", "there is no folder .*nowhere. Correct --evaluation"),
     "no scores": ("", "empty", "there is no .*scores.json. Make it with `darts inventory evaluate`"),
     "other scores": ("", "other", "scores.json is no file of scores"),
-    "about": (..., None, "there is no file .*about.toml. Correct --about"),
+    "about": (..., None, "there is no file .*other.toml. Correct --about"),
 }
 
 
 def test_what_is_refused_leaves_a_catalogue_as_it_was(world, catalogue, tmp_path, monkeypatch):
-    out, about = tmp_path / "published", tmp_path / "about.toml"
+    out, about = tmp_path / "published", tmp_path / "other.toml"
     shutil.copytree(catalogue, out)
     (tmp_path / "empty").mkdir()
     (tmp_path / "other").mkdir()
@@ -509,6 +509,10 @@ def test_what_is_refused_leaves_a_catalogue_as_it_was(world, catalogue, tmp_path
             publish_inventory(place, Wanted(mosaic="none", models=False, pictures=0, workers=1))
         monkeypatch.undo()
         assert contents(out) == before, said
+    next(world.output.glob("*/probabilities.tif")).write_bytes(b"II*\0 and no more")
+    with pytest.raises(DartsError, match=r"probabilities.tif"):
+        publish(world, out)
+    assert contents(out) == before
 
 
 @pytest.mark.parametrize("name", ["inventory/slumps/cat", "inventory/cat"])

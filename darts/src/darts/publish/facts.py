@@ -10,9 +10,9 @@ import geopandas as gpd
 import shapely
 
 from darts.publish.about import NO_LICENCE, About
+from darts.publish.dictionary import TABLES
 from darts.publish.identifiers import spdx_of
 from darts.publish.sources import Credit, MappedTile, PublishedModel
-from darts.publish.vectors import KINDS
 from darts_export.publish.checking.schemas import DATACITE, fault_of
 from darts_export.publish.datacite import Creator, DataciteFacts, Related, Right, datacite_document
 from darts_export.publish.provenance import Activity, Agent, Entity, ProvenanceFacts, provenance_document
@@ -20,7 +20,6 @@ from darts_export.publish.stac import names
 from darts_export.publish.stac.facts import Band, CatalogueFacts, Image, Layer, MapTile, ModelFile, Provider, Raster
 from darts_export.publish.told import MosaicTile
 from darts_postprocessing.inventory.said import Said
-from darts_postprocessing.inventory.work import PUBLISHED_SUMS
 from darts_utils.errors import ConfigError
 
 KEYWORDS = (
@@ -51,7 +50,7 @@ _FILES = (
 )
 _FOLDERS = (
     ("inventory", "inventory", "the whole inventory", names.GEOPARQUET, "data"),
-    *((name, f"inventory/{name}", f"inventory: {name}", names.GEOPARQUET, "data") for name in (*KINDS, PUBLISHED_SUMS)),
+    *((name, f"inventory/{name}", f"inventory: {name}", names.GEOPARQUET, "data") for name in TABLES),
     ("map-data", "data", "what the map reads", "text/javascript", "metadata"),
     ("pictures", "pictures", "pictures of slumps", "image/jpeg", "metadata"),
 )

@@ -9,7 +9,7 @@ import geopandas as gpd
 
 from darts.inventory.layers import read_part, read_verdicts
 from darts.inventory.spreading import spread_over_cores
-from darts.publish.about import read_about
+from darts.publish.about import About, read_about
 from darts.publish.facts import (
     Published,
     catalogue_facts,
@@ -48,6 +48,7 @@ from darts_postprocessing.inventory.tiles.facts import TileFacts
 from darts_utils.errors import ConfigError
 from darts_utils.files import exclusive_lock, make_folder
 from darts_utils.machine.outputs import check_writable
+from darts_utils.names import check_name
 from darts_utils.text import counted
 
 MOSAICS = "mosaics"
@@ -137,6 +138,9 @@ class Known:
     slumps: gpd.GeoDataFrame
     tracks: gpd.GeoDataFrame
     ensembles: Sequence[Path]
+    rasters: Sequence[Look]
+    """Probabilities that go into mosaics."""
+    grid: MosaicGrid
 
 
 def _known(place: Place, wanted: Wanted) -> Known:
@@ -147,11 +151,8 @@ def _known(place: Place, wanted: Wanted) -> Known:
         DataError: If something is damaged.
         MissingDataError: If something is not there.
     """
-    said = read_said(place.inventory)
-    about = with_plain_identifiers(read_about(place.about), str(place.about))
+    said, about = read_said(place.inventory), _about(place.about)
     scores = None if place.evaluation is None else scores_of(place.evaluation)
-    for name in about.lacking:
-        note(f"It is not said: {name}. Name it in a file, and give that with --about.")
     say("Inventory and tiles")
     slumps, tracks = judged_slumps(place.inventory), read_part(place.inventory, "tracks")
     if slumps.empty:
@@ -159,15 +160,16 @@ def _known(place: Place, wanted: Wanted) -> Known:
     tiles, others = tiles_at_hand(place.roots, said, are_needed=wanted.mosaic != "none")
     _say_lacking(tiles, others, said)
     models, ensembles = models_of(tiles)
+    for one in models:
+        check_name(one.name, "a model in a catalogue")
     looks = read_part(place.inventory, "looks", ["image_id", "acquired", "year", "sensor", "geometry"])
-    sensors = {*looks["sensor"], *(tile.facts.sensor for tile in tiles)}
     what = Published(
         about=about,
         said=said,
         tiles=tiles,
         scores=scores,
         models=models,
-        credit=credits_of(tiles, sensors, said),
+        credit=credits_of(tiles, {*looks["sensor"], *(tile.facts.sensor for tile in tiles)}, said),
         mosaics=[],
         looks=looks,
         reviewers=_reviewers(place.inventory),
@@ -176,7 +178,24 @@ def _known(place: Place, wanted: Wanted) -> Known:
         copied={},
     )
     check_told(what)
-    return Known(what=what, slumps=slumps, tracks=tracks, ensembles=ensembles)
+    _say_cautions(what)
+    rasters = _rasters(tiles) if wanted.mosaic != "none" else []
+    grid = _grid(rasters, wanted.mosaic)
+    return Known(what=what, slumps=slumps, tracks=tracks, ensembles=ensembles, rasters=rasters, grid=grid)
+
+
+def _about(file: Path | None) -> About:
+    """Return what people say of the publication, and note what they do not."""
+    about = with_plain_identifiers(read_about(file), str(file))
+    for name in about.lacking:
+        note(f"It is not said: {name}. Name it in a file, and give that with --about.")
+    return about
+
+
+def _say_cautions(what: Published) -> None:
+    for credit in what.credit:
+        if credit.caution is not None:
+            note(credit.caution)
 
 
 def _say_lacking(tiles: Sequence[MappedTile], others: Sequence[TileFacts], said: Said) -> None:
@@ -210,15 +229,12 @@ def _data(place: Place, wanted: Wanted, known: Known, spread: Spread) -> Publish
     write_vectors(inventory, out, known.slumps, known.tracks)
     copied = copy_models(what.models, known.ensembles, out, wanted=wanted.models)
     say("Mosaics")
-    return replace(what, mosaics=_mosaics(what.tiles, out / MOSAICS, wanted.mosaic, spread), copied=copied)
+    return replace(what, mosaics=_mosaics(known, out / MOSAICS, spread), copied=copied)
 
 
 def _told(place: Place, wanted: Wanted, known: Known, figures: Figures) -> None:
     """Write all that tells of the data: map, project, texts, metadata."""
     inventory, out, what, slumps = place.inventory, place.out, known.what, known.slumps
-    for credit in what.credit:
-        if credit.caution is not None:
-            note(credit.caution)
     say("Pictures")
     most = wanted.pictures if what.tiles else 0
     pictures = write_pictures(inventory, out, place.roots, slumps, place.data, most=most)
@@ -237,16 +253,19 @@ def _told(place: Place, wanted: Wanted, known: Known, figures: Figures) -> None:
     say(f"STAC: {len(stac.changed)} changed, {len(stac.kept)} as they were, {len(stac.removed)} removed")
 
 
-def _mosaics(tiles: Sequence[MappedTile], folder: Path, kind: str, spread: Spread) -> list[MosaicTile]:
-    """Write the mosaics of all tiles that have probabilities."""
+def _rasters(tiles: Sequence[MappedTile]) -> list[Look]:
+    """Return the probabilities of all tiles that have them."""
     files = [(tile, tile.facts.folder / PROBABILITIES) for tile in tiles]
     looks = [Look(tile.facts.image_id, tile.facts.year, file) for tile, file in files if file.is_file()]
     if lacking := len(files) - len(looks):
         note(f"{counted(lacking, 'tile')} without {PROBABILITIES}: not in mosaics.")
-    wanted = looks if kind != "none" else []
-    if not wanted and not folder.is_dir():
+    return looks
+
+
+def _mosaics(known: Known, folder: Path, spread: Spread) -> list[MosaicTile]:
+    if not known.rasters and not folder.is_dir():
         return []
-    return write_mosaics(wanted, folder, _grid(wanted, kind), spread=spread, tell=now_and_then("mosaics"))
+    return write_mosaics(known.rasters, folder, known.grid, spread=spread, tell=now_and_then("mosaics"))
 
 
 def _grid(looks: Sequence[Look], kind: str) -> MosaicGrid:

@@ -64,8 +64,8 @@ def told(inventory):
 
 def shown(inventory):
     slumps = gpd.read_parquet(inventory / "slumps")
-    tracks = pd.DataFrame({"status": ["stable"], "merged_into": [None], "growth_m2_per_year": [1.0]})
-    return figures_of(inventory, slumps, tracks, {}, None)
+    tracks = pd.DataFrame({"status": ["stable"], "merged_into": [None], "growth_m2_per_year": [1.0], "n_years": [2]})
+    return figures_of(inventory, slumps, tracks, dict.fromkeys(slumps["year"], 1.0), None)
 
 
 def all_row(figures):

@@ -11,12 +11,15 @@ import time
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import pystac
 import pytest
+import rio_cogeo
 import uvicorn
 from reviewed_world import YEARS, make_reviewed_world
 from scipy.stats import binom
 
 from darts.inventory.judging import bring_verdicts
+from darts.publish.working import Place, Wanted, publish_inventory
 from darts.review.begin import review_of
 from darts.review.candidates import Candidates
 from darts.review.command import review as review_command
@@ -24,6 +27,7 @@ from darts.review.imagery import Imagery
 from darts.review.places import Asked, DataPlaces
 from darts.review.server import application
 from darts.review.store import Review, Said
+from darts_export.publish.checking.catalogue import check_catalogue
 
 N_SITES = int(os.environ.get("DARTS_TEST_REVIEWED", "4"))
 """Along each side; `.ci/full reviews` has more."""
@@ -148,7 +152,9 @@ def kappa(pairs):
     return np.nan if chance == 1 else (np.trace(shares) - chance) / (1 - chance)
 
 
-def test_two_people_who_err_at_known_rates_review_all_of_a_world(world, served, visited, capsys):
+def test_two_people_who_err_at_known_rates_review_a_world_that_is_published(
+    world, served, visited, capsys, monkeypatch
+):
     review, address = served
     people, complaints = [], []
     for seed, name in enumerate(WRONG):
@@ -201,6 +207,29 @@ def test_two_people_who_err_at_known_rates_review_all_of_a_world(world, served, 
     kept = gpd.read_parquet(world.inventory / "verdicts")
     assert len(kept) == n_asked
     assert set(kept["reviewer"]) == set(WRONG)
+    assert_published(world, rows, monkeypatch)
+
+
+def assert_published(world, rows, monkeypatch):
+    """Publish all years, and compare what is told with the figures of the review."""
+    if N_SITES == 4:  # a ninth of the time
+        monkeypatch.setattr("darts.publish.working.finest_pixel_m", lambda looks: 30)
+    out = world.output.parent / "catalogue"
+    place = Place(
+        inventory=world.inventory, out=out, roots=[world.output], data=DataPlaces(), about=None, evaluation=None
+    )
+    publish_inventory(place, Wanted(mosaic="polar", models=True, pictures=2, workers=1))
+    assert check_catalogue(out) == []
+    rasters = sorted(out.glob("mosaics/*/*.tif"))
+    assert [file.parent.name for file in rasters] == sorted(2 * [str(year) for year in YEARS])
+    assert all(rio_cogeo.cog_validate(str(file), strict=True)[0] for file in rasters)
+    items = list(pystac.Catalog.from_file(str(out / "catalog.json")).get_items(recursive=True))
+    assert sorted({item.properties["darts:year"] for item in items if "darts:year" in item.properties}) == sorted(YEARS)
+    told = re.sub(r"<[^>]+>", " ", (out / "factsheet.html").read_text())
+    for group in ("all", "tier:high", "tier:medium", "tier:low"):
+        row = rows[group]
+        figures = (row["n_slump"], row["n_not"], row["n_unsure"], f"{row['precision']:.2f}")
+        assert re.search(rf"{group}\s+" + r"\s+".join(map(str, figures)), told), group
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (640, 450), (390, 844)], ids=["desktop", "zoomed", "phone"])

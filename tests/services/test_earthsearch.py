@@ -334,7 +334,7 @@ def test_only_sources_of_which_parts_can_be_read_are_clipped(home, darts):
     assert done.returncode == 2
     assert done.stderr.strip().endswith(
         "clip_to_aoi reads parts of scenes, which Copernicus Data Space does not offer. Leave it out, or choose "
-        "earthsearch as raw_data_source."
+        "composite or earthsearch as raw_data_source."
     )
     with pytest.raises(ConfigError, match="clip_to_aoi reads the part of scenes that lies in an area of interest"):
         raise ConfigError(darts("inference", "sentinel2-sequential", "--tile-ids", "08WNB", "--clip-to-aoi").stderr)

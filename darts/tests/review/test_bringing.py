@@ -19,7 +19,7 @@ from darts_postprocessing.inventory.rules import Rules
 from darts_postprocessing.inventory.said import Counted, write_said
 from darts_postprocessing.review.carrying import Judged, carry
 from darts_postprocessing.review.verdicts import is_reviewed
-from darts_utils.errors import ConfigError
+from darts_utils.errors import ConfigError, DataError
 
 YEARS = (2023, 2024)
 
@@ -162,3 +162,10 @@ def test_verdicts_come_along_into_an_inventory_that_goes_on(inventory, tmp_path,
     write_slumps(none, "xy")
     assert carry(judged, none) == (0, 10)
     assert not (none / "verdicts").exists()
+
+
+def test_verdicts_without_their_times_are_refused_in_a_line(inventory):
+    (file,) = (inventory / "verdicts").glob("*.parquet")
+    gpd.read_parquet(file).drop(columns="first_at").to_parquet(file)
+    with pytest.raises(DataError, match=r"has no first_at, so it is of another release, or damaged. Delete it"):
+        read_verdicts(inventory)

@@ -104,7 +104,13 @@ def read_verdicts(inventory: Path) -> gpd.GeoDataFrame | None:
     if not (inventory / FOLDER).is_dir():
         return None
     slumps = read_part(inventory, _SLUMPS, ["slump_id", "year", "geometry"])
-    found = of_this_map(read_part(inventory, FOLDER), slumps)
+    rows = read_part(inventory, FOLDER)
+    if lacking := [name for name in ("reviewed_at", "first_at", "verdict") if name not in rows]:
+        raise DataError(
+            f"{inventory / FOLDER} has no {' and '.join(lacking)}, so it is of another release, or damaged. Delete it, "
+            "and bring the verdicts again with `darts inventory verdicts`."
+        )
+    found = of_this_map(rows, slumps)
     return None if found.empty else gpd.GeoDataFrame(found).reset_index(drop=True)
 
 

@@ -96,7 +96,10 @@ def test_a_composite_is_mapped_like_a_scene_and_made_once(scenes, darts, make_mo
     make = ("composite", "sentinel2", "--offline", "--scene-ids", *scenes, "--composite-id-file", "ids.json")
     assert darts(*make).returncode == 0
     again = darts(*make)
-    assert "of 12 scenes, as it was" in again.stdout
+    assert (again.returncode, "of 12 scenes, as it was" in again.stdout) == (0, True)
+    first, *_, last = scenes
+    fewer = darts("composite", "sentinel2", "--offline", "--scene-ids", first, last)
+    assert (fewer.returncode, "of other scenes than these 2 scenes; --overwrite" in fewer.stdout) == (1, True)
     name = "composite-08WNB-20240703-20240816-median"
     (tmp_path / "models").mkdir()
     make_model(tmp_path / "models" / "optical.pt", ["red", "green", "blue", "nir", "ndvi"])
@@ -125,7 +128,7 @@ def test_scenes_of_another_grid_or_without_a_date_are_left_out_and_named(scenes,
     layers = {name: wrap_xr(np.ones(GRID.shape, np.uint16), moved) for name in NAMES}
     store.write(odd, {**layers, "SCL_20m": wrap_xr(np.full(GRID.shape, 5, np.uint8), moved, nodata=None)}, {})
     done = darts("composite", "sentinel2", "--offline", "--scene-ids", *list(scenes)[:3], odd, "nameless", scene_id(20))
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 1, "what was asked for is not all of it"
     assert "1 scene of 08WNB lie on another grid, and are left out" in done.stdout
     assert "nameless is left out: its id tells no tile or no date" in done.stdout
     assert f"{scene_id(20)} is left out:" in done.stdout

@@ -219,6 +219,13 @@ def test_quarters_are_mapped_then_staged_through_faults_and_mapped_offline(home,
     assert "hillshade is made with azimuth 225 and elevation 25 degrees" in done.stdout + done.stderr
 
 
+def test_a_search_for_quarters_says_what_was_asked(darts, online):
+    found = darts("search", "sentinel2", *SELECT, *SOURCE)
+    assert found.returncode == 0, found.stderr
+    assert f"tiles {TILE}, quarters 3 of years 2024\n" in found.stdout
+    assert ID in found.stdout
+
+
 def test_only_mosaics_have_quarters(home, darts):
     done = darts("inference", "sentinel2-sequential", "--tile-ids", TILE, "--years", "2024", "--quarters", "3", *QUICK)
     assert done.returncode == 2

@@ -40,7 +40,8 @@ def composite_sentinel2(
         ray_address: Ray cluster whose machines all see the folders, auto or HOST:PORT; this machine if not given.
 
     Returns:
-        The exit status: 0 done, 1 if a scene failed or nothing was made.
+        The exit status: 0 done, 1 if a scene failed or was left out, a composite of other scenes is there, or nothing
+        was made.
 
     Raises:
         ConfigError: If no scenes are selected, or they cannot be searched for.

@@ -43,8 +43,17 @@ class Ingredients:
     overwrite: bool
 
 
-def make_composite(of: Ingredients, method: Method, folder: Path) -> str:
-    """Write a composite into a raw scene store; return what it is in a few words.
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """What became of a composite."""
+
+    words: str
+    is_right: bool
+    """Whether the store has it as it was asked for."""
+
+
+def make_composite(of: Ingredients, method: Method, folder: Path) -> Made:
+    """Write a composite into a raw scene store; one that is there stays.
 
     Memory holds the composite, 1.5 GB of a whole tile, and a part of each scene.
 
@@ -59,7 +68,10 @@ def make_composite(of: Ingredients, method: Method, folder: Path) -> str:
     """
     made_of, target = counted(len(of.scene_ids), "scene"), Composites().store(folder)
     if of.composite_id in target and not of.overwrite:
-        return f"of {made_of}, as it was"
+        there = target.open(of.composite_id).attributes
+        if (there.get("source"), there.get("scenes")) == (of.source, list(of.scene_ids)):
+            return Made(words=f"of {made_of}, as it was", is_right=True)
+        return Made(words=f"is there of other scenes than these {made_of}; --overwrite makes it again", is_right=False)
     catalog = catalog_of(of.source)
     scenes = [catalog.store(of.store).open(scene_id) for scene_id in of.scene_ids]
     grid = scenes[0].geobox
@@ -69,7 +81,8 @@ def make_composite(of: Ingredients, method: Method, folder: Path) -> str:
     )
     seen = layers[OBSERVATIONS] > 0
     looks = float(layers[OBSERVATIONS][seen].mean()) if seen.any() else 0.0
-    return f"of {made_of}, {100 * seen.mean():.0f} % seen, {looks:.1f} clear looks on the mean"
+    words = f"of {made_of}, {100 * seen.mean():.0f} % seen, {looks:.1f} clear looks on the mean"
+    return Made(words=words, is_right=True)
 
 
 def _layers(scenes: Sequence[RawScene], form: SceneFormat, grid: GeoBox, method: Method) -> dict[str, Array]:

@@ -3,10 +3,12 @@
 import logging
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+
+from odc.geo.geobox import GeoBox
 
 from darts.composite.making import Ingredients, make_composite
 from darts.inventory.spreading import spread_over_cluster, spread_over_cores
@@ -19,7 +21,6 @@ from darts.pipelines.sources.scenes import SceneSource
 from darts.pipelines.sources.selection import write_scene_ids
 from darts.pipelines.tiles import TileRef, require
 from darts.utils.terminal import note, say
-from darts_acquisition.optical.composites import Composites
 from darts_postprocessing.inventory.build import Spread
 from darts_preprocessing.compositing import Method
 from darts_utils.errors import ConfigError, DataError, MissingDataError
@@ -54,16 +55,18 @@ def make_composites(pipeline: Sentinel2Pipeline, wanted: Wanted) -> int:
     failed = 0 if parameters.offline else _fetched(parameters, source, refs)
     if parameters.dry_run:
         return 0
-    groups = _groups(source, refs, wanted)
+    staged = _staged(source, refs)
+    failed += len(refs) - len(staged)
+    groups = _groups(source, staged, wanted)
     with _spread(wanted.ray_address) as spread:
         made = list(spread(make_composite, [(group, wanted.method, wanted.store) for group in groups]))
     ids = [group.composite_id for group in groups]
     if wanted.ids is not None:
         write_scene_ids(wanted.ids, ids)
-    for composite_id, told in zip(ids, made, strict=True):
-        say(f"{composite_id}: {told}")
+    for composite_id, one in zip(ids, made, strict=True):
+        say(f"{composite_id}: {one.words}")
     say(f"Composites: {wanted.store}")
-    return int(failed > 0 or not groups)
+    return int(failed > 0 or not groups or not all(one.is_right for one in made))
 
 
 def _spread(ray_address: str | None) -> AbstractContextManager[Spread]:
@@ -81,39 +84,39 @@ def _fetched(parameters: Sentinel2Pipeline, source: SceneSource, refs: Sequence[
     return sum(one.status == "failed" for one in report.results)
 
 
-def _groups(source: SceneSource, refs: Sequence[TileRef], wanted: Wanted) -> list[Ingredients]:
-    """Return what each composite is made of: the scenes of a tile and a year that lie on one grid."""
-    by_tile: dict[tuple[str, int], list[str]] = defaultdict(list)
-    for ref in refs:
-        found, year = _TILE.search(ref.tile_id), year_in(ref.tile_id)
-        if found is None or year is None:
-            note(f"{ref.tile_id} is left out: its id tells no tile or no date.")
+def _staged(source: SceneSource, refs: Sequence[TileRef]) -> dict[str, GeoBox]:
+    """Return the grids of scenes that are on disk and tell tile and date, in the order of time; name the others."""
+    store, grids = source.catalog.store(require(source.store)), {}
+    for scene_id in sorted((ref.tile_id for ref in refs), key=lambda one: (date_in(one) or (), one)):
+        if _TILE.search(scene_id) is None or date_in(scene_id) is None:
+            note(f"{scene_id} is left out: its id tells no tile or no date.")
             continue
-        by_tile[found[1].zfill(5), year].append(ref.tile_id)
-    groups = (_group(source, tile, scene_ids, wanted) for (tile, _), scene_ids in sorted(by_tile.items()))
-    return [group for group in groups if group is not None]
-
-
-def _group(source: SceneSource, tile: str, scene_ids: Sequence[str], wanted: Wanted) -> Ingredients | None:
-    """Return what the composite of a tile is made of; None if nothing is staged, or it is there."""
-    store = source.catalog.store(require(source.store))
-    grids = {}
-    for scene_id in sorted(scene_ids, key=lambda one: (date_in(one), one)):
         try:
             grids[scene_id] = store.open(scene_id).geobox
         except (DataError, MissingDataError) as error:
             note(f"{scene_id} is left out: {error}")
-    if not grids:
-        return None
+    return grids
+
+
+def _groups(source: SceneSource, staged: Mapping[str, GeoBox], wanted: Wanted) -> list[Ingredients]:
+    """Return what each composite is made of: the scenes of a tile and a year that lie on one grid."""
+    by_tile: dict[tuple[str, int], dict[str, GeoBox]] = defaultdict(dict)
+    for scene_id, grid in staged.items():
+        tile = require(_TILE.search(scene_id))[1].zfill(5)
+        by_tile[tile, require(year_in(scene_id))][scene_id] = grid
+    return [_group(source, tile, grids, wanted) for (tile, _), grids in sorted(by_tile.items())]
+
+
+def _group(source: SceneSource, tile: str, grids: Mapping[str, GeoBox], wanted: Wanted) -> Ingredients:
     usual, _ = Counter(grids.values()).most_common(1)[0]
     kept = [scene_id for scene_id, grid in grids.items() if grid == usual]
     if len(kept) < len(grids):
         note(f"{counted(len(grids) - len(kept), 'scene')} of {tile} lie on another grid, and are left out.")
     first, last = ("".join(require(date_in(scene_id))) for scene_id in (kept[0], kept[-1]))
-    composite_id = f"composite-{tile}-{first}-{last}-{wanted.method}"
-    if composite_id in Composites().store(wanted.store) and not wanted.overwrite:
-        note(f"{composite_id} is there already. --overwrite makes it again.")
     return Ingredients(
-        composite_id=composite_id, source=source.name, store=require(source.store), scene_ids=tuple(kept),
+        composite_id=f"composite-{tile}-{first}-{last}-{wanted.method}",
+        source=source.name,
+        store=require(source.store),
+        scene_ids=tuple(kept),
         overwrite=wanted.overwrite,
-    )  # fmt: skip
+    )

@@ -18,7 +18,11 @@ from darts_utils.errors import CheckpointError, MissingDataError
 from darts_utils.paths import user_path
 
 PROBABILITIES = "probabilities.tif"
-_ITEMS = {"cdse": "https://stac.dataspace.copernicus.eu/v1/collections/sentinel-2-l2a/items/{}"}
+_COPERNICUS = "https://stac.dataspace.copernicus.eu/v1/collections"
+_ITEMS = {
+    "cdse": f"{_COPERNICUS}/sentinel-2-l2a/items/{{}}",
+    "cdse-mosaic": f"{_COPERNICUS}/sentinel-2-global-mosaics/items/{{}}",
+}
 """Where catalogues have the STAC items of images, by the name of the catalogue."""
 
 

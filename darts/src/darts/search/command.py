@@ -147,11 +147,10 @@ def _asked(wanted: SearchParameters) -> str:
     }.get(wanted.selector or "", "nothing")  # fmt: skip
     if wanted.selector is None or wanted.selector in _BY_ID:
         return str(where)
-    limits = [
-        f"{what} at most {limit} %"
-        for what, limit in (("cloud", wanted.max_cloud_cover), ("snow", wanted.max_snow_cover))
-        if limit not in (None, 100)
-    ]
+    covers = {"cloud": wanted.max_cloud_cover, "snow": wanted.max_snow_cover}
+    limits = [f"{what} at most {limit} %" for what, limit in covers.items() if limit not in (None, 100)]
+    if wanted.quarters is not None:  # of mosaics no cover is known
+        limits = []
     return ", ".join([where, _when(wanted), *limits])
 
 
@@ -160,9 +159,12 @@ def _when(wanted: SearchParameters) -> str:
         return f"{wanted.start_date or 'from the first image'} to {wanted.end_date or 'today'}"
     if not wanted.is_bounded_in_time:
         return "all years"
-    months = "all months" if wanted.months is None else f"months {', '.join(map(str, sorted(set(wanted.months))))}"
-    years = "all years" if wanted.years is None else f"years {', '.join(map(str, sorted(set(wanted.years))))}"
-    return f"{months} of {years}"
+    part = _numbers("months", wanted.months) if wanted.quarters is None else _numbers("quarters", wanted.quarters)
+    return f"{part} of {_numbers('years', wanted.years)}"
+
+
+def _numbers(what: str, given: list[int] | None) -> str:
+    return f"all {what}" if given is None else f"{what} {', '.join(map(str, sorted(set(given))))}"
 
 
 def _percent(value: float | None) -> str:
